@@ -1,0 +1,14 @@
+//! Bytes to records: frames, packets, application messages.
+//!
+//! Nothing here reads a file, asks a clock or allocates per packet on the plain path. Every
+//! function takes hostile bytes: it answers with a record or a counted [`Fault`], never a panic.
+#![forbid(unsafe_code)]
+
+pub mod catalog;
+pub mod frame;
+pub mod keys;
+pub mod packet;
+
+pub use frame::{Batch, FrameHeader, LinkType};
+pub use keys::{Keys, Secret};
+pub use packet::{Fault, Packet};

@@ -1,0 +1,206 @@
+//! The decoded packet: the addresses, ports and lengths of the innermost IP layer.
+
+/// What was wrong with a packet. Counted by kind; decoding stops at the fault and keeps what
+/// stood before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Fault {
+    /// Nothing: the packet was decoded down to its transport header.
+    #[default]
+    None = 0,
+    /// The link type is not one that is decoded.
+    LinkUnknown,
+    /// The frame ends inside its link-layer header, tags or labels.
+    LinkTruncated,
+    /// The frame ends inside an ARP body, or the body lies about its address lengths.
+    ArpMalformed,
+    /// The IPv4 header is cut short.
+    Ipv4Truncated,
+    /// The IPv4 header lies: version, header length or total length.
+    Ipv4Malformed,
+    /// The IPv6 header or an extension header is cut short.
+    Ipv6Truncated,
+    /// The IPv6 version or the chain of extension headers is wrong or too long.
+    Ipv6Malformed,
+    /// The TCP header is cut short or its data offset lies.
+    TcpMalformed,
+    /// The UDP header is cut short or its length lies.
+    UdpMalformed,
+    /// The ICMP or `ICMPv6` header is cut short.
+    IcmpMalformed,
+    /// The SCTP header is cut short.
+    SctpMalformed,
+    /// A GRE, VXLAN or IP-in-IP header is cut short or lies.
+    TunnelMalformed,
+    /// More tunnels in one another than are followed.
+    TunnelTooDeep,
+}
+
+impl Fault {
+    /// How many kinds there are, [`Fault::None`] included.
+    pub const COUNT: usize = 14;
+
+    /// Names in the order of the discriminants, as they stand in counters and reports.
+    pub const NAMES: [&'static str; Self::COUNT] = [
+        "none",
+        "link_unknown",
+        "link_truncated",
+        "arp_malformed",
+        "ipv4_truncated",
+        "ipv4_malformed",
+        "ipv6_truncated",
+        "ipv6_malformed",
+        "tcp_malformed",
+        "udp_malformed",
+        "icmp_malformed",
+        "sctp_malformed",
+        "tunnel_malformed",
+        "tunnel_too_deep",
+    ];
+}
+
+/// Bits of [`Packet::marks`].
+pub mod marks {
+    /// An IP fragment, first or later.
+    pub const FRAGMENT: u16 = 1;
+    /// A later fragment: there is no transport header, ports are 0.
+    pub const LATER_FRAGMENT: u16 = 1 << 1;
+    /// The addresses are those inside a tunnel (GRE, VXLAN, IP-in-IP).
+    pub const TUNNELLED: u16 = 1 << 2;
+    /// The captured bytes end before the packet does (snap length).
+    pub const CUT: u16 = 1 << 3;
+    /// The destination is a broadcast or multicast address (link layer or IP).
+    pub const GROUP: u16 = 1 << 4;
+    /// IPv4 options or IPv6 extension headers are present.
+    pub const OPTIONS: u16 = 1 << 5;
+    /// MPLS labels were removed.
+    pub const MPLS: u16 = 1 << 6;
+    /// A `PPPoE` session header was removed.
+    pub const PPPOE: u16 = 1 << 7;
+    /// The frame carries an ARP request or reply; addresses are the protocol addresses in it.
+    pub const ARP: u16 = 1 << 8;
+    /// An ICMP error: the embedded packet's addresses are not this packet's.
+    pub const ICMP_ERROR: u16 = 1 << 9;
+}
+
+/// TCP flag bits (RFC 9293, section 3.1).
+pub mod tcp {
+    /// No more data from the sender.
+    pub const FIN: u8 = 1;
+    /// Synchronise sequence numbers.
+    pub const SYN: u8 = 1 << 1;
+    /// Reset the connection.
+    pub const RST: u8 = 1 << 2;
+    /// Push.
+    pub const PSH: u8 = 1 << 3;
+    /// The acknowledgement field counts.
+    pub const ACK: u8 = 1 << 4;
+    /// The urgent pointer counts.
+    pub const URG: u8 = 1 << 5;
+}
+
+/// IP protocol numbers that are decoded (IANA).
+pub mod protocol {
+    /// ICMP for IPv4.
+    pub const ICMP: u8 = 1;
+    /// IPv4 in IP.
+    pub const IPIP: u8 = 4;
+    /// TCP.
+    pub const TCP: u8 = 6;
+    /// UDP.
+    pub const UDP: u8 = 17;
+    /// IPv6 in IP.
+    pub const IPV6: u8 = 41;
+    /// Generic routing encapsulation.
+    pub const GRE: u8 = 47;
+    /// ICMP for IPv6.
+    pub const ICMPV6: u8 = 58;
+    /// SCTP.
+    pub const SCTP: u8 = 132;
+}
+
+/// One decoded packet: two cache lines, copied freely, never allocated.
+///
+/// Addresses are 16 bytes in network order; IPv4 stands as `::ffff:a.b.c.d` (RFC 4291, 2.5.5.2).
+/// A packet without IP and ARP has `ip_version` 0 and zero addresses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C, align(64))]
+pub struct Packet {
+    /// Nanoseconds since the Unix epoch.
+    pub time: i64,
+    /// Source link-layer address in the low 48 bits; 0 where the link has none.
+    pub src_mac: u64,
+    /// Destination link-layer address in the low 48 bits; 0 where the link has none.
+    pub dst_mac: u64,
+    /// Source address (ARP: sender protocol address).
+    pub src: [u8; 16],
+    /// Destination address (ARP: target protocol address).
+    pub dst: [u8; 16],
+    /// Bytes on the wire, link layer included.
+    pub length: u32,
+    /// Bytes captured.
+    pub captured: u32,
+    /// Where the transport header starts in the captured bytes.
+    pub transport_offset: u32,
+    /// Where the payload of the transport layer starts in the captured bytes.
+    pub payload_offset: u32,
+    /// Payload bytes of the transport layer that were captured (padding and what lies beyond the
+    /// IP length excluded).
+    pub payload_captured: u32,
+    /// Payload bytes of the transport layer on the wire, by the IP length.
+    pub payload_length: u32,
+    /// TCP sequence number; 0 otherwise.
+    pub tcp_sequence: u32,
+    /// TCP acknowledgement number; 0 otherwise.
+    pub tcp_acknowledgement: u32,
+    /// VXLAN network identifier, GRE key or outermost MPLS label; 0 where there is none.
+    pub tunnel: u32,
+    /// TCP window, unscaled.
+    pub tcp_window: u16,
+    /// `EtherType` of what the link layer carries, after tags and labels.
+    pub ether_type: u16,
+    /// Outer VLAN identifier; 0 where there is none.
+    pub vlan: u16,
+    /// Inner VLAN identifier (`QinQ`); 0 where there is none.
+    pub inner_vlan: u16,
+    /// Source port; ICMP: type; ARP: 0.
+    pub src_port: u16,
+    /// Destination port; ICMP: code; ARP: operation.
+    pub dst_port: u16,
+    /// Bits of [`marks`].
+    pub marks: u16,
+    /// Interface of the source.
+    pub interface: u16,
+    /// 4, 6, or 0 where there is no IP layer.
+    pub ip_version: u8,
+    /// IP protocol of the transport layer, after extension headers; 0 where there is no IP layer.
+    pub protocol: u8,
+    /// TCP flags; 0 otherwise.
+    pub tcp_flags: u8,
+    /// Time to live or hop limit.
+    pub ttl: u8,
+    /// What was wrong.
+    pub fault: Fault,
+}
+
+const _: () = assert!(size_of::<Packet>() == 128);
+
+impl Packet {
+    /// Whether the packet was decoded without fault.
+    #[inline]
+    pub fn is_sound(&self) -> bool {
+        matches!(self.fault, Fault::None)
+    }
+
+    /// Whether a bit of [`marks`] is set.
+    #[inline]
+    pub fn has(&self, mark: u16) -> bool {
+        self.marks & mark != 0
+    }
+
+    /// Whether this is a TCP segment with SYN set and ACK clear.
+    #[inline]
+    pub fn is_syn(&self) -> bool {
+        self.protocol == protocol::TCP && self.tcp_flags & (tcp::SYN | tcp::ACK) == tcp::SYN
+    }
+}

@@ -1,0 +1,1 @@
+"""phage: an immune system for networks."""

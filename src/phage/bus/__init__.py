@@ -1,0 +1,1 @@
+"""The way between roles: windows, findings, decisions, feedback."""

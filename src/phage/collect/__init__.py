@@ -1,0 +1,1 @@
+"""Collectors: from the wire, files and exporters to windows."""

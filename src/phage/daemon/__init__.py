@@ -1,0 +1,1 @@
+"""The processes: all the wiring stands here."""

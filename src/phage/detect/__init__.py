@@ -1,0 +1,1 @@
+"""Detection: from windows to findings."""

@@ -1,0 +1,35 @@
+"""Errors that are meant for a person: they say what is wrong, where, and what to do."""
+
+from __future__ import annotations
+
+
+class PhageError(Exception):
+    """The base of every error that phage raises on purpose."""
+
+
+class ConfigError(PhageError):
+    """A setting is wrong; names file, line and key."""
+
+
+class CaptureError(PhageError):
+    """A source cannot be read or an interface cannot be watched."""
+
+
+class PermissionMissingError(CaptureError):
+    """A capability is missing; names it and the command that grants it."""
+
+
+class FilterError(PhageError):
+    """A packet filter does not parse; names the place."""
+
+
+class StateError(PhageError):
+    """Saved state cannot be used: damaged, or written by a later version."""
+
+
+class StoreError(PhageError):
+    """The store cannot be opened, read or written."""
+
+
+class PluginUnavailableError(PhageError):
+    """A plug-in cannot run here; the text is the reason."""

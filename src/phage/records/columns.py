@@ -1,0 +1,159 @@
+"""The columns of a window: the layout of the rows that the core hands over.
+
+The same structures stand in `crates/phage-flow/src/rows.rs` and `crates/phage-model/src/rows.rs`,
+where every field is explained; a test compares the sizes.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+NO_DEVICE = 0xFFFF_FFFF
+NO_FEATURE = 0xFFFF
+EXPLAINED = 6
+
+FLOW = np.dtype(
+    [
+        ("id", "<u8"),
+        ("start", "<i8"),
+        ("last", "<i8"),
+        ("src", "V16"),
+        ("dst", "V16"),
+        ("src_mac", "<u8"),
+        ("dst_mac", "<u8"),
+        ("packets", "<u8", (2,)),
+        ("octets", "<u8", (2,)),
+        ("payload", "<u8", (2,)),
+        ("device", "<u4"),
+        ("longest", "<u4"),
+        ("handshake", "<u4"),
+        ("vlan", "<u2"),
+        ("src_port", "<u2"),
+        ("dst_port", "<u2"),
+        ("protocol", "u1"),
+        ("ip_version", "u1"),
+        ("state", "u1"),
+        ("flags", "u1", (2,)),
+        ("end_reason", "u1"),
+        ("event", "u1"),
+        ("home", "u1"),
+        ("application", "u1"),
+        ("errors", "u1"),
+    ],
+    align=True,
+)
+
+HOST = np.dtype(
+    [
+        ("first", "<i8"),
+        ("last", "<i8"),
+        ("mac", "<u8"),
+        ("address", "V16"),
+        ("packets", "<u8", (2,)),
+        ("octets", "<u8", (2,)),
+        ("syn", "<u4", (2,)),
+        ("syn_ack", "<u4", (2,)),
+        ("rst", "<u4", (2,)),
+        ("unanswered", "<u4", (2,)),
+        ("udp", "<u4", (2,)),
+        ("echo", "<u4", (2,)),
+        ("unreachable", "<u4", (2,)),
+        ("arp_request", "<u4", (2,)),
+        ("arp_reply", "<u4", (2,)),
+        ("flows", "<u4", (2,)),
+        ("peers", "<f4", (2,)),
+        ("ports", "<f4", (2,)),
+        ("dns_queries", "<u4"),
+        ("dns_failures", "<u4"),
+        ("new_peers", "<u4"),
+        ("device", "<u4"),
+        ("marks", "<u4"),
+        ("vlan", "<u4"),
+    ],
+    align=True,
+)
+
+SCORE = np.dtype(
+    [
+        ("packet", "<u8"),
+        ("time", "<i8"),
+        ("src", "V16"),
+        ("dst", "V16"),
+        ("src_mac", "<u8"),
+        ("dst_mac", "<u8"),
+        ("device_mac", "<u8"),
+        ("device_address", "V16"),
+        ("device", "<u4"),
+        ("packets", "<u4"),
+        ("surprising", "<u4"),
+        ("length", "<u4"),
+        ("surprise", "<f4"),
+        ("total", "<f4"),
+        ("network", "<f4"),
+        ("own", "<f4"),
+        ("values", "<f4", (EXPLAINED,)),
+        ("low", "<f4", (EXPLAINED,)),
+        ("high", "<f4", (EXPLAINED,)),
+        ("weights", "<f4", (EXPLAINED,)),
+        ("features", "<u2", (EXPLAINED,)),
+        ("src_port", "<u2"),
+        ("dst_port", "<u2"),
+        ("vlan", "<u2"),
+        ("protocol", "u1"),
+        ("mature", "u1"),
+    ],
+    align=True,
+)
+
+
+class Event:
+    """Bits of a flow row's event."""
+
+    STARTED = 1
+    UPDATED = 2
+    ENDED = 4
+
+
+class EndReason:
+    """Why a flow ended (RFC 5102, section 5.11.3); names for reports."""
+
+    NAMES = (
+        "none",
+        "idle timeout",
+        "active timeout",
+        "end of flow",
+        "forced end",
+        "lack of resources",
+    )
+
+
+class TcpState:
+    """How far a TCP connection came; NAMES for reports."""
+
+    NONE = 0
+    SYN_SENT = 1
+    SYN_RECEIVED = 2
+    ESTABLISHED = 3
+    CLOSING = 4
+    CLOSED = 5
+    REFUSED = 6
+    RESET = 7
+    NAMES = (
+        "none",
+        "syn_sent",
+        "syn_received",
+        "established",
+        "closing",
+        "closed",
+        "refused",
+        "reset",
+    )
+
+
+class HostMark:
+    """Bits of a host row's marks."""
+
+    HOME = 1
+    ROUTER = 2
+    NEW = 4
+    DEVICE = 8

@@ -1,0 +1,91 @@
+"""A finding: what a detector reports, with its evidence."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+class Severity(enum.StrEnum):
+    """How bad it is, as a person would sort it."""
+
+    INFO = "info"
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    CRITICAL = "critical"
+
+    @property
+    def rank(self) -> int:
+        """Return 0 for info up to 4 for critical."""
+        return list(Severity).index(self)
+
+
+class FindingState(enum.StrEnum):
+    """Where a finding stands."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Whom a finding is about; '' where unknown. `device` is the stable name: the MAC, else the address."""
+
+    mac: str = ""
+    ip: str = ""
+    device: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Somebody the subject had to do with, and by which services ("tcp/23", "icmp", "arp")."""
+
+    ip: str
+    mac: str = ""
+    services: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """One number that was unusual: its value against what is normal, in its unit."""
+
+    name: str
+    value: float
+    expected_low: float
+    expected_high: float
+    unit: str
+    weight: float = 0.0
+    meaning: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one detector says of one attack. A later one with the same `key` updates it.
+
+    `key` names the attack within the detector: the same subject and the same way give the same key.
+    `spoofable` tells that the evidence is one-way packets whose source anyone can forge.
+    `causes` is how many packets (or flows, for `unit`) stand behind it. `peers_total` counts all
+    peers where `peers` lists only the first.
+    """
+
+    detector: str
+    key: str
+    severity: Severity
+    score: float
+    subject: Subject
+    summary: str
+    first_seen: int
+    last_seen: int
+    peers: tuple[Peer, ...] = ()
+    peers_total: int = 0
+    packets: int = 0
+    evidence: Mapping[str, object] = field(default_factory=dict)
+    features: tuple[Feature, ...] = ()
+    spoofable: bool = False
+    id: str = ""
+    state: FindingState = FindingState.OPEN
+    count: int = 1
+    capture: str = ""
+    related: tuple[str, ...] = ()

@@ -1,0 +1,39 @@
+"""A window: what the core saw in one tick, in columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from phage.records.columns import FLOW, HOST, SCORE
+from phage.records.observation import Observation
+
+Columns = npt.NDArray[Any]
+
+
+def _empty(dtype: np.dtype[Any]) -> Columns:
+    return np.empty(0, dtype=dtype)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What was seen from `start` to `end` (nanoseconds since the Unix epoch).
+
+    `flows`, `hosts` and `scores` are structured arrays of the dtypes in `columns`; each holds at most
+    as many rows as the core's limits allow, and `counters` says how many were left out.
+    """
+
+    start: int
+    end: int
+    packets: int = 0
+    octets: int = 0
+    flows: Columns = field(default_factory=lambda: _empty(FLOW))
+    hosts: Columns = field(default_factory=lambda: _empty(HOST))
+    scores: Columns = field(default_factory=lambda: _empty(SCORE))
+    observations: tuple[Observation, ...] = ()
+    counters: Mapping[str, int] = field(default_factory=dict)
+    learning: bool = False

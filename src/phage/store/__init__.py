@@ -1,0 +1,1 @@
+"""The store: SQL, migrations, one repository a record."""

@@ -1,0 +1,1 @@
+"""Fakes, traffic builders and conformance checks, for plug-in authors too."""
