@@ -43,6 +43,9 @@ pub struct FrameHeader {
     pub link: LinkType,
     /// Interface the frame was seen on, counted from 0 in the order of the source.
     pub interface: u16,
+    /// Identifier of the outermost VLAN tag where the capturing interface took it off the bytes
+    /// (`length` still counts its 4 bytes); 0 where nothing was taken off.
+    pub vlan: u16,
 }
 
 /// A run of frames over one piece of memory, valid until the source is asked for the next.

@@ -78,7 +78,11 @@ impl Keys {
         let place = u64::from(packet.vlan) | u64::from(packet.inner_vlan) << 16;
         let source = secret.hash(src, packet.src_mac | place << 48, 1);
         let channel_reverse = src > dst;
-        let (low, high) = if channel_reverse { (dst, src) } else { (src, dst) };
+        let (low, high) = if channel_reverse {
+            (dst, src)
+        } else {
+            (src, dst)
+        };
         let channel = secret.hash(low ^ place, high, 2);
         // ICMP keeps type and code out of the endpoints, so that a request and its reply share one flow.
         let ports = !matches!(packet.protocol, 1 | 58) && packet.ip_version != 0;
@@ -91,7 +95,11 @@ impl Keys {
             (src, dst)
         };
         let socket_reverse = from > to;
-        let (low, high) = if socket_reverse { (to, from) } else { (from, to) };
+        let (low, high) = if socket_reverse {
+            (to, from)
+        } else {
+            (from, to)
+        };
         let kind = u64::from(packet.protocol) << 32 | u64::from(packet.ether_type) << 40 | place;
         let socket = secret.hash(low ^ kind, high, 3);
         Self {

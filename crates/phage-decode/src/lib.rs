@@ -4,11 +4,14 @@
 //! function takes hostile bytes: it answers with a record or a counted [`Fault`], never a panic.
 #![forbid(unsafe_code)]
 
+pub mod app;
 pub mod catalog;
 pub mod frame;
 pub mod keys;
 pub mod packet;
+pub mod pcap;
 
 pub use frame::{Batch, FrameHeader, LinkType};
 pub use keys::{Keys, Secret};
-pub use packet::{Fault, Packet};
+pub use packet::{decode, Fault, Packet};
+pub use pcap::{CaptureFault, CaptureFaultKind, CaptureParser, CaptureWriter, Step, StepState};

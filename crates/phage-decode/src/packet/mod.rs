@@ -1,7 +1,30 @@
 //! The decoded packet: the addresses, ports and lengths of the innermost IP layer.
+//!
+//! [`decode`] walks from the link layer inwards. Every layer is a function in a file of its own: it
+//! reads one header, writes what the record keeps of it, and says which layer comes next. The walk
+//! is a loop, not a recursion, and every chain in it (tags, labels, extension headers, tunnels) is
+//! bounded, so the cost of a packet is bounded whatever its bytes are.
 
-/// What was wrong with a packet. Counted by kind; decoding stops at the fault and keeps what
-/// stood before it.
+mod arp;
+pub mod ether_type;
+mod ipv4;
+mod ipv6;
+mod link;
+mod mpls;
+mod ppp;
+mod transport;
+mod tunnel;
+mod walk;
+
+use crate::frame::FrameHeader;
+use walk::{Layer, Walk};
+
+/// What was wrong with a packet: the first thing, counted by kind.
+///
+/// Decoding stops where a header is cut short or cannot be trusted, and keeps what stood before
+/// it. A length that only claims more than the frame carries does not stop it: the headers behind
+/// are read. It is a fault unless the frame ends right behind its transport header, as in captures
+/// whose payloads were taken out; these are only [`marks::CUT`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Fault {
@@ -32,7 +55,7 @@ pub enum Fault {
     SctpMalformed,
     /// A GRE, VXLAN or IP-in-IP header is cut short or lies.
     TunnelMalformed,
-    /// More tunnels in one another than are followed.
+    /// More tunnels, tags or labels in one another than are followed.
     TunnelTooDeep,
 }
 
@@ -65,9 +88,9 @@ pub mod marks {
     pub const FRAGMENT: u16 = 1;
     /// A later fragment: there is no transport header, ports are 0.
     pub const LATER_FRAGMENT: u16 = 1 << 1;
-    /// The addresses are those inside a tunnel (GRE, VXLAN, IP-in-IP).
+    /// The addresses are those inside a tunnel (GRE, VXLAN, Geneve, IP-in-IP).
     pub const TUNNELLED: u16 = 1 << 2;
-    /// The captured bytes end before the packet does (snap length).
+    /// The captured bytes end before the packet does (snap length, or payload taken out).
     pub const CUT: u16 = 1 << 3;
     /// The destination is a broadcast or multicast address (link layer or IP).
     pub const GROUP: u16 = 1 << 4;
@@ -113,10 +136,14 @@ pub mod protocol {
     pub const IPV6: u8 = 41;
     /// Generic routing encapsulation.
     pub const GRE: u8 = 47;
+    /// Authentication header.
+    pub const AUTHENTICATION: u8 = 51;
     /// ICMP for IPv6.
     pub const ICMPV6: u8 = 58;
     /// SCTP.
     pub const SCTP: u8 = 132;
+    /// UDP-Lite.
+    pub const UDP_LITE: u8 = 136;
 }
 
 /// One decoded packet: two cache lines, copied freely, never allocated.
@@ -142,24 +169,29 @@ pub struct Packet {
     pub captured: u32,
     /// Where the transport header starts in the captured bytes.
     pub transport_offset: u32,
-    /// Where the payload of the transport layer starts in the captured bytes.
+    /// Where the payload of the transport layer starts in the captured bytes. ICMP: after its 8
+    /// bytes; `ICMPv6`: after type, code and checksum (RFC 4443, 2.1); ARP: at the ARP header;
+    /// without an IP layer: behind the link layer.
     pub payload_offset: u32,
     /// Payload bytes of the transport layer that were captured (padding and what lies beyond the
     /// IP length excluded).
     pub payload_captured: u32,
-    /// Payload bytes of the transport layer on the wire, by the IP length.
+    /// Payload bytes of the transport layer on the wire, by the IP length, even where that claims
+    /// more than the frame carries.
     pub payload_length: u32,
     /// TCP sequence number; 0 otherwise.
     pub tcp_sequence: u32,
     /// TCP acknowledgement number; 0 otherwise.
     pub tcp_acknowledgement: u32,
-    /// VXLAN network identifier, GRE key or outermost MPLS label; 0 where there is none.
+    /// VXLAN or Geneve network identifier, GRE key or outermost MPLS label; 0 where there is none.
     pub tunnel: u32,
     /// TCP window, unscaled.
     pub tcp_window: u16,
-    /// `EtherType` of what the link layer carries, after tags and labels.
+    /// `EtherType` of what the link layer carries, after tags and labels; 0 for 802.2 frames
+    /// without SNAP and for link types that name none.
     pub ether_type: u16,
-    /// Outer VLAN identifier; 0 where there is none.
+    /// Outer VLAN identifier; 0 where there is none. With Ethernet in a tunnel, link-layer
+    /// addresses and VLAN identifiers are those of the innermost Ethernet header.
     pub vlan: u16,
     /// Inner VLAN identifier (`QinQ`); 0 where there is none.
     pub inner_vlan: u16,
@@ -174,6 +206,7 @@ pub struct Packet {
     /// 4, 6, or 0 where there is no IP layer.
     pub ip_version: u8,
     /// IP protocol of the transport layer, after extension headers; 0 where there is no IP layer.
+    /// Where the chain of extension headers is at fault, the header that it stopped at.
     pub protocol: u8,
     /// TCP flags; 0 otherwise.
     pub tcp_flags: u8,
@@ -192,6 +225,14 @@ impl Packet {
         matches!(self.fault, Fault::None)
     }
 
+    /// Notes what is wrong; the first fault stays.
+    #[inline]
+    fn note(&mut self, fault: Fault) {
+        if self.is_sound() {
+            self.fault = fault;
+        }
+    }
+
     /// Whether a bit of [`marks`] is set.
     #[inline]
     pub fn has(&self, mark: u16) -> bool {
@@ -202,5 +243,75 @@ impl Packet {
     #[inline]
     pub fn is_syn(&self) -> bool {
         self.protocol == protocol::TCP && self.tcp_flags & (tcp::SYN | tcp::ACK) == tcp::SYN
+    }
+}
+
+/// Decodes a captured frame into `packet`, down to the innermost transport header.
+///
+/// Fills every field; nothing of an earlier use of `packet` remains. `bytes` are the captured
+/// bytes of the frame. Takes any bytes under any link type: what is wrong with them is told by
+/// [`Packet::fault`]. `transport_offset`, `payload_offset` and `payload_offset +
+/// payload_captured` never lie beyond the captured bytes.
+pub fn decode(bytes: &[u8], header: &FrameHeader, packet: &mut Packet) {
+    let captured = bytes.len() as u32;
+    // A record may claim that less was on the wire than was captured; the bytes are there.
+    let length = header.length.max(captured);
+    let removed = link::removed_tag(header);
+    let within = length.saturating_sub(removed).max(captured);
+    *packet = Packet {
+        time: header.time,
+        length,
+        captured,
+        interface: header.interface,
+        vlan: header.vlan & link::VLAN_MASK,
+        marks: if captured < within { marks::CUT } else { 0 },
+        ..Packet::default()
+    };
+    let mut walk = Walk::new(bytes, within as usize, removed != 0);
+    if let Err(fault) = follow(&mut walk, packet, link::first(header.link)) {
+        walk.stop(packet, fault);
+    }
+}
+
+/// Follows the layers until there is none that is decoded.
+#[inline(always)]
+fn follow(walk: &mut Walk<'_>, packet: &mut Packet, first: Layer) -> Result<(), Fault> {
+    let mut layer = first;
+    loop {
+        layer = match layer {
+            Layer::Ethernet => link::ethernet(walk, packet)?,
+            Layer::Ipv4 => ipv4::decode(walk, packet)?,
+            Layer::Ipv6 => ipv6::decode(walk, packet)?,
+            Layer::Transport(protocol) => transport::decode(walk, packet, protocol)?,
+            Layer::Done => return Ok(()),
+            other => outer(walk, packet, other)?,
+        };
+    }
+}
+
+/// Decodes the layers that most frames do not have; kept out of the loop that every frame runs.
+#[inline(never)]
+fn outer(walk: &mut Walk<'_>, packet: &mut Packet, layer: Layer) -> Result<Layer, Fault> {
+    match layer {
+        Layer::Type(ether_type) => Ok(link::by_type(walk, packet, ether_type)),
+        Layer::Llc => link::llc(walk, packet),
+        Layer::Tag => link::tag(walk, packet),
+        Layer::PortTag => link::port_tag(walk, packet),
+        Layer::Arp => arp::decode(walk, packet),
+        Layer::Mpls => mpls::decode(walk, packet),
+        Layer::Pppoe => ppp::pppoe(walk, packet),
+        Layer::Ppp => ppp::decode(walk, packet),
+        Layer::Gre => tunnel::gre(walk, packet),
+        Layer::Vxlan { certain } => tunnel::vxlan(walk, packet, certain),
+        Layer::Geneve => tunnel::geneve(walk, packet),
+        Layer::IpInIp(version) => tunnel::ip_in_ip(walk, packet, version),
+        Layer::Cooked => link::cooked(walk, packet),
+        Layer::Cooked2 => link::cooked2(walk, packet),
+        Layer::Loopback => link::loopback(walk, packet),
+        Layer::RawIp => link::raw_ip(walk),
+        Layer::Unknown => Err(Fault::LinkUnknown),
+        Layer::Ethernet | Layer::Ipv4 | Layer::Ipv6 | Layer::Transport(_) | Layer::Done => {
+            Ok(layer)
+        }
     }
 }
