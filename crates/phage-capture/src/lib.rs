@@ -1,1 +1,17 @@
-//! See ARCHITECTURE.md.
+//! Frames from capture files and network interfaces, and the filters that choose among them.
+
+pub mod error;
+mod file;
+pub mod filter;
+pub mod interface;
+mod ring;
+mod source;
+mod system;
+mod transmit;
+
+pub use error::{CaptureError, SourceFault, SourceFaultKind};
+pub use file::FileSource;
+pub use filter::{Filter, FilterError};
+pub use ring::{RingConfig, RingSource};
+pub use source::{Source, SourceCounters, StopHandle};
+pub use transmit::{TransmitPlan, Transmitted, Transmitter};

@@ -1,0 +1,332 @@
+//! Capture files as a source: one after the other, plain or compressed, from disk or a pipe.
+
+mod decompress;
+mod input;
+mod zstandard;
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use phage_decode::{
+    pcap::CaptureFaultKind, Batch, CaptureFault, CaptureParser, FrameHeader, LinkType, StepState,
+};
+
+use crate::error::{CaptureError, SourceFault, SourceFaultKind};
+use crate::filter::Filter;
+use crate::source::{Source, SourceCounters, StopHandle};
+use input::{Filled, Input};
+
+/// Bytes read at a time. The piece stays in the second-level cache while its frames are decoded,
+/// which makes reading as fast as a mapping, and unlike a mapping it cannot fault when the file
+/// shrinks meanwhile.
+const PIECE: usize = 512 * 1024;
+
+/// Most bytes that one record may need; more is a lie that the parser should have refused.
+const LARGEST_PIECE: usize = 16 * 1024 * 1024;
+
+/// Frames of capture files (pcap or pcapng; plain, gz or zst), file after file.
+///
+/// A file is processed up to its first fault; the fault is kept in the counters and the next file
+/// follows. Memory is one buffer, whatever a file claims or decompresses to.
+pub struct FileSource {
+    waiting: VecDeque<PathBuf>,
+    current: Option<Current>,
+    buffer: Vec<u8>,
+    /// The part of `buffer` that is filled and not yet parsed.
+    start: usize,
+    end: usize,
+    frames: Vec<FrameHeader>,
+    filters: Option<Filters>,
+    counters: SourceCounters,
+    stop: StopHandle,
+}
+
+/// The file that is read.
+struct Current {
+    path: PathBuf,
+    input: Input,
+    parser: CaptureParser,
+    at_end: bool,
+    done: bool,
+    /// A fault was told; the truncation that comes of it is no second one.
+    faulted: bool,
+}
+
+/// One expression, compiled for the link types that were met.
+struct Filters {
+    expression: String,
+    compiled: Vec<(LinkType, Filter)>,
+}
+
+impl Filters {
+    /// Frames of every interface of a file have one of few link types.
+    const MOST: usize = 64;
+
+    fn for_link(&mut self, link: LinkType) -> Result<&Filter, CaptureError> {
+        if !self.compiled.iter().any(|(known, _)| *known == link) {
+            let filter = Filter::compile(&self.expression, link)?;
+            if self.compiled.len() >= Self::MOST {
+                self.compiled.clear();
+            }
+            self.compiled.push((link, filter));
+        }
+        self.compiled
+            .iter()
+            .find(|(known, _)| *known == link)
+            .map(|(_, filter)| filter)
+            .ok_or_else(|| CaptureError::Unsupported("the filter is lost".to_owned()))
+    }
+}
+
+impl FileSource {
+    /// Opens files, to be read in this order; `-` is standard input.
+    ///
+    /// Fails where the first file cannot be opened, a later one does not exist, or the filter's
+    /// grammar is wrong; reads nothing yet.
+    pub fn open(paths: &[PathBuf], filter: Option<&str>) -> Result<Self, CaptureError> {
+        if let Some(expression) = filter {
+            Filter::check(expression)?;
+        }
+        let mut source = Self {
+            waiting: paths.iter().cloned().collect(),
+            current: None,
+            buffer: Vec::new(),
+            start: 0,
+            end: 0,
+            frames: Vec::new(),
+            filters: filter.map(|expression| Filters {
+                expression: expression.to_owned(),
+                compiled: Vec::new(),
+            }),
+            counters: SourceCounters::default(),
+            stop: StopHandle::default(),
+        };
+        for path in paths.iter().skip(1).filter(|path| !is_standard_input(path)) {
+            path.metadata()
+                .map_err(|error| CaptureError::of_file(path, 0, error))?;
+        }
+        if let Some(path) = source.waiting.pop_front() {
+            source.begin(path)?;
+        }
+        Ok(source)
+    }
+
+    fn begin(&mut self, path: PathBuf) -> Result<(), CaptureError> {
+        let input = Input::open(&path, &self.stop)
+            .map_err(|error| CaptureError::of_file(&path, 0, error))?;
+        if self.buffer.is_empty() {
+            self.buffer.resize(PIECE, 0);
+        }
+        self.start = 0;
+        self.end = 0;
+        self.current = Some(Current {
+            path,
+            input,
+            parser: CaptureParser::new(),
+            at_end: false,
+            done: false,
+            faulted: false,
+        });
+        Ok(())
+    }
+
+    /// Goes to the next file that can be opened; false at the end of all.
+    fn advance(&mut self) -> bool {
+        self.current = None;
+        while let Some(path) = self.waiting.pop_front() {
+            match self.begin(path.clone()) {
+                Ok(()) => return true,
+                Err(error) => self.counters.note(SourceFault {
+                    path,
+                    offset: 0,
+                    kind: SourceFaultKind::Read(error.to_string()),
+                }),
+            }
+        }
+        false
+    }
+
+    /// Makes room and reads on; true where something changed.
+    fn fill(&mut self, needed: usize, wait: Duration) -> bool {
+        let Some(current) = &mut self.current else {
+            return false;
+        };
+        self.buffer.copy_within(self.start..self.end, 0);
+        self.end -= self.start;
+        self.start = 0;
+        if needed > self.buffer.len() {
+            self.buffer.resize(needed.min(LARGEST_PIECE), 0);
+        }
+        let Some(room) = self
+            .buffer
+            .get_mut(self.end..)
+            .filter(|room| !room.is_empty())
+        else {
+            // The parser wants more than any record has.
+            current.at_end = true;
+            return true;
+        };
+        match current.input.fill(room, wait) {
+            Ok(Filled::Bytes(count)) => {
+                self.end += count;
+                true
+            }
+            Ok(Filled::Nothing) => false,
+            Ok(Filled::End) => {
+                current.at_end = true;
+                true
+            }
+            Err(kind) => {
+                let offset = current.parser.position() + (self.end - self.start) as u64;
+                let path = current.path.clone();
+                current.at_end = true;
+                current.faulted = true;
+                self.counters.note(SourceFault { path, offset, kind });
+                true
+            }
+        }
+    }
+
+    /// Removes the frames that the filter rejects. `data` is what their offsets count from.
+    fn choose(&mut self, start: usize) -> Result<(), CaptureError> {
+        let Some(filters) = &mut self.filters else {
+            return Ok(());
+        };
+        let data = self.buffer.get(start..self.end).unwrap_or(&[]);
+        let before = self.frames.len();
+        let mut failure = None;
+        self.frames.retain(|frame| {
+            let from = frame.offset as usize;
+            let bytes = data
+                .get(from..from.saturating_add(frame.captured as usize))
+                .unwrap_or(&[]);
+            match filters.for_link(frame.link) {
+                Ok(filter) => filter.matches(bytes, frame.length),
+                Err(error) => {
+                    failure.get_or_insert(error);
+                    false
+                }
+            }
+        });
+        self.counters.filtered += (before - self.frames.len()) as u64;
+        failure.map_or(Ok(()), Err)
+    }
+
+    /// Parses what is buffered; the offset that the found frames count from.
+    fn parse(&mut self, limit: usize) -> Result<(usize, Parsed), CaptureError> {
+        let start = self.start;
+        self.frames.clear();
+        let Some(current) = &mut self.current else {
+            return Ok((start, Parsed::FileEnd));
+        };
+        if current.done {
+            return Ok((start, Parsed::FileEnd));
+        }
+        let data = self.buffer.get(start..self.end).unwrap_or(&[]);
+        let step = current
+            .parser
+            .parse(data, current.at_end, limit.max(1), &mut self.frames);
+        self.start = (start + step.consumed).min(self.end);
+        let parsed = match step.state {
+            StepState::Full => Parsed::Some,
+            StepState::More { needed } => Parsed::Needs(needed),
+            StepState::End => {
+                current.done = true;
+                Parsed::FileEnd
+            }
+            StepState::Fault(fault) => {
+                current.done = true;
+                let fault = SourceFault {
+                    path: current.path.clone(),
+                    offset: fault.offset,
+                    kind: SourceFaultKind::Capture(fault),
+                };
+                if !current.faulted {
+                    self.counters.note(fault);
+                }
+                Parsed::FileEnd
+            }
+        };
+        self.choose(start)?;
+        Ok((start, parsed))
+    }
+
+    /// The error of a source that had nothing to read at all.
+    fn barren(&mut self) -> Option<CaptureError> {
+        if self.counters.packets + self.counters.filtered > 0 {
+            return None;
+        }
+        let fault = self.counters.faults.first()?;
+        match fault.kind {
+            SourceFaultKind::Capture(CaptureFault {
+                kind: CaptureFaultKind::NotACapture,
+                ..
+            }) => Some(CaptureError::NotACapture(fault.path.clone())),
+            _ => None,
+        }
+    }
+}
+
+/// What parsing the buffer came to.
+enum Parsed {
+    Some,
+    Needs(usize),
+    FileEnd,
+}
+
+fn is_standard_input(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+impl Source for FileSource {
+    fn next(&mut self, limit: usize, wait: Duration) -> Result<Option<Batch<'_>>, CaptureError> {
+        loop {
+            if self.stop.is_stopped() {
+                self.current = None;
+                self.waiting.clear();
+                return Ok(None);
+            }
+            if self.current.is_none() {
+                return Ok(None);
+            }
+            let (start, parsed) = self.parse(limit)?;
+            if !self.frames.is_empty() {
+                self.counters.packets += self.frames.len() as u64;
+                self.counters.octets += self
+                    .frames
+                    .iter()
+                    .map(|frame| u64::from(frame.length))
+                    .sum::<u64>();
+                return Ok(Some(Batch {
+                    data: self.buffer.get(start..self.end).unwrap_or(&[]),
+                    frames: &self.frames,
+                }));
+            }
+            match parsed {
+                Parsed::Some => {}
+                Parsed::Needs(needed) => {
+                    if !self.fill(needed, wait) && !self.stop.is_stopped() {
+                        return Ok(Some(Batch {
+                            data: &[],
+                            frames: &[],
+                        }));
+                    }
+                }
+                Parsed::FileEnd => {
+                    if !self.advance() {
+                        return self.barren().map_or(Ok(None), Err);
+                    }
+                }
+            }
+        }
+    }
+
+    fn counters(&mut self) -> SourceCounters {
+        self.counters.clone()
+    }
+
+    fn stop_handle(&self) -> StopHandle {
+        self.stop.clone()
+    }
+}
