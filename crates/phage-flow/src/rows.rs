@@ -1,6 +1,6 @@
 //! The rows that a window carries to Python, as laid out in memory.
 //!
-//! `src/phage/records/columns.py` holds the same layout as NumPy dtypes; a test compares both.
+//! `src/phage/records/columns.py` holds the same layout as `NumPy` dtypes; a test compares both.
 
 /// No device: the index of a packet or row that belongs to none.
 pub const NO_DEVICE: u32 = u32::MAX;
@@ -52,7 +52,7 @@ pub mod state {
 }
 
 /// One flow as it stands at the end of a window. `[0]` is the direction of the initiator.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, bytemuck::NoUninit)]
 #[repr(C)]
 pub struct FlowRow {
     /// Number of the flow since the start, from 1.
@@ -106,6 +106,8 @@ pub struct FlowRow {
     pub application: u8,
     /// Resets and ICMP errors that answered the flow.
     pub errors: u8,
+    /// Fills the row up to a multiple of its alignment.
+    pub reserved: [u8; 4],
 }
 
 const _: () = assert!(size_of::<FlowRow>() == 152);
@@ -123,7 +125,7 @@ pub mod host {
 }
 
 /// Counters of one host in one window. `[0]` counts what it sent, `[1]` what it received.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, bytemuck::NoUninit)]
 #[repr(C)]
 pub struct HostRow {
     /// Time of its first packet in the window.
@@ -144,7 +146,8 @@ pub struct HostRow {
     pub syn_ack: [u32; 2],
     /// TCP RST.
     pub rst: [u32; 2],
-    /// Handshakes begun in this window whose answer never came, as far as is known by now.
+    /// Handshakes that were without an answer for three seconds, counted in the window in which
+    /// these were over.
     pub unanswered: [u32; 2],
     /// UDP packets.
     pub udp: [u32; 2],

@@ -1,0 +1,126 @@
+//! From flows to the rows of a window.
+
+use super::record::{traits, Flow, SECOND};
+use super::{FlowCounters, FlowTable};
+use crate::rows::{event, FlowRow};
+
+/// Seconds that a clock may go back before the wheel is set anew; less is packets out of order.
+const SET_BACK: i64 = 3600;
+
+/// The rows of flows that ended since the last window.
+pub(super) struct Ended {
+    rows: Vec<FlowRow>,
+    limit: usize,
+}
+
+impl Ended {
+    pub(super) fn new(limit: usize) -> Self {
+        Self {
+            rows: Vec::new(),
+            limit: limit.max(2),
+        }
+    }
+
+    /// Sets how many rows are kept; returns the limit before.
+    pub(super) fn limit(&mut self, limit: usize) -> usize {
+        std::mem::replace(&mut self.limit, limit)
+    }
+
+    /// Counts a record that ends and keeps its row if there is room.
+    ///
+    /// Flows that nobody answered take half of the room at most, so that a flood of them leaves
+    /// the other half to what was answered.
+    #[inline]
+    pub(super) fn close(&mut self, flow: &Flow, reason: u8, counters: &mut FlowCounters) {
+        let (packets, octets) = (flow.total(), flow.volume());
+        if let Some(ended) = counters.ended.get_mut(usize::from(reason)) {
+            *ended += 1;
+        }
+        counters.ended_packets += packets;
+        counters.ended_octets += octets;
+        let limit = if flow.is_unanswered() {
+            self.limit / 2
+        } else {
+            self.limit
+        };
+        if self.rows.len() < limit {
+            self.rows.push(flow.row(flow.event | event::ENDED, reason));
+        } else {
+            counters.omitted += 1;
+            counters.omitted_packets += packets;
+            counters.omitted_octets += octets;
+        }
+    }
+
+    /// Moves the rows out; says how many more the window may hold.
+    pub(super) fn drain(&mut self, rows: &mut Vec<FlowRow>) -> usize {
+        let room = self.limit.saturating_sub(self.rows.len());
+        rows.append(&mut self.rows);
+        // What a flood needed is given back.
+        if self.rows.capacity() > 1024 {
+            self.rows.shrink_to(1024);
+        }
+        room
+    }
+}
+
+impl FlowTable {
+    /// Ends the flows that were silent for too long.
+    pub(super) fn expire(&mut self, now: i64) {
+        let second = now.div_euclid(SECOND);
+        let mut due = std::mem::take(&mut self.due);
+        due.clear();
+        if self.wheel.next().saturating_sub(second) > SET_BACK {
+            self.wheel.empty(&mut due);
+            self.wheel.set(second);
+            self.clock = now;
+        } else {
+            self.wheel.advance(second, &mut due);
+            self.clock = self.clock.max(now);
+        }
+        for slot in due.drain(..) {
+            let Some(flow) = self.flows.get(slot as usize).filter(|flow| flow.id != 0) else {
+                continue;
+            };
+            let deadline = flow.deadline(&self.timeouts);
+            // A flow that ends hours ahead was dated by a clock that has been set back since.
+            let ahead = flow.last.saturating_sub(now) > SET_BACK.saturating_mul(SECOND);
+            if deadline < now || ahead {
+                let reason = flow.silent_reason();
+                self.end(slot, reason);
+            } else {
+                self.wheel.enter(slot, deadline.div_euclid(SECOND) + 1);
+            }
+        }
+        self.due = due;
+    }
+
+    /// Appends the rows of flows that were touched and go on, `room` at most; the rest wait.
+    pub(super) fn updates(&mut self, room: usize, rows: &mut Vec<FlowRow>) {
+        let mut room = room;
+        let mut waiting = 0;
+        for place in 0..self.listed.len() {
+            let Some(&slot) = self.listed.get(place) else {
+                break;
+            };
+            let Some(flow) = self.flows.get_mut(slot as usize) else {
+                continue;
+            };
+            if flow.id == 0 || flow.event == 0 {
+                flow.traits &= !traits::LISTED;
+            } else if room == 0 {
+                if let Some(slot_waiting) = self.listed.get_mut(waiting) {
+                    *slot_waiting = slot;
+                }
+                waiting += 1;
+            } else {
+                rows.push(flow.row(flow.event, 0));
+                flow.event = 0;
+                flow.traits &= !traits::LISTED;
+                room -= 1;
+            }
+        }
+        self.listed.truncate(waiting);
+        self.counters.deferred += waiting as u64;
+    }
+}

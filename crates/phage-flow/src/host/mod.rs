@@ -1,0 +1,306 @@
+//! Hosts: counters and behaviour of the devices at home, counters of remote hosts.
+
+mod admission;
+pub mod catalog;
+mod damped;
+mod device;
+mod events;
+mod features;
+mod identity;
+mod limits;
+mod names;
+mod neighbours;
+mod novelty;
+mod packet;
+mod pending;
+mod remote;
+mod sketch;
+#[cfg(test)]
+mod tests;
+mod window;
+
+pub use limits::{HostCounters, HostLimits};
+
+use phage_decode::packet::Packet;
+use phage_decode::{Keys, Secret};
+
+use crate::flow::{touch, FlowTouch};
+use crate::home::Home;
+use crate::rows::HostRow;
+use crate::table::index::SetIndex;
+use crate::table::prefetch::prefetch;
+use admission::Admission;
+use catalog::BEHAVIOUR;
+use damped::{fast, slow};
+use device::{traits, Device, Sketches};
+use identity::{mac_key, Addresses};
+use neighbours::Neighbours;
+use novelty::{peer_key, service_key, Birth, Newness, Relations, Service};
+use remote::Remotes;
+use sketch::{Estimates, HALF};
+
+/// Packets ahead for which indexes are asked for, and records after that.
+const INDEX_AHEAD: usize = 12;
+const RECORD_AHEAD: usize = 6;
+/// Nanoseconds of a second, and those that a clock may go back before it is taken as set anew.
+const SECOND: i64 = 1_000_000_000;
+const SET_BACK: i64 = 3600 * SECOND;
+
+/// Who a device is. The index and the generation together name it: an index is used again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DeviceIdentity {
+    /// Its MAC; 0 where it stands behind a router or the link has none.
+    pub mac: u64,
+    /// Its address at home (the last one used, where it is known by its MAC).
+    pub address: [u8; 16],
+    /// Counts the devices that have had this index, from 1.
+    pub generation: u32,
+}
+
+/// Addresses of a MAC, apart from what every packet needs.
+#[derive(Clone, Copy, Debug, Default)]
+struct Station {
+    addresses: Addresses,
+}
+
+/// What is remembered of a flow until its next half-minute, so that its packets need not look up
+/// relations: births of the peer and the service, to the initiator and to the responder.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(align(32))]
+struct Memo {
+    /// Low half of the flow's number.
+    id: u32,
+    /// Bit 0: the initiator's births are known; bit 1: the responder's.
+    known: u32,
+    births: [[Birth; 2]; 2],
+}
+
+/// The table of hosts.
+pub struct HostTable {
+    secret: Secret,
+    rows: usize,
+    index: SetIndex,
+    devices: Vec<Device>,
+    bitmaps: Vec<Sketches>,
+    stations: Vec<Station>,
+    admission: Admission,
+    remotes: Remotes,
+    relations: Relations,
+    newness: Newness,
+    neighbours: Neighbours,
+    /// By slot of the flow.
+    memos: Vec<Memo>,
+    estimates: Estimates,
+    listed: Vec<u32>,
+    retired: Vec<HostRow>,
+    counters: HostCounters,
+    /// Time of the first packet, from which seconds count.
+    base: Option<i64>,
+    now: i64,
+    second: u32,
+    half: u32,
+    /// Share of the running half-minute that is still to come.
+    left: f32,
+}
+
+impl HostTable {
+    /// Makes an empty table. What is at home is told by the flow of each packet, so `_home` has to
+    /// be that of the flow table.
+    pub fn new(limits: &HostLimits, _home: &Home, secret: Secret) -> Self {
+        let devices = limits.devices.clamp(8, 1 << 20);
+        Self {
+            secret,
+            rows: limits.rows.max(1),
+            // Four times the ways: a set never overflows unless an attacker knew the secret.
+            index: SetIndex::new(devices * 4),
+            devices: Vec::new(),
+            bitmaps: Vec::new(),
+            stations: Vec::new(),
+            admission: Admission::new(devices),
+            remotes: Remotes::new(limits.remotes),
+            relations: Relations::new(limits.relations),
+            newness: Newness::new(),
+            neighbours: Neighbours::new(limits.neighbours),
+            memos: Vec::new(),
+            estimates: Estimates::new(),
+            listed: Vec::new(),
+            retired: Vec::new(),
+            counters: HostCounters::default(),
+            base: None,
+            now: i64::MIN,
+            second: 0,
+            half: 0,
+            left: 1.0,
+        }
+    }
+
+    /// Updates both ends of each packet, and writes the index of its subject device and the
+    /// [`BEHAVIOUR`] features of that (zeros where there is none) to `subjects` and `features`.
+    ///
+    /// The subject is the device that sent the packet, else the one that receives it.
+    pub fn observe(
+        &mut self,
+        packets: &[Packet],
+        keys: &[Keys],
+        touches: &[FlowTouch],
+        subjects: &mut [u32],
+        features: &mut [f32],
+    ) {
+        let rows = features.chunks_exact_mut(BEHAVIOUR);
+        let work = packets
+            .iter()
+            .zip(keys)
+            .zip(touches)
+            .zip(subjects)
+            .zip(rows);
+        for (i, ((((packet, key), answer), subject), row)) in work.enumerate() {
+            if let (Some(packet), Some(key)) =
+                (packets.get(i + INDEX_AHEAD), keys.get(i + INDEX_AHEAD))
+            {
+                self.prefetch_index(packet, key, touches.get(i + INDEX_AHEAD));
+            }
+            if let (Some(packet), Some(key)) =
+                (packets.get(i + RECORD_AHEAD), keys.get(i + RECORD_AHEAD))
+            {
+                self.prefetch_record(packet, key, touches.get(i + RECORD_AHEAD));
+            }
+            self.tick(packet.time);
+            *subject = self.add(packet, key, answer, row);
+        }
+        self.newness.saw(packets.len());
+    }
+
+    #[inline(always)]
+    fn prefetch_index(&self, packet: &Packet, key: &Keys, answer: Option<&FlowTouch>) {
+        let home = answer.map_or(3, |answer| answer.home);
+        self.index.prefetch(mac_key(&self.secret, packet.src_mac));
+        if home & 1 == 0 {
+            self.remotes.prefetch(key.src);
+        }
+        if home & 2 == 0 {
+            self.remotes.prefetch(key.dst);
+        } else {
+            self.index.prefetch(mac_key(&self.secret, packet.dst_mac));
+        }
+    }
+
+    #[inline(always)]
+    fn prefetch_record(&self, packet: &Packet, key: &Keys, answer: Option<&FlowTouch>) {
+        let home = answer.map_or(3, |answer| answer.home);
+        if let Some(answer) = answer {
+            prefetch(&self.memos, answer.slot as usize);
+            if answer.has(touch::FRESH) {
+                self.prefetch_relations(packet, key, answer);
+            }
+        }
+        if home & 1 == 0 {
+            self.remotes.prefetch_record(key.src, self.second);
+        } else {
+            self.prefetch_device(packet.src_mac);
+        }
+        if home & 2 == 0 {
+            self.remotes.prefetch_record(key.dst, self.second);
+        } else {
+            self.prefetch_device(packet.dst_mac);
+        }
+    }
+
+    /// Begins to load what is known of the subject's peer and service, as `describe` will ask.
+    #[inline]
+    fn prefetch_relations(&self, packet: &Packet, key: &Keys, answer: &FlowTouch) {
+        let sent = answer.home & 1 != 0;
+        let (mac, peer, peer_home) = if sent {
+            (packet.src_mac, key.dst, answer.home & 2 != 0)
+        } else {
+            (packet.dst_mac, key.src, false)
+        };
+        let device = mac_key(&self.secret, mac);
+        self.relations
+            .prefetch(peer_key(&self.secret, device, peer));
+        let service = Service::of(packet, answer, sent, peer_home);
+        self.relations
+            .prefetch(service_key(&self.secret, device, service));
+    }
+
+    #[inline(always)]
+    fn prefetch_device(&self, mac: u64) {
+        if let Some(slot) = self.index.peek(mac_key(&self.secret, mac)) {
+            prefetch(&self.devices, slot as usize);
+        }
+    }
+
+    /// Moves the clock to a packet's time.
+    #[inline(always)]
+    fn tick(&mut self, time: i64) {
+        if time > self.now {
+            self.now = time;
+        } else if self.now.saturating_sub(time) > SET_BACK {
+            // The clock was set back: time runs on from here without a jump.
+            let passed = self.now.saturating_sub(self.base.unwrap_or(time));
+            self.base = Some(time.saturating_sub(passed));
+            self.now = time;
+        } else {
+            return;
+        }
+        let base = *self.base.get_or_insert(time);
+        let passed = self.now.saturating_sub(base).max(0) / SECOND;
+        let second = passed.min(i64::from(i32::MAX)) as u32;
+        if second != self.second || self.half == 0 {
+            self.second = second;
+            // Half-minutes of the epoch, as the flow table has them.
+            let seconds = self.now.div_euclid(SECOND);
+            self.half = seconds.div_euclid(HALF) as u32;
+            self.left = 1.0 - seconds.rem_euclid(HALF) as f32 / HALF as f32;
+        }
+    }
+
+    /// Notes a DNS question of a device (`query`), or an answer to it (no query), and whether that
+    /// answer was NXDOMAIN or SERVFAIL.
+    pub fn note_dns(&mut self, device: u32, time: i64, query: Option<&str>, failed: bool) {
+        let Some(device) = self.devices.get_mut(device as usize) else {
+            return;
+        };
+        device.damped.advance(time);
+        let slow = &mut device.damped.slow;
+        if let Some(name) = query {
+            device.damped.fast[fast::QUESTIONS] += 1.0;
+            slow[slow::NAMES] += 1.0;
+            slow[slow::NAME_LENGTH] += name.len() as f32;
+            slow[slow::NAME_ENTROPY] += names::entropy(name);
+            device.row.dns_queries += 1;
+        } else {
+            slow[slow::ANSWERS] += 1.0;
+        }
+        if failed {
+            slow[slow::FAILED_NAMES] += 1.0;
+            device.row.dns_failures += 1;
+        }
+    }
+
+    /// Who the device with an index is.
+    pub fn device(&self, index: u32) -> Option<DeviceIdentity> {
+        let device = self
+            .devices
+            .get(index as usize)
+            .filter(|device| device.is(traits::LIVE))?;
+        Some(DeviceIdentity {
+            mac: device.mac,
+            address: device.address,
+            generation: device.generation,
+        })
+    }
+
+    /// What was counted since the table was made.
+    pub fn counters(&self) -> HostCounters {
+        HostCounters {
+            devices: self.devices.len() as u64,
+            devices_known: self.admission.known() as u64,
+            remotes: self.remotes.len() as u64,
+            remotes_evicted: self.remotes.counters.evicted,
+            remotes_refused: self.remotes.counters.refused,
+            relations_forgotten: self.relations.forgotten(),
+            rows_omitted: self.counters.rows_omitted + self.remotes.counters.omitted,
+            ..self.counters
+        }
+    }
+}
