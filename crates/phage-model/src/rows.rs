@@ -7,7 +7,7 @@ pub const EXPLAINED: usize = 6;
 ///
 /// A *surprise* is `-log10(p)`, where p is the probability that a normal packet of this device
 /// scores as high: 3 is one in a thousand. It lies in 0 to 12.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, bytemuck::NoUninit)]
 #[repr(C)]
 pub struct ScoreRow {
     /// Number of the most surprising packet in the input, from 0.
@@ -62,6 +62,8 @@ pub struct ScoreRow {
     pub protocol: u8,
     /// 0 the device is still being learned (the network's ensemble speaks alone), 1 it has its own.
     pub mature: u8,
+    /// Fills the row up to a multiple of its alignment.
+    pub reserved: [u8; 4],
 }
 
 const _: () = assert!(size_of::<ScoreRow>() == 240);

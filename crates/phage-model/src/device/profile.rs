@@ -1,0 +1,243 @@
+//! What is known of one device, and of all devices together.
+
+use super::ensemble::Ensemble;
+use super::kernel::{DeviceKernel, Sixteen, Work};
+use super::lanes::Row;
+use super::range::{InputMap, Range};
+use super::scaling::Scaling;
+use crate::tail::{position, Curve, Histogram};
+
+/// Rows between two refreshes of the input map while training: it moves by little in between.
+const REFRESH_ROWS: u32 = 64;
+/// The learning rate falls from the first to the second over about so many rows.
+const FIRST_RATE: f32 = 0.15;
+const LAST_RATE: f32 = 0.03;
+const RATE_ROWS: f32 = 4096.0;
+
+/// Who a device is: what outlives its index.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Identity {
+    /// MAC; 0 where the device is known by its address.
+    pub mac: u64,
+    /// Address (the last one used, where the device is known by its MAC).
+    pub address: [u8; 16],
+    /// Grows each time an index is given to another device.
+    pub generation: u32,
+}
+
+impl Identity {
+    /// What the device is found by: its MAC, else its address.
+    pub fn key(&self) -> (u64, [u8; 16]) {
+        if self.mac == 0 {
+            (0, self.address)
+        } else {
+            (self.mac, [0; 16])
+        }
+    }
+}
+
+/// A histogram of scores and the curve read from it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Calibration {
+    /// Scores of normal packets.
+    pub histogram: Histogram,
+    /// Surprise as a function of the score.
+    pub curve: Curve,
+}
+
+impl Calibration {
+    /// Reads the curve from the histogram anew.
+    pub fn fit(&mut self, pool: Option<&Self>) {
+        self.curve = Curve::fit(
+            &self.histogram,
+            pool.map(|pool| (&pool.histogram, &pool.curve)),
+        );
+    }
+}
+
+/// An ensemble with the ranges of its inputs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Model {
+    /// The autoencoders.
+    pub ensemble: Ensemble,
+    /// Normal ranges of the inputs.
+    pub range: Range,
+    /// The map made from the ranges.
+    pub map: InputMap,
+}
+
+impl Model {
+    /// Scores a scaled row: where the score lies on the axis of the histograms.
+    #[inline(always)]
+    pub fn position(&self, kernel: DeviceKernel, row: &Row) -> f32 {
+        position(kernel.run(Score { model: self, row }))
+    }
+
+    /// One training step on a scaled row; `rate` 0 leaves the schedule of learning rates to the
+    /// number of rows. The ranges follow the row as far as it was believed, times `pace`.
+    #[inline(always)]
+    pub fn train(&mut self, kernel: DeviceKernel, row: &Row, rate: f32, pace: f32) {
+        let rate = if rate > 0.0 {
+            rate
+        } else {
+            let progress = self.ensemble.rows as f32 / RATE_ROWS;
+            LAST_RATE + (FIRST_RATE - LAST_RATE) / (1.0 + progress)
+        };
+        kernel.run(Train {
+            model: self,
+            row,
+            rate,
+            pace,
+        });
+    }
+
+    /// Takes a scaled row into the ranges.
+    #[inline(always)]
+    pub fn survey(&mut self, kernel: DeviceKernel, row: &Row) {
+        kernel.run(Track {
+            range: &mut self.range,
+            row,
+        });
+    }
+
+    /// Whether the map is due to be made from the ranges again.
+    #[inline]
+    pub fn is_refresh_due(&self) -> bool {
+        self.range.rows.is_multiple_of(REFRESH_ROWS) || self.range.rows < 4
+    }
+
+    /// Makes the map from the ranges again.
+    pub fn refresh(&mut self, prior: Option<&Range>, scaling: &Scaling) {
+        self.map = self.range.map(prior, scaling);
+    }
+}
+
+struct Score<'a> {
+    model: &'a Model,
+    row: &'a Row,
+}
+
+impl Work for Score<'_> {
+    type Output = f32;
+
+    #[inline(always)]
+    fn run<S: Sixteen>(self, s: S) -> f32 {
+        let inputs = self.model.map.inputs(s, self.row);
+        self.model
+            .ensemble
+            .score_with(s, &inputs, &self.model.map.resolution)
+    }
+}
+
+struct Train<'a> {
+    model: &'a mut Model,
+    row: &'a Row,
+    rate: f32,
+    pace: f32,
+}
+
+impl Work for Train<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Sixteen>(self, s: S) {
+        let inputs = self.model.map.inputs(s, self.row);
+        let resolution = &self.model.map.resolution;
+        let believed = self
+            .model
+            .ensemble
+            .train_with(s, &inputs, resolution, self.rate);
+        if self.pace > 0.0 {
+            self.model.range.track(self.row, self.pace * believed);
+        }
+    }
+}
+
+struct Track<'a> {
+    range: &'a mut Range,
+    row: &'a Row,
+}
+
+impl Work for Track<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Sixteen>(self, _: S) {
+        self.range.track(self.row, 1.0);
+    }
+}
+
+/// The behaviour of the whole network: where each device starts from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prior {
+    /// Trained on all devices, none with more than twice its fair share.
+    pub model: Model,
+    /// Scores of all devices under the prior.
+    pub calibration: Calibration,
+    /// Rows of all devices that it was trained on.
+    pub rows: u64,
+}
+
+impl Prior {
+    /// Makes an untrained prior.
+    pub fn new(seed: u64, scaling: &Scaling) -> Self {
+        let range = Range::default();
+        let map = range.map(None, scaling);
+        Self {
+            model: Model {
+                ensemble: Ensemble::new(seed),
+                range,
+                map,
+            },
+            calibration: Calibration::default(),
+            rows: 0,
+        }
+    }
+}
+
+/// What is known of one device.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Profile {
+    /// Who it is.
+    pub identity: Identity,
+    /// Time of its first packet, nanoseconds since the Unix epoch.
+    pub first: i64,
+    /// Time of its last packet.
+    pub last: i64,
+    /// Its own ensemble.
+    pub model: Model,
+    /// Scores of its own ensemble.
+    pub own: Calibration,
+    /// Scores of the network's ensemble for its packets.
+    pub network: Calibration,
+    /// Rows of it that the prior was trained on.
+    pub lent: u64,
+    /// Whether its own ensemble speaks, and not the prior.
+    pub mature: bool,
+}
+
+impl Profile {
+    /// Makes the profile of a device from the prior, and from how all devices score under the
+    /// network's ensemble.
+    pub fn new(identity: Identity, prior: &Prior, network: &Curve, time: i64) -> Self {
+        let mut model = prior.model.clone();
+        model.range = Range::default();
+        model.ensemble.rows = 0;
+        Self {
+            identity,
+            first: time,
+            last: time,
+            model,
+            own: Calibration {
+                histogram: Histogram::default(),
+                curve: prior.calibration.curve.clone(),
+            },
+            network: Calibration {
+                histogram: Histogram::default(),
+                curve: network.clone(),
+            },
+            lent: 0,
+            mature: false,
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! The operations that a kernel offers.
+
+use super::Streams;
+use crate::table::Set;
+
+/// Below this a variance counts as none: a stream of equal lengths has no deviation to divide by.
+pub(crate) const TINY: f32 = 1e-12;
+
+/// Decay exponents are cut off here: `2^-100` of any weight is nothing, and stays clear of
+/// denormal numbers, which are slow.
+pub(crate) const DEEPEST: f32 = -100.0;
+
+/// Arguments of the logistic function are cut off here: beyond, it is 0 or 1 to 1e-12, and products of its values would be
+/// denormal numbers, which made training up to twice as slow.
+pub(crate) const STEEPEST: f32 = 40.0;
+
+/// Lane-wise arithmetic. All operations are total: they answer for NaN and infinities too.
+pub(crate) trait Arithmetic: Copy {
+    /// A vector.
+    type V: Copy;
+
+    fn splat(self, x: f32) -> Self::V;
+    fn add(self, a: Self::V, b: Self::V) -> Self::V;
+    fn sub(self, a: Self::V, b: Self::V) -> Self::V;
+    fn mul(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a * b + c`
+    fn mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// The smaller; `b` where `a` is NaN.
+    fn min(self, a: Self::V, b: Self::V) -> Self::V;
+    /// The larger; `b` where `a` is NaN.
+    fn max(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a` where `mask` is above zero, else `b`.
+    fn select(self, mask: Self::V, a: Self::V, b: Self::V) -> Self::V;
+    /// `1 / a`, to 2e-7.
+    fn reciprocal(self, a: Self::V) -> Self::V;
+    /// The root and its reciprocal, to 3e-7; both 0 where `a` is not above [`TINY`].
+    fn roots(self, a: Self::V) -> (Self::V, Self::V);
+    /// `2^x` as `(2^k, 2^r - 1)` with `x = k + r`, so that a factor near 1 keeps its precision.
+    /// `x` lies in [`DEEPEST`] to 0.
+    fn exp2(self, x: Self::V) -> (Self::V, Self::V);
+
+    /// `2^r - 1` on -0.5 to 0.5, relative to `2^r` to 1e-7; exact in the linear term, so that small decays
+    /// add up rightly.
+    #[inline(always)]
+    fn exp2_fraction(self, r: Self::V) -> Self::V {
+        let p = self.mul_add(self.splat(0.001_330_06), r, self.splat(0.009_669_69));
+        let p = self.mul_add(p, r, self.splat(0.055_505_58));
+        let p = self.mul_add(p, r, self.splat(0.240_222_83));
+        let p = self.mul_add(p, r, self.splat(std::f32::consts::LN_2));
+        self.mul(p, r)
+    }
+}
+
+/// A kernel: vectors of [`Simd::WIDTH`] lanes in memory order.
+pub(crate) trait Simd: Arithmetic {
+    /// Lanes of a vector: 8 or 16.
+    const WIDTH: usize;
+    /// The layout of the damped statistics' three streams.
+    type Streams: Streams;
+    fn streams(self) -> Self::Streams;
+
+    /// The first [`Simd::WIDTH`] values; zeros where there are fewer.
+    fn load(self, from: &[f32]) -> Self::V;
+    /// Writes the first [`Simd::WIDTH`] values; nothing where there is less room.
+    fn store(self, v: Self::V, to: &mut [f32]);
+    /// The root.
+    fn root(self, a: Self::V) -> Self::V;
+    /// `1 / (1 + 2^x)`, to 1e-6, for any x.
+    fn logistic(self, x: Self::V) -> Self::V;
+    /// `ln(1 + x)`, and `-ln(1 - x)` below zero; absolute error 3e-6.
+    fn log1p(self, x: Self::V) -> Self::V;
+    /// Transposes a square of [`Simd::WIDTH`] vectors in place.
+    fn transpose(self, square: &mut [Self::V]);
+    /// The sum of all lanes.
+    fn sum(self, v: Self::V) -> f32;
+    /// `from[index]` for each lane; indices are taken modulo 128.
+    fn gather(self, from: &[f32; 128], index: &[u32]) -> Self::V;
+
+    /// Bit i is set where `tags[i]` equals `tag`.
+    fn equal(self, tags: &[u32; 8], tag: u32) -> u32;
+    /// The way whose stream has the smallest decayed weight; free ways count as `dead`.
+    fn weakest(self, set: &Set, base: i64, dead: i32) -> usize;
+
+    /// `ln(1 + m)` on 0 to 1, absolute error 1.5e-6.
+    #[inline(always)]
+    fn log_mantissa(self, m: Self::V) -> Self::V {
+        let p = self.mul_add(self.splat(-0.018_338_88), m, self.splat(0.085_569_99));
+        let p = self.mul_add(p, m, self.splat(-0.193_761));
+        let p = self.mul_add(p, m, self.splat(0.317_649_1));
+        let p = self.mul_add(p, m, self.splat(-0.497_875_1));
+        let p = self.mul_add(p, m, self.splat(0.999_901_65));
+        self.mul(p, m)
+    }
+}

@@ -1,0 +1,240 @@
+//! A bounded set-associative table whose streams begin small.
+//!
+//! Eight ways a set. The first packet of a stream stands in 16 bytes of the set (tag, time,
+//! length, direction); only the second one begins the full record in a parallel arena, from what the first
+//! left. A flood of spoofed sources, each seen once, touches two cache lines a stream.
+//!
+//! A stream that finds no free way takes the place of the one with the smallest decayed weight.
+//! Nothing is moved or aged, there are no tombstones: the cost of a packet does not depend on what
+//! the table holds, and the memory is fixed at construction and touched only as it is used.
+
+mod arena;
+mod set;
+
+pub(crate) use arena::Arena;
+pub(crate) use set::{First, Set};
+
+use crate::simd::{prefetch, Simd};
+
+/// The most ways of one table: 4 Mi sets, so that set number, tag and check word cover the whole
+/// key between them.
+pub(crate) const LARGEST: usize = 8 << 22;
+
+/// The full record of a stream. All bits zero is a record in which nothing was counted.
+pub(crate) trait Record: Copy + Default + bytemuck::Pod {
+    /// Whether the time beside the tag is used once there is a record.
+    const TIMED: bool;
+    /// Begins the record with the first packet of the stream, and the low half of its key.
+    fn begin(&mut self, check: u32, first: First);
+    /// The low half of the key that the record was begun with.
+    fn check(&self) -> u32;
+    /// Asks for the lines that a packet of a side (0 or 1) will touch.
+    fn fetch(&self, side: usize);
+}
+
+/// When a packet comes, in the table's terms.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment {
+    /// Nanoseconds that scores count from.
+    pub(crate) base: i64,
+    /// Now, in units of 2^20 ns since the base.
+    pub(crate) now: i32,
+    /// A stream with a score below this is forgotten: its way counts as free, and is taken before one that was never used, so that
+    /// memory stays near what the last hours needed.
+    pub(crate) dead: i32,
+}
+
+/// Where a packet's stream is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// It begins with this packet; there is no record yet.
+    New,
+    /// In the record of this index.
+    Known(usize),
+}
+
+/// What happened in a table since it was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TableCounters {
+    /// Packets whose stream was known.
+    pub hits: u64,
+    /// Streams that began.
+    pub inserts: u64,
+    /// Streams that were driven out by others while they still had weight.
+    pub evictions: u64,
+    /// Streams idle for two hours that made room.
+    pub expired: u64,
+    /// Streams that had the tag of another and took its place.
+    pub collisions: u64,
+    /// Ways in use.
+    pub used: u64,
+    /// Full records in use.
+    pub records: u64,
+    /// Ways that there are.
+    pub capacity: u64,
+}
+
+/// The table.
+pub(crate) struct Table<R> {
+    sets: Arena<Set>,
+    records: Arena<R>,
+    counters: TableCounters,
+}
+
+impl<R: Record> Table<R> {
+    /// Bytes of one way.
+    pub(crate) const WAY: usize = size_of::<Set>() / Set::WAYS + size_of::<R>();
+
+    /// Makes a table of at most `capacity` ways, rounded down to a power of two, at least 8.
+    pub(crate) fn new(capacity: usize) -> Self {
+        let mut sets = (capacity.clamp(Set::WAYS, LARGEST) / Set::WAYS).max(1);
+        sets = 1 << sets.ilog2();
+        let (sets, records) = loop {
+            // Address space may be limited; half a table is better than none.
+            match (Arena::new(sets), Arena::new(sets * Set::WAYS)) {
+                (Some(sets), Some(records)) => break (sets, records),
+                _ if sets > 1 => sets /= 2,
+                _ => break (Arena::one(), Arena::of(Set::WAYS)),
+            }
+        };
+        let counters = TableCounters {
+            capacity: sets.len() as u64 * Set::WAYS as u64,
+            ..TableCounters::default()
+        };
+        Self {
+            sets,
+            records,
+            counters,
+        }
+    }
+
+    /// What happened so far.
+    pub(crate) fn counters(&self) -> TableCounters {
+        self.counters
+    }
+
+    /// Asks for the set of a key.
+    #[inline(always)]
+    pub(crate) fn fetch_set(&self, key: u64) {
+        prefetch(self.sets.get(key as usize), 0);
+    }
+
+    /// Asks for the record of a key, if the table has one now, or for what else of the set a new stream needs.
+    #[inline(always)]
+    pub(crate) fn fetch_record<S: Simd>(&self, simd: S, key: u64, side: usize) {
+        let set = self.sets.get(key as usize);
+        let ways = simd.equal(&set.tags, Set::tag(key));
+        if ways != 0 {
+            self.records
+                .get(index(self.sets.len(), key, ways))
+                .fetch(side);
+        }
+        if ways == 0 || R::TIMED {
+            prefetch(set, 64);
+        }
+    }
+
+    /// Finds the stream of a packet, or begins it with the packet.
+    #[inline(always)]
+    pub(crate) fn touch<S: Simd>(
+        &mut self,
+        simd: S,
+        key: u64,
+        first: First,
+        moment: &Moment,
+    ) -> Place {
+        let sets = self.sets.len();
+        let set = self.sets.get_mut(key as usize);
+        let ways = simd.equal(&set.tags, Set::tag(key));
+        if ways == 0 {
+            let way = simd.weakest(set, moment.base, moment.dead);
+            self.counters.inserts += 1;
+            match set.replace(way, key, first, moment) {
+                set::Replaced::Free => self.counters.used += 1,
+                set::Replaced::Single { dead: true } => self.counters.expired += 1,
+                set::Replaced::Single { dead: false } => self.counters.evictions += 1,
+                set::Replaced::Full { dead } => {
+                    self.counters.records = self.counters.records.saturating_sub(1);
+                    self.counters.expired += u64::from(dead);
+                    self.counters.evictions += u64::from(!dead);
+                }
+            }
+            return Place::New;
+        }
+        let index = index(sets, key, ways);
+        match set.first(index, key) {
+            set::Found::Full if self.records.get(index).check() == key as u32 => {
+                self.counters.hits += 1;
+                Place::Known(index)
+            }
+            set::Found::Single(left) => {
+                self.records.get_mut(index).begin(key as u32, left);
+                self.counters.records += 1;
+                self.counters.hits += 1;
+                Place::Known(index)
+            }
+            found => self.collide(key, index, first, found),
+        }
+    }
+
+    /// Two streams of one tag in one set: the newer one begins anew in its place.
+    #[cold]
+    fn collide(&mut self, key: u64, index: usize, first: First, found: set::Found) -> Place {
+        if found == set::Found::Full {
+            self.counters.records = self.counters.records.saturating_sub(1);
+        }
+        self.counters.collisions += 1;
+        self.counters.inserts += 1;
+        self.sets.get_mut(key as usize).begin(index, key, first);
+        Place::New
+    }
+
+    /// The record at an index.
+    #[inline(always)]
+    pub(crate) fn record(&mut self, index: usize) -> &mut R {
+        self.records.get_mut(index)
+    }
+
+    /// The time that stands beside the tag: of the first packet, then what was set.
+    #[inline(always)]
+    pub(crate) fn time(&mut self, index: usize) -> &mut i64 {
+        self.sets.get_mut(index / Set::WAYS).time(index)
+    }
+
+    /// Sets the score of a full record, in units of 2^20 ns.
+    #[inline(always)]
+    pub(crate) fn rate(&mut self, index: usize, score: i32) {
+        self.sets.get_mut(index / Set::WAYS).rate(index, score);
+    }
+
+    /// Lays all scores `shift` units lower, forgets what falls below `dead`, and brings what lies
+    /// after `latest` (units, nanoseconds) down to it: for a new base, or after a step of the clock.
+    pub(crate) fn shift(&mut self, base: i64, shift: i32, dead: i32, latest: (i32, i64)) {
+        for number in 0..self.sets.len() {
+            let set = self.sets.get_mut(number);
+            let (singles, full) = set.shift(base, shift, dead, latest);
+            self.counters.records = self.counters.records.saturating_sub(full);
+            self.counters.used = self.counters.used.saturating_sub(singles + full);
+            self.counters.expired += singles + full;
+        }
+    }
+
+    /// Goes one step towards huge pages if the table is used enough for them to pay.
+    ///
+    /// Below a quarter, most of a huge page would be memory that nothing was written to.
+    pub(crate) fn settle(&mut self) {
+        if self.counters.records * 4 > self.counters.capacity {
+            self.records.grow_pages();
+        }
+    }
+}
+
+/// The record of the first way that fits.
+#[inline(always)]
+fn index(sets: usize, key: u64, ways: u32) -> usize {
+    let way = ways.trailing_zeros() as usize & (Set::WAYS - 1);
+    (key as usize & (sets - 1)) * Set::WAYS + way
+}
+
+#[cfg(test)]
+mod tests;
