@@ -1,1 +1,20 @@
-//! See ARCHITECTURE.md.
+//! The hot loop: a source's frames become packets, flows, features, scores and windows.
+//!
+//! One [`Engine`] is one shard: it owns its tables and models, takes no lock, and allocates nothing
+//! per packet on the plain path. Several engines on one interface share it by fan-out.
+
+mod applications;
+pub mod config;
+pub mod counters;
+pub mod engine;
+mod names;
+mod progress;
+pub mod ring;
+mod stages;
+pub mod window;
+
+pub use config::EngineConfig;
+pub use counters::Counters;
+pub use engine::{Engine, EngineError, Progress};
+pub use ring::{FrameRing, KeptFrame, Selection};
+pub use window::{Observation, Window};

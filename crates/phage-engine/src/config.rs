@@ -1,0 +1,84 @@
+//! What an engine is told when it is made. Every field has a default; unknown ones are refused.
+
+use serde::Deserialize;
+
+/// Settings of one engine (one shard: one thread, one set of tables).
+#[derive(Clone, Debug, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each switches a stage")]
+#[serde(default, deny_unknown_fields)]
+pub struct EngineConfig {
+    /// Own networks in CIDR notation; empty means the private ranges.
+    pub home: Vec<String>,
+    /// Seed of the key secret and of the models; random for a live run, fixed for a replay.
+    pub seed: u64,
+    /// Length of a window in milliseconds.
+    pub tick_ms: u32,
+    /// A window with few packets may last this long, in milliseconds.
+    pub longest_tick_ms: u32,
+    /// A window with at least this many packets closes at its tick.
+    pub full_window: u32,
+    /// Packets to learn from before anything is scored; absent: until the model has converged.
+    pub train: Option<u64>,
+    /// Whether packets are added to flows.
+    pub flows: bool,
+    /// Whether packets are scored (damped statistics, ensembles).
+    pub scores: bool,
+    /// Whether a score is kept for every packet until it is fetched.
+    pub keep_scores: bool,
+    /// Whether application messages are parsed.
+    pub applications: bool,
+    /// Bytes of the ring of frames kept as evidence; 0 for none.
+    pub ring_octets: usize,
+    /// Bytes kept of a frame in the ring.
+    pub ring_snap: usize,
+    /// Flows in the table.
+    pub flow_capacity: usize,
+    /// Streams in each table of damped statistics.
+    pub stream_capacity: usize,
+    /// Devices with a profile.
+    pub device_capacity: usize,
+    /// Remote hosts with counters.
+    pub remote_capacity: usize,
+    /// Rows of flows in one window.
+    pub flow_rows: usize,
+    /// Rows of hosts in one window.
+    pub host_rows: usize,
+    /// Observations in one window.
+    pub observations: usize,
+    /// Seconds after which an idle flow ends; absent: by kind of flow.
+    pub idle_timeout_s: Option<u32>,
+    /// Seconds after which a flow is continued by a new record.
+    pub active_timeout_s: u32,
+    /// Bytes of the beginnings of streams, all together.
+    pub reassembly_octets: usize,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        Self {
+            home: Vec::new(),
+            seed: 1,
+            tick_ms: 250,
+            longest_tick_ms: 1000,
+            full_window: 32,
+            train: None,
+            flows: true,
+            scores: true,
+            keep_scores: false,
+            applications: true,
+            // At a home's mean packet this is several thousand packets.
+            ring_octets: 4 << 20,
+            ring_snap: 1514,
+            flow_capacity: 65_536,
+            stream_capacity: 65_536,
+            device_capacity: 4096,
+            remote_capacity: 65_536,
+            flow_rows: 16_384,
+            host_rows: 4096,
+            observations: 4096,
+            idle_timeout_s: None,
+            active_timeout_s: 1800,
+            reassembly_octets: 8 << 20,
+        }
+    }
+}
