@@ -33,3 +33,7 @@ class StoreError(PhageError):
 
 class PluginUnavailableError(PhageError):
     """A plug-in cannot run here; the text is the reason."""
+
+
+class StoreDataError(StoreError):
+    """A record cannot be stored as it is; the store itself is well."""

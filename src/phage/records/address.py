@@ -30,7 +30,7 @@ def format_mac(value: int) -> str:
     """Format the low 48 bits as a MAC address; '' for 0."""
     if not value:
         return ""
-    return ":".join(f"{value >> shift & 0xFF:02x}" for shift in (40, 32, 24, 16, 8, 0))
+    return (value & 0xFFFF_FFFF_FFFF).to_bytes(6, "big").hex(":")
 
 
 def parse_mac(text: str) -> int:

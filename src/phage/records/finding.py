@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class Severity(enum.StrEnum):
@@ -27,11 +30,13 @@ class FindingState(enum.StrEnum):
 
     OPEN = "open"
     CLOSED = "closed"
+    MERGED = "merged"
+    """It became a part of the finding that `related` names, and is not to be listed by itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Whom a finding is about; '' where unknown. `device` is the stable name: the MAC, else the address."""
+    """Whom a finding is about; '' where unknown. `device` is the MAC, else the address."""
 
     mac: str = ""
     ip: str = ""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 Value = str | int | float | bool | tuple[str, ...]
 
@@ -12,9 +15,10 @@ Value = str | int | float | bool | tuple[str, ...]
 class Observation:
     """One message, decoded: who said what to whom.
 
-    `kind` is one of arp, dns, mdns, llmnr, nbns, dhcp, dhcpv6, ssdp, tls, quic, http, ssh, ra (router
-    advertisement), icmp. `fields` holds what the message said, by the names that the decoder of the
-    protocol documents; text is bounded there, and may hold anything a hostile host can send.
+    `kind` is one of arp, dns, mdns, llmnr, nbns, dhcp, dhcpv6, ssdp, tls, quic, http, ssh, ra
+    (router advertisement), icmp. `fields` holds what the message said, by the names that the
+    decoder of the protocol documents; text is bounded there, and may hold anything a hostile host
+    can send.
     """
 
     kind: str

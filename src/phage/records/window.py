@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from phage.records.columns import FLOW, HOST, SCORE
-from phage.records.observation import Observation
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from phage.records.observation import Observation
 
 Columns = npt.NDArray[Any]
 
@@ -23,8 +26,8 @@ def _empty(dtype: np.dtype[Any]) -> Columns:
 class Window:
     """What was seen from `start` to `end` (nanoseconds since the Unix epoch).
 
-    `flows`, `hosts` and `scores` are structured arrays of the dtypes in `columns`; each holds at most
-    as many rows as the core's limits allow, and `counters` says how many were left out.
+    `flows`, `hosts` and `scores` are structured arrays of the dtypes in `columns`; each holds at
+    most as many rows as the core's limits allow, and `counters` says how many were left out.
     """
 
     start: int

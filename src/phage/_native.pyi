@@ -1,0 +1,109 @@
+"""The interface of the Rust core, as phage-py defines it."""
+
+from typing import TypeAlias, final
+
+BEHAVIOUR_CATALOG: tuple[tuple[str, str, str], ...]
+"""Name, unit and meaning of each behaviour feature."""
+
+DAMPED_CATALOG: tuple[tuple[str, str, str], ...]
+"""Name, unit and meaning of each damped statistic."""
+
+FAULTS: tuple[str, ...]
+"""Names of the kinds of malformed packets."""
+
+RawValue: TypeAlias = str | int | float | bool | tuple[str, ...]
+RawObservation: TypeAlias = tuple[
+    str, int, int, bytes, bytes, int, int, int, int, int, int, int, int, list[tuple[str, RawValue]]
+]
+RawWindow: TypeAlias = tuple[int, int, int, int, bytes, bytes, bytes, list[RawObservation], bool]
+
+def build() -> dict[str, str]:
+    """Return version, SIMD kernel and target of the core."""
+
+def row_sizes() -> tuple[int, int, int]:
+    """Return the sizes in octets of a flow, host and score row."""
+
+@final
+class Engine:
+    """One shard of the hot loop. Not to be used from two threads at once."""
+
+    def __init__(self, config: str) -> None:
+        """Make an engine from settings in JSON (see `EngineConfig` in crates/phage-engine).
+
+        Raises ValueError on an unknown or wrong setting.
+        """
+
+    def open_files(self, paths: list[str], expression: str | None = None) -> None:
+        """Read capture files in a row; "-" is standard input."""
+
+    def open_interface(
+        self,
+        name: str,
+        *,
+        expression: str | None = None,
+        ring_mib: int = 64,
+        promiscuous: bool = True,
+        fanout_group: int | None = None,
+    ) -> None:
+        """Watch an interface."""
+
+    def next(self, wait: float) -> RawWindow | None:
+        """Return the next window; None when `wait` seconds passed or the input ended."""
+
+    def finish(self) -> None:
+        """End here: every flow ends, and `next` hands out the windows that are left."""
+
+    def ended(self) -> bool:
+        """Tell whether the input has ended and every window was handed out."""
+
+    def take_scores(self) -> bytes:
+        """Return and forget the scores (f32, NaN while learning) since the last call."""
+
+    def frames(
+        self, since: int, until: int, addresses: list[bytes], macs: list[int], limit: int
+    ) -> bytes:
+        """Return the kept frames with one of the addresses or MACs, as a pcap file."""
+
+    def counters(self) -> dict[str, int]:
+        """Return every counter, cumulative since the start."""
+
+    def faults(self) -> list[str]:
+        """Return what was wrong with the source, a line each."""
+
+    def phase(self) -> str:
+        """Return the phase of the model: surveying, training, calibrating or watching."""
+
+    def save_model(self) -> bytes:
+        """Return the state of the model."""
+
+    def load_model(self, state: bytes) -> None:
+        """Take over a saved state. Raises ValueError when it is damaged or of another version."""
+
+    def excuse(self, mac: int, address: bytes, since: int, until: int) -> None:
+        """Take a device's behaviour in a time range as normal (a false positive)."""
+
+    def distrust(self, mac: int, address: bytes, since: int, until: int) -> None:
+        """Learn nothing of a device's traffic in a time range: it is under attack, or attacks."""
+
+    def close(self) -> None:
+        """Close the source."""
+
+@final
+class Filter:
+    """A compiled packet filter in the pcap filter language."""
+
+    def __init__(self, expression: str, link: int = 1) -> None:
+        """Compile an expression. Raises ValueError with the position of the mistake."""
+
+    def matches(self, frame: bytes) -> bool:
+        """Tell whether a frame passes."""
+
+@final
+class Transmitter:
+    """Sends prepared frames on an interface; for tests and benchmarks."""
+
+    def __init__(self, interface: str) -> None:
+        """Open an interface for sending."""
+
+    def send(self, frames: list[bytes], *, count: int, seconds: float, rate: float = 0.0) -> int:
+        """Send frames in turn until the count or the time is reached; return how many went out."""

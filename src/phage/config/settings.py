@@ -1,0 +1,250 @@
+"""The settings: every key with its type, its default and what it does."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, JsonValue, SecretStr
+
+from phage.config.kinds import Duration, InterfaceName, Listen, Network, Size
+from phage.config.section import Section
+from phage.config.statedir import default_state_dir
+
+PRIVATE_NETWORKS = (
+    "10.0.0.0/8",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "100.64.0.0/10",
+    "169.254.0.0/16",
+    "fc00::/7",
+    "fe80::/10",
+)
+"""What is at home unless told otherwise: private, shared and link-local addresses (RFC 1918, 6598,
+3927, 4193, 4291)."""
+
+Level = Literal["debug", "info", "warning", "error"]
+
+
+class CaptureSettings(Section):
+    """How packets are taken from the interfaces."""
+
+    filter: str = Field(
+        "", description="Packet filter in the pcap filter language; empty takes every packet."
+    )
+    promiscuous: bool = Field(
+        default=True, description="See packets that are not for this machine, as on a mirror port."
+    )
+    threads: int = Field(
+        1, ge=1, le=64, description="Threads that share the packets of one interface (fan-out)."
+    )
+    ring_size: Size = Field(
+        16 * 2**20,
+        ge=2**20,
+        le=2**32,
+        description="Memory of the kernel's ring per thread; more rides out longer bursts.",
+    )
+    snap_length: int = Field(
+        2048,
+        ge=128,
+        le=262_144,
+        description="Octets kept of each packet; headers and first messages need about 1500.",
+    )
+
+
+class LimitSettings(Section):
+    """How much is remembered. What does not fit is dropped, oldest first, and counted."""
+
+    flows: int = Field(65_536, ge=1024, le=2**24, description="Flows followed at a time.")
+    hosts: int = Field(
+        16_384, ge=256, le=2**22, description="Hosts counted at a time, near and far."
+    )
+    devices: int = Field(1024, ge=16, le=65_536, description="Devices with a profile of their own.")
+    streams: int = Field(
+        65_536,
+        ge=1024,
+        le=2**22,
+        description="Traffic streams whose damped statistics are kept, for each kind.",
+    )
+    rows: int = Field(
+        16_384, ge=256, le=2**20, description="Rows of each table that one window may carry."
+    )
+    observations: int = Field(
+        4096, ge=64, le=2**20, description="Application messages that one window may carry."
+    )
+    reassembly: Size = Field(
+        8 * 2**20,
+        ge=2**16,
+        le=2**32,
+        description="Memory for the first 16 kB of streams, all together.",
+    )
+    flow_idle_timeout: Duration | None = Field(
+        None,
+        ge=1,
+        le=86_400,
+        description="A flow ends after this time without a packet; null: by its kind, "
+        "15 s unanswered, 60 s answered, 300 s for a TCP connection.",
+    )
+    flow_active_timeout: Duration = Field(
+        1800.0,
+        ge=10,
+        le=604_800,
+        description="A flow that lasts longer is reported in parts of this length.",
+    )
+
+
+class LearningSettings(Section):
+    """How normal behaviour is learned."""
+
+    train_packets: int | None = Field(
+        None,
+        ge=100,
+        le=10**12,
+        description="Packets to learn from before judging; null until the model has converged.",
+    )
+    budget: float = Field(
+        1.0,
+        gt=0,
+        le=10_000,
+        description="False findings that you accept, per device and week: the one knob.",
+    )
+    per_device: bool = Field(
+        default=True,
+        description="Learn a small model for each device besides the one of the network.",
+    )
+    update: bool = Field(
+        default=True, description="Go on learning, slowly, from traffic that looks normal."
+    )
+    save_every: Duration = Field(
+        900.0, ge=10, le=86_400, description="Time between two saved states of the model."
+    )
+    keep_states: int = Field(5, ge=1, le=100, description="Saved states to keep, for going back.")
+    seed: int = Field(
+        1, ge=0, le=2**32 - 1, description="Seed of the model: the same seed gives the same result."
+    )
+
+
+class DetectorSettings(Section):
+    """Which detectors look, and with which settings; `phage plugins list` names them."""
+
+    disabled: tuple[str, ...] = Field((), description="Detectors that shall not run, by name.")
+    settings: dict[str, dict[str, JsonValue]] = Field(
+        {}, description="Settings of detectors by name, for example {portscan: {ports: 20}}."
+    )
+
+
+class StoreSettings(Section):
+    """Where findings and flows are kept."""
+
+    url: str = Field(
+        "",
+        description="postgresql://USER@HOST/NAME or sqlite:///PATH; empty: in the state folder.",
+    )
+    password: SecretStr = Field(
+        SecretStr(""), description="Password of the database; better in password_file."
+    )
+    password_file: Path | None = Field(None, description="File whose first line is the password.")
+    flows: bool = Field(default=True, description="Keep flows, not only findings.")
+    queue: int = Field(
+        20_000,
+        ge=100,
+        le=10**7,
+        description="Rows that wait to be written; more are dropped and counted.",
+    )
+
+
+class RetentionSettings(Section):
+    """How long and how much is kept; the oldest goes first."""
+
+    findings: Duration = Field(
+        180 * 86_400.0, ge=3600, description="Closed findings are kept this long."
+    )
+    flows: Duration = Field(7 * 86_400.0, ge=60, description="Flows are kept this long.")
+    counters: Duration = Field(
+        90 * 86_400.0, ge=3600, description="Counters per minute are kept this long."
+    )
+    store_size: Size = Field(2 * 10**9, ge=10**6, description="The store is kept under this size.")
+    captures_size: Size = Field(
+        500 * 10**6, ge=10**6, description="Packets saved with findings, all together."
+    )
+
+
+class EveSettings(Section):
+    """EVE JSON lines in the shape of Suricata's eve.json."""
+
+    enabled: bool = Field(default=False, description="Write EVE JSON lines.")
+    path: Path | None = Field(None, description="The file; null: eve.json in the state folder.")
+    types: tuple[
+        Literal["flow", "dns", "tls", "http", "dhcp", "alert", "anomaly", "stats"], ...
+    ] = Field(
+        ("flow", "dns", "tls", "http", "dhcp", "alert", "anomaly", "stats"),
+        description="Kinds of event to write.",
+    )
+    rotate_size: Size = Field(
+        100 * 10**6, ge=10**4, description="A new file begins when the file is this large."
+    )
+    rotate_count: int = Field(5, ge=0, le=1000, description="Old files to keep.")
+    stats_interval: Duration = Field(60.0, ge=1, description="Time between two stats events.")
+
+
+class OutputSettings(Section):
+    """What is written besides the store."""
+
+    eve: EveSettings = Field(EveSettings(), description="EVE JSON lines.")
+
+
+class ApiSettings(Section):
+    """What is served over HTTP: /metrics and /healthz."""
+
+    enabled: bool = Field(default=True, description="Serve metrics and health.")
+    listen: Listen = Field(
+        "127.0.0.1:8080", description="Address and port; another than loopback needs a token."
+    )
+    token: SecretStr = Field(
+        SecretStr(""), description="Token that /metrics asks for; better in token_file."
+    )
+    token_file: Path | None = Field(None, description="File whose first line is the token.")
+
+
+class LoggingSettings(Section):
+    """Logs, on standard error."""
+
+    format: Literal["text", "json"] = Field(
+        "text", description="Lines for people, or JSON objects."
+    )
+    level: Level = Field("info", description="Least level to log.")
+    levels: dict[str, Level] = Field(
+        {}, description="Levels of packages, for example {phage.store: debug}."
+    )
+
+
+class Settings(Section):
+    """All settings of phage."""
+
+    interfaces: tuple[InterfaceName, ...] = Field(
+        (), description="Interfaces to watch; empty: the one of the default route."
+    )
+    home: Annotated[tuple[Network, ...], Field(min_length=1)] = Field(
+        PRIVATE_NETWORKS, description="Networks that are ours."
+    )
+    state_dir: Path | None = Field(
+        None,
+        description="Folder of all state; null: /var/lib/phage for root, else the user's own.",
+    )
+    capture: CaptureSettings = CaptureSettings()
+    limits: LimitSettings = LimitSettings()
+    learning: LearningSettings = LearningSettings()
+    detectors: DetectorSettings = DetectorSettings()
+    store: StoreSettings = StoreSettings()
+    retention: RetentionSettings = RetentionSettings()
+    outputs: OutputSettings = OutputSettings()
+    api: ApiSettings = ApiSettings()
+    logging: LoggingSettings = LoggingSettings()
+
+    @property
+    def state_folder(self) -> Path:
+        """The folder of state: `state_dir`, else the platform's."""
+        if self.state_dir is not None:
+            return self.state_dir
+        return default_state_dir(os.environ, Path.home(), os.geteuid())

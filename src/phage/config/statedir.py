@@ -1,0 +1,94 @@
+"""The one folder where all state lives."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from phage.errors import StateError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+SYSTEM_FOLDER = Path("/var/lib/phage")
+
+
+def default_state_dir(environment: Mapping[str, str], home: Path, user: int) -> Path:
+    """Return the folder of state by the platform's convention.
+
+    /var/lib/phage for root (Filesystem Hierarchy Standard 3.0, section 5.8), else
+    $XDG_STATE_HOME/phage or ~/.local/state/phage (XDG Base Directory Specification).
+    """
+    if user == 0:
+        return SYSTEM_FOLDER
+    base = environment.get("XDG_STATE_HOME", "")
+    return (Path(base) if base.startswith("/") else home / ".local" / "state") / "phage"
+
+
+@dataclass(frozen=True, slots=True)
+class StateDirectory:
+    """Names of what lies in the folder of state."""
+
+    path: Path
+
+    @property
+    def store(self) -> Path:
+        """The SQLite store."""
+        return self.path / "store.sqlite3"
+
+    @property
+    def models(self) -> Path:
+        """Saved states of the model."""
+        return self.path / "models"
+
+    @property
+    def captures(self) -> Path:
+        """Packets saved with findings."""
+        return self.path / "captures"
+
+    @property
+    def eve(self) -> Path:
+        """EVE JSON lines, unless the settings say another place."""
+        return self.path / "eve.json"
+
+    def create(self) -> None:
+        """Make the folder and those in it, readable by the owner only.
+
+        They tell who talks to whom.
+        """
+        try:
+            for folder in (self.path, self.models, self.captures):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            message = (
+                f"{self.path}: cannot make the folder of state: {error.strerror}; "
+                "name another with --state-dir or PHAGE_STATE_DIR"
+            )
+            raise StateError(message) from error
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the folder for one writing process. Raises StateError when another one has it."""
+        try:
+            file = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            message = f"{self.path}: cannot be written: {error.strerror}"
+            raise StateError(message) from error
+        try:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                owner = os.pread(file, 32, 0).decode("ascii", "replace").strip()
+                message = (
+                    f"{self.path} is in use by process {owner or 'unknown'}; stop `phage run` first"
+                )
+                raise StateError(message) from error
+            os.ftruncate(file, 0)
+            os.pwrite(file, f"{os.getpid()}\n".encode(), 0)
+            yield
+        finally:
+            os.close(file)

@@ -1,0 +1,55 @@
+"""From the core's raw windows to records."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from phage.records.address import format_address, format_mac
+from phage.records.columns import FLOW, HOST, SCORE
+from phage.records.observation import Observation
+from phage.records.window import Window
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from phage._native import RawObservation, RawWindow  # noqa: TID251  Types, not code.
+
+
+def observation_from_raw(raw: RawObservation) -> Observation:
+    """Make an observation of the core's tuple."""
+    kind, time, packet, src, dst, src_mac, dst_mac, src_port, dst_port, vlan, protocol = raw[:11]
+    return Observation(
+        kind=kind,
+        time=time,
+        packet=packet,
+        src=format_address(src),
+        dst=format_address(dst),
+        src_port=src_port,
+        dst_port=dst_port,
+        src_mac=format_mac(src_mac),
+        dst_mac=format_mac(dst_mac),
+        vlan=vlan,
+        protocol=protocol,
+        device=raw[11],
+        flow=raw[12],
+        fields=dict(raw[13]),
+    )
+
+
+def window_from_raw(raw: RawWindow, counters: Mapping[str, int]) -> Window:
+    """Make a window of the core's tuple; the columns share its memory and cannot be written."""
+    start, end, packets, octets, flows, hosts, scores, observations, learning = raw
+    return Window(
+        start=start,
+        end=end,
+        packets=packets,
+        octets=octets,
+        flows=np.frombuffer(flows, dtype=FLOW),
+        hosts=np.frombuffer(hosts, dtype=HOST),
+        scores=np.frombuffer(scores, dtype=SCORE),
+        observations=tuple(map(observation_from_raw, observations)),
+        counters=counters,
+        learning=learning,
+    )

@@ -1,0 +1,1 @@
+"""Repositories, one a record: all SQL of a record stands in its file."""

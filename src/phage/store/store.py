@@ -1,0 +1,171 @@
+"""The store: a database with its repositories, opened with care."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from phage.clock import Clock, rfc3339
+from phage.errors import StoreError
+from phage.store.connect import open_database
+from phage.store.database import Database, sqlite_path, sqlite_url
+from phage.store.repositories.counters import CounterRepository
+from phage.store.repositories.devices import DeviceRepository
+from phage.store.repositories.findings import FindingRepository
+from phage.store.repositories.flows import FlowRepository
+from phage.store.repositories.models import ModelRepository
+from phage.store.schema import latest, migrate, require_known, version
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_log = logging.getLogger(__name__)
+
+QUICK_CHECK_OCTETS = 64 * 2**20
+"""Files up to this size are checked at each start (0.1 s); larger ones only after an unclean
+end."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreLocation:
+    """Where the store is: a URL, and the password if it is not in the URL."""
+
+    url: str
+    password: str = ""
+
+    @classmethod
+    def of(cls, url: str, password: str, default: Path) -> StoreLocation:
+        """Return the location that settings name; the default file when they name none."""
+        return cls(url or sqlite_url(default), password)
+
+    @property
+    def file(self) -> Path | None:
+        """The SQLite file; None for a server."""
+        return sqlite_path(self.url) if self.url.startswith("sqlite:") else None
+
+
+class Store:
+    """A database with one repository for each record."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.findings = FindingRepository(database)
+        self.flows = FlowRepository(database)
+        self.devices = DeviceRepository(database)
+        self.counters = CounterRepository(database)
+        self.models = ModelRepository(database)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+def open_store(location: StoreLocation, clock: Clock) -> Store:
+    """Open the store for writing, made or brought up to date as needed.
+
+    An SQLite file that is damaged is set aside under another name, and a new one is begun: watching
+    goes on, and what can be saved of the old file is still there.
+
+    Raises:
+        StoreError: It cannot be opened, or was written by a later phage.
+    """
+    file = location.file
+    if file is None:
+        database = open_database(location.url, location.password)
+    else:
+        _make_folder(file)
+        database = _open_file(location, file, clock)
+    try:
+        migrate(database, clock.now())
+    except StoreError:
+        database.close()
+        raise
+    return Store(database)
+
+
+def open_reader(location: StoreLocation) -> Store:
+    """Open the store for reading only.
+
+    Raises StoreError when there is none, or of another version.
+    """
+    database = open_database(location.url, location.password, writable=False)
+    try:
+        _require_current(database)
+    except StoreError:
+        database.close()
+        raise
+    return Store(database)
+
+
+def _require_current(database: Database) -> None:
+    require_known(database)
+    if version(database) < latest(database.dialect):
+        message = f"{database.place}: has the schema of an older phage; `phage run` updates it"
+        raise StoreError(message)
+
+
+def _make_folder(file: Path) -> None:
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        message = f"{file.parent}: cannot be made: {error.strerror}"
+        raise StoreError(message) from error
+
+
+def _open_file(location: StoreLocation, file: Path, clock: Clock) -> Database:
+    from phage.store.databases.sqlite import is_damaged  # noqa: PLC0415  Only for a file.
+
+    existed = file.exists()
+    check = existed and _wants_check(file)
+    try:
+        database = open_database(location.url)
+        if not existed:
+            file.chmod(0o600)  # It tells who talks to whom.
+        faults = database.check() if check else []
+    except StoreError as error:
+        if not is_damaged(error):
+            raise
+        faults = [str(error)]
+        database = None
+    except OSError as error:
+        message = f"{file}: {error.strerror}"
+        raise StoreError(message) from error
+    if database is not None and not faults:
+        return database
+    if database is not None:
+        database.close()
+    aside = set_aside(file, clock)
+    _log.error(
+        "the store is damaged (%s); it was set aside as %s and a new one begun", faults[0], aside
+    )
+    return open_database(location.url)
+
+
+def _wants_check(file: Path) -> bool:
+    log = file.with_name(f"{file.name}-wal")
+    unclean = log.exists() and log.stat().st_size > 0
+    return unclean or file.stat().st_size <= QUICK_CHECK_OCTETS
+
+
+def set_aside(file: Path, clock: Clock) -> Path:
+    """Rename an SQLite file and its log to NAME.damaged-TIME; return the new name."""
+    stamp = rfc3339(clock.now()).replace(":", "")
+    aside = file.with_name(f"{file.name}.damaged-{stamp}")
+    try:
+        for suffix in ("", "-wal", "-shm"):
+            part = file.with_name(file.name + suffix)
+            if part.exists():
+                part.rename(aside.with_name(aside.name + suffix))
+    except OSError as error:
+        message = (
+            f"{file}: is damaged and cannot be set aside: {error.strerror}; move it away by hand"
+        )
+        raise StoreError(message) from error
+    return aside
