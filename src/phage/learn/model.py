@@ -1,0 +1,145 @@
+"""The contract of a model, and the folder in which its states are kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from phage.clock import Clock, rfc3339
+from phage.errors import StateError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MAGIC = b"phage model\n"
+FORMAT = 1
+# Enough to go back over a week of daily saves; a state is some hundred kilobytes.
+VERSIONS_KEPT = 8
+# Far above any real state: a limit so that a damaged header cannot ask for all memory.
+LARGEST_STATE = 256 << 20
+
+
+@runtime_checkable
+class Model(Protocol):
+    """What learns normal behaviour and can be saved, restored and put back to an earlier state."""
+
+    name: str
+    """The model's name, as its state files carry it."""
+
+    summary: str
+    """What it learns, in one line."""
+
+    def save(self) -> bytes:
+        """Return the state."""
+
+    def load(self, state: bytes) -> None:
+        """Take over a state. Raises StateError when it is damaged or of another version."""
+
+
+@dataclass(frozen=True, slots=True)
+class SavedState:
+    """One state in the folder."""
+
+    path: Path
+    version: int
+
+
+class StateFolder:
+    """Keeps versioned, checksummed states of one model: `<name>.<version>.model`.
+
+    A file is a line of magic, a line of JSON (format, length, SHA-256, time), then the state. It is
+    written aside and renamed, so that a crash leaves the earlier one. A damaged file is set aside
+    as `*.damaged` and the one before it is used.
+    """
+
+    def __init__(self, folder: Path, name: str, clock: Clock) -> None:
+        self.folder = folder
+        self.name = name
+        self.clock = clock
+
+    def versions(self) -> list[SavedState]:
+        """Return the states there are, newest first."""
+        found = []
+        for path in self.folder.glob(f"{self.name}.*.model"):
+            number = path.name[len(self.name) + 1 : -len(".model")]
+            if number.isdecimal():
+                found.append(SavedState(path, int(number)))
+        return sorted(found, key=lambda state: -state.version)
+
+    def save(self, state: bytes) -> Path:
+        """Write a new version and drop the oldest ones. Raises StateError when it cannot."""
+        existing = self.versions()
+        version = existing[0].version + 1 if existing else 1
+        path = self.folder / f"{self.name}.{version}.model"
+        header = {
+            "format": FORMAT,
+            "length": len(state),
+            "sha256": hashlib.sha256(state).hexdigest(),
+            "saved": rfc3339(self.clock.now()),
+        }
+        aside = path.with_suffix(".writing")
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with aside.open("wb") as file:
+                file.write(MAGIC + json.dumps(header).encode() + b"\n" + state)
+                file.flush()
+                os.fsync(file.fileno())
+            aside.replace(path)
+            for old in existing[VERSIONS_KEPT - 1 :]:
+                old.path.unlink(missing_ok=True)
+        except OSError as error:
+            message = f"cannot save the model to {path}: {error.strerror}"
+            raise StateError(message) from error
+        return path
+
+    def load(self, model: Model, *, skip: int = 0) -> tuple[SavedState | None, list[str]]:
+        """Load the newest usable state, `skip` versions back; return it and what was set aside.
+
+        Damaged states are renamed to `*.damaged` and reported in the list, a line each.
+        """
+        problems = []
+        for saved in self.versions()[skip:]:
+            try:
+                model.load(read_state(saved.path))
+            except StateError as error:
+                damaged = saved.path.with_suffix(".damaged")
+                saved.path.replace(damaged)
+                problems.append(f"{error}; set aside as {damaged.name}")
+            else:
+                return saved, problems
+        return None, problems
+
+    def roll_back(self) -> SavedState | None:
+        """Remove the newest state, so that the one before it is used; return that one."""
+        existing = self.versions()
+        if len(existing) < 2:
+            return None
+        existing[0].path.replace(existing[0].path.with_suffix(".withdrawn"))
+        return existing[1]
+
+
+def read_state(path: Path) -> bytes:
+    """Return the state in a file. Raises StateError naming what is wrong with it."""
+    try:
+        with path.open("rb") as file:
+            if file.readline(64) != MAGIC:
+                message = f"{path} is not a saved model"
+                raise StateError(message)
+            header = json.loads(file.readline(4096))
+            state = file.read(LARGEST_STATE + 1)
+    except (OSError, ValueError) as error:
+        message = f"cannot read {path}: {error}"
+        raise StateError(message) from error
+    if not isinstance(header, dict) or header.get("format") != FORMAT:
+        message = f"{path} was written by another version of phage"
+        raise StateError(message)
+    if header.get("length") != len(state):
+        message = f"{path} is cut short or too long"
+        raise StateError(message)
+    if header.get("sha256") != hashlib.sha256(state).hexdigest():
+        message = f"{path} is damaged: its checksum is wrong"
+        raise StateError(message)
+    return state
