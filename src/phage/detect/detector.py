@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol, runtime_checkable
 
-from phage.records import Finding, Window
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from phage.records import Finding, Window
+
+
+class CatalogEntry(NamedTuple):
+    """What one feature of the scores is: name, unit, meaning."""
+
+    name: str
+    unit: str
+    meaning: str
 
 
 @dataclass(slots=True)
@@ -19,6 +29,9 @@ class Knowledge:
         routers: MAC addresses of routers.
         budget: False findings that the owner accepts, per device and week.
         servers: Addresses that are trusted as DHCP servers, resolvers and the like, by role.
+        names: What people call devices, by MAC, else by address: "Camera", "Anna's phone".
+        catalog: The features that score rows name by number: behaviour first, then damped.
+        attacked: MAC and IP addresses of all whom open findings of specific detectors name.
     """
 
     learning: bool = True
@@ -26,22 +39,31 @@ class Knowledge:
     routers: frozenset[str] = frozenset()
     budget: float = 1.0
     servers: dict[str, frozenset[str]] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
+    catalog: tuple[CatalogEntry, ...] = ()
+    attacked: frozenset[str] = frozenset()
 
 
 @runtime_checkable
 class Detector(Protocol):
     """Finds one kind of attack in windows.
 
-    A detector is a deterministic function of the windows it was given: no input or output, no clock but
-    the windows' times, no database. It may keep state, under a cap. It yields a finding when an attack
-    opens and again when it goes on (same `key`); merging, closing and storing are not its business.
+    A detector is a deterministic function of the windows it was given: no input or output, no clock
+    but the windows' times, no database. It may keep state, under a cap. It yields a finding when an
+    attack opens and again when it goes on (same `key`); merging, closing and storing are not its
+    business. The order of rows and observations of the same time within a window does not matter to
+    it. It can be made without arguments; its settings are fields with defaults.
     """
 
-    name: str
+    name: ClassVar[str]
     """The detector's name, as findings carry it."""
 
-    summary: str
+    summary: ClassVar[str]
     """What it finds, in one line."""
+
+    @property
+    def dropped(self) -> int:
+        """How many entries the detector's tables had to drop so far."""
 
     def inspect(self, window: Window, knowledge: Knowledge) -> Iterable[Finding]:
         """Look at one window."""

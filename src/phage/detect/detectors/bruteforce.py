@@ -1,0 +1,459 @@
+"""Finds password guessing: by one host, by many at one server, by one at many servers."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from statistics import median
+from typing import TYPE_CHECKING, ClassVar
+
+from phage.detect import explain
+from phage.detect.logins import BY_PORT, LOGIN_WORDS, LoginService
+from phage.detect.parties import mac_numbers
+from phage.detect.rows import Flow, rows_of
+from phage.detect.tables import Distinct, Recent, Tally, Usual
+from phage.records import Feature, Finding, Observation, Peer, Severity, Subject, Window
+from phage.records.columns import Event, TcpState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from phage.detect.detector import Knowledge
+
+_SECOND = 1_000_000_000
+_MINUTE = 60 * _SECOND
+_TCP = 6
+_OVER = frozenset({TcpState.CLOSED, TcpState.RESET})
+_SHOWN = 16
+# MQTT 3.1.1 section 3.2.2.3 and 5.0 section 3.2.2.2: bad user name or password, not authorised.
+_MQTT_REFUSED = frozenset({4, 5, 134, 135})
+
+
+@dataclass(slots=True)
+class _Pair:
+    """One client at one server's service."""
+
+    client: Subject
+    server: Subject
+    service: LoginService
+    port: int
+    usual: Usual
+    times: deque[int] = field(default_factory=lambda: deque(maxlen=128))
+    sizes: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=32))
+    tally: Tally = field(default_factory=Tally)
+    replies: deque[int] = field(default_factory=lambda: deque(maxlen=128))
+    replies_tally: Tally = field(default_factory=Tally)
+    counted: Distinct[int] = field(default_factory=lambda: Distinct(128))
+    sessions: int = 0
+
+
+@dataclass(slots=True)
+class _Attack:
+    """Guessing that goes on: of one client at a service, or of many at one server."""
+
+    subject: Subject
+    service: LoginService
+    first: int
+    last: int
+    kind: str
+    usual: float
+    attempts: int = 0
+    packets: int = 0
+    replies: int = 0
+    success: bool = False
+    others: dict[str, Peer] = field(default_factory=dict)
+    total: int = 0
+
+
+@dataclass(slots=True)
+class _Crowd:
+    """Clients of one server, or servers of one client, at one service."""
+
+    others: Distinct[tuple[str, str]] = field(default_factory=lambda: Distinct(256))
+    times: deque[int] = field(default_factory=lambda: deque(maxlen=128))
+    sessions: int = 0
+
+
+@dataclass(slots=True)
+class Bruteforce:
+    """Finds password guessing by refused logins: by replies, or by the shapes of flows.
+
+    Refused logins are short and alike (Najafabadi et al., Machine learning for detecting brute
+    force attacks at the network level, BIBE 2014; Hellemons et al., SSHCure, AIMS 2012). Clients
+    that had sessions before, or often connect briefly (monitors, builds that fetch by ssh), get a
+    larger allowance.
+
+    Fails for guessing below `slow_factor` attempts an hour, inside one long connection whose
+    replies are encrypted, and where a service listens on a port that `phage.detect.logins` does not
+    know.
+    """
+
+    name: ClassVar[str] = "bruteforce"
+    summary: ClassVar[str] = (
+        "Password guessing: SSH, RDP, FTP, Telnet, HTTP and others, by one host or many."
+    )
+
+    reply_attempts: int = 8
+    """Logins refused by a reply within a minute: a person with a forgotten password stops at five
+    or locks the account."""
+    login_posts: int = 15
+    """Posts to a login page within a minute."""
+    middle_factor: int = 3
+    """Times a minute's allowance within ten minutes."""
+    slow_factor: int = 10
+    """Times a minute's allowance within an hour: one attempt every 36 s; a monitor checks once a
+    minute."""
+    known_factor: int = 3
+    """Allowance of a client that had sessions there, and times its own busiest minute."""
+    alike: float = 0.15
+    """Median deviation of sizes, as a part of the median: names and passwords differ by some
+    characters."""
+    alike_octets: int = 40
+    """The same in octets, where the connections are small."""
+    crowd: int = 8
+    """Servers that one client fails at within ten minutes; clients that fail at one server."""
+    crowd_attempts: int = 40
+    """Attempts of a crowd of clients within ten minutes."""
+    quiet_s: float = 600.0
+    """Guessing that rested for so long is over."""
+    most_pairs: int = 1024
+    """Clients and servers with state, about 8 kB each at the worst."""
+
+    _pairs: Recent[tuple[str, str, str], _Pair] = field(init=False, repr=False)
+    _clients: Recent[tuple[str, str], _Crowd] = field(init=False, repr=False)
+    _servers: Recent[tuple[str, str], _Crowd] = field(init=False, repr=False)
+    _attacks: Recent[str, _Attack] = field(init=False, repr=False)
+    _asked: Recent[int, None] = field(init=False, repr=False)
+    _failures: Recent[int, int] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Make the tables."""
+        self._pairs = Recent(self.most_pairs)
+        self._clients = Recent(self.most_pairs)
+        self._servers = Recent(self.most_pairs)
+        self._attacks = Recent(256)
+        self._asked = Recent(2048)
+        self._failures = Recent(2048)
+
+    @property
+    def dropped(self) -> int:
+        """How many entries the tables had to drop so far."""
+        tables = (self._pairs, self._clients, self._servers, self._attacks)
+        return sum(table.dropped for table in tables)
+
+    def inspect(self, window: Window, knowledge: Knowledge) -> Iterator[Finding]:
+        """Look at one window."""
+        changed: dict[str, _Attack] = {}
+        routers = mac_numbers(knowledge.routers)
+        messages = [
+            seen
+            for seen in window.observations
+            if seen.kind in {"http", "ftp", "smtp", "telnet", "smb", "mqtt"}
+        ]
+        messages.sort(key=lambda seen: (seen.time, seen.packet, seen.flow, seen.src_port))
+        for seen in messages:
+            self._read(seen, changed)
+        for row in rows_of(window).flows:
+            if row.protocol != _TCP:
+                continue
+            service = BY_PORT.get(row.dst_port)
+            if service is not None and row.state >= TcpState.ESTABLISHED and row.received:
+                self._look_at(row, service, routers, changed)
+        for key, attack in changed.items():
+            yield self._finding(key, attack, knowledge)
+
+    def _pair(self, client: Subject, server: Subject, port: int, time: int) -> _Pair:
+        service = BY_PORT[port]
+        key = (client.device, server.ip, service.name)
+        pair = self._pairs.use(key)
+        if pair is None:
+            pair = self._pairs.put(key, _Pair(client, server, service, port, Usual(time)))
+        return pair
+
+    def _look_at(
+        self, row: Flow, service: LoginService, routers: frozenset[int], changed: dict[str, _Attack]
+    ) -> None:
+        lasted = row.last - row.start
+        large = row.payload_sent > service.up[1] or row.payload_received > service.down[1]
+        session = large or lasted > service.lasts_s * _SECOND
+        over = row.event & Event.ENDED or row.state in _OVER
+        if not (over or session) or row.state == TcpState.REFUSED:
+            return
+        client = _party(row.src, row.src_mac, row.home & 1, routers)
+        server = _party(row.dst, row.dst_mac, row.home & 2, routers)
+        pair = self._pair(client, server, row.dst_port, row.start)
+        if not pair.counted.add(row.id, row.last):
+            return
+        if session:
+            self._note_session(pair, row, changed)
+            return
+        smallest = row.payload_sent >= service.up[0] and row.payload_received >= service.down[0]
+        if not smallest:
+            return
+        pair.times.append(row.last)
+        pair.tally.add(row.last)
+        pair.sizes.append((row.payload_sent, row.payload_received))
+        self._judge(pair, row.last, row.sent + row.received, changed)
+        pair.usual.add(row.last)
+        self._note_crowd(pair, row.last, changed)
+
+    def _note_session(self, pair: _Pair, row: Flow, changed: dict[str, _Attack]) -> None:
+        for key in (_client_key(pair), _server_key(pair)):
+            attack = self._attacks.get(key)
+            if attack is None or row.start < attack.first or attack.attempts < self.reply_attempts:
+                continue
+            at_this = pair.server.ip in attack.others or pair.client.ip in attack.others
+            if at_this and row.last - attack.last <= self.quiet_s * _SECOND and not attack.success:
+                attack.success = True
+                attack.last = max(attack.last, row.last)
+                changed[key] = attack
+        pair.sessions += 1
+        for table, crowd_key in self._crowd_keys(pair):
+            crowd = table.get(crowd_key)
+            if crowd is not None:
+                crowd.sessions += 1
+
+    def _read(self, seen: Observation, changed: dict[str, _Attack]) -> None:
+        """Take in what a server or a client said."""
+        refused = self._refused(seen)
+        if not refused:
+            return
+        from_server = seen.src_port in BY_PORT and seen.dst_port not in BY_PORT
+        ends = [(seen.src, seen.src_mac), (seen.dst, seen.dst_mac)]
+        if from_server:
+            ends.reverse()
+        port = seen.src_port if from_server else seen.dst_port
+        if port not in BY_PORT:
+            return
+        client, server = (
+            explain.subject_named(ip, mac if _private(ip) else "") for ip, mac in ends
+        )
+        pair = self._pair(client, server, port, seen.time)
+        for _ in range(min(refused, 32)):
+            pair.replies.append(seen.time)
+            pair.replies_tally.add(seen.time)
+        self._judge(pair, seen.time, refused, changed)
+
+    def _refused(self, seen: Observation) -> int:
+        """Return how many logins a message says were refused."""
+        fields = seen.fields
+        if seen.kind == "mqtt":
+            return int(fields.get("code") in _MQTT_REFUSED)
+        if seen.kind == "http":
+            return self._refused_http(seen)
+        failures = fields.get("failures")
+        if not isinstance(failures, int) or isinstance(failures, bool) or failures <= 0:
+            return 0
+        # The count goes up as more of the stream is read: only what is new counts.
+        known = self._failures.get(seen.flow) or 0 if seen.flow else 0
+        if failures > known:
+            self._failures.put(seen.flow, failures)
+        return max(0, failures - known)
+
+    def _refused_http(self, seen: Observation) -> int:
+        fields = seen.fields
+        method = fields.get("method")
+        if isinstance(method, str):
+            uri = fields.get("uri")
+            target = uri.lower() if isinstance(uri, str) else ""
+            is_login = method == "POST" and any(word in target for word in LOGIN_WORDS)
+            if is_login or isinstance(fields.get("authorization"), str):
+                self._asked.put(seen.flow, None)
+            return 0
+        # The first 401 of a connection is a challenge unless the request came with credentials.
+        if fields.get("status") in {401, 403} and seen.flow in self._asked:
+            self._asked.pop(seen.flow)
+            return 1
+        return 0
+
+    def _judge(self, pair: _Pair, now: int, packets: int, changed: dict[str, _Attack]) -> None:
+        key = _client_key(pair)
+        attack = self._attacks.use(key)
+        going_on = attack is not None and now - attack.last <= self.quiet_s * _SECOND
+        by_reply = self._guesses_by_reply(pair, now)
+        by_shape = self._guesses_by_shape(pair, now) and self._is_alike(pair)
+        crowd = self._attacks.get(_server_key(pair))
+        if crowd is not None and not going_on and now - crowd.last <= self.quiet_s * _SECOND:
+            self._extend(crowd, pair.client, pair, now, packets)
+            changed[_server_key(pair)] = crowd
+            return
+        known_target = attack is not None and pair.server.ip in attack.others
+        if not (by_reply or by_shape or (going_on and known_target)):
+            return
+        if attack is None or not going_on:
+            times = pair.times if by_shape else pair.replies
+            attack = _Attack(pair.client, pair.service, times[0], now, "single", pair.usual.highest)
+            tally = pair.tally if by_shape else pair.replies_tally
+            attack.attempts = max(len(times), tally.within(now, 60)) - 1
+            self._attacks.put(key, attack)
+        pair.usual.forgive()
+        attack.replies = max(attack.replies, len(pair.replies))
+        self._extend(attack, pair.server, pair, now, packets)
+        changed[key] = attack
+
+    def _extend(self, attack: _Attack, other: Subject, pair: _Pair, now: int, packets: int) -> None:
+        attack.attempts += 1
+        attack.packets += packets
+        attack.last = max(attack.last, now)
+        if other.ip not in attack.others:
+            attack.total += 1
+            if len(attack.others) < 256:
+                service = explain.service(_TCP, pair.port)
+                attack.others[other.ip] = Peer(other.ip, other.mac, (service,))
+
+    def _guesses_by_reply(self, pair: _Pair, now: int) -> bool:
+        allowed = self.reply_attempts
+        tally = pair.replies_tally
+        return (
+            _came_within(pair.replies, allowed, now, _MINUTE)
+            or tally.within(now, 10) >= allowed * self.middle_factor
+            or tally.within(now, 60) >= allowed * self.slow_factor
+        )
+
+    def _guesses_by_shape(self, pair: _Pair, now: int) -> bool:
+        service = pair.service
+        if not service.by_shape:
+            return False
+        allowed = service.attempts * (self.known_factor if pair.sessions else 1)
+        habit = pair.usual.habit(now) * self.known_factor
+        if _came_within(pair.times, max(allowed, round(habit)), now, _MINUTE):
+            return True
+        if not service.slow:
+            return False
+        middle = max(allowed * self.middle_factor, habit * 10)
+        slow = max(allowed * self.slow_factor, habit * 60)
+        return pair.tally.within(now, 10) >= middle or pair.tally.within(now, 60) >= slow
+
+    def _is_alike(self, pair: _Pair) -> bool:
+        for direction in (0, 1):
+            values = [size[direction] for size in pair.sizes]
+            middle = median(values)
+            deviation = median(abs(value - middle) for value in values)
+            if deviation > max(self.alike_octets, self.alike * middle):
+                return False
+        return True
+
+    def _crowd_keys(
+        self, pair: _Pair
+    ) -> tuple[tuple[Recent[tuple[str, str], _Crowd], tuple[str, str]], ...]:
+        return (
+            (self._clients, (pair.client.device, pair.service.name)),
+            (self._servers, (pair.server.ip, pair.service.name)),
+        )
+
+    def _note_crowd(self, pair: _Pair, now: int, changed: dict[str, _Attack]) -> None:
+        if not (pair.service.by_shape and pair.service.crowd):
+            return
+        since = now - 10 * _MINUTE
+        for (table, key), other in zip(
+            self._crowd_keys(pair), (pair.server, pair.client), strict=True
+        ):
+            crowd = table.use(key)
+            if crowd is None:
+                crowd = table.put(key, _Crowd())
+            crowd.others.refresh((other.ip, other.mac), now)
+            crowd.others.expire(since)
+            crowd.times.append(now)
+            spray = table is self._clients
+            if len(crowd.others) < self.crowd or crowd.sessions * 2 > len(crowd.times):
+                continue
+            need = self.crowd if spray else self.crowd_attempts
+            if len(crowd.times) < need or crowd.times[-need] < since:
+                continue
+            self._open_crowd(pair, crowd, spray=spray, now=now, changed=changed)
+
+    def _open_crowd(
+        self, pair: _Pair, crowd: _Crowd, *, spray: bool, now: int, changed: dict[str, _Attack]
+    ) -> None:
+        key = _client_key(pair) if spray else _server_key(pair)
+        attack = self._attacks.use(key)
+        if attack is None or now - attack.last > self.quiet_s * _SECOND:
+            subject = pair.client if spray else pair.server
+            kind = "spray" if spray else "distributed"
+            attack = _Attack(subject, pair.service, crowd.times[0], now, kind, pair.usual.highest)
+            attack.attempts = len(crowd.times) - 1
+            self._attacks.put(key, attack)
+            service = explain.service(_TCP, pair.port)
+            for ip, mac in crowd.others:
+                attack.others[ip] = Peer(ip, mac, (service,))
+            attack.total = len(crowd.others)
+        elif spray and attack.kind == "single":
+            attack.kind = "spray"
+        if key not in changed:
+            self._extend(attack, pair.server if spray else pair.client, pair, now, 1)
+        changed[key] = attack
+
+    def _finding(self, key: str, attack: _Attack, knowledge: Knowledge) -> Finding:
+        minutes = max((attack.last - attack.first) / _MINUTE, 1.0)
+        feature = Feature(
+            "login_attempts",
+            round(attack.attempts / minutes, 1),
+            0.0,
+            max(attack.usual, 3.0),
+            "attempts/min",
+            1.0,
+            "connections that look like refused logins",
+        )
+        peers = tuple(attack.others.values())[:_SHOWN]
+        return Finding(
+            detector=self.name,
+            key=key,
+            severity=Severity.CRITICAL if attack.success else Severity.HIGH,
+            score=min(1.0, 0.5 + attack.attempts / 100),
+            subject=attack.subject,
+            summary=_sentence(attack, knowledge, feature),
+            first_seen=attack.first,
+            last_seen=attack.last,
+            peers=peers,
+            peers_total=max(attack.total, len(peers)),
+            packets=attack.packets,
+            evidence={
+                "kind": attack.kind,
+                "service": attack.service.name,
+                "attempts": attack.attempts,
+                "refused_by_reply": attack.replies,
+                "session_followed": attack.success,
+                "usual_per_minute": round(attack.usual, 1),
+            },
+            features=(feature,),
+            spoofable=False,
+        )
+
+
+def _sentence(attack: _Attack, knowledge: Knowledge, feature: Feature) -> str:
+    who = explain.label(attack.subject, knowledge)
+    took = explain.duration(max(1, attack.last - attack.first))
+    names = [explain.peer_label(peer, knowledge) for peer in attack.others.values()]
+    others = explain.listing(names, attack.total, shown=2)
+    service = attack.service.name
+    tries = explain.counted(attack.attempts, "login")
+    if attack.kind == "distributed":
+        first = (
+            f"{who} was asked for {tries} by {service} from {others} in {took}, and refused them"
+        )
+    else:
+        first = f"{who} tried {tries} by {service} at {others} in {took}, and was refused"
+    normal = explain.expected(0, feature.expected_high)
+    last = "then a session was opened" if attack.success else ""
+    return explain.sentence([first, f"normal for it is {normal} a minute", last])
+
+
+def _came_within(times: deque[int], count: int, now: int, span: int) -> bool:
+    """Tell whether the last so many came within a span; more than is remembered did not."""
+    return len(times) >= count and now - times[-count] <= span
+
+
+def _party(address: bytes, mac: int, home: int, routers: frozenset[int]) -> Subject:
+    return explain.subject_of(address, mac, home=bool(home) and mac not in routers)
+
+
+def _private(ip: str) -> bool:
+    return ip.startswith(("10.", "192.168.", "172.", "fe80", "fc", "fd"))
+
+
+def _client_key(pair: _Pair) -> str:
+    return f"{pair.client.device}/{pair.service.name}"
+
+
+def _server_key(pair: _Pair) -> str:
+    return f"*/{pair.server.device}/{pair.service.name}"

@@ -1,0 +1,321 @@
+"""Probes: which targets a host tried in vain, remembered for an hour, under a cap.
+
+Each source walks by its outcomes as in the threshold random walk of Jung, Paxson, Berger and
+Balakrishnan (Fast portscan detection using sequential hypothesis testing, IEEE S&P 2004): a first
+contact that fails is evidence for a scan, one that succeeds against it. With success probabilities
+of 0.8 for a benign host and 0.2 for a scanner each step is a factor of 4, so the walk is a
+difference of two counts.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+
+from phage.detect.tables import Recent, Usual
+from phage.records.columns import TcpState
+
+if TYPE_CHECKING:
+    from phage.detect.parties import HostKey
+    from phage.detect.rows import Flow
+
+T = TypeVar("T")
+
+_SYN, _RST, _FIN, _ACK = 2, 4, 1, 16
+_TCP, _UDP, _SCTP = 6, 17, 132
+# Echo, timestamp, information and mask requests, and echo of IPv6 (RFC 792, 950, 4443).
+_ICMP_REQUESTS = frozenset({8, 13, 15, 17})
+_ICMP6_REQUEST = 128
+PROBED = frozenset({1, _TCP, _UDP, 58, _SCTP})
+
+# Ports from here on are given to clients for a while (Linux from 32768, RFC 6335 from 49152): a
+# datagram to one is an answer or a call between peers, not a question to a service; traceroute's
+# are there too.
+_EPHEMERAL = 32_768
+# Services whose answers come back as flows of their own: to a question by multicast, or late.
+_ANSWERING = frozenset(
+    {53, 67, 68, 69, 123, 137, 138, 161, 443, 500, 1900, 3478, 3702, 4500, 5351, 5353, 5355, 5683}
+)
+
+AT_HOME = 1 << 24
+"""Bit of a service that tells that the target is at home."""
+
+Pair = tuple[bytes, int]
+"""A target: address and service (home << 24 | protocol << 16 | port)."""
+
+
+def protocol_of(service: int) -> int:
+    """Return the IP protocol of a target's service."""
+    return service >> 16 & 0xFF
+
+
+class Outcome(enum.IntEnum):
+    """What became of a first contact."""
+
+    UNKNOWN = 0
+    ANSWERED = 1
+    FAILED = 2
+    SILENT = 3
+
+
+def outcome_of(row: Flow) -> Outcome:
+    """Judge a flow as a probe."""
+    protocol = row.protocol
+    if protocol == _TCP:
+        return _tcp_outcome(row)
+    if protocol == _UDP:
+        return _udp_outcome(row)
+    if protocol == 1 and row.src_port not in _ICMP_REQUESTS:
+        return Outcome.UNKNOWN
+    if protocol == 58 and row.src_port != _ICMP6_REQUEST:
+        return Outcome.UNKNOWN
+    return _plain_outcome(row)
+
+
+def _plain_outcome(row: Flow) -> Outcome:
+    if row.errors:
+        return Outcome.FAILED
+    return Outcome.ANSWERED if row.received else Outcome.SILENT
+
+
+def _udp_outcome(row: Flow) -> Outcome:
+    if row.src_port in _ANSWERING and row.dst_port >= 1024:
+        return Outcome.UNKNOWN
+    outcome = _plain_outcome(row)
+    if outcome is Outcome.SILENT and row.dst_port >= _EPHEMERAL:
+        return Outcome.UNKNOWN
+    return outcome
+
+
+def _tcp_outcome(row: Flow) -> Outcome:
+    state, flags = row.state, row.flags_sent
+    bare = not row.payload_sent and row.sent <= 3
+    if state == TcpState.SYN_SENT:
+        outcome = Outcome.FAILED if row.errors else Outcome.SILENT
+    elif state == TcpState.REFUSED:
+        # The first packet was a reset: an answer whose question was not seen.
+        outcome = Outcome.UNKNOWN if flags & _RST and not flags & _SYN else Outcome.FAILED
+    elif flags & _SYN and row.received and not row.flags_received & _SYN:
+        # Answered by resets only, more than one.
+        answered_by_reset = row.flags_received & _RST and bare
+        outcome = Outcome.FAILED if answered_by_reset else Outcome.UNKNOWN
+    elif state == TcpState.NONE:
+        outcome = _stealth_outcome(row, bare=bare)
+    elif state == TcpState.RESET and bare and not row.payload_received:
+        outcome = _torn_outcome(flags, row.sent)
+    else:
+        outcome = Outcome.ANSWERED if row.received else Outcome.UNKNOWN
+    return outcome
+
+
+def _torn_outcome(flags: int, sent: int) -> Outcome:
+    """Judge a connection that was reset before anything was said."""
+    if flags & _SYN:
+        # A SYN scan tears down what it found open before the handshake is done.
+        torn = flags & _RST and not flags & _FIN and sent <= 2
+        return Outcome.FAILED if torn else Outcome.ANSWERED
+    return Outcome.UNKNOWN if flags & _RST else Outcome.FAILED
+
+
+def _stealth_outcome(row: Flow, *, bare: bool) -> Outcome:
+    """Judge a flow whose beginning was no SYN."""
+    flags = row.flags_sent
+    if flags & (_SYN | _RST) or not row.dst_port:
+        return Outcome.UNKNOWN
+    if not flags & _ACK:
+        # No stack sends a FIN, an empty or a "Christmas tree" segment out of the blue
+        # (RFC 9293, section 3.10.7).
+        return Outcome.FAILED
+    return Outcome.FAILED if row.flags_received & _RST and bare else Outcome.UNKNOWN
+
+
+@dataclass(slots=True)
+class Source:
+    """One host's failed, pending and good targets of the last hour."""
+
+    key: HostKey
+    mac: int
+    address: bytes
+    home: bool
+    usual: Usual
+    pending: dict[Pair, int] = field(default_factory=dict)
+    failed: dict[Pair, tuple[int, int, int]] = field(default_factory=dict)
+    good: dict[Pair, None] = field(default_factory=dict)
+    failed_on: Counter[tuple[bytes, int]] = field(default_factory=Counter)
+    failed_by: Counter[int] = field(default_factory=Counter)
+    good_on: Counter[tuple[bytes, int]] = field(default_factory=Counter)
+    good_by: Counter[int] = field(default_factory=Counter)
+    touched: dict[Pair, None] = field(default_factory=dict)
+    burst_start: int = 0
+    burst_last: int = 0
+    sent: int = 0
+
+    @property
+    def size(self) -> int:
+        """How many targets are remembered."""
+        return len(self.pending) + len(self.failed) + len(self.good)
+
+
+# A failed probe of TCP or one that was refused weighs 2, a datagram without an answer 1: many
+# services do not answer datagrams that they do not like, so silence there says less.
+HARD, SOFT = 2, 1
+
+
+class Probes:
+    """All sources' targets, under one cap."""
+
+    def __init__(
+        self, *, most_sources: int, most_pairs: int, most_pairs_each: int, keep: int
+    ) -> None:
+        self.most_pairs = most_pairs
+        self.most_pairs_each = most_pairs_each
+        self.keep = keep
+        # A target that is tried again after so long counts as tried anew, not as one more.
+        self.again = keep // 6
+        self.pairs = 0
+        self.lost = 0
+        # Hosts at home have a table of their own: no flood of made-up sources from outside can
+        # push them out.
+        self._home: Recent[HostKey, Source] = Recent(max(1, most_sources // 4), self._forget)
+        self._away: Recent[HostKey, Source] = Recent(most_sources, self._forget)
+        self.waiting: dict[HostKey, None] = {}
+
+    def __len__(self) -> int:
+        return len(self._home) + len(self._away)
+
+    @property
+    def dropped(self) -> int:
+        """How many sources and targets were dropped to stay under the caps."""
+        return self._home.dropped + self._away.dropped + self.lost
+
+    def _forget(self, source: Source) -> None:
+        self.pairs -= source.size
+        self.waiting.pop(source.key, None)
+
+    def get(self, key: HostKey) -> Source | None:
+        """Return a source that is known."""
+        return self._home.get(key) or self._away.get(key)
+
+    def source(self, key: HostKey, row: Flow) -> Source:
+        """Return a source, made at its first probe."""
+        table = self._home if row.home & 1 else self._away
+        source = table.use(key)
+        if source is None:
+            usual = Usual(row.start)
+            source = Source(key, row.src_mac, row.src, bool(row.home & 1), usual)
+            table.put(key, source)
+        source.address = row.src
+        return source
+
+    def _make_room(self, source: Source) -> None:
+        if self.pairs > self.most_pairs:
+            (self._home if source.home else self._away).use(source.key)
+        while self.pairs > self.most_pairs and len(self) > 1:
+            crowded = self._home if len(self._away) <= int(not source.home) else self._away
+            oldest = crowded.drop_oldest()
+            if oldest is None:
+                break
+            self._forget(oldest)
+        if len(source.pending) > self.most_pairs_each:
+            del source.pending[next(iter(source.pending))]
+            self.pairs -= 1
+            self.lost += 1
+        if len(source.failed) > self.most_pairs_each:
+            self.forgive(source, next(iter(source.failed)))
+            self.lost += 1
+
+    def wait(self, source: Source, pair: Pair, time: int) -> None:
+        """Wait for the answer to a probe that was sent at a time."""
+        if pair in source.pending or pair in source.failed:
+            return
+        source.pending[pair] = time
+        self.pairs += 1
+        self.waiting[source.key] = None
+        self._make_room(source)
+
+    def fail(self, source: Source, pair: Pair, time: int, weight: int, service_weight: int) -> bool:
+        """Count a target as tried in vain; tell whether it is new."""
+        if source.pending.pop(pair, None) is not None:
+            self.pairs -= 1
+        known = source.failed.get(pair)
+        if known is not None:
+            if time - known[0] < self.again:
+                return False
+            self.forgive(source, pair)
+        source.failed[pair] = (time, weight, service_weight)
+        self.pairs += 1
+        address, service = pair
+        source.failed_on[address, protocol_of(service)] += weight
+        source.failed_by[service] += service_weight
+        source.touched[pair] = None
+        self._make_room(source)
+        return True
+
+    def forgive(self, source: Source, pair: Pair) -> None:
+        """Take a target back: it answered after all, or it is long ago."""
+        entry = source.failed.pop(pair, None)
+        if entry is None:
+            return
+        self.pairs -= 1
+        address, service = pair
+        _take(source.failed_on, (address, protocol_of(service)), entry[1])
+        _take(source.failed_by, service, entry[2])
+
+    def succeed(self, source: Source, pair: Pair, *, first_contact: bool) -> None:
+        """Note that a target answered; a first contact speaks against a scan, once each."""
+        if source.pending.pop(pair, None) is not None:
+            self.pairs -= 1
+        self.forgive(source, pair)
+        if not first_contact or pair in source.good or len(source.good) >= 256:
+            return
+        source.good[pair] = None
+        self.pairs += 1
+        source.good_on[pair[0], protocol_of(pair[1])] += 1
+        source.good_by[pair[1]] += 1
+
+    def expire(self, source: Source, before: int) -> None:
+        """Forget what failed before a time."""
+        while source.failed:
+            pair = next(iter(source.failed))
+            if source.failed[pair][0] >= before:
+                break
+            self.forgive(source, pair)
+        if not source.failed and not source.pending and source.good:
+            self.pairs -= len(source.good)
+            source.good.clear()
+            source.good_on.clear()
+            source.good_by.clear()
+
+    def give_up(self, source: Source, pair: Pair) -> None:
+        """Stop waiting for an answer without judging."""
+        if source.pending.pop(pair, None) is not None:
+            self.pairs -= 1
+
+    def due(
+        self, now: int, wait: int, remote_wait: int
+    ) -> list[tuple[Source, list[tuple[Pair, int]]]]:
+        """Return the targets that had their time to answer, with the times of the probes."""
+        answers = []
+        for key in list(self.waiting):
+            source = self.get(key)
+            if source is None or not source.pending:
+                del self.waiting[key]
+                continue
+            late = []
+            for pair, time in source.pending.items():
+                if time + (wait if pair[1] & AT_HOME else remote_wait) > now:
+                    break
+                late.append((pair, time))
+            if late:
+                answers.append((source, late))
+        return answers
+
+
+def _take(counter: Counter[T], key: T, weight: int) -> None:
+    left = counter[key] - weight
+    if left > 0:
+        counter[key] = left
+    else:
+        del counter[key]

@@ -1,0 +1,89 @@
+"""A scan: what one source tried, as far as it was seen, and the sentence that says so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from phage.detect import explain
+from phage.records import Feature, Severity, Subject
+
+if TYPE_CHECKING:
+    from phage.detect.detector import Knowledge
+
+SHOWN = 16
+"""Hosts, services and answers that are listed."""
+
+# Hosts and services that are told apart; beyond, they are only counted.
+_MOST_HOSTS = 1024
+_MOST_SERVICES = 4096
+
+
+@dataclass(slots=True)
+class Scan:
+    """One source's scan. `pairs` counts distinct targets, `probes` what was sent to them."""
+
+    subject: Subject
+    first: int
+    last: int
+    home: bool
+    usual: float
+    kinds: dict[str, None] = field(default_factory=dict)
+    hosts: dict[str, dict[str, None]] = field(default_factory=dict)
+    services: dict[str, None] = field(default_factory=dict)
+    answered: dict[str, None] = field(default_factory=dict)
+    hosts_total: int = 0
+    services_total: int = 0
+    pairs: int = 0
+    probes: int = 0
+    two_way: bool = False
+    severity: Severity = Severity.MEDIUM
+
+    def add(self, host: str, service: str) -> None:
+        """Add a target."""
+        self.pairs += 1
+        services = self.hosts.get(host)
+        if services is None:
+            self.hosts_total += 1
+            services = self.hosts.setdefault(host, {}) if len(self.hosts) < _MOST_HOSTS else {}
+        if len(services) < SHOWN:
+            services[service] = None
+        if service not in self.services:
+            self.services_total += 1
+            if len(self.services) < _MOST_SERVICES:
+                self.services[service] = None
+
+    def sentence(self, knowledge: Knowledge, feature: Feature) -> str:
+        """Say who tried what, for how long, and what is normal."""
+        who = explain.label(self.subject, knowledge)
+        took = explain.duration(max(1, self.last - self.first))
+        normal = explain.expected(0, feature.expected_high)
+        if self.kinds.keys() == {"neighbour sweep"}:
+            way = "neighbour discovery" if "nd" in self.services else "ARP"
+            what = explain.counted(self.hosts_total, "distinct address", "distinct addresses")
+            return explain.sentence(
+                [
+                    f"{who} asked for {what} by {way} in {took}",
+                    f"normal for it is {normal} a minute",
+                ]
+            )
+        parts = [
+            f"{who} {self._deed()} in {took}",
+            f"normal for it is {normal} failed targets a minute",
+        ]
+        if self.answered:
+            parts.append(f"{explain.listing(list(self.answered), shown=2)} answered")
+        return explain.sentence(parts)
+
+    def _deed(self) -> str:
+        hosts = explain.counted(self.hosts_total, "host")
+        if self.kinds.keys() == {"icmp sweep"}:
+            return f"sent echo requests to {hosts} that did not answer"
+        if self.hosts_total == 1:
+            ports = explain.counted(self.services_total, "port")
+            return f"tried {ports} of {next(iter(self.hosts))} that refused or did not answer"
+        if self.services_total == 1:
+            service = next(iter(self.services))
+            return f"tried {service} on {hosts} that refused or did not answer"
+        names = explain.listing(list(self.services), self.services_total)
+        return f"tried {names} on {hosts} in vain"
