@@ -1,0 +1,83 @@
+"""`phage flows`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from phage.cli.output import Column, emit, output_option
+from phage.cli.settings import settings_options
+from phage.cli.shapes import flow_shape, protocol_number
+from phage.cli.times import Moment
+from phage.clock import SystemClock
+
+if TYPE_CHECKING:
+    from phage.cli.settings import Chosen
+
+COLUMNS = (
+    Column("last", "last"),
+    Column("protocol", "protocol"),
+    Column("source", "source"),
+    Column("destination", "destination"),
+    Column("application", "application"),
+    Column("packets", "packets_text", right=True),
+    Column("octets", "octets_text", right=True),
+    Column("state", "state"),
+)
+
+
+@click.group()
+def command() -> None:
+    """List the flows that were seen."""
+
+
+@command.command("list")
+@click.option("--host", default="", help="Only with this address or MAC at one end.")
+@click.option("--port", type=click.IntRange(0, 65_535), help="Only with this port at one end.")
+@click.option("--protocol", default="", help="Only of this protocol: tcp, udp, icmp, or a number.")
+@click.option("--application", default="", help="Only of this application: dns, tls, http, ...")
+@click.option(
+    "--since", type=Moment(SystemClock()), help="Seen since: a time, or how long ago (2h)."
+)
+@click.option("--until", type=Moment(SystemClock()), help="Begun before.")
+@click.option("--limit", type=click.IntRange(1, 100_000), default=100, show_default=True)
+@output_option
+@settings_options
+def list_(
+    chosen: Chosen,
+    host: str,
+    port: int | None,
+    protocol: str,
+    application: str,
+    since: int | None,
+    until: int | None,
+    limit: int,
+    form: str,
+) -> None:
+    """List flows, those seen last first. Packets and octets: sent / received by the source."""
+    from phage.store.repositories.flows import FlowFilter
+
+    number = protocol_number(protocol) if protocol else None
+    if protocol and number is None:
+        message = f"{protocol!r} is no protocol; write tcp, udp, icmp, or a number up to 255"
+        raise click.BadParameter(message, param_hint="--protocol")
+    with chosen.reader() as store:
+        flows = store.flows.list(FlowFilter(host, port, number, application, since, until), limit)
+    shapes = map(flow_shape, flows)
+    emit(form, map(_with_texts, shapes) if form == "table" else shapes, COLUMNS, empty="no flows")
+
+
+def _with_texts(shape: dict[str, Any]) -> dict[str, Any]:
+    return shape | {
+        "source": _end(shape["src"] or shape["src_mac"], shape["src_port"]),
+        "destination": _end(shape["dst"] or shape["dst_mac"], shape["dst_port"]),
+        "packets_text": " / ".join(map(str, shape["packets"])),
+        "octets_text": " / ".join(map(str, shape["octets"])),
+    }
+
+
+def _end(address: str, port: int) -> str:
+    if not port:
+        return address
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

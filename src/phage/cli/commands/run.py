@@ -1,0 +1,59 @@
+"""`phage run`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from phage.cli.output import say, text
+from phage.cli.settings import settings_options
+from phage.clock import rfc3339
+
+if TYPE_CHECKING:
+    from phage.cli.settings import Chosen
+    from phage.config.settings import LoggingSettings
+    from phage.records import Finding
+
+
+@click.command()
+@click.option(
+    "-i",
+    "--interface",
+    "interfaces",
+    multiple=True,
+    metavar="IFACE",
+    help="Interface to watch; may be given several times. Default: that of the default route.",
+)
+@settings_options
+def command(chosen: Chosen, interfaces: tuple[str, ...]) -> int:
+    """Watch interfaces, learn what is normal, and report what is not, until stopped.
+
+    Needs the capability CAP_NET_RAW; `phage doctor` says how to grant it. As root it gives up all
+    other privileges by itself.
+    """
+    overrides: dict[tuple[str | int, ...], object] = {}
+    if interfaces:
+        overrides["interfaces",] = list(interfaces)
+    settings = chosen.settings(overrides)
+    configure_logs(settings.logging)
+    from phage.daemon.options import RunOptions
+    from phage.daemon.run import run
+
+    return run(RunOptions(settings, settings.interfaces, ready=say, found=tell))
+
+
+def tell(finding: Finding) -> None:
+    """Print a finding in one line."""
+    print(  # Data: one line a finding, for people and for `grep`.
+        f"{rfc3339(finding.last_seen)}  {finding.state:<6}  {finding.severity:<8}  "
+        f"{finding.detector:<10}  {finding.id}  {text(finding.summary)}",
+        flush=True,
+    )
+
+
+def configure_logs(settings: LoggingSettings) -> None:
+    """Set logging up as the settings say."""
+    from phage.telemetry.logs import configure
+
+    configure(settings.format, settings.level, settings.levels)

@@ -1,0 +1,104 @@
+"""The shapes in which records are printed as JSON; tables show parts of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from phage.clock import rfc3339
+
+if TYPE_CHECKING:
+    from phage.records import Feature, Finding, Peer
+    from phage.records.flow import Flow
+
+PROTOCOLS = {
+    0: "arp",
+    1: "icmp",
+    2: "igmp",
+    6: "tcp",
+    17: "udp",
+    47: "gre",
+    58: "icmp6",
+    132: "sctp",
+}
+"""Names of the IP protocols that are met every day (IANA, Assigned Internet Protocol Numbers)."""
+
+
+def finding_shape(finding: Finding) -> dict[str, Any]:
+    """Return a finding as `phage replay --output json` and `phage findings` print it."""
+    return {
+        "id": finding.id,
+        "detector": finding.detector,
+        "severity": str(finding.severity),
+        "score": finding.score,
+        "state": str(finding.state),
+        "subject": {
+            "mac": finding.subject.mac,
+            "ip": finding.subject.ip,
+            "device": finding.subject.device,
+        },
+        "peers": [_peer(peer) for peer in finding.peers],
+        "peers_total": max(finding.peers_total, len(finding.peers)),
+        "first_seen": rfc3339(finding.first_seen),
+        "last_seen": rfc3339(finding.last_seen),
+        "packets": finding.packets,
+        "count": finding.count,
+        "summary": finding.summary,
+        "spoofable": finding.spoofable,
+        "evidence": dict(finding.evidence),
+        "features": [_feature(feature) for feature in finding.features],
+        "capture": finding.capture,
+        "related": list(finding.related),
+    }
+
+
+def _peer(peer: Peer) -> dict[str, Any]:
+    return {"ip": peer.ip, "mac": peer.mac, "services": list(peer.services)}
+
+
+def _feature(feature: Feature) -> dict[str, Any]:
+    return {
+        "name": feature.name,
+        "value": feature.value,
+        "expected_low": feature.expected_low,
+        "expected_high": feature.expected_high,
+        "unit": feature.unit,
+        "weight": feature.weight,
+        "meaning": feature.meaning,
+    }
+
+
+def flow_shape(flow: Flow) -> dict[str, Any]:
+    """Return a flow as `phage flows` prints it."""
+    return {
+        "id": flow.id,
+        "start": rfc3339(flow.start),
+        "last": rfc3339(flow.last),
+        "src": flow.src,
+        "src_port": flow.src_port,
+        "dst": flow.dst,
+        "dst_port": flow.dst_port,
+        "protocol": protocol_name(flow.protocol),
+        "application": flow.application,
+        "packets": list(flow.packets),
+        "octets": list(flow.octets),
+        "payload": list(flow.payload),
+        "src_mac": flow.src_mac,
+        "dst_mac": flow.dst_mac,
+        "vlan": flow.vlan,
+        "state": flow.state,
+        "end_reason": flow.end_reason,
+        "handshake_us": flow.handshake,
+        "ended": flow.ended,
+    }
+
+
+def protocol_name(number: int) -> str:
+    """Return the name of an IP protocol, or its number."""
+    return PROTOCOLS.get(number, str(number))
+
+
+def protocol_number(name: str) -> int | None:
+    """Return the number of an IP protocol by name or number; None where there is none."""
+    if name.isascii() and name.isdigit() and int(name) < 256:
+        return int(name)
+    return next((number for number, known in PROTOCOLS.items() if known == name.lower()), None)

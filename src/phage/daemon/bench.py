@@ -1,0 +1,220 @@
+"""`phage bench`: what this machine can do, with a peer in the same run where there is one."""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import tempfile
+import time
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from phage.collect.collectors.pcapfile import PcapFileCollector
+from phage.collect.collectors.pcapfile import core_build as build
+from phage.collect.packets import EngineSettings
+from phage.daemon.benchmark import peers, traffic
+from phage.daemon.options import BenchOptions, BenchReport, Measurement
+from phage.errors import PhageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from phage.records import Window
+
+# Runs of each figure; the median is told. Three keep a whole bench under some minutes.
+RUNS = 3
+FRAMES = 1_000_000
+FLOOD_SOURCES = 1_000_000
+# Packets to learn on before scoring is timed: enough that every phase of the model is behind.
+LEARNED = 100_000
+
+DECODE = {"flows": False, "scores": False, "applications": False, "ring_octets": 0}
+KITSUNE = {"flows": False, "scores": True, "applications": False, "ring_octets": 0}
+ALL: dict[str, bool | int] = {}
+
+
+class Workbench:
+    """Capture files for the measurements, made once and removed at the end."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @cached_property
+    def busy(self) -> Path:
+        """A busy network: a million frames of all lengths."""
+        path = self.folder / "busy.pcap"
+        traffic.write_pcap(path, traffic.busy_network(FRAMES))
+        return path
+
+    @cached_property
+    def flood(self) -> Path:
+        """A SYN flood from a million sources, after enough of the busy network to learn on."""
+        path = self.folder / "flood.pcap"
+        learned = traffic.busy_network(2 * LEARNED, seconds=20.0)
+        flood = traffic.spoofed_flood(FRAMES, FLOOD_SOURCES)
+        later = traffic.shifted(flood, int(learned.time[-1] - traffic.START) + 1_000_000)
+        traffic.write_pcap(path, traffic.mixed(learned, later))
+        return path
+
+
+def packets_per_second(
+    path: Path, settings: dict[str, bool | int], *, train: int, skip: int, until: int | None = None
+) -> float:
+    """Return packets a second of thread time over the packets after `skip`."""
+    collector = PcapFileCollector(EngineSettings(train=train, **settings), [str(path)])  # type: ignore[arg-type]
+    collector.open()
+    seen = timed = 0
+    began = time.thread_time()
+    windows: Iterator[Window] = collector.windows()
+    for window in windows:
+        seen += window.packets
+        if seen <= skip:
+            timed, began = seen, time.thread_time()
+        elif until is not None and seen >= until:
+            break
+    passed = time.thread_time() - began
+    collector.close()
+    return (seen - timed) / passed
+
+
+def _median(run: Callable[[], float]) -> float:
+    run()
+    return statistics.median(run() for _ in range(RUNS))
+
+
+def decode_full(bench: Workbench) -> Measurement:
+    """Measure reading and decoding whole packets from a file."""
+    value = _median(lambda: packets_per_second(bench.busy, DECODE, train=0, skip=0))
+    return Measurement(
+        "decode.full", value, "packets/s", peers.STRUCT, peers.decode_rate(bench.busy)
+    )
+
+
+def path_kitsune(bench: Workbench) -> Measurement:
+    """Measure decode, damped statistics, one ensemble, score."""
+    value = _median(
+        lambda: packets_per_second(bench.busy, KITSUNE, train=LEARNED, skip=2 * LEARNED)
+    )
+    return Measurement(
+        "path.kitsune",
+        value,
+        "packets/s",
+        peers.KITSUNE,
+        peers.kitsune_rate(bench.busy, train=False),
+    )
+
+
+def path_kitsune_flood(bench: Workbench) -> Measurement:
+    """Measure the same under a flood of spoofed sources."""
+    value = _median(
+        lambda: packets_per_second(bench.flood, KITSUNE, train=LEARNED, skip=2 * LEARNED)
+    )
+    return Measurement(
+        "path.kitsune.flood",
+        value,
+        "packets/s",
+        peers.KITSUNE,
+        peers.kitsune_rate(bench.flood, train=False, skip=2 * LEARNED),
+    )
+
+
+def path_all(bench: Workbench) -> Measurement:
+    """Measure everything: flows, behaviour, both ensembles, messages, the ring."""
+    value = _median(lambda: packets_per_second(bench.busy, ALL, train=LEARNED, skip=2 * LEARNED))
+    return Measurement("path.all", value, "packets/s")
+
+
+def path_all_flood(bench: Workbench) -> Measurement:
+    """Measure everything under a flood of spoofed sources."""
+    value = _median(lambda: packets_per_second(bench.flood, ALL, train=LEARNED, skip=2 * LEARNED))
+    return Measurement("path.all.flood", value, "packets/s")
+
+
+def train(bench: Workbench) -> Measurement:
+    """Measure learning with everything on."""
+    value = _median(lambda: packets_per_second(bench.busy, ALL, train=10 * FRAMES, skip=LEARNED))
+    return Measurement(
+        "train", value, "packets/s", peers.KITSUNE, peers.kitsune_rate(bench.busy, train=True)
+    )
+
+
+def live_veth(_bench: Workbench) -> tuple[Measurement, ...]:
+    """Measure minimum-size packets over a veth pair through Kitsune's path."""
+    from phage.daemon.benchmark.live import live_rate  # noqa: PLC0415  Needs root; others do not.
+
+    figures = live_rate()
+    return (
+        Measurement("live.veth", figures["rate"], "packets/s"),
+        Measurement("live.veth.dropped", figures["dropped"], "packets"),
+        Measurement("live.veth.cpu", figures["cpu"], "cores"),
+    )
+
+
+def memory_idle(_bench: Workbench) -> Measurement:
+    """Measure the proportional set size of `phage run` on a quiet interface."""
+    from phage.daemon.benchmark.live import idle_memory  # noqa: PLC0415  Needs root; others do not.
+
+    return Measurement("memory.idle", idle_memory(), "bytes")
+
+
+@dataclass(frozen=True, slots=True)
+class Benchmark:
+    """One measurement by name."""
+
+    name: str
+    measure: Callable[[Workbench], Measurement | tuple[Measurement, ...]]
+
+
+BENCHMARKS = (
+    Benchmark("decode.full", decode_full),
+    Benchmark("path.kitsune", path_kitsune),
+    Benchmark("path.kitsune.flood", path_kitsune_flood),
+    Benchmark("path.all", path_all),
+    Benchmark("path.all.flood", path_all_flood),
+    Benchmark("train", train),
+    Benchmark("live.veth", live_veth),
+    Benchmark("memory.idle", memory_idle),
+)
+
+
+def bench(options: BenchOptions) -> BenchReport:
+    """Run the measurements that are named, or all. Raises PhageError for an unknown name."""
+    wanted = options.names or ("*",)
+    for name in wanted:
+        if not any(fnmatchcase(each.name, name) for each in BENCHMARKS):
+            known = ", ".join(each.name for each in BENCHMARKS)
+            message = f"there is no measurement {name!r}; there are {known}"
+            raise PhageError(message)
+    chosen = [each for each in BENCHMARKS if any(fnmatchcase(each.name, name) for name in wanted)]
+    results: list[Measurement] = []
+    with tempfile.TemporaryDirectory(prefix="phage-bench-") as folder:
+        workbench = Workbench(Path(folder))
+        for number, each in enumerate(chosen):
+            options.progress(number, len(chosen))
+            measured = each.measure(workbench)
+            results += measured if isinstance(measured, tuple) else (measured,)
+        options.progress(len(chosen), len(chosen))
+    return BenchReport(machine(), tuple(results))
+
+
+def machine() -> dict[str, object]:
+    """Return what the figures were taken on: CPU, kernel of the core, cores, memory, system."""
+    model = next(
+        (
+            line.partition(":")[2].strip()
+            for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+            if line.startswith("model name")
+        ),
+        platform.machine(),
+    )
+    return {
+        "cpu": model,
+        "kernel": build()["kernel"],
+        "cores": os.cpu_count(),
+        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        "system": platform.platform(),
+    }

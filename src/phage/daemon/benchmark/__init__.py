@@ -1,0 +1,1 @@
+"""Parts of the benchmark: synthetic traffic, the peer, live measurements."""

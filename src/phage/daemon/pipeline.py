@@ -1,0 +1,158 @@
+"""The way of a window: detectors, attacks, evidence, sinks. All the wiring stands here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Protocol
+
+from phage.config.plugins import make
+from phage.detect.attack import Attacks
+from phage.detect.detector import CatalogEntry, Detector, Knowledge
+from phage.detect.routers import Routers
+from phage.plugin import Family, Runner, discover
+from phage.records import Window
+from phage.records.address import parse_address, parse_mac
+from phage.records.catalog import feature_catalog
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from phage.clock import Clock
+    from phage.collect.collector import Collector
+    from phage.config.settings import Settings
+    from phage.daemon.evidence import EvidenceFolder
+    from phage.records import Finding
+
+# Nothing is learned from a subject this long before and after its finding opened: an attack begins
+# before it is seen, and goes on.
+AROUND_NS = 600 * 1_000_000_000
+
+DETECTORS = Family("detectors", Detector, "phage.detect.detectors")
+
+
+class Sink(Protocol):
+    """Takes what came out: the store, a log, the screen, metrics."""
+
+    def window(self, window: Window) -> None:
+        """Take a window as it was seen."""
+
+    def finding(self, finding: Finding) -> None:
+        """Take a finding that was opened, updated or closed."""
+
+    def close(self) -> None:
+        """Write what is left."""
+
+
+def make_detectors(settings: Settings, clock: Clock) -> list[Runner[Detector]]:
+    """Make every detector that is available and not disabled, with its settings.
+
+    Raises ConfigError for a setting that a detector does not have.
+    """
+    runners = []
+    for plugin in discover(DETECTORS):
+        if plugin.factory is None or not plugin.is_available:
+            continue
+        if plugin.name in settings.detectors.disabled:
+            continue
+        detector = make(plugin, settings.detectors.settings.get(plugin.name, {}))
+        runners.append(Runner(plugin.name, detector, clock))
+    return runners
+
+
+def make_knowledge(settings: Settings, home: Sequence[str] = ()) -> Knowledge:
+    """Return what detectors know from the start; `home` goes before the settings."""
+    return Knowledge(
+        home=tuple(map(str, home or settings.home)),
+        budget=settings.learning.budget,
+        catalog=tuple(CatalogEntry(*entry) for entry in feature_catalog()),
+    )
+
+
+@dataclass
+class Pipeline:
+    """Takes windows of one or more collectors and hands findings to sinks.
+
+    Attributes:
+        detectors: The detectors, each in its runner.
+        knowledge: What detectors know beside the windows.
+        sinks: Where findings and windows go.
+        evidence: Keeps the packets around a finding; None where nothing is kept.
+        attacks: The findings that are open.
+        routers: The routers that were seen.
+    """
+
+    detectors: Sequence[Runner[Detector]]
+    knowledge: Knowledge
+    sinks: Sequence[Sink]
+    evidence: EvidenceFolder | None = None
+    attacks: Attacks = field(default_factory=Attacks)
+    routers: Routers = field(default_factory=Routers)
+    now: int = 0
+    _captures: dict[str, str] = field(default_factory=dict)
+
+    def take(self, window: Window, collector: Collector) -> None:
+        """Take one window through every step."""
+        self.now = max(self.now, window.end)
+        self.knowledge.learning = window.learning
+        self.knowledge.attacked = self.attacks.named
+        self.routers.take(window, self.knowledge.attacked)
+        self.knowledge.routers = self.routers.known
+        reports: list[Finding] = []
+        for runner in self.detectors:
+            reports += runner.call(runner.plugin.inspect, window, self.knowledge)
+        for sink in self.sinks:
+            sink.window(window)
+        self._hand_on(self.attacks.merge(reports, window.end), collector)
+
+    def idle(self, now: int) -> None:
+        """Let time pass: judge what was not answered, close what has been quiet."""
+        reports: list[Finding] = []
+        if now > self.now:
+            empty = Window(self.now or now, now, learning=self.knowledge.learning)
+            for runner in self.detectors:
+                reports += runner.call(runner.plugin.inspect, empty, self.knowledge)
+            self.now = now
+        self._hand_on(self.attacks.merge(reports, self.now), None)
+
+    def finish(self) -> None:
+        """Close what is open, and the sinks."""
+        self._hand_on(self.attacks.finish(self.now), None)
+        for sink in self.sinks:
+            sink.close()
+
+    def _hand_on(self, findings: Iterable[Finding], collector: Collector | None) -> None:
+        for finding in findings:
+            done = self._with_capture(finding, collector)
+            for sink in self.sinks:
+                sink.finding(done)
+
+    def _with_capture(self, finding: Finding, collector: Collector | None) -> Finding:
+        """Keep the packets of a finding when it opens, and stop learning from its subject."""
+        capture = self._captures.get(finding.id)
+        if capture is None and collector is not None:
+            capture = self.evidence.keep(finding, collector) if self.evidence else ""
+            self._distrust(finding, collector)
+            self._captures[finding.id] = capture
+        if finding.state != "open":
+            self._captures.pop(finding.id, None)
+        return replace(finding, capture=capture or "")
+
+    @staticmethod
+    def _distrust(finding: Finding, collector: Collector) -> None:
+        subject = finding.subject
+        if subject.mac or subject.ip:
+            collector.distrust(
+                parse_mac(subject.mac) if subject.mac else 0,
+                parse_address(subject.ip) if subject.ip else bytes(16),
+                finding.first_seen - AROUND_NS,
+                finding.last_seen + AROUND_NS,
+            )
+
+
+def total(counters: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    """Add up the counters of several collectors."""
+    sums: dict[str, int] = {}
+    for mapping in counters:
+        for name, value in mapping.items():
+            sums[name] = sums.get(name, 0) + value
+    return sums

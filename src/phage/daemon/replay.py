@@ -1,0 +1,202 @@
+"""`phage replay`: capture files through the whole way, as fast as they can be read."""
+
+from __future__ import annotations
+
+import resource
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from phage.clock import SystemClock, rfc3339
+from phage.collect.collectors.pcapfile import PcapFileCollector
+from phage.config.statedir import StateDirectory
+from phage.daemon.engine import engine_settings
+from phage.daemon.evidence import EvidenceFolder
+from phage.daemon.options import ReplayOptions, ReplayReport
+from phage.daemon.pipeline import Pipeline, make_detectors, make_knowledge
+from phage.daemon.scorefile import ScoreFile
+from phage.daemon.storesink import StoreSink, start_writer
+from phage.errors import CaptureError, StateError, StoreError
+from phage.learn.model import StateFolder
+from phage.learn.models.ensemble import EnsembleModel
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from phage.daemon.pipeline import Sink
+    from phage.records import Finding, Window
+
+# A replay is the same on every run: the seed of hashes and models is fixed.
+REPLAY_SEED = 1
+# Windows of a sparse capture may be this long, so that a week is not a million of them.
+LONGEST_TICK_MS = 2000
+
+
+@dataclass
+class _Findings:
+    """Keeps the latest state of every finding, and the span of the packets."""
+
+    latest: dict[str, Finding] = field(default_factory=dict)
+    first: int = 0
+    last: int = 0
+
+    def window(self, window: Window) -> None:
+        """Note the times."""
+        if window.packets:
+            self.first = self.first or window.start
+            self.last = max(self.last, window.end)
+
+    def finding(self, finding: Finding) -> None:
+        """Keep a finding; one that became a part of another is no longer one."""
+        if finding.state in {"open", "closed"}:
+            self.latest[finding.id] = finding
+        else:
+            self.latest.pop(finding.id, None)
+
+    def close(self) -> None:
+        """Nothing is left to write."""
+
+
+def replay(options: ReplayOptions) -> ReplayReport:
+    """Read capture files and return what happened in them.
+
+    Raises PhageError for what the user can mend: a wrong filter, a model that cannot be used. A
+    file that is damaged is read up to the fault, which is a warning.
+    """
+    began = time.perf_counter()
+    settings = options.settings
+    collector = PcapFileCollector(
+        engine_settings(
+            settings,
+            seed=REPLAY_SEED,
+            train=options.train,
+            home=options.home,
+            keep_scores=options.scores is not None,
+            longest_tick_ms=LONGEST_TICK_MS,
+        ),
+        options.files,
+        options.filter or None,
+    )
+    warnings: list[str] = []
+    try:
+        collector.open()
+    except CaptureError as error:
+        return _unreadable(options, str(error))
+    if options.model is not None:
+        _load(collector, options.model, warnings)
+    kept = _Findings()
+    sinks: list[Sink] = [kept]
+    evidence = None
+    try:
+        state = StateDirectory(settings.state_folder)
+        state.create()
+        # What a capture shows may be years old: nothing is swept away because of a replay.
+        writer = start_writer(settings, SystemClock(), retention=False)
+        sinks.append(StoreSink(writer, flows=False))
+        evidence = EvidenceFolder(state.captures)
+    except (StateError, StoreError) as error:
+        warnings.append(f"findings are not kept: {error}")
+    pipeline = Pipeline(
+        make_detectors(settings, SystemClock()),
+        make_knowledge(settings, options.home),
+        sinks,
+        evidence,
+    )
+    scores = ScoreFile(options.scores) if options.scores is not None else None
+    _run(options, collector, pipeline, scores, warnings)
+    # A source that could not be read at all has said so already.
+    warnings += [fault for fault in collector.faults() if not warnings]
+    counters = collector.counters()
+    collector.close()
+    return _report(options, kept, counters, warnings, time.perf_counter() - began)
+
+
+def _run(
+    options: ReplayOptions,
+    collector: PcapFileCollector,
+    pipeline: Pipeline,
+    scores: ScoreFile | None,
+    warnings: list[str],
+) -> None:
+    whole = sum(Path(name).stat().st_size for name in options.files if Path(name).is_file())
+    try:
+        if scores is not None:
+            scores.open()
+        for window in collector.windows():
+            pipeline.take(window, collector)
+            if scores is not None:
+                scores.write(collector.scores())
+            options.progress(window.counters.get("source.octets", 0), whole)
+    except CaptureError as error:
+        warnings.append(str(error))
+    finally:
+        if scores is not None:
+            scores.write(collector.scores())
+            scores.close()
+        pipeline.finish()
+    warnings += [
+        f"detector {runner.name} failed {runner.failures} times: {runner.last_error}"
+        for runner in pipeline.detectors
+        if runner.failures
+    ]
+
+
+def _load(collector: PcapFileCollector, folder: Path, warnings: list[str]) -> None:
+    model = EnsembleModel(collector.save_model, collector.load_model)
+    saved, problems = StateFolder(folder, model.name, SystemClock()).load(model)
+    warnings += problems
+    if saved is None:
+        message = f"{folder} holds no model that can be used"
+        raise StateError(message)
+
+
+MALFORMED = "malformed."
+
+
+def _report(
+    options: ReplayOptions,
+    kept: _Findings,
+    counters: Mapping[str, int],
+    warnings: Sequence[str],
+    seconds: float,
+) -> ReplayReport:
+    packets = counters.get("packets", 0)
+    source = {
+        "files": list(options.files),
+        "packets": packets,
+        "bytes": counters.get("octets", 0),
+        "flows": counters.get("flows.started", 0),
+        "first_seen": rfc3339(kept.first) if packets else None,
+        "last_seen": rfc3339(kept.last) if packets else None,
+        "decode_errors": {
+            name.removeprefix(MALFORMED): count
+            for name, count in counters.items()
+            if name.startswith(MALFORMED)
+        },
+        "dropped": counters.get("source.dropped", 0),
+    }
+    performance = {
+        "wall_seconds": round(seconds, 6),
+        "packets_per_second": round(packets / seconds, 1) if seconds else 0.0,
+        "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "threads": threading.active_count(),
+    }
+    findings = sorted(kept.latest.values(), key=lambda each: (each.first_seen, each.id))
+    nothing = packets == 0 and bool(warnings)
+    return ReplayReport(source, tuple(findings), performance, tuple(warnings), unreadable=nothing)
+
+
+def _unreadable(options: ReplayOptions, reason: str) -> ReplayReport:
+    source = {
+        "files": list(options.files),
+        "packets": 0,
+        "bytes": 0,
+        "flows": 0,
+        "first_seen": None,
+        "last_seen": None,
+        "decode_errors": {},
+        "dropped": 0,
+    }
+    return ReplayReport(source, (), {}, (reason,), unreadable=True)

@@ -1,0 +1,300 @@
+"""`phage run`: watch interfaces, learn, and report, until told to stop."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import secrets
+import signal
+import threading
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from phage.api.server import MetricsServer
+from phage.clock import SystemClock
+from phage.collect.collectors.afpacket import AfPacketCollector, RingSettings
+from phage.config.kinds import split_listen
+from phage.config.statedir import StateDirectory
+from phage.daemon import privilege
+from phage.daemon.engine import engine_settings
+from phage.daemon.evidence import EvidenceFolder
+from phage.daemon.interfaces import default_interface
+from phage.daemon.links import Links
+from phage.daemon.pipeline import Pipeline, make_detectors, make_knowledge, total
+from phage.daemon.sinks import EveSink, MetricsSink
+from phage.daemon.storesink import StoreSink, start_writer
+from phage.errors import CaptureError, StateError
+from phage.learn.model import StateFolder
+from phage.learn.models.ensemble import EnsembleModel
+from phage.records import FindingState
+from phage.telemetry.evelog import EveLog
+from phage.telemetry.metrics import Registry
+from phage.telemetry.rotation import RotatingFile
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from phage.clock import Clock
+    from phage.config.settings import Settings
+    from phage.daemon.options import RunOptions
+    from phage.daemon.pipeline import Sink
+    from phage.records import Finding, Window
+    from phage.store.writer import Writer
+
+_log = logging.getLogger(__name__)
+
+# Windows that wait for the detectors: a quarter of a minute at the usual tick. A collector that
+# finds no room drops the window's rows and counts it; the ring goes on being emptied.
+WAITING_WINDOWS = 64
+# How often time is let pass when nothing comes.
+IDLE_SECONDS = 1.0
+
+
+class Feeder:
+    """Runs one collector in a thread of its own and puts its windows in the common queue."""
+
+    def __init__(self, collector: AfPacketCollector, windows: queue.Queue[Fed]) -> None:
+        self.collector = collector
+        self.dropped = 0
+        self.error: CaptureError | None = None
+        self._windows = windows
+        self._thread = threading.Thread(
+            target=self._feed, name=f"phage-{collector.interface}", daemon=True
+        )
+
+    def start(self) -> None:
+        """Start taking packets."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop and wait for the thread."""
+        self.collector.stop()
+        self._thread.join(timeout=5.0)
+
+    def is_alive(self) -> bool:
+        """Tell whether it is still watching."""
+        return self._thread.is_alive()
+
+    def _feed(self) -> None:
+        try:
+            for window in self.collector.windows():
+                try:
+                    self._windows.put_nowait((window, self.collector))
+                except queue.Full:
+                    self.dropped += 1
+        except CaptureError as error:
+            self.error = error
+            _log.error("%s: %s", self.collector.interface, error)
+
+
+Fed = tuple["Window", AfPacketCollector]
+
+
+class Daemon:
+    """Everything that runs while interfaces are watched."""
+
+    def __init__(self, options: RunOptions, state: StateDirectory, clock: Clock) -> None:
+        self.options = options
+        self.state = state
+        self.clock = clock
+        self.collectors: list[AfPacketCollector] = []
+        self.feeders: list[Feeder] = []
+        self.links = Links(self.collectors)
+        self.windows: queue.Queue[Fed] = queue.Queue(WAITING_WINDOWS)
+        self._stopping = threading.Event()
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+        return self.options.settings
+
+    def open(self) -> None:
+        """Open the rings. Raises PermissionMissingError, CaptureError."""
+        names = self.options.interfaces or self.settings.interfaces or (default_interface(),)
+        threads = self.settings.capture.threads
+        # Rings of all programs in a network namespace share the numbers of groups (packet(7)).
+        groups = secrets.randbelow(1 << 16)
+        for number, name in enumerate(names):
+            for _ in range(threads):
+                collector = AfPacketCollector(
+                    # The hash secret is of this run only; an attacker cannot aim at a table.
+                    engine_settings(self.settings, seed=secrets.randbits(63)),
+                    name,
+                    RingSettings(
+                        expression=self.settings.capture.filter or None,
+                        ring_mib=max(1, self.settings.capture.ring_size >> 20),
+                        promiscuous=self.settings.capture.promiscuous,
+                        fanout_group=(groups + number) % (1 << 16) if threads > 1 else None,
+                    ),
+                )
+                collector.open()
+                self.collectors.append(collector)
+
+    def close(self) -> None:
+        """Close the rings."""
+        for collector in self.collectors:
+            collector.close()
+
+    def counters(self) -> Mapping[str, int]:
+        """Return the counters of all collectors, and what was dropped here."""
+        counters = total(collector.counters() for collector in self.collectors)
+        counters["windows_dropped"] = sum(feeder.dropped for feeder in self.feeders)
+        return counters
+
+    @property
+    def has_failed(self) -> bool:
+        """Tell whether watching ended though nobody said so."""
+        return not self._stopping.is_set()
+
+    def stop(self, *_: object) -> None:
+        """Stop soon; may be called from a signal handler."""
+        self._stopping.set()
+
+    def watch(
+        self, pipeline: Pipeline, models: Sequence[tuple[StateFolder, EnsembleModel]]
+    ) -> None:
+        """Take windows until told to stop or nothing is left to watch."""
+        self.feeders = [Feeder(collector, self.windows) for collector in self.collectors]
+        for feeder in self.feeders:
+            feeder.start()
+        self.links.start()
+        save_every = self.settings.learning.save_every
+        next_save = self.clock.monotonic() + save_every
+        try:
+            while not self._stopping.is_set():
+                try:
+                    window, collector = self.windows.get(timeout=IDLE_SECONDS)
+                except queue.Empty:
+                    # Nothing came in that time: what was sent before it had its time to be seen.
+                    pipeline.idle(self.clock.now() - int(IDLE_SECONDS * 1e9))
+                    if not any(feeder.is_alive() for feeder in self.feeders):
+                        break
+                else:
+                    pipeline.take(window, collector)
+                if self.clock.monotonic() >= next_save:
+                    next_save = self.clock.monotonic() + save_every
+                    save_models(models)
+        finally:
+            self.links.stop()
+            for feeder in self.feeders:
+                feeder.stop()
+        while not self.windows.empty():
+            pipeline.take(*self.windows.get_nowait())
+        save_models(models)
+
+
+def save_models(models: Sequence[tuple[StateFolder, EnsembleModel]]) -> None:
+    """Save every model; what cannot be saved is logged, and detection goes on."""
+    for folder, model in models:
+        try:
+            folder.save(model.save())
+        except StateError as error:
+            _log.warning("%s", error)
+
+
+def _models(daemon: Daemon) -> list[tuple[StateFolder, EnsembleModel]]:
+    models = []
+    for number, collector in enumerate(daemon.collectors):
+        model = EnsembleModel(collector.save_model, collector.load_model)
+        name = f"{model.name}-{collector.interface}-{number}"
+        folder = StateFolder(daemon.state.models, name, daemon.clock)
+        saved, problems = folder.load(model)
+        for problem in problems:
+            _log.warning("%s", problem)
+        if saved is not None:
+            _log.info("model restored from %s", saved.path.name)
+        models.append((folder, model))
+    return models
+
+
+class _Screen:
+    """Tells the person who watches: a finding when it opens and when it ends."""
+
+    def __init__(self, options: RunOptions) -> None:
+        self._options = options
+        self._told: set[str] = set()
+
+    def window(self, window: Window) -> None:
+        """Windows are not told."""
+
+    def finding(self, finding: Finding) -> None:
+        """Tell a finding that is new or has ended."""
+        if finding.state == FindingState.OPEN:
+            if finding.id in self._told:
+                return
+            self._told.add(finding.id)
+        else:
+            self._told.discard(finding.id)
+        self._options.found(finding)
+
+    def close(self) -> None:
+        """Nothing is left to tell."""
+
+
+def run(options: RunOptions) -> int:
+    """Watch interfaces until a signal says stop; return the exit code.
+
+    Raises PhageError for what the person can mend: a missing capability, no interface, a folder in
+    use.
+    """
+    settings, clock = options.settings, SystemClock()
+    state = StateDirectory(settings.state_folder)
+    state.create()
+    daemon = Daemon(options, state, clock)
+    with ExitStack() as stack:
+        stack.enter_context(state.lock())
+        daemon.open()
+        stack.callback(daemon.close)
+        # Before any thread starts: the kernel keeps capabilities a thread.
+        if line := privilege.drop(state.path):
+            options.ready(line)
+        models = _models(daemon)
+        registry = Registry()
+        writer = start_writer(settings, clock, retention=True)
+        sinks: list[Sink] = [
+            _Screen(options),
+            StoreSink(writer, flows=settings.store.flows),
+            MetricsSink(registry, daemon.counters),
+        ]
+        eve = settings.outputs.eve
+        if eve.enabled:
+            file = RotatingFile(eve.path or state.eve, eve.rotate_size, eve.rotate_count, clock)
+            sinks.append(EveSink(EveLog(file, eve.types), clock, eve.stats_interval))
+        evidence = EvidenceFolder(state.captures, settings.retention.captures_size)
+        pipeline = Pipeline(
+            make_detectors(settings, clock), make_knowledge(settings), sinks, evidence
+        )
+        if settings.api.enabled:
+            server = _server(settings, registry, daemon, writer, clock)
+            server.start()
+            stack.callback(server.stop)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, daemon.stop)
+        names = ", ".join(dict.fromkeys(collector.interface for collector in daemon.collectors))
+        options.ready(f"watching {names}; state in {state.path}")
+        daemon.watch(pipeline, models)
+        pipeline.finish()
+        if daemon.has_failed:
+            reasons = {str(feeder.error) for feeder in daemon.feeders if feeder.error is not None}
+            message = f"nothing is left to watch: {'; '.join(sorted(reasons)) or 'unknown'}"
+            raise CaptureError(message)
+    return 0
+
+
+def _server(
+    settings: Settings, registry: Registry, daemon: Daemon, writer: Writer, clock: Clock
+) -> MetricsServer:
+    def health() -> Mapping[str, object]:
+        watching = all(feeder.is_alive() for feeder in daemon.feeders)
+        fault = writer.state.fault
+        down = daemon.links.down
+        return {
+            "status": "ok" if watching and not fault and not down else "degraded",
+            "watching": watching,
+            "down": list(down),
+            "store": fault or "ok",
+        }
+
+    host, port = split_listen(settings.api.listen)
+    token = settings.api.token.get_secret_value()
+    return MetricsServer(host, port, registry, health, clock, token)

@@ -1,0 +1,103 @@
+"""Sinks: the store, EVE JSON lines and metrics take what the pipeline hands on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from phage.records.columns import Event
+from phage.records.flow import read_flows
+from phage.telemetry import eve
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from phage.clock import Clock
+    from phage.records import Finding, Window
+    from phage.telemetry.evelog import EveLog
+    from phage.telemetry.metrics import Registry
+
+MALFORMED = "malformed."
+"""How the core's counters of malformed packets begin; the kind follows."""
+
+
+class EveSink:
+    """Writes what is seen and found as EVE JSON lines."""
+
+    def __init__(
+        self, log: EveLog, clock: Clock, stats_interval: float, interface: str = ""
+    ) -> None:
+        self.log = log
+        self._clock = clock
+        self._began = clock.monotonic()
+        self._interval = stats_interval
+        self._interface = interface
+        self._next_stats = 0
+        self._malformed: dict[str, int] = {}
+
+    def window(self, window: Window) -> None:
+        """Write the flows that ended, messages, malformed packets, and now and then statistics."""
+        log = self.log
+        if log.wants("flow") and len(window.flows):
+            ended = window.flows[(window.flows["event"] & Event.ENDED) != 0]
+            log.write(eve.flow_event(flow, self._interface) for flow in read_flows(ended))
+        events = (eve.observation_event(each, self._interface) for each in window.observations)
+        log.write(event for event in events if event is not None)
+        if log.wants("anomaly"):
+            self._write_malformed(window)
+        if window.end >= self._next_stats and log.wants("stats"):
+            uptime = int(self._clock.monotonic() - self._began)
+            log.write([eve.stats_event(window.end, uptime, window.counters)])
+            self._next_stats = window.end + int(self._interval * 1e9)
+
+    def _write_malformed(self, window: Window) -> None:
+        for name, count in window.counters.items():
+            if name.startswith(MALFORMED) and count > self._malformed.get(name, 0):
+                more = count - self._malformed.get(name, 0)
+                self._malformed[name] = count
+                kind = name.removeprefix(MALFORMED)
+                self.log.write([eve.anomaly_event(kind, more, window.end, self._interface)])
+
+    def finding(self, finding: Finding) -> None:
+        """Write a finding as an alert."""
+        self.log.write([eve.alert_event(finding, self._interface)])
+
+    def close(self) -> None:
+        """Close the file."""
+        self.log.close()
+
+
+class MetricsSink:
+    """Counts for /metrics: the core's counters, findings, drops."""
+
+    def __init__(self, registry: Registry, counters: Callable[[], Mapping[str, int]]) -> None:
+        self._findings = registry.counter(
+            "phage_detect_findings_total", "Findings that were opened.", ("detector", "severity")
+        )
+        self._core = registry.counter(
+            "phage_core_total", "Counters of the core, by name; drops included.", ("counter",)
+        )
+        self._learning = registry.gauge(
+            "phage_learn_learning", "1 while the model is learning what is normal."
+        )
+        self._counters = counters
+        self._seen: dict[str, None] = {}
+        registry.on_read(self._refresh)
+
+    def _refresh(self) -> None:
+        for name, value in self._counters().items():
+            self._core.reach(float(value), name)
+
+    def window(self, window: Window) -> None:
+        """Note whether the model is learning."""
+        self._learning.set(float(window.learning))
+
+    def finding(self, finding: Finding) -> None:
+        """Count a finding when it is new."""
+        if finding.id not in self._seen:
+            self._seen[finding.id] = None
+            self._findings.add(1, finding.detector, finding.severity.value)
+        if finding.state != "open":
+            self._seen.pop(finding.id, None)
+
+    def close(self) -> None:
+        """Nothing is left to write."""
