@@ -1,0 +1,134 @@
+"""A capture file through the whole way: findings, scores, totals, faults."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from phage.cli.shapes import finding_shape
+from phage.config.load import load_settings
+from phage.daemon.benchmark import traffic
+from phage.daemon.options import ReplayOptions, ReplayReport
+from phage.daemon.replay import replay
+from phage.errors import PhageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SCANNER, VICTIM = 0x0A000063, 0x0A000005
+
+
+def port_scan(ports: int, start: float) -> traffic.Frames:
+    """Make a SYN scan of one host in which every port refuses."""
+    count = 2 * ports
+    reply = np.arange(count) % 2 == 1
+    port = (np.arange(count) // 2 + 1).astype(np.uint16)
+    mac = [np.uint64(0x02_00_00_00_00_00 + host) for host in (SCANNER & 0xFF, VICTIM & 0xFF)]
+    return traffic.Frames(
+        time=traffic.START + int(start * 1e9) + np.arange(count) * 5_000_000,
+        src_mac=np.where(reply, mac[1], mac[0]),
+        dst_mac=np.where(reply, mac[0], mac[1]),
+        src=np.where(reply, VICTIM, SCANNER).astype(np.uint32),
+        dst=np.where(reply, SCANNER, VICTIM).astype(np.uint32),
+        src_port=np.where(reply, port, 40_000).astype(np.uint16),
+        dst_port=np.where(reply, 40_000, port).astype(np.uint16),
+        protocol=np.full(count, 6, dtype=np.uint8),
+        flags=np.where(reply, 0x14, 0x02).astype(np.uint8),
+        length=np.full(count, 60, dtype=np.int64),
+    )
+
+
+@pytest.fixture(scope="module")
+def scan(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("captures") / "scan.pcap"
+    frames = traffic.mixed(traffic.busy_network(20_000, seconds=60.0), port_scan(300, 40.0))
+    traffic.write_pcap(path, frames)
+    return path
+
+
+def run(
+    tmp_path: Path, *files: Path, train: int | None = None, scores: Path | None = None
+) -> ReplayReport:
+    settings = load_settings(overrides={("state_dir",): str(tmp_path / "state")})
+    return replay(ReplayOptions(settings, tuple(map(str, files)), train=train, scores=scores))
+
+
+def test_a_scan_is_one_finding_and_every_packet_is_counted(scan: Path, tmp_path: Path) -> None:
+    report = run(tmp_path, scan)
+    assert report.source["packets"] == 20_600
+    assert (
+        report.source["bytes"]
+        == int(traffic.busy_network(20_000, seconds=60.0).length.sum()) + 36_000
+    )
+    assert report.source["decode_errors"] == {}
+    scans = [finding for finding in report.findings if finding.detector == "portscan"]
+    assert [finding.subject.ip for finding in scans] == ["10.0.0.99"]
+    assert scans[0].peers[0].ip == "10.0.0.5"
+    assert scans[0].state == "closed"
+    capture = tmp_path / "state" / "captures" / scans[0].capture
+    assert capture.read_bytes()[:4] == bytes.fromhex("4d3cb2a1")
+
+
+def test_a_replay_is_the_same_on_every_run(scan: Path, tmp_path: Path) -> None:
+    shapes = [
+        json.dumps(
+            [
+                finding_shape(each)
+                for each in run(tmp_path / str(number), scan, train=5000).findings
+            ],
+            sort_keys=True,
+        )
+        for number in range(2)
+    ]
+    assert shapes[0] == shapes[1]
+
+
+def test_every_packet_has_a_row_of_scores(scan: Path, tmp_path: Path) -> None:
+    scores = tmp_path / "scores.csv"
+    run(tmp_path, scan, train=5000, scores=scores)
+    lines = scores.read_text().splitlines()
+    assert lines[0] == "packet,score"
+    rows = [line.split(",") for line in lines[1:]]
+    assert [int(number) for number, _ in rows] == list(range(20_600))
+    assert all(score == "" for _, score in rows[:5000])
+    assert all(0 <= float(score) <= 12 for _, score in rows[5000:])
+
+
+def test_compressed_and_plain_are_the_same(scan: Path, tmp_path: Path) -> None:
+    packed = tmp_path / "scan.pcap.gz"
+    packed.write_bytes(gzip.compress(scan.read_bytes()))
+    assert run(tmp_path / "a", packed).findings == run(tmp_path / "b", scan).findings
+
+
+def test_a_file_cut_short_is_read_up_to_the_fault(scan: Path, tmp_path: Path) -> None:
+    cut = tmp_path / "cut.pcap"
+    cut.write_bytes(scan.read_bytes()[:-7])
+    report = run(tmp_path, cut)
+    assert report.source["packets"] == 20_599
+    assert not report.unreadable
+    assert len(report.warnings) == 1
+    assert "byte" in report.warnings[0]
+
+
+@pytest.mark.parametrize("content", [b"", b"GIF89a not a capture at all", bytes(100)])
+def test_what_is_no_capture_is_unreadable(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "other"
+    path.write_bytes(content)
+    report = run(tmp_path, path)
+    assert report.unreadable
+    assert report.source["packets"] == 0
+    assert len(report.warnings) == 1
+
+
+def test_a_missing_file_is_unreadable(tmp_path: Path) -> None:
+    assert run(tmp_path, tmp_path / "none.pcap").unreadable
+
+
+def test_a_wrong_filter_is_told(scan: Path, tmp_path: Path) -> None:
+    settings = load_settings(overrides={("state_dir",): str(tmp_path)})
+    with pytest.raises(PhageError, match="filter"):
+        replay(ReplayOptions(settings, (str(scan),), filter="tcp and and"))

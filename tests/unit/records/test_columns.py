@@ -1,0 +1,17 @@
+"""The layout of rows is the same on both sides of the border."""
+
+from __future__ import annotations
+
+from phage.native import BEHAVIOUR_CATALOG, DAMPED_CATALOG, row_sizes
+from phage.records.columns import FLOW, HOST, SCORE
+
+
+def test_rows_are_as_large_here_as_in_the_core() -> None:
+    assert row_sizes() == (FLOW.itemsize, HOST.itemsize, SCORE.itemsize)
+
+
+def test_the_catalogs_name_every_feature_once() -> None:
+    names = [name for name, _, _ in (*BEHAVIOUR_CATALOG, *DAMPED_CATALOG)]
+    assert len(names) == 132
+    assert len(set(names)) == len(names)
+    assert all(unit and meaning for _, unit, meaning in (*BEHAVIOUR_CATALOG, *DAMPED_CATALOG))

@@ -1,0 +1,96 @@
+"""Logs: forms, levels, the limiter, and that no secret and no control character gets out."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from typing import TYPE_CHECKING
+
+import pytest
+
+from phage.clock import FixedClock
+from phage.telemetry.escape import escape
+from phage.telemetry.logs import configure, mask
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level, raising = root.handlers[:], root.level, logging.raiseExceptions
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    logging.raiseExceptions = raising
+    logging.captureWarnings(capture=False)
+
+
+def test_text_is_one_line_a_record() -> None:
+    stream = io.StringIO()
+    configure("text", "info", {}, stream=stream)
+    logging.getLogger("phage.x").info("hello %s", "a\nb\x1b[31m\u202e", extra={"flow": 7})
+    logging.getLogger("phage.x").debug("not shown")
+    lines = stream.getvalue().splitlines()
+    assert len(lines) == 1
+    assert lines[0].endswith("info    phage.x: hello a\\x0ab\\x1b[31m\\u202e flow=7")
+
+
+def test_json_is_one_object_a_record() -> None:
+    stream = io.StringIO()
+    configure("json", "warning", {"phage.loud": "debug"}, stream=stream)
+    logging.getLogger("phage.x").info("not shown")
+    logging.getLogger("phage.loud").debug("shown", extra={"count": 3, "who": "é\n"})
+    record = json.loads(stream.getvalue())
+    assert record["message"] == "shown"
+    assert record["level"] == "debug"
+    assert record["logger"] == "phage.loud"
+    assert (record["count"], record["who"]) == (3, "é\n")
+    assert record["time"].endswith("Z")
+
+
+def test_what_repeats_is_logged_once_a_minute_with_a_count() -> None:
+    stream, clock = io.StringIO(), FixedClock()
+    configure("json", "info", {}, clock, stream)
+    log = logging.getLogger("phage.x")
+    for _ in range(50):
+        log.warning("trouble", extra={"limit": "store"})
+        log.warning("other", extra={"limit": "disk"})
+    assert len(stream.getvalue().splitlines()) == 2
+    clock.nanoseconds += 61 * 10**9
+    log.warning("trouble", extra={"limit": "store"})
+    last = json.loads(stream.getvalue().splitlines()[-1])
+    assert last["repeated"] == 49
+    assert "limit" not in last
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("postgresql://ada:s3cret@db/phage", "postgresql://ada:***@db/phage"),
+        ("password=hunter2 next", "password=*** next"),
+        ("Authorization: Bearer abc.def", "Authorization: ***"),
+        ("token: xyz", "token: ***"),
+        ("nothing here", "nothing here"),
+    ],
+)
+def test_secrets_are_masked(text: str, masked: str) -> None:
+    assert mask(text) == masked
+
+
+def test_secrets_in_tracebacks_are_masked() -> None:
+    for form in ("text", "json"):
+        stream = io.StringIO()
+        configure(form, "info", {}, stream=stream)
+        error = RuntimeError("cannot connect to postgresql://ada:s3cret@db/phage")
+        logging.getLogger("phage.x").error("failed", exc_info=error)
+        assert "RuntimeError" in stream.getvalue()
+        assert "s3cret" not in stream.getvalue()
+
+
+def test_escape_leaves_what_is_printable() -> None:
+    assert escape("Café 北京") == "Café 北京"
+    assert escape("a\tb\x00\x9b\u2028\U000e0001") == "a\\x09b\\x00\\x9b\\u2028\\U000e0001"
+    assert escape("\ud800") == "\\ud800"
