@@ -1,0 +1,76 @@
+#!/usr/bin/env bash
+# Set phage up in .venv: `setup.sh install` for use, `setup.sh dev` with what tests and checks need.
+# Says in one line what is lacking. As root it installs what Debian has; else it names the command.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+mode=${1:-install}
+venv=.venv
+
+say() { echo "phage setup: $*" >&2; }
+lack() { say "$*"; exit 1; }
+as_root() { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; }
+
+apt_updated=
+apt_install() {
+  local missing=() name
+  for name in "$@"; do
+    dpkg-query -W -f='${Status}' "$name" 2>/dev/null | grep -q 'ok installed' || missing+=("$name")
+  done
+  [ ${#missing[@]} = 0 ] && return 0
+  as_root || lack "lacks ${missing[*]}; install with: sudo apt-get install -y ${missing[*]}"
+  say "installing ${missing[*]}"
+  [ -n "$apt_updated" ] || apt-get -qq update >&2
+  apt_updated=1
+  DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "${missing[@]}" >&2 \
+    || lack "could not install ${missing[*]}"
+}
+
+python=
+for candidate in python3 python3.13 python3.12 python3.11; do
+  if command -v "$candidate" >/dev/null \
+    && "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+    python=$candidate
+    break
+  fi
+done
+[ -n "$python" ] || lack "lacks Python 3.11 or later; install with: sudo apt-get install -y python3 python3-venv"
+
+if [ ! -x $venv/bin/python ]; then
+  "$python" -c 'import ensurepip, venv' 2>/dev/null || apt_install python3-venv
+  "$python" -m venv $venv
+fi
+
+# Rust: a recent one if there is one, else Debian's (kept current there for the browsers).
+tools/cargo.sh --check 2>/dev/null || {
+  if as_root && apt-get -qq update >&2 && apt-cache show cargo-web >/dev/null 2>&1; then
+    apt_updated=1
+    apt_install rustc-web cargo-web gcc libc6-dev
+  fi
+  tools/cargo.sh --check || lack "lacks Rust 1.89 or later; install with: sudo apt-get install -y rustc-web cargo-web gcc libc6-dev"
+}
+command -v cc >/dev/null || apt_install gcc libc6-dev
+
+if [ "$mode" = dev ] && as_root; then
+  mapfile -t packages < <(grep -vE '^\s*(#|$)' tools/debian-packages.txt)
+  apt_install "${packages[@]}"
+fi
+
+# Built again only when something that goes into it has changed.
+stamp=$venv/.phage-$mode
+inputs() {
+  find crates src -type f \( -name '*.rs' -o -name '*.py' -o -name 'Cargo.toml' -o -name '*.sql' -o -name '*.json' -o -name '*.yaml' \) \
+    -not -path '*/target/*' -print0 | sort -z | xargs -0 cat
+  cat pyproject.toml constraints.txt Cargo.toml Cargo.lock tools/debian-packages.txt
+}
+sum=$(inputs | sha256sum)
+[ -f "$stamp" ] && [ "$(cat "$stamp")" = "$sum" ] && exit 0
+
+eval "$(tools/cargo.sh --environment)"
+if [ "$mode" = dev ]; then
+  say "building phage and installing what the tests need"
+  $venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,docs,postgres]'
+else
+  say "building phage (a few minutes the first time)"
+  $venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt .
+fi
+echo "$sum" > "$stamp"

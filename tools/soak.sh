@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# The long proofs whole: every fuzz target for SECONDS_EACH (default 600), then the long property tests.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+seconds=${SECONDS_EACH:-600}
+eval "$(tools/cargo.sh --environment)"
+if cargo fuzz --version >/dev/null 2>&1 && rustup run nightly rustc --version >/dev/null 2>&1; then
+  for target in $(cd crates/phage-decode && cargo +nightly fuzz list); do
+    echo "fuzzing $target for $seconds s" >&2
+    (cd crates/phage-decode && cargo +nightly fuzz run "$target" -- -max_total_time="$seconds" -rss_limit_mb=2048)
+  done
+else
+  echo "soak: fuzzing needs cargo-fuzz and a nightly Rust (cargo install cargo-fuzz; rustup toolchain install nightly)" >&2
+  exit 1
+fi
+PROPTEST_CASES=${PROPTEST_CASES:-20000} tools/cargo.sh test --workspace --release --locked
+HYPOTHESIS_PROFILE=nightly .venv/bin/python -m pytest -q tests/unit tests/conformance
