@@ -74,6 +74,7 @@ FAILURES = {
     "dns_failed_share": "asks for names of which {value} do not exist",
 }
 
+_DOWNLOAD = frozenset({"octets_in_rate", "packets_in_rate", "packets_out_rate"})
 _CARRIERS = frozenset({6, 17, 132})
 SERVICE = "service_novelty"
 PEER = "peer_novelty"
@@ -96,14 +97,16 @@ class Reading(NamedTuple):
             8 at most.
         order: Places of the features that mean something, most telling first.
         first_contact: Whether it is the first contact with a peer by a service new to the device.
+        inbound: Whether what it receives is all there is.
     """
 
     size: float
     order: tuple[int, ...]
     first_contact: bool
+    inbound: bool
 
 
-_NOTHING = Reading(0.0, (), first_contact=False)
+_NOTHING = Reading(0.0, (), first_contact=False, inbound=False)
 
 
 def read(row: Score, catalog: tuple[CatalogEntry, ...], *, stranger: bool = False) -> Reading:
@@ -114,7 +117,7 @@ def read(row: Score, catalog: tuple[CatalogEntry, ...], *, stranger: bool = Fals
     """
     found: list[tuple[float, int]] = []
     novelty = {SERVICE: 0.0, PEER: 0.0}
-    most = 0.0
+    amounts: dict[str, float] = {}
     for place, index in enumerate(row.features):
         if index == NO_FEATURE or index >= len(catalog):
             continue
@@ -126,13 +129,19 @@ def read(row: Score, catalog: tuple[CatalogEntry, ...], *, stranger: bool = Fals
         if name in novelty:
             novelty[name] = size / 2.0
         elif name in AMOUNTS:
-            most = max(most, size)
+            amounts[name] = size
     new, both = _news(novelty[SERVICE], novelty[PEER], row.protocol, stranger=stranger)
+    inbound = not new and "octets_in_rate" in amounts and amounts.keys() <= _DOWNLOAD
+    if inbound:
+        # The packets that it sends are acknowledgements.
+        amounts.pop("packets_out_rate", None)
+        found = [(size, place) for size, place in found if _name(row, catalog, place) in amounts]
+    most = max(amounts.values(), default=0.0)
     if not most and not new:
         return _NOTHING
     size = min(most, _MOST_EXCESS) + 2.0 * new + (8.0 if stranger else 4.0) * both
     found.sort(key=lambda pair: (-pair[0], pair[1]))
-    return Reading(min(size, _MOST_SIZE), tuple(place for _, place in found), both > 0.0)
+    return Reading(min(size, _MOST_SIZE), tuple(place for _, place in found), both > 0.0, inbound)
 
 
 def _excess(name: str, value: float, high: float) -> float:

@@ -190,3 +190,16 @@ def test_ids_and_results_do_not_depend_on_the_order_of_detectors() -> None:
     forth.take(1, *findings)
     back.take(1, *reversed(findings))
     assert forth.changes == back.changes
+
+
+def test_whom_specific_findings_name_is_known_while_they_are_open() -> None:
+    desk = Desk()
+    stranger = Subject("", "10.0.0.9", "10.0.0.9")
+    desk.take(1, report("anomaly", 1, stranger, peers=("10.0.0.8",)), report("portscan", 1))
+    assert desk.attacks.named == {*vars_of(LAPTOP), CAMERA.ip}
+    desk.take(5000)
+    assert desk.attacks.named == frozenset()
+
+
+def vars_of(subject: Subject) -> set[str]:
+    return {subject.mac, subject.ip, subject.device}

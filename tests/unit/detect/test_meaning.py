@@ -67,6 +67,16 @@ def test_what_comes_in_counts_half() -> None:
     assert sent == 6.0
 
 
+def test_the_acknowledgements_of_a_download_are_no_sending() -> None:
+    received, answered = ("octets_in_rate", 2e5, 500.0), ("packets_out_rate", 80.0, 0.5)
+    download = row(received, answered)
+    reading = read(download, CATALOG)
+    assert reading.inbound
+    assert phrases(download, CATALOG, reading) == ["receives 200 kB/s (normal up to 500 bytes/s)"]
+    assert not read(row(answered), CATALOG).inbound
+    assert not read(row(received, answered, ("new_peers", 40.0, 1.0)), CATALOG).inbound
+
+
 def test_a_first_contact_by_a_new_service_says_more_than_both_alone() -> None:
     service, peer = ("service_novelty", 1.0, 0.1), ("peer_novelty", 1.0, 0.1)
     alone = read(row(service), CATALOG).size + read(row(peer), CATALOG).size

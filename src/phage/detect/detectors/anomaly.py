@@ -306,7 +306,7 @@ class Anomaly:
         return Finding(
             detector=self.name,
             key=subject.device,
-            severity=self._severity(device, row, excess),
+            severity=self._severity(device, row, reading, excess),
             score=1.0 - 0.5 ** min(excess, 60.0),
             subject=subject,
             summary=_sentence(subject, device, row, reading, knowledge),
@@ -338,8 +338,9 @@ class Anomaly:
         other = leader.strongest[1]
         return other.device_address in {row.src, row.dst} and row.device_address != bytes(16)
 
-    def _severity(self, device: _Device, row: Score, excess: float) -> Severity:
-        if not row.mature:
+    def _severity(self, device: _Device, row: Score, reading: Reading, excess: float) -> Severity:
+        # Most that is received was asked for: an update, a film.
+        if not row.mature or reading.inbound:
             return Severity.LOW
         lasting = device.last - device.opened >= 10 * _SECOND
         if excess >= 0.9 * self.most_levels and lasting:
