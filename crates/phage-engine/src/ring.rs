@@ -80,6 +80,8 @@ pub struct FrameRing {
     entries: Vec<Entry>,
     next: usize,
     written: u64,
+    /// Where the next byte goes: `written`, counted from the beginning of the block.
+    start: usize,
     snap: usize,
 }
 
@@ -94,6 +96,7 @@ impl FrameRing {
             entries: Vec::with_capacity(entries),
             next: 0,
             written: 0,
+            start: 0,
             snap,
         }
     }
@@ -103,15 +106,15 @@ impl FrameRing {
     pub fn push(&mut self, packet: &Packet, link: LinkType, frame: &[u8]) {
         let kept = frame.get(..self.snap).unwrap_or(frame);
         let size = self.bytes.len();
-        let mut start = (self.written % size as u64) as usize;
-        if start + kept.len() > size {
+        if self.start + kept.len() > size {
             // A frame lies in one piece: the rest of the block is left unused.
-            self.written += (size - start) as u64;
-            start = 0;
+            self.written += (size - self.start) as u64;
+            self.start = 0;
         }
-        if let Some(place) = self.bytes.get_mut(start..start + kept.len()) {
+        if let Some(place) = self.bytes.get_mut(self.start..self.start + kept.len()) {
             place.copy_from_slice(kept);
         }
+        self.start += kept.len();
         let entry = Entry {
             position: self.written,
             time: packet.time,
@@ -129,7 +132,10 @@ impl FrameRing {
         } else if let Some(place) = self.entries.get_mut(self.next) {
             *place = entry;
         }
-        self.next = (self.next + 1) % self.entries.capacity().max(1);
+        self.next += 1;
+        if self.next >= self.entries.capacity() {
+            self.next = 0;
+        }
     }
 
     /// The frames that are still there and selected, oldest first.

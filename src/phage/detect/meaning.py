@@ -16,6 +16,8 @@ from phage.records.address import format_address
 from phage.records.columns import NO_FEATURE
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from phage.detect.detector import CatalogEntry
     from phage.detect.rows import Score
 
@@ -74,7 +76,10 @@ FAILURES = {
     "dns_failed_share": "asks for names of which {value} do not exist",
 }
 
-_DOWNLOAD = frozenset({"octets_in_rate", "packets_in_rate", "packets_out_rate"})
+_RECEIVED = frozenset({"octets_in_rate", "packets_in_rate"})
+_DOWNLOAD = _RECEIVED | {"octets_out_rate", "packets_out_rate"}
+# An acknowledgement of 54 to 66 octets answers one or two segments of 1,500.
+_ACKNOWLEDGED = 16.0
 _CARRIERS = frozenset({6, 17, 132})
 SERVICE = "service_novelty"
 PEER = "peer_novelty"
@@ -118,6 +123,7 @@ def read(row: Score, catalog: tuple[CatalogEntry, ...], *, stranger: bool = Fals
     found: list[tuple[float, int]] = []
     novelty = {SERVICE: 0.0, PEER: 0.0}
     amounts: dict[str, float] = {}
+    values: dict[str, float] = {}
     for place, index in enumerate(row.features):
         if index == NO_FEATURE or index >= len(catalog):
             continue
@@ -130,11 +136,12 @@ def read(row: Score, catalog: tuple[CatalogEntry, ...], *, stranger: bool = Fals
             novelty[name] = size / 2.0
         elif name in AMOUNTS:
             amounts[name] = size
+            values[name] = row.values[place]
     new, both = _news(novelty[SERVICE], novelty[PEER], row.protocol, stranger=stranger)
-    inbound = not new and "octets_in_rate" in amounts and amounts.keys() <= _DOWNLOAD
+    inbound = not new and amounts.keys() <= _DOWNLOAD and _is_download(values)
     if inbound:
-        # The packets that it sends are acknowledgements.
-        amounts.pop("packets_out_rate", None)
+        # What it sends are acknowledgements.
+        amounts = {name: size for name, size in amounts.items() if name in _RECEIVED}
         found = [(size, place) for size, place in found if _name(row, catalog, place) in amounts]
     most = max(amounts.values(), default=0.0)
     if not most and not new:
@@ -158,6 +165,11 @@ def _excess(name: str, value: float, high: float) -> float:
     if name in FAILURES:
         return value - high
     return 2.0 * (value - high) if name in {SERVICE, PEER} else 0.0
+
+
+def _is_download(values: Mapping[str, float]) -> bool:
+    received = values.get("octets_in_rate", 0.0)
+    return received > 0.0 and received >= _ACKNOWLEDGED * values.get("octets_out_rate", 0.0)
 
 
 def _news(service: float, peer: float, protocol: int, *, stranger: bool) -> tuple[float, float]:

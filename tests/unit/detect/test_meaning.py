@@ -69,11 +69,12 @@ def test_what_comes_in_counts_half() -> None:
 
 def test_the_acknowledgements_of_a_download_are_no_sending() -> None:
     received, answered = ("octets_in_rate", 2e5, 500.0), ("packets_out_rate", 80.0, 0.5)
-    download = row(received, answered)
+    download = row(received, answered, ("octets_out_rate", 9e3, 50.0))
     reading = read(download, CATALOG)
     assert reading.inbound
     assert phrases(download, CATALOG, reading) == ["receives 200 kB/s (normal up to 500 bytes/s)"]
     assert not read(row(answered), CATALOG).inbound
+    assert not read(row(received, answered, ("octets_out_rate", 9e4, 50.0)), CATALOG).inbound
     assert not read(row(received, answered, ("new_peers", 40.0, 1.0)), CATALOG).inbound
 
 

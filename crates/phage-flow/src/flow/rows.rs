@@ -3,9 +3,13 @@
 use super::record::{traits, Flow, SECOND};
 use super::{FlowCounters, FlowTable};
 use crate::rows::{event, FlowRow};
+use crate::table::prefetch::prefetch;
 
 /// Seconds that a clock may go back before the wheel is set anew; less is packets out of order.
 const SET_BACK: i64 = 3600;
+
+/// Flows ahead that are asked for: all that were touched in a window are more than a cache holds.
+const AHEAD: usize = 8;
 
 /// The rows of flows that ended since the last window.
 pub(super) struct Ended {
@@ -99,7 +103,11 @@ impl FlowTable {
     pub(super) fn updates(&mut self, room: usize, rows: &mut Vec<FlowRow>) {
         let mut room = room;
         let mut waiting = 0;
+        rows.reserve(room.min(self.listed.len()));
         for place in 0..self.listed.len() {
+            if let Some(&ahead) = self.listed.get(place + AHEAD) {
+                prefetch(&self.flows, ahead as usize);
+            }
             let Some(&slot) = self.listed.get(place) else {
                 break;
             };

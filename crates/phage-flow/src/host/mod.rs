@@ -215,6 +215,9 @@ impl HostTable {
             (packet.dst_mac, key.src, false)
         };
         let device = mac_key(&self.secret, mac);
+        if let Some(slot) = self.index.peek(device) {
+            prefetch(&self.bitmaps, slot as usize);
+        }
         self.relations
             .prefetch(peer_key(&self.secret, device, peer));
         let service = Service::of(packet, answer, sent, peer_home);

@@ -6,6 +6,7 @@ use super::admission::Allowance;
 use super::events;
 use super::pending::Pending;
 use super::sketch::SmallSketch;
+use super::window::AHEAD;
 use crate::flow::{touch, FlowTouch};
 use crate::rows::{host, HostRow, NO_DEVICE};
 use crate::table::index::{Score, SetIndex};
@@ -114,7 +115,7 @@ impl Remote {
         let [out, inbound] = self.unanswered;
         flows.max(syn).max(u32::from(rst)).max(u32::from(echo)) >= NOTABLE
             || out.max(inbound) >= NOTABLE
-            || self.endpoints.estimate() >= NOTABLE as f32
+            || self.endpoints.is_at_least(NOTABLE)
     }
 
     /// How much the record is worth when room is needed.
@@ -335,6 +336,9 @@ impl Remotes {
         let mut room = room;
         let mut waiting = 0;
         for place in 0..self.listed.len() {
+            if let Some(&ahead) = self.listed.get(place + AHEAD) {
+                prefetch(&self.hosts, ahead as usize);
+            }
             let Some(&slot) = self.listed.get(place) else {
                 break;
             };

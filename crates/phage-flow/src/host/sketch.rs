@@ -133,6 +133,13 @@ impl SmallSketch {
         self.now = 0;
     }
 
+    /// Whether [`SmallSketch::estimate`] is at least so many, of a few: then it lies above the
+    /// number of bits set, by less than one.
+    pub(super) fn is_at_least(self, few: u32) -> bool {
+        debug_assert!(few <= 8);
+        (self.now | self.before).count_ones() >= few
+    }
+
     /// How many distinct things, in both halves.
     pub(super) fn estimate(self) -> f32 {
         let empty = (64.0 - (self.now | self.before).count_ones() as f32).max(0.5);
@@ -186,6 +193,22 @@ mod tests {
         assert!(sketch.estimate(&scale, 10, 1.0).abs() < f32::EPSILON);
         sketch.insert(&mut bitmaps, secret.hash(1, 0, 0), 20);
         assert!(sketch.estimate(&scale, 20, 1.0) < 2.0);
+    }
+
+    #[test]
+    fn a_few_bits_are_as_many_things() {
+        for ones in 0..=64_u32 {
+            let now = if ones == 64 {
+                u64::MAX
+            } else {
+                (1 << ones) - 1
+            };
+            let sketch = SmallSketch { now, before: 0 };
+            for few in 0..=8 {
+                let estimated = sketch.estimate() >= few as f32;
+                assert_eq!(sketch.is_at_least(few), estimated, "{ones} {few}");
+            }
+        }
     }
 
     #[test]

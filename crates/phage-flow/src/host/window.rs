@@ -3,9 +3,13 @@
 use super::device::{sketches, traits};
 use super::HostTable;
 use crate::rows::{HostRow, NO_DEVICE};
+use crate::table::prefetch::prefetch;
 
 /// Rows of devices that gave way since the last window.
 const RETIRED: usize = 1024;
+
+/// Hosts ahead that are asked for: all that were active in a window are more than a cache holds.
+pub(super) const AHEAD: usize = 6;
 
 impl HostTable {
     /// Empties the slot of a device that gives way; its row is kept for the window.
@@ -32,7 +36,11 @@ impl HostTable {
     pub fn window(&mut self, rows: &mut Vec<HostRow>) {
         let mut room = self.rows;
         let mut waiting = 0;
+        rows.reserve(room.min(self.listed.len()));
         for place in 0..self.listed.len() {
+            if let Some(&ahead) = self.listed.get(place + AHEAD) {
+                prefetch(&self.devices, ahead as usize);
+            }
             let Some(&slot) = self.listed.get(place) else {
                 break;
             };
