@@ -1,0 +1,1 @@
+"""Notify: tell people and programs what was found and decided."""

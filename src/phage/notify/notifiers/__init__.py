@@ -1,0 +1,1 @@
+"""The notifiers, one file each; found by the plug-in loader."""

@@ -1,0 +1,131 @@
+"""Packet rules: what is left of a rule set when names, objects and times have been resolved.
+
+Policy compiles a person's rules to packet rules; a kernel responder renders them for its kernel.
+Nothing in them is text that a kernel tool would interpret: names are for counters only.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ipaddress import IPv4Network, IPv6Network
+
+    from phage.records.decision import Rate
+
+    Network = IPv4Network | IPv6Network
+
+
+class Hook(enum.StrEnum):
+    """Where a packet is when a rule sees it."""
+
+    INPUT = "input"
+    FORWARD = "forward"
+    OUTPUT = "output"
+
+
+class PacketAction(enum.StrEnum):
+    """What a packet rule does with a packet that meets all its conditions."""
+
+    ACCEPT = "accept"
+    DROP = "drop"
+    REJECT = "reject"
+    LOG = "log"
+    """Log it and go on with the next rule."""
+    LIMIT = "limit"
+    """Drop it when it exceeds the rate; else go on with the next rule."""
+    COUNT = "count"
+    """Count it and go on: what a rule in dry run does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """A condition on one address of a packet.
+
+    It holds when the address lies in one of `networks` or in one of `sets` (or both are empty), and
+    in none of `excluded`. `sets` are names of sets that are filled while the rules stand: feeds,
+    groups of devices, domains, countries; a set has an IPv4 and an IPv6 side.
+    """
+
+    networks: tuple[Network, ...] = ()
+    sets: tuple[str, ...] = ()
+    excluded: tuple[Network, ...] = ()
+    excluded_sets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A protocol and, for TCP, UDP and SCTP, ranges of destination ports; () for any port.
+
+    For ICMP (1) and ICMPv6 (58) `ports` are ranges of message types.
+    """
+
+    protocol: int
+    ports: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PacketRule:
+    """One rule in its place; conditions that are empty hold always, all must hold.
+
+    Attributes:
+        name: Name of the rule it comes from; several packet rules may share one.
+        action: What is done.
+        hooks: Where it applies.
+        source: Condition on the source address.
+        destination: Condition on the destination address.
+        services: One of these protocols and destination ports.
+        source_ports: One of these ranges of source ports (TCP, UDP, SCTP only).
+        source_macs: One of these source MACs, as 48-bit numbers.
+        in_interfaces: One of these; only for input and forward.
+        out_interfaces: One of these; only for forward and output.
+        vlans: One of these VLAN ids.
+        family: 4, 6, or 0 for both.
+        new: Only packets that open a connection (conntrack state new).
+        rate: For LIMIT: what is let through.
+        per: For LIMIT: "source", "destination" or "" for all together.
+        connections: Only when the source has more than so many connections open; 0 for no such
+            condition.
+
+    Packets of connections that were accepted pass before any rule is asked (but after bans).
+    """
+
+    name: str
+    action: PacketAction
+    hooks: frozenset[Hook]
+    source: Addresses = Addresses()
+    destination: Addresses = Addresses()
+    services: tuple[Service, ...] = ()
+    source_ports: tuple[tuple[int, int], ...] = ()
+    source_macs: tuple[int, ...] = ()
+    in_interfaces: tuple[str, ...] = ()
+    out_interfaces: tuple[str, ...] = ()
+    vlans: tuple[int, ...] = ()
+    family: int = 0
+    new: bool = False
+    rate: Rate | None = None
+    per: str = ""
+    connections: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PacketRules:
+    """A whole rule set: the rules in order (first that decides wins), and what happens otherwise.
+
+    Attributes:
+        rules: In order.
+        defaults: What happens to a packet that no rule decided, for each hook; a hook that is not
+            named accepts.
+        protect: Networks whose packets are accepted before any rule or ban is asked: the
+            allow-list.
+        sets: Members of the sets that rules name. An empty set matches nothing.
+        generation: Number of the rule set, so that both sides know which one stands.
+    """
+
+    rules: tuple[PacketRule, ...] = ()
+    defaults: tuple[tuple[Hook, PacketAction], ...] = ()
+    protect: tuple[Network, ...] = ()
+    sets: tuple[tuple[str, tuple[Network, ...]], ...] = ()
+    generation: int = 0

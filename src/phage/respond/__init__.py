@@ -1,0 +1,1 @@
+"""Respond: carry decisions out, and keep what is in force equal to what was decided."""

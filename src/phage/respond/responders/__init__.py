@@ -1,0 +1,1 @@
+"""The responders, one file each; found by the plug-in loader."""
