@@ -66,23 +66,36 @@ def scalar(text: str) -> object:
 
 def read_document(path: Path) -> Document:
     """Read a settings file. Raises ConfigError that names file, line and what to do."""
+    return parse_document(read_text(path, MAX_OCTETS, "settings file"), str(path))
+
+
+def read_text(path: Path, max_octets: int, what: str) -> str:
+    """Read a file of text that a person wrote.
+
+    Args:
+        path: The file.
+        max_octets: What is larger is refused.
+        what: What the file ought to be, for the error.
+
+    Raises:
+        ConfigError: It cannot be read, is too large, or is no text; says what to do.
+    """
     source = str(path)
     try:
         with path.open("rb") as file:
-            data = file.read(MAX_OCTETS + 1)
+            data = file.read(max_octets + 1)
     except OSError as error:
         message = f"{source}: cannot be read: {error.strerror}; check the path and its permissions"
         raise ConfigError(message) from error
-    if len(data) > MAX_OCTETS:
-        message = f"{source}: is larger than {MAX_OCTETS} octets; that is no settings file"
+    if len(data) > max_octets:
+        message = f"{source}: is larger than {max_octets} octets; that is no {what}"
         raise ConfigError(message)
     try:
-        text = data.decode("utf-8-sig")
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         message = f"{source}:{line}: is not UTF-8 text; save the file as UTF-8"
         raise ConfigError(message) from error
-    return parse_document(text, source)
 
 
 def parse_document(text: str, source: str) -> Document:
