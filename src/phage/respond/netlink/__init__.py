@@ -1,0 +1,1 @@
+"""Raw netlink to the kernel's packet filter: messages, transactions, bulk elements."""
