@@ -23,6 +23,20 @@ class FilterError(PhageError):
     """A packet filter does not parse; names the place."""
 
 
+class RuleError(PhageError):
+    """A rule file is wrong; every line of the text names file, line, column and what to do.
+
+    Attributes:
+        file: The file of the first fault.
+        line: Its line, from 1; 0 where there is none.
+        column: Its column, from 1; 0 where there is none.
+    """
+
+    def __init__(self, message: str, *, file: str = "", line: int = 0, column: int = 0) -> None:
+        super().__init__(message)
+        self.file, self.line, self.column = file, line, column
+
+
 class StateError(PhageError):
     """Saved state cannot be used: damaged, or written by a later version."""
 

@@ -33,6 +33,14 @@ _CONSTANTS = {"null": None, "Null": None, "NULL": None, "~": None, "": None}
 _FLAGS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 
 
+class DocumentError(ConfigError):
+    """A text is no YAML as people write it. Its lines and columns begin at 1; 0 where unknown."""
+
+    def __init__(self, reason: str, source: str, line: int, column: int) -> None:
+        super().__init__(f"{source}:{line}: {reason}" if line else f"{source}: {reason}")
+        self.reason, self.source, self.line, self.column = reason, source, line, column
+
+
 @dataclass(slots=True)
 class Document:
     """A settings file as it was read: values, and the line (from 1) where each key stands."""
@@ -101,7 +109,7 @@ def read_text(path: Path, max_octets: int, what: str) -> str:
 def parse_document(text: str, source: str) -> Document:
     """Parse the text of a settings file. Raises ConfigError that names the line and what to do."""
     document = Document(source)
-    root = _compose(text, source)
+    root = compose(text, source)
     if root is None:
         return document
     if not isinstance(root, yaml.MappingNode):
@@ -129,7 +137,11 @@ def _line(node: yaml.Node) -> int:
     return int(node.start_mark.line) + 1
 
 
-def _compose(text: str, source: str) -> yaml.Node | None:
+def compose(text: str, source: str) -> yaml.Node | None:
+    """Return the nodes of a YAML text, each with its place; None for an empty one.
+
+    Raises DocumentError for what is no YAML and for what only an attack or a mistake uses.
+    """
     loader = getattr(
         yaml, "CSafeLoader", yaml.SafeLoader
     )  # libyaml, where PyYAML was built with it.
@@ -138,34 +150,44 @@ def _compose(text: str, source: str) -> yaml.Node | None:
         return yaml.compose(text, Loader=loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        line = f":{mark.line + 1}" if mark is not None else ""
-        reason = error.problem or error.context
-        message = f"{source}{line}: is not YAML: {reason}; check indentation and quotes"
-        raise ConfigError(message) from error
-    except yaml.YAMLError as error:
-        reason = str(error).partition("\n")[0]
-        message = f"{source}: is not YAML: {reason}"
-        raise ConfigError(message) from error
+        line, column = (mark.line + 1, mark.column + 1) if mark is not None else (0, 0)
+        reason = f"is not YAML: {error.problem or error.context}; check indentation and quotes"
+        raise DocumentError(reason, source, line, column) from error
+    except (yaml.YAMLError, UnicodeEncodeError) as error:
+        reason = f"is not YAML: {str(error).partition(chr(10))[0]}"
+        raise DocumentError(reason, source, *_unreadable(text, error)) from error
+
+
+def _unreadable(text: str, error: Exception) -> tuple[int, int]:
+    """Return line and column of a character that YAML does not allow; zeros where unknown."""
+    start = getattr(error, "start", None)  # Of what is no Unicode.
+    offset = getattr(error, "position", None)  # Of a control character, in octets.
+    if start is None and offset is not None:
+        start = len(text.encode()[:offset].decode("utf-8", "ignore"))
+    if start is None:
+        return 0, 0
+    return text.count("\n", 0, start) + 1, start - text.rfind("\n", 0, start)
 
 
 def _refuse_hostile(text: str, source: str, loader: type[yaml.SafeLoader]) -> None:
     """Walk the events, without recursion, and refuse what only an attack or a mistake uses."""
     depth = 0
     for event in yaml.parse(text, Loader=loader):
-        line = event.start_mark.line + 1 if event.start_mark else 0
+        mark = event.start_mark
+        line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-            message = f"{source}:{line}: anchors and aliases are refused; write it out, or quote it"
-            raise ConfigError(message)
+            reason = "anchors and aliases are refused; write it out, or quote it"
+            raise DocumentError(reason, source, line, column)
         if tag := getattr(event, "tag", None):
-            message = f"{source}:{line}: the tag {tag!r} is refused; remove it, or quote the value"
-            raise ConfigError(message)
+            reason = f"the tag {tag!r} is refused; remove it, or quote the value"
+            raise DocumentError(reason, source, line, column)
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
         if depth > MAX_DEPTH:
-            message = f"{source}:{line}: is nested more than {MAX_DEPTH} deep"
-            raise ConfigError(message)
+            reason = f"is nested more than {MAX_DEPTH} deep"
+            raise DocumentError(reason, source, line, column)
 
 
 def _convert(node: yaml.Node, key: Key, document: Document) -> object:
