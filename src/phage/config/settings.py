@@ -164,6 +164,9 @@ class RetentionSettings(Section):
     counters: Duration = Field(
         90 * 86_400.0, ge=3600, description="Counters per minute are kept this long."
     )
+    decisions: Duration = Field(
+        365 * 86_400.0, ge=3600, description="Decisions are kept this long after they ended."
+    )
     store_size: Size = Field(2 * 10**9, ge=10**6, description="The store is kept under this size.")
     captures_size: Size = Field(
         500 * 10**6, ge=10**6, description="Packets saved with findings, all together."

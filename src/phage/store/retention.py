@@ -34,6 +34,8 @@ _FLOWS = _Age("flows", "begun, id", "last_seen")
 _COUNTERS = _Age("counters", "minute, name", "minute")
 _CLOSED = _Age("findings", "id", "last_seen", "state <> 'open'")
 _FINDINGS = _Age("findings", "id", "last_seen")
+_DECISIONS = _Age("decisions", "id", "ended", "ended > 0")
+_AUDIT = _Age("decision_audit", "id", "happened")
 
 
 @dataclass(slots=True)
@@ -68,11 +70,14 @@ class Retention:
             (_FLOWS, self._settings.flows),
             (_COUNTERS, self._settings.counters),
             (_CLOSED, self._settings.findings),
+            (_DECISIONS, self._settings.decisions),
+            (_AUDIT, self._settings.decisions),
         ):
             left = _delete(database, age, now - int(seconds * 1e9), left, swept)
         swept.used = database.used()
-        # Flows are most of a store and tell least; findings that are open go last of all.
-        for age in (_FLOWS, _COUNTERS, _CLOSED, _FINDINGS):
+        # Flows are most of a store and tell least; findings that are open go last of all, and
+        # decisions in force never.
+        for age in (_FLOWS, _COUNTERS, _DECISIONS, _CLOSED, _FINDINGS):
             while swept.used > self._settings.store_size and left > 0:
                 before = swept.deleted.get(age.table, 0)
                 left = _delete(database, age, None, min(left, 10), swept) + max(0, left - 10)

@@ -12,7 +12,17 @@ from phage.errors import StoreError
 if TYPE_CHECKING:
     from phage.store.database import Database
 
-TABLES = ("findings", "finding_parties", "flows", "devices", "counters", "models")
+TABLES = (
+    "findings",
+    "finding_parties",
+    "flows",
+    "devices",
+    "counters",
+    "models",
+    "decisions",
+    "receipts",
+    "decision_audit",
+)
 """All tables with data, those that others refer to first."""
 
 _NAME = re.compile(r"(\d{4})_[a-z0-9_]+(?:\.(sqlite|postgresql))?\.sql")

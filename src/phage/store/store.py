@@ -11,10 +11,12 @@ from phage.errors import StoreError
 from phage.store.connect import open_database
 from phage.store.database import Database, sqlite_path, sqlite_url
 from phage.store.repositories.counters import CounterRepository
+from phage.store.repositories.decisions import DecisionRepository
 from phage.store.repositories.devices import DeviceRepository
 from phage.store.repositories.findings import FindingRepository
 from phage.store.repositories.flows import FlowRepository
 from phage.store.repositories.models import ModelRepository
+from phage.store.repositories.receipts import ReceiptRepository
 from phage.store.schema import latest, migrate, require_known, version
 
 if TYPE_CHECKING:
@@ -55,6 +57,8 @@ class Store:
         self.devices = DeviceRepository(database)
         self.counters = CounterRepository(database)
         self.models = ModelRepository(database)
+        self.decisions = DecisionRepository(database)
+        self.receipts = ReceiptRepository(database)
 
     def close(self) -> None:
         """Close the connection."""

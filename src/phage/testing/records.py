@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from phage.records import Feature, Finding, Observation, Peer, Severity, Subject
+from phage.records.decision import Action, Decision, Target, TargetKind
 from phage.records.flow import Flow
 
 SECOND = 1_000_000_000
@@ -76,3 +77,18 @@ def make_observation(kind: str, **fields: Any) -> Observation:
         flow=1,
         fields=fields,
     )
+
+
+def make_decision(number: int = 0, **values: Any) -> Decision:
+    """Return a decision that stands for an hour; `number` makes its id, target and times differ."""
+    fields: dict[str, Any] = {
+        "id": f"{number:026d}",
+        "target": Target(TargetKind.IP, f"203.0.{number // 250 % 250}.{number % 250 + 1}"),
+        "action": Action.BAN,
+        "reason": "it tried 100 ports",
+        "start": EPOCH + number * SECOND,
+        "until": EPOCH + (number + 3600) * SECOND,
+        "rule": "Scanners",
+        "finding": f"{number:016x}",
+    }
+    return Decision(**fields | values)

@@ -10,6 +10,7 @@ import psycopg
 
 from phage.errors import StoreDataError, StoreError
 from phage.store.database import Row, Value, masked_url
+from phage.store.schema import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -22,8 +23,6 @@ STATEMENT_MILLISECONDS = 60_000
 
 SCHEMA_LOCK = 0x7068_6167
 """Key of the advisory lock that a change of the schema holds: "phag"."""
-
-_TABLES = ("findings", "finding_parties", "flows", "devices", "counters", "models")
 
 INDEX_FACTOR = 1.75
 """What indexes and page headers make of a row: 445 octets of 256, with 200,000 flows."""
@@ -138,7 +137,7 @@ class PostgresqlDatabase:
         sampled.
         """
         total = 0.0
-        for table in _TABLES:
+        for table in TABLES:
             count, width = self.query(
                 f"SELECT (SELECT count(*) FROM {table}), "
                 "(SELECT coalesce(avg(pg_column_size(t.*)), 0)::float8 "
