@@ -22,6 +22,7 @@ TABLES = (
     "decisions",
     "receipts",
     "decision_audit",
+    "rule_hits",
 )
 """All tables with data, those that others refer to first."""
 

@@ -17,6 +17,7 @@ from phage.store.repositories.findings import FindingRepository
 from phage.store.repositories.flows import FlowRepository
 from phage.store.repositories.models import ModelRepository
 from phage.store.repositories.receipts import ReceiptRepository
+from phage.store.repositories.rulehits import RuleHitsRepository
 from phage.store.schema import latest, migrate, require_known, version
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class Store:
         self.models = ModelRepository(database)
         self.decisions = DecisionRepository(database)
         self.receipts = ReceiptRepository(database)
+        self.rule_hits = RuleHitsRepository(database)
 
     def close(self) -> None:
         """Close the connection."""
