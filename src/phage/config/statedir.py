@@ -51,6 +51,11 @@ class StateDirectory:
         return self.path / "captures"
 
     @property
+    def rules(self) -> Path:
+        """Rule files, *.yaml, in the order of their names."""
+        return self.path / "rules"
+
+    @property
     def eve(self) -> Path:
         """EVE JSON lines, unless the settings say another place."""
         return self.path / "eve.json"
@@ -61,7 +66,7 @@ class StateDirectory:
         They tell who talks to whom.
         """
         try:
-            for folder in (self.path, self.models, self.captures):
+            for folder in (self.path, self.models, self.captures, self.rules):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             message = (
