@@ -1,0 +1,72 @@
+"""Files of text that appear whole or not at all, also when the power fails."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from phage.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def save_new(path: Path, text: str) -> None:
+    """Write a file that is not there yet; never over another one.
+
+    Raises ConfigError when there is one, or it cannot be written.
+    """
+    with _written_beside(path, text) as written:
+        try:
+            os.link(written, path)  # Fails if there is one, in one step.
+        except FileExistsError:
+            message = f"{path}: is there already; give another name, or remove it"
+            raise ConfigError(message) from None
+
+
+def save_over(path: Path, text: str) -> None:
+    """Write a file in place of the one that is there, with its owner and permissions.
+
+    Raises ConfigError when it cannot be written.
+    """
+    path = path.resolve()  # A link to the file stays a link.
+    with _written_beside(path, text) as written:
+        if path.exists():
+            about = path.stat()
+            written.chmod(about.st_mode & 0o7777)
+            with contextlib.suppress(PermissionError):  # The group of another account.
+                os.chown(written, about.st_uid, about.st_gid)
+        written.replace(path)
+
+
+@contextlib.contextmanager
+def _written_beside(path: Path, text: str) -> Iterator[Path]:
+    """Write to a file in the same folder, which is gone afterwards unless it was renamed."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        number, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        written = Path(name)
+        try:
+            with os.fdopen(number, "w", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            yield written
+            _settle(path.parent)
+        finally:
+            written.unlink(missing_ok=True)
+    except OSError as error:
+        message = f"{path}: cannot be written: {error.strerror}; check the path and its permissions"
+        raise ConfigError(message) from error
+
+
+def _settle(folder: Path) -> None:
+    """Make the names in a folder last."""
+    number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
