@@ -11,6 +11,7 @@ What a setting does stands in a string below its field:
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import inspect
 import re
@@ -145,8 +146,11 @@ def _meanings(plugin: Plugin) -> dict[str, str]:
     """Read the text that stands under each field in the source."""
     if not inspect.isclass(plugin.factory):
         return {}
-    try:
-        source = inspect.getsource(plugin.factory)
-    except (OSError, TypeError):
-        return {}
-    return {match[1]: " ".join(match[2].split()) for match in _MEANING.finditer(source)}
+    found: dict[str, str] = {}
+    for base in reversed(plugin.factory.__mro__):  # What a class says goes before its bases.
+        if not dataclasses.is_dataclass(base):
+            continue
+        with contextlib.suppress(OSError, TypeError):
+            for match in _MEANING.finditer(inspect.getsource(base)):
+                found[match[1]] = " ".join(match[2].split())
+    return found
