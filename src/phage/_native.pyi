@@ -15,13 +15,15 @@ RawValue: TypeAlias = str | int | float | bool | tuple[str, ...]
 RawObservation: TypeAlias = tuple[
     str, int, int, bytes, bytes, int, int, int, int, int, int, int, int, list[tuple[str, RawValue]]
 ]
-RawWindow: TypeAlias = tuple[int, int, int, int, bytes, bytes, bytes, list[RawObservation], bool]
+RawWindow: TypeAlias = tuple[
+    int, int, int, int, bytes, bytes, bytes, bytes, list[RawObservation], bool
+]
 
 def build() -> dict[str, str]:
     """Return version, SIMD kernel and target of the core."""
 
-def row_sizes() -> tuple[int, int, int]:
-    """Return the sizes in octets of a flow, host and score row."""
+def row_sizes() -> tuple[int, int, int, int]:
+    """Return the sizes in octets of a flow, host, score and match row."""
 
 @final
 class Engine:
@@ -85,8 +87,25 @@ class Engine:
     def distrust(self, mac: int, address: bytes, since: int, until: int) -> None:
         """Learn nothing of a device's traffic in a time range: it is under attack, or attacks."""
 
+    def replace_prefixes(self, set: PrefixSet) -> None:  # noqa: A002  The core's name.
+        """Put another set of prefixes in force: flows are looked up when they begin and go on."""
+
     def close(self) -> None:
         """Close the source."""
+
+@final
+class PrefixSet:
+    """An immutable set of prefixes: which one holds an address, the longest if several do."""
+
+    def __init__(self, addresses: bytes, lengths: bytes, values: bytes) -> None:
+        """Build a set of columns: 16 octets, one, and four (little-endian) for each prefix.
+
+        An IPv4 address is mapped (::ffff:a.b.c.d), its prefix 96 bits longer. Of equal prefixes the
+        later counts. Raises ValueError when the columns are not of the same length.
+        """
+
+    def lookup(self, address: bytes) -> int | None:
+        """Return the value of the longest prefix that holds an address of 16 octets."""
 
 @final
 class Filter:

@@ -43,6 +43,8 @@ pub struct EngineConfig {
     pub flow_rows: usize,
     /// Rows of hosts in one window.
     pub host_rows: usize,
+    /// Rows of matches in one window.
+    pub match_rows: usize,
     /// Observations in one window.
     pub observations: usize,
     /// Seconds after which an idle flow ends; absent: by kind of flow.
@@ -75,6 +77,7 @@ impl Default for EngineConfig {
             remote_capacity: 65_536,
             flow_rows: 16_384,
             host_rows: 4096,
+            match_rows: 4096,
             observations: 4096,
             idle_timeout_s: None,
             active_timeout_s: 1800,

@@ -1,9 +1,11 @@
 //! One shard: a source, and the stages that its frames go through.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use phage_capture::{CaptureError, Source, SourceCounters};
+use phage_match::PrefixSet;
 use phage_model::device::Identity;
 use phage_model::{Feedback, ModelFault, Phase};
 
@@ -190,6 +192,11 @@ impl Engine {
             from,
             until,
         });
+    }
+
+    /// Puts another set of prefixes in force; flows that go on meet it within half a minute.
+    pub fn replace_prefixes(&mut self, set: Arc<PrefixSet>) {
+        self.stages.matching.replace(set);
     }
 
     /// The phase of the model.

@@ -27,6 +27,8 @@ pub(crate) fn named(stages: &Stages, source: &SourceCounters) -> Vec<(String, u6
     list.add("windows", counters.windows);
     list.add("messages", counters.messages);
     list.add("observations_omitted", counters.observations_omitted);
+    list.add("matches", stages.matching.matches);
+    list.add("matches_omitted", stages.matching.omitted);
     for (name, count) in Fault::NAMES.iter().zip(counters.faults).skip(1) {
         list.add_some(&format!("malformed.{name}"), count);
     }

@@ -19,6 +19,7 @@ use crate::applications::{Applications, Subject};
 use crate::config::EngineConfig;
 use crate::counters::Counters;
 use crate::engine::EngineError;
+use crate::matching::Matching;
 use crate::ring::FrameRing;
 use crate::window::Window;
 
@@ -61,6 +62,7 @@ pub(crate) struct Stages {
     pub(crate) damped: Damped,
     pub(crate) scorer: Scorer,
     pub(crate) applications: Applications,
+    pub(crate) matching: Matching,
     pub(crate) ring: Option<FrameRing>,
     pub(crate) scores: Vec<f32>,
     pub(crate) counters: Counters,
@@ -102,6 +104,7 @@ impl Stages {
             }),
             scorer: Scorer::new(&scorer_config(&config)),
             applications: Applications::new(config.observations, config.reassembly_octets),
+            matching: Matching::new(config.match_rows),
             ring: (config.ring_octets > 0)
                 .then(|| FrameRing::new(config.ring_octets, config.ring_snap)),
             scores: Vec::new(),
@@ -206,6 +209,7 @@ impl Stages {
                     self.flows.set_device(touch.slot, touch.id, device);
                 }
             }
+            self.matching.see(packets, touches, first_packet);
         }
         if self.config.scores {
             self.damped.extract(packets, keys, damped);
@@ -264,6 +268,7 @@ impl Stages {
         self.flows.window(open.end, &mut open.flows);
         self.hosts.window(&mut open.hosts);
         self.scorer.window(&mut open.scores);
+        open.matches = self.matching.take();
         open.observations = self.applications.take();
         open.learning = self.scorer.phase() != Phase::Watching;
         closed.push_back(std::mem::take(open));

@@ -4,6 +4,8 @@ use phage_decode::app::Message;
 use phage_flow::{FlowRow, HostRow};
 use phage_model::ScoreRow;
 
+use crate::matching::MatchRow;
+
 /// An application or neighbour message with the packet it came in.
 #[derive(Clone, Debug)]
 pub struct Observation {
@@ -52,6 +54,8 @@ pub struct Window {
     pub hosts: Vec<HostRow>,
     /// Scored devices.
     pub scores: Vec<ScoreRow>,
+    /// Flows with an end in the set of prefixes.
+    pub matches: Vec<MatchRow>,
     /// Messages.
     pub observations: Vec<Observation>,
     /// Whether the model is still learning what is normal.

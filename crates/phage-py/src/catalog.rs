@@ -2,6 +2,7 @@
 
 use phage_decode::catalog::Feature;
 use phage_decode::Fault;
+use phage_engine::MatchRow;
 use phage_flow::{FlowRow, HostRow, BEHAVIOUR_CATALOG};
 use phage_model::{ScoreRow, DAMPED_CATALOG};
 use pyo3::prelude::*;
@@ -38,12 +39,13 @@ pub(crate) fn build(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     Ok(facts)
 }
 
-/// Return the sizes in octets of a flow, host and score row.
+/// Return the sizes in octets of a flow, host, score and match row.
 #[pyfunction]
-pub(crate) fn row_sizes() -> (usize, usize, usize) {
+pub(crate) fn row_sizes() -> (usize, usize, usize, usize) {
     (
         size_of::<FlowRow>(),
         size_of::<HostRow>(),
         size_of::<ScoreRow>(),
+        size_of::<MatchRow>(),
     )
 }

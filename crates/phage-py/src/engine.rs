@@ -12,6 +12,8 @@ use pyo3::exceptions::{PyOSError, PyPermissionError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 
+use crate::prefixes::PyPrefixSet;
+
 /// One shard of the hot loop.
 #[pyclass(name = "Engine", module = "phage._native")]
 pub(crate) struct PyEngine {
@@ -154,6 +156,10 @@ impl PyEngine {
         self.engine().faults()
     }
 
+    fn replace_prefixes(&mut self, set: &PyPrefixSet) {
+        self.engine().replace_prefixes(set.share());
+    }
+
     fn phase(&mut self) -> &'static str {
         self.engine().phase().name()
     }
@@ -194,6 +200,7 @@ fn window_to_python<'py>(py: Python<'py>, window: &Window) -> PyResult<Bound<'py
         PyBytes::new(py, bytemuck::cast_slice(&window.flows)),
         PyBytes::new(py, bytemuck::cast_slice(&window.hosts)),
         PyBytes::new(py, bytemuck::cast_slice(&window.scores)),
+        PyBytes::new(py, bytemuck::cast_slice(&window.matches)),
         observations,
         window.learning,
     )

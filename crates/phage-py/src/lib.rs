@@ -2,6 +2,7 @@
 
 mod catalog;
 mod engine;
+mod prefixes;
 mod tools;
 
 use pyo3::prelude::*;
@@ -10,6 +11,7 @@ use pyo3::prelude::*;
 #[pymodule]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<engine::PyEngine>()?;
+    module.add_class::<prefixes::PyPrefixSet>()?;
     module.add_class::<tools::PyFilter>()?;
     module.add_class::<tools::PyTransmitter>()?;
     module.add_function(wrap_pyfunction!(catalog::build, module)?)?;

@@ -32,9 +32,8 @@ def core_faults() -> list[str]:
         from phage import native
     except ImportError:
         return []
-    from phage.records.columns import FLOW, HOST, SCORE
+    from phage.records.columns import ROW_SIZES
 
-    sizes = (FLOW.itemsize, HOST.itemsize, SCORE.itemsize)
-    if native.row_sizes() == sizes:
+    if native.row_sizes() == ROW_SIZES:
         return []
-    return [f"rows of the core have {native.row_sizes()} octets, those of the package {sizes}"]
+    return [f"rows of the core have {native.row_sizes()} octets, those of the package {ROW_SIZES}"]

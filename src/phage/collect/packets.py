@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from phage.collect.collector import FrameSelection
-    from phage.native import Engine
+    from phage.native import Engine, PrefixSet
     from phage.records import Window
 
 T = TypeVar("T")
@@ -50,6 +50,7 @@ class EngineSettings:
     remote_capacity: int = 65_536
     flow_rows: int = 16_384
     host_rows: int = 4096
+    match_rows: int = 4096
     observations: int = 4096
     idle_timeout_s: int | None = None
     active_timeout_s: int = 1800
@@ -165,6 +166,10 @@ class PacketCollector:
     def distrust(self, mac: int, address: bytes, since: int, until: int) -> None:
         """Learn nothing of a device's traffic in a time range; it may lie in the future."""
         self._ask(lambda: self.engine.distrust(mac, address, since, until))
+
+    def match(self, prefixes: PrefixSet) -> None:
+        """Look flows up in another set of prefixes from now on."""
+        self._ask(lambda: self.engine.replace_prefixes(prefixes))
 
     def stop(self) -> None:
         """Make `windows` end within a quarter of a second."""

@@ -19,10 +19,12 @@ from phage.collect.packets import EngineSettings
 from phage.daemon.benchmark import peers, traffic
 from phage.daemon.options import BenchOptions, BenchReport, Measurement
 from phage.errors import PhageError
+from phage.intel.index import prefix_set_of_columns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from phage.native import PrefixSet
     from phage.records import Window
 
 # Runs of each figure; the median is told. Three keep a whole bench under some minutes.
@@ -35,6 +37,8 @@ LEARNED = 100_000
 DECODE = {"flows": False, "scores": False, "applications": False, "ring_octets": 0}
 KITSUNE = {"flows": False, "scores": True, "applications": False, "ring_octets": 0}
 ALL: dict[str, bool | int] = {}
+# Reported prefixes that every flow is looked up in when everything is on: IPv4, IPv6.
+REPORTED = (1_000_000, 100_000)
 
 
 class Workbench:
@@ -60,13 +64,25 @@ class Workbench:
         traffic.write_pcap(path, traffic.mixed(learned, later))
         return path
 
+    @cached_property
+    def prefixes(self) -> PrefixSet:
+        """PrefixSet to look flows up in, as many as lists report."""
+        return prefix_set_of_columns(*traffic.reported_prefixes(*REPORTED))
+
 
 def packets_per_second(
-    path: Path, settings: dict[str, bool | int], *, train: int, skip: int, until: int | None = None
+    path: Path,
+    settings: dict[str, bool | int],
+    *,
+    train: int,
+    skip: int,
+    prefixes: PrefixSet | None = None,
 ) -> float:
     """Return packets a second of thread time over the packets after `skip`."""
     collector = PcapFileCollector(EngineSettings(train=train, **settings), [str(path)])  # type: ignore[arg-type]
     collector.open()
+    if prefixes is not None:
+        collector.match(prefixes)
     seen = timed = 0
     began = time.thread_time()
     windows: Iterator[Window] = collector.windows()
@@ -74,8 +90,6 @@ def packets_per_second(
         seen += window.packets
         if seen <= skip:
             timed, began = seen, time.thread_time()
-        elif until is not None and seen >= until:
-            break
     passed = time.thread_time() - began
     collector.close()
     return (seen - timed) / passed
@@ -123,20 +137,32 @@ def path_kitsune_flood(bench: Workbench) -> Measurement:
 
 
 def path_all(bench: Workbench) -> Measurement:
-    """Measure everything: flows, behaviour, both ensembles, messages, the ring."""
-    value = _median(lambda: packets_per_second(bench.busy, ALL, train=LEARNED, skip=2 * LEARNED))
+    """Measure everything: flows, matching, behaviour, both ensembles, messages, the ring."""
+    value = _median(
+        lambda: packets_per_second(
+            bench.busy, ALL, train=LEARNED, skip=2 * LEARNED, prefixes=bench.prefixes
+        )
+    )
     return Measurement("path.all", value, "packets/s")
 
 
 def path_all_flood(bench: Workbench) -> Measurement:
     """Measure everything under a flood of spoofed sources."""
-    value = _median(lambda: packets_per_second(bench.flood, ALL, train=LEARNED, skip=2 * LEARNED))
+    value = _median(
+        lambda: packets_per_second(
+            bench.flood, ALL, train=LEARNED, skip=2 * LEARNED, prefixes=bench.prefixes
+        )
+    )
     return Measurement("path.all.flood", value, "packets/s")
 
 
 def train(bench: Workbench) -> Measurement:
     """Measure learning with everything on."""
-    value = _median(lambda: packets_per_second(bench.busy, ALL, train=10 * FRAMES, skip=LEARNED))
+    value = _median(
+        lambda: packets_per_second(
+            bench.busy, ALL, train=10 * FRAMES, skip=LEARNED, prefixes=bench.prefixes
+        )
+    )
     return Measurement(
         "train", value, "packets/s", peers.KITSUNE, peers.kitsune_rate(bench.busy, train=True)
     )
@@ -151,6 +177,17 @@ def live_veth(_bench: Workbench) -> tuple[Measurement, ...]:
         Measurement("live.veth", figures["rate"], "packets/s"),
         Measurement("live.veth.dropped", figures["dropped"], "packets"),
         Measurement("live.veth.cpu", figures["cpu"], "cores"),
+    )
+
+
+def home(_bench: Workbench) -> tuple[Measurement, ...]:
+    """Measure `phage run` under home traffic: CPU at 100 Mbit/s, memory after an hour's packets."""
+    from phage.daemon.benchmark.live import home_run  # noqa: PLC0415  Needs root; others do not.
+
+    figures = home_run()
+    return (
+        Measurement("home.cpu", figures["cpu"], "cores"),
+        Measurement("home.memory", figures["memory"], "bytes"),
     )
 
 
@@ -178,6 +215,7 @@ BENCHMARKS = (
     Benchmark("train", train),
     Benchmark("live.veth", live_veth),
     Benchmark("memory.idle", memory_idle),
+    Benchmark("home", home),
 )
 
 

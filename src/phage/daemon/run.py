@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import queue
 import secrets
@@ -183,6 +184,17 @@ class Daemon:
         save_models(models)
 
 
+def spare_collector() -> None:
+    """Have the garbage collector look at what is new only, and seldom.
+
+    A window makes thousands of short-lived tuples and no cycles; looking through all modules each
+    time takes a third of the CPU.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+
+
 def save_models(models: Sequence[tuple[StateFolder, EnsembleModel]]) -> None:
     """Save every model; what cannot be saved is logged, and detection goes on."""
     for folder, model in models:
@@ -272,6 +284,7 @@ def run(options: RunOptions) -> int:
             signal.signal(number, daemon.stop)
         names = ", ".join(dict.fromkeys(collector.interface for collector in daemon.collectors))
         options.ready(f"watching {names}; state in {state.path}")
+        spare_collector()
         daemon.watch(pipeline, models)
         pipeline.finish()
         if daemon.has_failed:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from phage.config.statedir import StateDirectory
@@ -57,6 +57,31 @@ def _close_left_open(store: Store) -> None:
     store.findings.save(replace(finding, state=FindingState.CLOSED) for finding in left)
 
 
+@dataclass(slots=True)
+class _Device:
+    """What was seen of a device since the last minute; put in words only when it is stored."""
+
+    mac: int
+    address: bytes
+    first: int
+    last: int = 0
+    packets: int = 0
+    octets: int = 0
+
+    def record(self) -> DeviceSeen:
+        """Return what the store keeps."""
+        mac, ip = format_mac(self.mac), format_address(self.address)
+        return DeviceSeen(
+            device=mac or ip,
+            mac=mac,
+            ip=ip,
+            first_seen=self.first,
+            last_seen=self.last,
+            packets=self.packets,
+            octets=self.octets,
+        )
+
+
 class StoreSink:
     """Hands records to the writer; never waits for the disk."""
 
@@ -65,7 +90,7 @@ class StoreSink:
         self._flows = flows
         self._minute = 0
         self._totals: dict[str, int] = {}
-        self._devices: dict[str, DeviceSeen] = {}
+        self._devices: dict[int | bytes, _Device] = {}
 
     def window(self, window: Window) -> None:
         """Store ended flows at once, devices and counters once a minute."""
@@ -82,26 +107,21 @@ class StoreSink:
             self._totals[name] = self._totals.get(name, 0) + value
 
     def _note_devices(self, window: Window) -> None:
-        for row in window.hosts.tolist() if len(window.hosts) else ():
-            first, last, mac, address, packets, octets = row[:6]
-            if not row[-2] & HostMark.DEVICE:
-                continue
-            mac_text, ip = format_mac(mac), format_address(bytes(address))
-            device = mac_text or ip
-            known = self._devices.get(device)
-            self._devices[device] = DeviceSeen(
-                device=device,
-                mac=mac_text,
-                ip=ip,
-                first_seen=known.first_seen if known else first,
-                last_seen=last,
-                packets=sum(packets) + (known.packets if known else 0),
-                octets=sum(octets) + (known.octets if known else 0),
-            )
+        rows = window.hosts[(window.hosts["marks"] & HostMark.DEVICE) != 0]
+        columns = [rows[name].tolist() for name in ("mac", "address", "first", "last")]
+        sums = [rows[name].sum(axis=1).tolist() for name in ("packets", "octets")]
+        for mac, address, first, last, packets, octets in zip(*columns, *sums, strict=True):
+            device = mac or address
+            seen = self._devices.get(device)
+            if seen is None:
+                seen = self._devices[device] = _Device(mac, address, first)
+            seen.address, seen.last = address, last
+            seen.packets += packets
+            seen.octets += octets
 
     def _flush(self) -> None:
         if self._devices:
-            self.writer.devices(self._devices.values())
+            self.writer.devices([device.record() for device in self._devices.values()])
             self._devices = {}
         if self._totals and self._minute:
             self.writer.counters(

@@ -1,7 +1,7 @@
 """The columns of a window: the layout of the rows that the core hands over.
 
-The same structures stand in `crates/phage-flow/src/rows.rs` and `crates/phage-model/src/rows.rs`,
-where every field is explained; a test compares the sizes.
+The same structures stand in `crates/phage-flow/src/rows.rs`, `crates/phage-model/src/rows.rs` and
+`crates/phage-engine/src/matching.rs`, where every field is explained; a test compares the sizes.
 """
 
 from __future__ import annotations
@@ -104,6 +104,31 @@ SCORE = np.dtype(
     ],
     align=True,
 )
+
+
+MATCH = np.dtype(
+    [
+        ("packet", "<u8"),
+        ("time", "<i8"),
+        ("flow", "<u8"),
+        ("src", "V16"),
+        ("dst", "V16"),
+        ("src_mac", "<u8"),
+        ("dst_mac", "<u8"),
+        ("value", "<u4"),
+        ("src_port", "<u2"),
+        ("dst_port", "<u2"),
+        ("protocol", "u1"),
+        ("end", "u1"),
+        ("reverse", "u1"),
+        ("reserved", "u1"),
+        ("vlan", "<u2"),
+        ("padding", "<u2"),
+    ],
+    align=True,
+)
+
+ROW_SIZES = (FLOW.itemsize, HOST.itemsize, SCORE.itemsize, MATCH.itemsize)
 
 
 class Event:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from phage.records.address import format_address, format_mac
-from phage.records.columns import FLOW, HOST, SCORE
+from phage.records.columns import FLOW, HOST, MATCH, SCORE
 from phage.records.observation import Observation
 from phage.records.window import Window
 
@@ -40,7 +40,8 @@ def observation_from_raw(raw: RawObservation) -> Observation:
 
 def window_from_raw(raw: RawWindow, counters: Mapping[str, int]) -> Window:
     """Make a window of the core's tuple; the columns share its memory and cannot be written."""
-    start, end, packets, octets, flows, hosts, scores, observations, learning = raw
+    start, end, packets, octets, flows, hosts, scores, matches = raw[:8]
+    observations, learning = raw[8:]
     return Window(
         start=start,
         end=end,
@@ -49,6 +50,7 @@ def window_from_raw(raw: RawWindow, counters: Mapping[str, int]) -> Window:
         flows=np.frombuffer(flows, dtype=FLOW),
         hosts=np.frombuffer(hosts, dtype=HOST),
         scores=np.frombuffer(scores, dtype=SCORE),
+        matches=np.frombuffer(matches, dtype=MATCH),
         observations=tuple(map(observation_from_raw, observations)),
         counters=counters,
         learning=learning,

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from phage.records.columns import FLOW, HOST, SCORE
+from phage.records.columns import FLOW, HOST, MATCH, SCORE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from phage.records.logevent import LogEvent
     from phage.records.observation import Observation
 
 Columns = npt.NDArray[Any]
@@ -26,8 +27,10 @@ def _empty(dtype: np.dtype[Any]) -> Columns:
 class Window:
     """What was seen from `start` to `end` (nanoseconds since the Unix epoch).
 
-    `flows`, `hosts` and `scores` are structured arrays of the dtypes in `columns`; each holds at
-    most as many rows as the core's limits allow, and `counters` says how many were left out.
+    `flows`, `hosts`, `scores` and `matches` are structured arrays of the dtypes in `columns`; each
+    holds at most as many rows as the core's limits allow, and `counters` says how many were left
+    out.
+    `events` are those of logs; a window of a collector of logs has nothing else.
     """
 
     start: int
@@ -37,6 +40,8 @@ class Window:
     flows: Columns = field(default_factory=lambda: _empty(FLOW))
     hosts: Columns = field(default_factory=lambda: _empty(HOST))
     scores: Columns = field(default_factory=lambda: _empty(SCORE))
+    matches: Columns = field(default_factory=lambda: _empty(MATCH))
     observations: tuple[Observation, ...] = ()
+    events: tuple[LogEvent, ...] = ()
     counters: Mapping[str, int] = field(default_factory=dict)
     learning: bool = False

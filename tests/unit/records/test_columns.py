@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from phage.native import BEHAVIOUR_CATALOG, DAMPED_CATALOG, row_sizes
-from phage.records.columns import FLOW, HOST, SCORE
+from phage.records.columns import ROW_SIZES
 
 
 def test_rows_are_as_large_here_as_in_the_core() -> None:
-    assert row_sizes() == (FLOW.itemsize, HOST.itemsize, SCORE.itemsize)
+    assert row_sizes() == ROW_SIZES
 
 
 def test_the_catalogs_name_every_feature_once() -> None:

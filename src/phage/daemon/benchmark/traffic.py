@@ -21,6 +21,8 @@ START = 1_700_000_000_000_000_000
 # The lengths of a mixed load, about 450 octets at the mean: acknowledgements, requests, full
 # segments.
 LENGTHS = np.array([60, 66, 90, 200, 576, 1200, 1514, 60, 66, 60, 1514, 66], dtype=np.int64)
+# A home at 100 Mbit/s: downloads and streams in full segments, their acknowledgements, little else.
+HOME_LENGTHS = np.array([1514, 66, 1514, 66, 1514, 66, 1514, 1514, 300, 90], dtype=np.int64)
 GATEWAY = 0x02_00_00_00_00_FE
 SERVICES = np.array([443, 443, 443, 80, 22, 8883, 3478, 123], dtype=np.uint16)
 
@@ -45,11 +47,23 @@ class Frames:
         return len(self.time)
 
 
-def busy_network(count: int, seed: int = 1, seconds: float = 100.0) -> Frames:
-    """Make conversations of 2,000 home hosts with remote ones, by Zipf's law, both ways."""
+def home_network(count: int) -> Frames:
+    """Make the traffic of a home: 254 devices, 2,000 conversations at a time, large packets."""
+    return busy_network(count, clients=254, most=2000, lengths=HOME_LENGTHS)
+
+
+def busy_network(
+    count: int,
+    seed: int = 1,
+    seconds: float = 100.0,
+    clients: int = 2000,
+    most: int = 20_000,
+    lengths: npt.NDArray[np.int64] = LENGTHS,
+) -> Frames:
+    """Make conversations of home hosts with remote ones, by Zipf's law, both ways."""
     rng = np.random.default_rng(seed)
-    conversations = max(1, min(20_000, count // 20))
-    client = 0x0A000001 + rng.integers(0, 2000, conversations, dtype=np.uint32)
+    conversations = max(1, min(most, count // 20))
+    client = 0x0A000001 + rng.integers(0, clients, conversations, dtype=np.uint32)
     server = 0x2D000000 + rng.integers(0, 5000, conversations, dtype=np.uint32) * np.uint32(977)
     service = rng.choice(SERVICES, conversations)
     port = rng.integers(32_768, 61_000, conversations, dtype=np.uint16)
@@ -75,7 +89,7 @@ def busy_network(count: int, seed: int = 1, seconds: float = 100.0) -> Frames:
         dst_port=np.where(reply, client_port, service[pick]),
         protocol=np.where(udp, 17, 6).astype(np.uint8),
         flags=np.full(count, 0x10, dtype=np.uint8),
-        length=rng.choice(LENGTHS, count),
+        length=rng.choice(lengths, count),
     )
 
 
@@ -114,6 +128,24 @@ def mixed(first: Frames, second: Frames) -> Frames:
 def shifted(frames: Frames, nanoseconds: int) -> Frames:
     """Return the same frames, later."""
     return replace(frames, time=frames.time + nanoseconds)
+
+
+def reported_prefixes(
+    v4: int, v6: int, seed: int = 1
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8], npt.NDArray[np.uint32]]:
+    """Make prefixes as lists report them, most of them single addresses: octets, lengths, numbers.
+
+    IPv4 lies outside the networks of `busy_network`, so that as good as every look-up misses: the
+    longest search.
+    """
+    rng = np.random.default_rng(seed + 2)
+    octets = rng.integers(0, 256, (v4 + v6, 16), dtype=np.uint8)
+    octets[:v4, :12] = np.frombuffer(bytes(10) + b"\xff\xff", np.uint8)
+    octets[:v4, 12] = rng.choice(np.array([5, 23, 45, 80, 91, 103, 185, 193], np.uint8), v4)
+    octets[v4:, 0] = 0x20
+    lengths = np.where(rng.random(v4 + v6) < 0.8, 128, 120).astype(np.uint8)
+    lengths[v4:] = rng.choice(np.array([32, 48, 64, 128], np.uint8), v6)
+    return octets, lengths, np.arange(v4 + v6, dtype=np.uint32)
 
 
 def write_pcap(path: Path, frames: Frames, snap: int = 262_144) -> int:

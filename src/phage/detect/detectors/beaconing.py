@@ -218,6 +218,8 @@ class Beaconing:
     def _learn(self, device: _Device, row: Flow, service: int, key: HostKey) -> None:
         if self._known.use(row.dst) is None:
             self._known.put(row.dst, key)
+        elif not row.event & Event.STARTED:
+            return
         place = (_network(row.dst), service)
         if place not in device.places and len(device.places) < 256:
             device.places[place] = None

@@ -125,6 +125,7 @@ class Bruteforce:
     _attacks: Recent[str, _Attack] = field(init=False, repr=False)
     _asked: Recent[int, None] = field(init=False, repr=False)
     _failures: Recent[int, int] = field(init=False, repr=False)
+    _sessions: Recent[int, None] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Make the tables."""
@@ -134,6 +135,8 @@ class Bruteforce:
         self._attacks = Recent(256)
         self._asked = Recent(2048)
         self._failures = Recent(2048)
+        # A session is noted once, however many windows it goes on for.
+        self._sessions = Recent(8192)
 
     @property
     def dropped(self) -> int:
@@ -177,7 +180,7 @@ class Bruteforce:
         large = row.payload_sent > service.up[1] or row.payload_received > service.down[1]
         session = large or lasted > service.lasts_s * _SECOND
         over = row.event & Event.ENDED or row.state in _OVER
-        if not (over or session) or row.state == TcpState.REFUSED:
+        if not (over or session) or row.state == TcpState.REFUSED or row.id in self._sessions:
             return
         client = _party(row.src, row.src_mac, row.home & 1, routers)
         server = _party(row.dst, row.dst_mac, row.home & 2, routers)
@@ -185,6 +188,7 @@ class Bruteforce:
         if not pair.counted.add(row.id, row.last):
             return
         if session:
+            self._sessions.put(row.id, None)
             self._note_session(pair, row, changed)
             return
         smallest = row.payload_sent >= service.up[0] and row.payload_received >= service.down[0]

@@ -1,0 +1,1 @@
+"""Threat intelligence: what others report, held so that packets can be matched against it."""
