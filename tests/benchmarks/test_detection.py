@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -144,3 +145,30 @@ def test_forged_commands_rank_first(peer_data: Path, tmp_path: Path) -> None:
     precision = average_precision(scores, marks)
     print(f"\nforged commands: AP {precision:.3f}, AUC {area_under_curve(scores, marks):.4f}")
     assert precision > 0.5
+
+
+def pcap_records(path: Path) -> tuple[bytes, list[tuple[int, bytes]]]:
+    """Return the file header and (seconds, record) of each packet of a little-endian pcap file."""
+    data, at, records = path.read_bytes(), 24, []
+    while at < len(data):
+        seconds, _, captured, _ = struct.unpack_from("<IIII", data, at)
+        records.append((seconds, data[at : at + 16 + captured]))
+        at += 16 + captured
+    return data[:24], records
+
+
+def test_command_and_control_ranks_first(peer_data: Path, tmp_path: Path) -> None:
+    folder = peer_data / "captures" / "modbus"
+    header, first = pcap_records(folder / "send_a_fake_command.pcap")
+    normal = modbus_labels(folder / "send_a_fake_command.labels.csv")
+    learned = [record for record, forged in zip(first, normal, strict=True) if not forged]
+    _, second = pcap_records(folder / "CnC_uploading_exe.pcap")
+    # The second capture follows the first by a second.
+    shift = learned[-1][0] + 1 - second[0][0]
+    later = [struct.pack("<I", at + shift) + record[4:] for at, record in second]
+    both = tmp_path / "both.pcap"
+    both.write_bytes(header + b"".join([record for _, record in learned] + later))
+    scores = run(tmp_path, [both], len(learned)).scores[len(learned) :]
+    area = area_under_curve(scores, modbus_labels(folder / "CnC_uploading_exe.labels.csv"))
+    print(f"\ncommand and control: AUC {area:.4f}")
+    assert area > 0.98
