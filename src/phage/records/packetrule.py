@@ -111,6 +111,31 @@ class PacketRule:
 
 
 @dataclass(frozen=True, slots=True)
+class SynProxy:
+    """TCP services that are shielded from SYN floods: the kernel answers for them with SYN cookies.
+
+    Only a client that returns the cookie is let through to the rules' verdict and to the service;
+    so forged sources cost the service nothing. What the kernel promises in the service's name must
+    be what the service would say, or connections are slow.
+
+    Attributes:
+        services: Addresses of the services; never empty.
+        ports: Ranges of their ports; never empty.
+        mss: Largest segment of the service.
+        window_scale: Its window scale.
+        timestamps: Whether it does time stamps.
+        selective_acks: Whether it does selective acknowledgement.
+    """
+
+    services: tuple[Network, ...]
+    ports: tuple[tuple[int, int], ...]
+    mss: int = 1460
+    window_scale: int = 7
+    timestamps: bool = True
+    selective_acks: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class PacketRules:
     """A whole rule set: the rules in order (first that decides wins), and what happens otherwise.
 
@@ -122,6 +147,7 @@ class PacketRules:
             allow-list.
         sets: Members of the sets that rules name. An empty set matches nothing.
         generation: Number of the rule set, so that both sides know which one stands.
+        synproxy: Services that are shielded from SYN floods.
     """
 
     rules: tuple[PacketRule, ...] = ()
@@ -129,3 +155,4 @@ class PacketRules:
     protect: tuple[Network, ...] = ()
     sets: tuple[tuple[str, tuple[Network, ...]], ...] = ()
     generation: int = 0
+    synproxy: tuple[SynProxy, ...] = ()
