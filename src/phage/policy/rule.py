@@ -187,7 +187,7 @@ class TimeWindow:
     days: frozenset[int] = frozenset(range(7))
     start: int = 0
     end: int = 86_400
-    zone: ZoneInfo | None = None
+    zone: datetime.tzinfo | None = None
 
 
 @dataclass(frozen=True, slots=True)
