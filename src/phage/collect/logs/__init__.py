@@ -1,0 +1,1 @@
+"""Logs: lines of services become events, by patterns that are data."""
