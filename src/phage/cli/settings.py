@@ -36,14 +36,29 @@ class Chosen:
 
         return self.config or find_file(os.environ, Path.home(), Path.cwd())
 
-    def settings(self, overrides: Mapping[Key, object] | None = None) -> Settings:
-        """Return the settings in force. Raises ConfigError."""
+    @property
+    def file_to_write(self) -> Path:
+        """The settings file in use, or the one to be made where there is none."""
+        from phage.config.load import default_file
+
+        return self.file or default_file(os.environ, Path.home(), os.geteuid())
+
+    def settings(
+        self, overrides: Mapping[Key, object] | None = None, *, may_be_made: bool = False
+    ) -> Settings:
+        """Return the settings in force. Raises ConfigError.
+
+        `may_be_made`: the settings file need not be there yet.
+        """
         from phage.config.load import load_settings
 
+        file = self.file
+        if may_be_made and file is not None and not file.exists():
+            file = None
         wanted = dict(overrides or {})
         if self.state_dir is not None:
             wanted["state_dir",] = str(self.state_dir)
-        return load_settings(self.file, os.environ, wanted)
+        return load_settings(file, os.environ, wanted)
 
     def state(self, settings: Settings) -> StateDirectory:
         """Return the folder of state."""

@@ -51,14 +51,23 @@ def find_file(environment: Mapping[str, str], home: Path, working: Path) -> Path
     """
     if named := environment.get("PHAGE_CONFIG"):
         return Path(named)
-    user = Path(environment.get("XDG_CONFIG_HOME") or home / ".config")
-    for candidate in (working / "phage.yaml", user / "phage" / "phage.yaml", SYSTEM_FILE):
+    for candidate in (working / "phage.yaml", _user_file(environment, home), SYSTEM_FILE):
         try:
             if candidate.is_file():
                 return candidate
         except PermissionError:
             continue  # Another account's folder, as after `setpriv` or in a service.
     return None
+
+
+def default_file(environment: Mapping[str, str], home: Path, user: int) -> Path:
+    """Return the settings file to be made where there is none: the machine's for root."""
+    return SYSTEM_FILE if user == 0 else _user_file(environment, home)
+
+
+def _user_file(environment: Mapping[str, str], home: Path) -> Path:
+    base = Path(environment.get("XDG_CONFIG_HOME") or home / ".config")
+    return base / "phage" / "phage.yaml"
 
 
 def load_settings(

@@ -108,6 +108,7 @@ class Imported:
     """All that a file says: what is taken over, what is not, and what the person should know."""
 
     program: str
+    """The other program, as it calls itself."""
     rules: tuple[ImportedRule, ...] = ()
     settings: tuple[SettingChange, ...] = ()
     left: tuple[NotImported, ...] = ()
@@ -119,7 +120,7 @@ class Importer(Protocol):
     """Reads the files of one other program. It is made without arguments, and does no I/O."""
 
     name: ClassVar[str]
-    """The program's name."""
+    """The importer's name, as its module's."""
 
     summary: ClassVar[str]
     """What it reads, in one line."""

@@ -9,6 +9,7 @@ import ipaddress
 import re
 
 from phage.errors import ConfigError
+from phage.policy.services import PROTOCOLS
 from phage.records.decision import Rate
 
 MAX_REPORTED = 20
@@ -23,12 +24,8 @@ MAX_PORTS = 1000
 MAX_COUNT = 2**32 - 1
 """The kernel counts rates in 32 bits per unit."""
 
-_ANY = frozenset({"any", "all", "*", "", "0.0.0.0/0", "::/0"})
-_PROTOCOLS = {
-    "icmp": 1, "igmp": 2, "tcp": 6, "udp": 17, "gre": 47, "esp": 50, "ah": 51, "icmpv6": 58,
-    "icmp6": 58, "ipv6-icmp": 58, "sctp": 132,
-}  # fmt: skip
-"""Numbers of protocols (IANA, Assigned Internet Protocol Numbers)."""
+_ANY = frozenset({"any", "all", "*"})
+_PROTOCOLS = {**PROTOCOLS, "icmp6": 58, "ipv6-icmp": 58}
 
 _RATE = re.compile(r"([0-9]{1,10})\s*(?:/|per)\s*([a-z]{1,10})")
 _UNITS = {
@@ -101,7 +98,7 @@ def _network(text: str) -> str:
     if text.lower() in _ANY:
         return ""
     try:
-        network = ipaddress.ip_network(text, strict=False)
+        network = ipaddress.ip_network(text.replace("%", "?"), strict=False)  # No zones.
     except ValueError:
         message = f"must be an address such as 192.0.2.7 or 2001:db8::/32 (got {text!r:.60})"
         raise ValueError(message) from None
@@ -113,7 +110,7 @@ def protocol(value: object) -> int | None:
     found = number(value)
     if found is None and isinstance(value, str):
         name = value.strip().lower()
-        if name in {"any", "all", "ip", "*"}:
+        if name in {*_ANY, "ip"}:
             return None
         found = _PROTOCOLS.get(name)
     if found is None or not 1 <= found <= 255:
@@ -132,7 +129,10 @@ def ports(value: object) -> tuple[tuple[int, int], ...]:
     if len(texts) > MAX_PORTS:
         message = f"has more than {MAX_PORTS} ports"
         raise ValueError(message)
-    if any(text.lower() in {"any", "all", "*"} for text in texts):
+    if not texts:
+        message = "must be a port such as 443; leave the key out for any"
+        raise ValueError(message)
+    if any(text.lower() in _ANY for text in texts):
         return ()
     return tuple(sorted({_range(text) for text in texts}))
 

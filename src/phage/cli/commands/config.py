@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def command() -> None:
-    """Show and check settings, and print the reference."""
+    """Show and check settings, print the reference, import files of other programs."""
 
 
 @command.command()
@@ -50,3 +50,21 @@ def reference() -> None:
     from phage.config.reference import reference as as_text
 
     print(as_text(), end="")
+
+
+@command.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--name", default="", help="Name of the new rule file; default: the program's.")
+@click.option("--dry-run", is_flag=True, help="Show what would be written, and write nothing.")
+@settings_options
+def import_(chosen: Chosen, file: Path, name: str, dry_run: bool) -> None:  # noqa: FBT001  A flag.
+    """Import rules and settings of PhantomFirewall (YAML) or phalanx (detector.conf).
+
+    Which of them FILE is shows in its content. Rules go into a new file in the folder of rules, all
+    in dry-run; settings are changed in the settings file. What is not imported is listed, with the
+    reason.
+    """
+    from phage.cli.imports import import_settings
+
+    rules = chosen.state(chosen.settings(may_be_made=True)).rules
+    import_settings(file, name, rules, chosen.file_to_write, dry_run=dry_run)

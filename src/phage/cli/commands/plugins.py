@@ -44,12 +44,14 @@ def known_families() -> dict[str, Family]:
     from phage.detect.detector import Detector
     from phage.learn.model import Model
     from phage.plugin import Family
+    from phage.policy.importer import IMPORTERS
 
     families = (
         Family("detectors", Detector, "phage.detect.detectors"),
         Family("collectors", Collector, "phage.collect.collectors"),
         Family("models", Model, "phage.learn.models"),
         Family("buses", Bus, "phage.bus.buses"),
+        IMPORTERS,
     )
     return {family.name: family for family in families}
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from phage.errors import ConfigError
 from phage.policy.importer import Excess, Imported, ImportedRule, NotImported, SettingChange
-from phage.policy.importvalues import MAX_COUNT, Faults, networks, number
+from phage.policy.importvalues import Faults, networks, number
 
 if TYPE_CHECKING:
     from phage.policy.importer import Source
@@ -40,6 +40,8 @@ _KEYS = (
 )  # fmt: skip
 _CLAIM = re.compile(rf"^\s*[\"']?(?:{'|'.join(_KEYS)})[\"']?\s*=", re.MULTILINE | re.IGNORECASE)
 _PLACE = re.compile(r" ?\(at (?:line (\d+), column \d+|end of document)\)$")
+
+_FIRST_PACKETS = "packets of connections that were accepted pass before rules, and do not count"
 
 _TRUE, _FALSE = ("true", "yes", "1"), ("false", "no", "0")
 
@@ -149,14 +151,15 @@ class _Reading:
             elif not seconds or not ban:
                 missing = "timeduration" if not seconds else "bantime"
                 self._leave(key, f"{key} = {limit}", f"needs {missing}, which is not set")
-            elif limit > MAX_COUNT * seconds:
-                self._leave(key, f"{key} = {limit}", "no link is that fast")
             else:
                 name = f"phalanx: more than {limit} {what} in {seconds} s"
                 excess = Excess(limit, unit, seconds)
                 line = _line(self._source.text, key)
+                notes = () if unit == "connections" else (_FIRST_PACKETS,)
                 rules.append(
-                    ImportedRule(name, line, "ban", index * 10, excess=excess, seconds=ban)
+                    ImportedRule(
+                        name, line, "ban", index * 10, excess=excess, seconds=ban, notes=notes
+                    )
                 )
         return rules
 

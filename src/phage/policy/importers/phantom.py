@@ -67,7 +67,7 @@ _UNKNOWN = "PhantomFirewall knows no such key"
 class PhantomFirewall:
     """Reads rules and settings of PhantomFirewall."""
 
-    name: ClassVar[str] = "PhantomFirewall"
+    name: ClassVar[str] = "phantom"
     summary: ClassVar[str] = "PhantomFirewall's YAML: settings and rules"
 
     def claims(self, source: Source) -> int:
@@ -106,7 +106,7 @@ class _Reading:
         self._section(values.get("phantom", values), ("phantom",) if "phantom" in values else ())
         self._faults.raise_any()
         return Imported(
-            PhantomFirewall.name,
+            "PhantomFirewall",
             tuple(self._rules),
             tuple(self._settings),
             tuple(self._left),
@@ -173,7 +173,7 @@ class _Reading:
                 self._fault((*at, index), "must be a rule with name, priority and action")
 
     def _rule(self, values: dict[str, Any], at: tuple[str | int, ...], index: int) -> None:
-        name = str(values["name"]).strip() if values.get("name") is not None else ""
+        name = self._name(values.get("name"), at)
         shown = f"rule {_shown(name or index + 1)}"
         reason = self._why_not(values)
         if reason:
@@ -198,6 +198,8 @@ class _Reading:
         source = values.get("source")
         if source is not None and str(source).lower() not in _FEED_WORDS:
             return f"source {_shown(source)}: only threat_intel is known; addresses go in source_ip"
+        if source is not None and values.get("source_ip") is not None:
+            return "asks for a feed and an address of the source at once; write two rules"
         return ""
 
     def _read_rule(
@@ -241,6 +243,12 @@ class _Reading:
         reason = "has no condition, and would meet every packet"
         self._warnings.append(f"{place}: {shown} {reason}; it is left out")
         self._left.append(NotImported(rule.line, shown, reason))
+
+    def _name(self, value: object, at: tuple[str | int, ...]) -> str:
+        if isinstance(value, dict | list):
+            self._fault((*at, "name"), "must be a text")
+            return ""
+        return "" if value is None else str(value).strip()
 
     def _action(self, value: object, at: tuple[str | int, ...]) -> str:
         if value is None:

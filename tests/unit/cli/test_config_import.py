@@ -1,0 +1,77 @@
+"""`phage config import`: what it shows, what it writes, and that it never overwrites."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+OLD = """\
+phantom:
+  mode: adaptive
+  log_level: DEBUG
+  rules:
+    - {name: "Block Known Malicious IPs", priority: 1, action: DROP}
+"""
+
+
+@pytest.fixture(autouse=True)
+def old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give a file to import; settings go to a file of the test's own."""
+    monkeypatch.setenv("PHAGE_CONFIG", str(tmp_path / "phage.yaml"))
+    file = tmp_path / "old.yaml"
+    file.write_text(OLD)
+    return file
+
+
+def test_a_dry_run_shows_all_and_writes_nothing(phage: Callable[..., Any], tmp_path: Path) -> None:
+    answer = phage(
+        "config", "import", "old.yaml", "--dry-run", "--config", str(tmp_path / "phage.yaml")
+    )
+    assert answer.code == 0, answer.err
+    assert "match: {source: {list: any}}" in answer.out
+    assert '+  level: "debug"' in answer.out
+    assert "warning: old.yaml:5: rule 'Block Known Malicious IPs' had no condition" in answer.err
+    assert "old.yaml:2: not imported: mode: 'adaptive'" in answer.err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["old.yaml"]
+
+
+def test_rules_and_settings_are_written_once(phage: Callable[..., Any], tmp_path: Path) -> None:
+    settings = tmp_path / "phage.yaml"
+    settings.write_text("# Mine.\nlogging:\n  level: error  # quiet\n")
+    chosen = ("--config", str(settings))
+    answer = phage("config", "import", "old.yaml", *chosen)
+    assert answer.code == 0, answer.err
+    rules = tmp_path / "state" / "rules" / "phantomfirewall.yaml"
+    assert "mode: dry-run" in rules.read_text()
+    assert settings.read_text() == '# Mine.\nlogging:\n  level: "debug"  # quiet\n'
+    again = phage("config", "import", "old.yaml", *chosen)
+    assert again.code == 1
+    assert f"{rules}: is there already" in again.err
+    other = phage("config", "import", "old.yaml", "--name", "second", *chosen)
+    assert other.code == 0, other.err
+    assert '"Block Known Malicious IPs (2)"' in rules.with_name("second.yaml").read_text()
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", ".x", "", "x y", "\n"])
+def test_names_that_are_paths_are_refused(
+    phage: Callable[..., Any], tmp_path: Path, name: str
+) -> None:
+    answer = phage("config", "import", "old.yaml", f"--name={name}", "--dry-run")
+    assert answer.code == (1 if name else 0)
+    assert not (tmp_path / "state").exists()
+
+
+def test_a_file_that_is_wrong_is_told_with_its_line(
+    phage: Callable[..., Any], tmp_path: Path
+) -> None:
+    (tmp_path / "bad.conf").write_text("maxreq = 1\nbantime = []\n")
+    answer = phage("config", "import", "bad.conf")
+    assert answer.code == 1
+    assert answer.err == (
+        "phage: bad.conf:2: bantime: must be seconds, from 0 to 315360000 (got [])\n"
+    )
