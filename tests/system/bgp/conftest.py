@@ -16,7 +16,7 @@ import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
@@ -44,6 +44,7 @@ ROUTER4, ROUTER6 = "10.78.0.1", "fd78::1"
 OURS4, OURS6 = "10.78.0.2", "fd78::2"
 ROUTER_AS, OUR_AS = 65000, 65001
 _CLONE_NEWNET = 0x4000_0000
+A = TypeVar("A", bound="Announcer")
 
 BIRD = """
 router id 10.78.0.1;
@@ -288,7 +289,7 @@ class Network:
         }
         return {**session, **own}
 
-    def _made(self, responder: Any) -> Any:
+    def _made(self, responder: A) -> A:
         self._responders.append(responder)
         return responder
 

@@ -82,6 +82,7 @@ class Announcer:
     _book: Book = field(init=False, repr=False)
     _speaker: Speaker | None = field(default=None, init=False, repr=False)
     _told: dict[str, Route] = field(default_factory=dict, init=False, repr=False)
+    _trouble: str = field(default="", init=False, repr=False)
     _told_in: int = field(default=0, init=False, repr=False)
     _seen: tuple[int, int] = field(default=(-1, -1), init=False, repr=False)
 
@@ -146,22 +147,32 @@ class Announcer:
 
     def apply(self, decisions: Sequence[Decision], now: int) -> list[Receipt]:
         """Announce the routes of decisions."""
+        self._attach()
         changed, refused = self._note(decisions)
-        faults = self._synchronise(changed)
+        faults = self._tell(self._commands(changed))
         return self._applied(decisions, now, refused, faults)
 
     def replace(self, decisions: Sequence[Decision], now: int) -> list[Receipt]:
-        """Announce exactly the routes of these decisions; also those that were before."""
-        changed = self._book.keep_only(decision.id for decision in decisions)
-        noted, refused = self._note(decisions)
-        everything = changed | noted | self._book.all() | set(self._told)
-        faults = self._synchronise(everything, again=True)
+        """Announce exactly the routes of these decisions; starts ExaBGP where it does not run."""
+        speaker = self._attach()
+        state = _state(speaker)
+        self._book.keep_only(decision.id for decision in decisions)
+        _, refused = self._note(decisions)
+        everything = self._book.all() | set(self._told)
+        faults = self._tell(self._commands(everything, again=state != self._seen))
+        if speaker is not None and self.keep_s:
+            # Neighbours drop what they kept from before when all has come (RFC 4724, 4.1).
+            speaker.send([f"announce eor {family}" for family in self.families])
+        self._seen = state
         return self._applied(decisions, now, refused, faults)
 
     def revoke(self, decisions: Sequence[Decision], now: int) -> list[Receipt]:
         """Withdraw the routes of decisions, but what another decision wants."""
+        self._attach()
         gone = {decision.id: self._book.drop(decision.id) for decision in decisions}
-        faults = self._synchronise({route.nlri for routes in gone.values() for route in routes})
+        faults = self._tell(
+            self._commands(route.nlri for routes in gone.values() for route in routes)
+        )
         receipts = []
         for decision in decisions:
             fault = _fault(gone[decision.id], faults)
@@ -186,53 +197,56 @@ class Announcer:
             speakers.release(self._peering, self)
         self._told = {}
 
+    def _attach(self) -> Speaker | None:
+        """Return the speaker, started where it does not run; None where there can be none."""
+        if self._speaker is None and self.neighbours:
+            try:
+                self._speaker = speakers.lease(self._peering, self)
+            except ConfigError as error:
+                self._trouble = str(error)
+        speaker = self._speaker
+        if speaker is not None:
+            speaker.ensure()
+            if self._told_in != speaker.generation or not speaker.is_ready:
+                self._told, self._told_in = {}, speaker.generation
+        return speaker
+
     def _note(self, decisions: Iterable[Decision]) -> tuple[set[str], _Refusals]:
         """Put decisions into the book; return the NLRI that may change, and who was refused."""
         changed: set[str] = set()
         refused: _Refusals = {}
         for decision in decisions:
-            changed |= {route.nlri for route in self._book.routes(decision.id)}
+            changed |= {route.nlri for route in self._book.drop(decision.id)}
             if reason := self.suits(decision):
-                self._book.drop(decision.id)
                 refused[decision.id] = (ReceiptState.UNSUITED, reason)
                 continue
             routes = self.routes(decision)
-            if not self._book.put(decision.id, routes, decision.until):
+            if not all(route.nlri in self._told for route in routes) and (
+                reason := self._reach(routes[0].family)
+            ):
+                # What was announced in a session that was lost stays, and comes back with it. All
+                # else waits for a session here: in ExaBGP it might outlive its decision.
+                refused[decision.id] = (ReceiptState.FAILED, reason)
+            elif self._book.put(decision.id, routes, decision.until):
+                changed |= {route.nlri for route in routes}
+            else:
                 reason = f"{self.most_routes} routes are in force already (most_routes)"
                 refused[decision.id] = (ReceiptState.FAILED, reason)
-                continue
-            changed |= {route.nlri for route in routes}
         return changed, refused
 
-    def _synchronise(self, nlris: Iterable[str], *, again: bool = False) -> dict[str, str]:
-        """Tell ExaBGP what it should announce of these; return why it did not, by NLRI.
-
-        `again` repeats what it was told already, and starts it where it does not run.
-        """
-        if not self.neighbours:
-            return {}
-        try:
-            speaker = self._speaker or speakers.lease(self._peering, self)
-        except ConfigError as error:
-            return dict.fromkeys(nlris, str(error))
-        self._speaker = speaker
-        with speaker.lock:
-            speaker.ensure()
-            if self._told_in != speaker.generation or not speaker.is_ready:
-                self._told, self._told_in = {}, speaker.generation
-            faults = self._tell(speaker, self._commands(nlris, again=again))
-            if again and speaker.is_ready:
-                self._finish(speaker)
-            if again:
-                self._seen = _state(speaker)
-        return faults
+    def _reach(self, family: str) -> str:
+        """Return '' when a neighbour takes routes of a family now, else why none does."""
+        return self._speaker.reach(family) if self._speaker is not None else self._trouble
 
     def _commands(
-        self, nlris: Iterable[str], *, again: bool
+        self, nlris: Iterable[str], *, again: bool = False
     ) -> dict[str, tuple[Route | None, str]]:
-        """Return what to tell ExaBGP, by NLRI: the route that is to be in force, the command."""
+        """Return what to tell ExaBGP, by NLRI: the route that is to be in force, and the command.
+
+        `again` repeats what it was told already.
+        """
         commands: dict[str, tuple[Route | None, str]] = {}
-        for nlri in sorted(nlris):
+        for nlri in sorted(set(nlris)):
             wanted, told = self._book.wanted(nlri), self._told.get(nlri)
             if wanted is not None and (again or wanted != told):
                 commands[nlri] = wanted, wanted.announcement
@@ -240,9 +254,11 @@ class Announcer:
                 commands[nlri] = None, told.withdrawal
         return commands
 
-    def _tell(
-        self, speaker: Speaker, commands: dict[str, tuple[Route | None, str]]
-    ) -> dict[str, str]:
+    def _tell(self, commands: dict[str, tuple[Route | None, str]]) -> dict[str, str]:
+        """Tell ExaBGP; return why what was not done, by NLRI."""
+        speaker = self._speaker
+        if speaker is None or not commands:
+            return {}
         results = speaker.send([command for _, command in commands.values()])
         faults = {}
         for (nlri, (route, _)), fault in zip(commands.items(), results, strict=True):
@@ -253,11 +269,6 @@ class Announcer:
             else:
                 self._told[nlri] = route
         return faults
-
-    def _finish(self, speaker: Speaker) -> None:
-        """Tell neighbours that all routes have come: those kept from before may go."""
-        if self.keep_s:
-            speaker.send([f"announce eor {family}" for family in self.families])
 
     def _applied(
         self,
@@ -273,26 +284,22 @@ class Announcer:
             if _fault(self._book.routes(decision.id), faults):
                 broken |= {route.nlri for route in self._book.drop(decision.id)}
             receipts.append(Receipt(decision.id, self.name, state, now, detail))
-        if broken:
-            self._synchronise(broken)
+        self._tell(self._commands(broken))
         return receipts
 
     def _outcome(self, decision: Decision, faults: dict[str, str]) -> tuple[ReceiptState, str]:
         routes = self._book.routes(decision.id)
-        if fault := _fault(routes, faults):
-            return ReceiptState.FAILED, fault
-        speaker = self._speaker
-        if speaker is None:
-            return ReceiptState.FAILED, "no BGP session"
-        family = routes[0].family
-        if reason := speaker.reach(family):
-            return ReceiptState.FAILED, f"{reason}; announced as soon as there is one"
+        if reason := _fault(routes, faults) or self._reach(routes[0].family):
+            return ReceiptState.FAILED, reason
         shown = " and ".join(route.nlri.rstrip(";") for route in routes)
-        return ReceiptState.APPLIED, f"{shown} at {', '.join(speaker.reached(family))}"
+        neighbours = self._speaker.reached(routes[0].family) if self._speaker is not None else []
+        return ReceiptState.APPLIED, f"{shown} at {', '.join(neighbours)}"
 
 
-def _state(speaker: Speaker) -> tuple[int, int]:
+def _state(speaker: Speaker | None) -> tuple[int, int]:
     """Return what changes when routes may have to be announced again."""
+    if speaker is None:
+        return (-1, -1)
     return (speaker.generation if speaker.is_ready else -1, speaker.changes)
 
 
