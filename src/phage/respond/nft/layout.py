@@ -16,7 +16,7 @@ destination is.
 
 A packet meets, in this order: `INGRESS` (only on interfaces that are named; before the kernel's IP
 layer, the cheapest place to drop), `PREROUTING` (every interface, before conntrack), `CONNECTIONS`
-(after conntrack), then `BAN_INPUT` or `BAN_FORWARD` and the static chain of the hook.
+(after conntrack), then `BAN_FORWARD` or `BAN_OUTPUT` and the static chain of the hook.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import ipaddress
 FAMILY = "inet"
 TABLE = "phage"
 
-# --- static rules -----------------------------------------------------------------------------------
+# Static rules.
 
 STATIC = {"input": "input", "forward": "forward", "output": "output"}
 """Base chains of the static rules, by hook."""
@@ -37,12 +37,12 @@ STATIC_PRIORITY = -10
 RULE_PREFIX = "rule_"
 """How chains, sets, maps and counters of static rules begin, the three base chains aside."""
 
-# --- the allow-list, of both ------------------------------------------------------------------------
+# The allow-list, of both.
 
 ALLOW = {4: "allow4", 6: "allow6"}
 """Interval sets (`flags interval`), small, by IP version."""
 
-# --- base chains of the bans ------------------------------------------------------------------------
+# Base chains of the bans.
 
 INGRESS = "ingress"
 INGRESS_PRIORITY = -450
@@ -53,24 +53,17 @@ CONNECTIONS = "connections"
 CONNECTIONS_OUT = "connections_out"
 CONNECTIONS_PRIORITY = -160
 """After conntrack (-200): limits of new connections are asked here."""
-BAN_INPUT = "ban_input"
 BAN_FORWARD = "ban_forward"
 BAN_OUTPUT = "ban_output"
 BAN_PRIORITY = -310
 
-# --- sets of the bans -------------------------------------------------------------------------------
+# Sets of the bans.
 
 BAN_FROM = {4: "ban4", 6: "ban6"}
 BAN_TO = {4: "to4", 6: "to6"}
 BAN_FROM_64 = "ban6_64"
 BAN_TO_64 = "to6_64"
 """IPv6 networks of 64 bits, one household each: keys are the first 64 bits, the rest zeros."""
-
-BAN_MAC = "ban_mac"
-BAN_PAIR = {4: "ban_pair4", 6: "ban_pair6"}
-"""MAC and address together: a device, and not whoever gets its address next."""
-QUARANTINE_MAC = "quarantine_mac"
-QUARANTINE = {4: "quarantine4", 6: "quarantine6"}
 
 HOST_BITS = {4: 32, 6: 128}
 

@@ -1,0 +1,1 @@
+"""Bans in phage's own table: from decisions to elements of sets and the rules that ask them."""
