@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from phage.clock import Clock
     from phage.records import Finding
-    from phage.records.decision import Receipt
     from phage.records.flow import Flow
     from phage.store.repositories.counters import MinuteCounter
     from phage.store.repositories.devices import DeviceSeen
@@ -46,7 +45,7 @@ MAX_HELD = 5000
 SWEEP_SECONDS = 60.0
 """Time between two sweeps of what is too old."""
 
-KINDS = ("findings", "flows", "devices", "counters", "receipts")
+KINDS = ("findings", "flows", "devices", "counters")
 
 
 @dataclass(slots=True)
@@ -132,10 +131,6 @@ class Writer:
     def counters(self, counters: Iterable[MinuteCounter]) -> None:
         """Hand counters of a minute over."""
         self._put("counters", counters)
-
-    def receipts(self, receipts: Iterable[Receipt]) -> None:
-        """Hand receipts over; those that are lost are written again at the next start."""
-        self._put("receipts", receipts)
 
     def _hold(self, finding: Finding) -> None:
         """Keep the newest state of a finding until it is written; the lock is held."""

@@ -135,6 +135,16 @@ class DecisionRepository:
         )
         return int(rows[0][0] or 0)
 
+    def pardon(self, rule: str, target: Target, now: int) -> str:
+        """Return who revoked what a rule decided against a target, before its time; else ''."""
+        rows = self._database.query(
+            "SELECT ended_by FROM decisions WHERE target = ? AND kind = ? AND rule = ? "
+            "AND ended > 0 AND expires > ? AND substr(ended_by, 1, 5) = 'user:' "
+            "ORDER BY id DESC LIMIT 1",
+            (storable(target.value), str(target.kind), storable(rule), now),
+        )
+        return str(rows[0][0]) if rows else ""
+
     def note(self, entry: AuditEntry) -> None:
         """Keep what a person did."""
         self._database.execute(

@@ -1,0 +1,272 @@
+"""The allow-list: what can never be decided against, whatever rule, feed, finding or person says.
+
+It has fixed entries (multicast, broadcast, loopback), the lists of the user, and sources that are
+looked at again and again: lifelines of the machine, sessions of administrators, routers seen.
+"""
+
+from __future__ import annotations
+
+import bisect
+import ipaddress
+import threading
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Protocol
+
+from phage.policy.target import canonical, mac_of, network_of, parse_target
+from phage.records.decision import Action, Direction, TargetKind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from phage.records.decision import Decision, Target
+    from phage.records.packetrule import Network
+
+MAX_ENTRIES = 100_000
+"""Entries of one look, the user's lists included; more are left out and counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing that is protected.
+
+    Attributes:
+        value: Address, network, MAC address or domain name.
+        why: What it is, for people: "a router of this machine".
+        is_own: It is this machine itself: what it offers may be limited, never cut.
+        is_unproven: It is connected to administer, but may still be guessing the password.
+    """
+
+    value: str
+    why: str
+    is_own: bool = False
+    is_unproven: bool = False
+
+
+class Source(Protocol):
+    """Says what is protected, anew at each look."""
+
+    def entries(self) -> Iterable[Entry]:
+        """Return what is protected now."""
+
+
+NOBODY = tuple(
+    Entry(value, why)
+    for value, why in (
+        ("0.0.0.0/8", "no address of a host (RFC 1122)"),
+        ("127.0.0.0/8", "loopback"),
+        ("224.0.0.0/4", "multicast"),
+        ("240.0.0.0/4", "reserved, or broadcast"),
+        ("::/128", "no address of a host (RFC 4291)"),
+        ("::1/128", "loopback"),
+        ("ff00::/8", "multicast"),
+    )
+)
+"""Whom nobody can be: a decision against them would hit everybody."""
+
+
+@dataclass(slots=True)
+class _Ranges:
+    """Networks of one IP version as sorted ranges that do not overlap, each with its entries."""
+
+    starts: list[int] = field(default_factory=list)
+    ends: list[int] = field(default_factory=list)
+    entries: list[tuple[Entry, ...]] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, networks: Iterable[tuple[Network, Entry]]) -> _Ranges:
+        ranges = cls()
+        pairs = sorted(networks, key=lambda pair: (int(pair[0].network_address), pair[0].prefixlen))
+        for network, entry in pairs:
+            first, last = int(network.network_address), int(network.broadcast_address)
+            if ranges.ends and first <= ranges.ends[-1]:  # Networks nest; they never just overlap.
+                ranges.entries[-1] += (entry,)
+            else:
+                ranges.starts.append(first)
+                ranges.ends.append(last)
+                ranges.entries.append((entry,))
+        return ranges
+
+    def touching(self, network: Network) -> Iterable[Entry]:
+        """Yield the entries of ranges that share an address with a network."""
+        first, last = int(network.network_address), int(network.broadcast_address)
+        index = bisect.bisect_left(self.ends, first)
+        while index < len(self.starts) and self.starts[index] <= last:
+            for entry in self.entries[index]:
+                own = ipaddress.ip_network(entry.value)
+                if int(own.network_address) <= last and int(own.broadcast_address) >= first:
+                    yield entry
+            index += 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Snapshot:
+    """All entries as of one look, made for questions."""
+
+    ranges: dict[int, _Ranges]
+    macs: dict[str, Entry]
+    domains: dict[str, Entry]
+    networks: frozenset[Network]
+    certain: frozenset[str]
+
+    @classmethod
+    def of(cls, entries: Iterable[Entry]) -> _Snapshot:
+        networks: dict[Network, Entry] = {}
+        macs: dict[str, Entry] = {}
+        domains: dict[str, Entry] = {}
+        for entry in entries:
+            target = parse_target(entry.value)
+            network = network_of(target)
+            if network is not None:
+                known = networks.get(network)
+                if known is None or known.is_unproven:
+                    networks[network] = replace(entry, value=target.value)
+            elif target.kind is TargetKind.MAC:
+                macs.setdefault(target.value, entry)
+            else:
+                domains.setdefault(target.value, entry)
+        ranges = {
+            version: _Ranges.of(
+                (network, entry)
+                for network, entry in networks.items()
+                if network.version == version
+            )
+            for version in (4, 6)
+        }
+        certain = frozenset(network for network, entry in networks.items() if not entry.is_unproven)
+        values = frozenset({*(networks[network].value for network in certain), *macs, *domains})
+        return cls(ranges, macs, domains, certain, values)
+
+
+@dataclass
+class AllowList:
+    """Says what may not be decided against. May be asked by any thread while another one looks.
+
+    Attributes:
+        listed: Entries of the user.
+        sources: What is looked at anew.
+        left_out: Entries that did not fit or made no sense, at the last look.
+    """
+
+    listed: Sequence[Entry] = ()
+    sources: Sequence[Source] = ()
+    left_out: int = field(default=0, init=False)
+    _snapshot: _Snapshot = field(init=False, repr=False)
+    _seen: list[Entry] = field(default_factory=list, init=False, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._snapshot = _Snapshot.of((*NOBODY, *self.listed))
+
+    def look(self) -> frozenset[str]:
+        """Look at every source; return what is newly protected for sure."""
+        with self._lock:
+            seen = [entry for source in self.sources for entry in source.entries()]
+            if seen == self._seen:
+                return frozenset()
+            self._seen = seen
+            fitting = [entry for entry in seen if _makes_sense(entry)]
+            fitting = fitting[: max(0, MAX_ENTRIES - len(self.listed))]
+            self.left_out = len(seen) - len(fitting)
+            before = self._snapshot
+            self._snapshot = _Snapshot.of((*NOBODY, *self.listed, *fitting))
+            return self._snapshot.certain - before.certain
+
+    @property
+    def networks(self) -> frozenset[Network]:
+        """All networks that are protected for sure; the kernel asks them before any ban."""
+        return self._snapshot.networks
+
+    @property
+    def entries(self) -> Sequence[Entry]:
+        """What was found at the last look, the user's lists and the fixed ones first."""
+        return (*NOBODY, *self.listed, *self._seen)
+
+    def objection(self, decision: Decision, *, guessing: bool = False) -> str:
+        """Return why a decision may not be made, for people; '' when it may.
+
+        Args:
+            decision: Any; its target need not be canonical.
+            guessing: It is about who guesses passwords: being connected proves nothing.
+        """
+        try:
+            target = canonical(decision.target)
+        except ValueError as error:
+            return str(error)
+        limits_service = _limits_service(decision)
+
+        def excused(entry: Entry) -> bool:
+            return (entry.is_own and limits_service) or (entry.is_unproven and guessing)
+
+        entry = self._entry(target, excused)
+        if entry is None:
+            return ""
+        if entry.value == target.value:
+            return f"{target.value} is on the allow-list: {entry.why}"
+        verb = "holds" if _is_wider(target, entry) else "lies in"
+        return f"{target.value} {verb} {entry.value}, which is on the allow-list: {entry.why}"
+
+    def protects(self, target: Target) -> bool:
+        """Tell whether a canonical target is protected, or holds what is."""
+        return self._entry(target, lambda _: False) is not None
+
+    def _entry(self, target: Target, excused: Callable[[Entry], bool]) -> Entry | None:
+        snapshot = self._snapshot
+        if target.kind is TargetKind.DOMAIN:
+            return _domain_entry(snapshot.domains, target.value)
+        mac = mac_of(target)
+        if mac:
+            # The lowest bit of the first octet marks a group (IEEE 802).
+            if int(mac[:2], 16) & 1:
+                return Entry(mac, "a multicast or broadcast address")
+            return snapshot.macs.get(mac)
+        network = network_of(target)
+        if network is None:
+            return None
+        for entry in snapshot.ranges[network.version].touching(network):
+            if not excused(entry):
+                return entry
+        return None
+
+
+def entries_of(values: Iterable[str], why: str = "listed in policy.allow") -> list[Entry]:
+    """Return entries for what a person listed. Raises ValueError that names the value."""
+    return [Entry(parse_target(value).value, why) for value in values]
+
+
+def _makes_sense(entry: Entry) -> bool:
+    try:
+        parse_target(entry.value)
+    except ValueError:
+        return False
+    return True
+
+
+def _limits_service(decision: Decision) -> bool:
+    """Tell whether a decision only limits one service of its target.
+
+    What this machine offers may be limited so: that is how a flood from sources that nobody knows
+    is met.
+    """
+    return (
+        decision.action is Action.LIMIT
+        and decision.direction is Direction.TO
+        and not decision.pattern.is_everything
+    )
+
+
+def _is_wider(target: Target, entry: Entry) -> bool:
+    if target.kind is TargetKind.DOMAIN:
+        return entry.value.endswith(f".{target.value}")
+    network, own = network_of(target), ipaddress.ip_network(entry.value)
+    return network is not None and network.prefixlen < own.prefixlen
+
+
+def _domain_entry(domains: dict[str, Entry], name: str) -> Entry | None:
+    """Return the entry that is a domain, above it, or below it."""
+    above = name
+    while above:
+        if above in domains:
+            return domains[above]
+        above = above.partition(".")[2]
+    below = (entry for value, entry in domains.items() if value.endswith(f".{name}"))
+    return next(below, None)

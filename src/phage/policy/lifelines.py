@@ -1,0 +1,220 @@
+"""Lifelines: what this machine cannot be without, and so is never decided against.
+
+Its own addresses, the routers, name servers, DHCP servers and time servers that it uses, each with
+the reason. Everything is read from the kernel and from files that anybody may read; what cannot be
+read is left out and named in `Lifelines.faults`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import socket
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from phage.policy import rtnetlink
+from phage.policy.allowlist import Entry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from phage.clock import Clock
+
+MAX_FILE = 1 << 20
+"""Octets read of one file."""
+
+MAX_NAMES = 32
+"""Names of time servers that are looked up."""
+
+LOOKUP_EVERY = 600.0
+"""Seconds between two look-ups of time servers by name: pools change, slowly."""
+
+READ_EVERY = 10.0
+"""Seconds between two readings of files; what the kernel knows is asked at each look."""
+
+NTP_PORT = 123
+
+_RESOLVERS = ("etc/resolv.conf", "run/systemd/resolve/resolv.conf")
+_LEASES = (
+    "run/systemd/netif/leases/*",
+    "var/lib/dhcp/*.leases",
+    "var/lib/dhclient/*.lease*",
+    "var/lib/NetworkManager/*.lease",
+    "run/NetworkManager/devices/*",
+)
+_TIME_FILES = (
+    "etc/systemd/timesyncd.conf",
+    "etc/systemd/timesyncd.conf.d/*.conf",
+    "etc/ntp.conf",
+    "etc/ntpsec/ntp.conf",
+    "etc/chrony/chrony.conf",
+    "etc/chrony.conf",
+    "etc/chrony/sources.d/*.sources",
+)
+_LEASE_KEYS = {
+    # systemd-networkd and NetworkManager; dhclient's option names.
+    "server_address": "DHCP server",
+    "dhcp-server-identifier": "DHCP server",
+    "dhcp_server_identifier": "DHCP server",
+    "router": "router of the DHCP lease",
+    "routers": "router of the DHCP lease",
+    "dns": "name server of the DHCP lease",
+    "domain-name-servers": "name server of the DHCP lease",
+    "domain_name_servers": "name server of the DHCP lease",
+    "ntp": "time server of the DHCP lease",
+    "ntp-servers": "time server of the DHCP lease",
+    "ntp_servers": "time server of the DHCP lease",
+}
+_LEASE_LINE = re.compile(r"^\s*(?:option\s+)?([A-Za-z_-]+)[\s=]+([^;\n]+);?\s*$", re.MULTILINE)
+_TIME_LINE = re.compile(
+    r"^\s*(?:server|pool|peer)\s+(\S+)|^\s*(?:Fallback)?NTP=(.*)$", re.MULTILINE
+)
+
+
+@dataclass
+class Lifelines:
+    """Finds what this machine depends on.
+
+    Attributes:
+        clock: Tells when names are looked up again.
+        root: The file system; another one in tests.
+        look_up: Returns the addresses of a name, or raises OSError; None for the system's.
+        faults: What could not be read at the last look.
+    """
+
+    clock: Clock
+    root: Path = Path("/")
+    look_up: Callable[[str], Iterable[str]] | None = None
+    faults: list[str] = field(default_factory=list, init=False)
+    _names: dict[str, tuple[str, ...]] = field(default_factory=dict, init=False, repr=False)
+    _looked_up: float | None = field(default=None, init=False, repr=False)
+    _read: list[Entry] = field(default_factory=list, init=False, repr=False)
+    _read_at: float | None = field(default=None, init=False, repr=False)
+
+    def entries(self) -> list[Entry]:
+        """Return what is protected now, and why."""
+        self.faults = []
+        now = self.clock.monotonic()
+        if self._read_at is None or now - self._read_at >= READ_EVERY:
+            self._read_at = now
+            self._read = [*self._files(), *self._time_servers()]
+        found = [*self._kernel(), *self._read, *self._sockets()]
+        macs = self._neighbours()
+        own = [Entry(mac, "an interface of this machine") for mac in self._own_macs()]
+        behind = [
+            Entry(macs[entry.value], f"{entry.why} ({entry.value})")
+            for entry in found
+            if entry.value in macs
+        ]
+        return [*found, *own, *behind]
+
+    def _kernel(self) -> Iterator[Entry]:
+        try:
+            for own in rtnetlink.own_addresses():
+                yield Entry(str(own.address), "an address of this machine", is_own=True)
+                if own.broadcast is not None:
+                    yield Entry(str(own.broadcast), "the broadcast address of a network here")
+            for gateway in rtnetlink.gateways():
+                yield Entry(str(gateway), "a router of this machine")
+        except OSError as error:
+            self.faults.append(f"the kernel's addresses and routes: {error.strerror or error}")
+
+    def _neighbours(self) -> dict[str, str]:
+        try:
+            return rtnetlink.neighbours()
+        except OSError as error:
+            self.faults.append(f"the kernel's neighbours: {error.strerror or error}")
+            return {}
+
+    def _own_macs(self) -> Iterator[str]:
+        for path in sorted((self.root / "sys/class/net").glob("*/address")):
+            mac = _text(path).strip()
+            if re.fullmatch(r"(?:[0-9a-f]{2}:){5}[0-9a-f]{2}", mac) and mac != "00:00:00:00:00:00":
+                yield mac
+
+    def _files(self) -> Iterator[Entry]:
+        for name in _RESOLVERS:
+            for line in _text(self.root / name).splitlines():
+                words = line.split()
+                if len(words) >= 2 and words[0] == "nameserver":
+                    yield from _addresses([words[1]], "a name server of this machine")
+        for pattern in _LEASES:
+            for path in sorted(self.root.glob(pattern))[:64]:
+                for key, value in _LEASE_LINE.findall(_text(path)):
+                    why = _LEASE_KEYS.get(key.lower())
+                    if why is not None:
+                        yield from _addresses(re.split(r"[\s,]+", value), f"the {why}")
+
+    def _sockets(self) -> Iterator[Entry]:
+        """Yield the time servers that programs here have sockets to."""
+        for name in ("udp", "udp6"):
+            for _, remote, _ in connections(self.root / "proc/net" / name):
+                if remote[1] == NTP_PORT:
+                    yield from _addresses([remote[0]], "a time server in use here")
+
+    def _time_servers(self) -> Iterator[Entry]:
+        now = self.clock.monotonic()
+        if self._looked_up is None or now - self._looked_up >= LOOKUP_EVERY:
+            self._looked_up = now
+            for name in self._time_names():
+                try:
+                    self._names[name] = tuple((self.look_up or _look_up)(name))
+                except OSError:
+                    self._names.setdefault(name, ())
+        for name, addresses in self._names.items():
+            yield from _addresses(addresses, f"the time server {name}")
+
+    def _time_names(self) -> list[str]:
+        names: dict[str, None] = {}
+        for pattern in _TIME_FILES:
+            for path in sorted(self.root.glob(pattern)):
+                for server, line in _TIME_LINE.findall(_text(path)):
+                    names.update(dict.fromkeys([server] if server else line.split()))
+        return list(names)[:MAX_NAMES]
+
+
+Endpoint = tuple[str, int]
+
+
+def connections(path: Path) -> Iterator[tuple[Endpoint, Endpoint, int]]:
+    """Yield local end, remote end and state of each socket of a table of proc_pid_net(5)."""
+    for line in _text(path, 64 * MAX_FILE).splitlines()[1:]:
+        words = line.split()
+        if len(words) > 3:
+            yield _endpoint(words[1]), _endpoint(words[2]), int(words[3], 16)
+
+
+def _endpoint(text: str) -> Endpoint:
+    """Return address and port of "0100007F:0016": 32-bit words in the host's order."""
+    raw, _, port = text.partition(":")
+    words = bytes.fromhex(raw)
+    octets = b"".join(words[begin : begin + 4][::-1] for begin in range(0, len(words), 4))
+    address = ipaddress.ip_address(octets)
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    return str(address), int(port, 16)
+
+
+def _addresses(texts: Iterable[str], why: str) -> Iterator[Entry]:
+    for text in texts:
+        try:
+            address = ipaddress.ip_address(text.partition("%")[0].strip())
+        except ValueError:
+            continue
+        if not address.is_unspecified:
+            yield Entry(str(address), why)
+
+
+def _text(path: Path, most: int = MAX_FILE) -> str:
+    try:
+        with path.open("rb") as file:
+            return file.read(most).decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
+def _look_up(name: str) -> list[str]:
+    answers = socket.getaddrinfo(name, NTP_PORT, type=socket.SOCK_DGRAM)
+    return [str(answer[4][0]) for answer in answers]
