@@ -14,6 +14,7 @@ from phage.store.repositories.counters import CounterRepository
 from phage.store.repositories.decisions import DecisionRepository
 from phage.store.repositories.devices import DeviceRepository
 from phage.store.repositories.findings import FindingRepository
+from phage.store.repositories.flowgroups import FlowGroupRepository
 from phage.store.repositories.flows import FlowRepository
 from phage.store.repositories.models import ModelRepository
 from phage.store.repositories.receipts import ReceiptRepository
@@ -55,6 +56,7 @@ class Store:
         self.database = database
         self.findings = FindingRepository(database)
         self.flows = FlowRepository(database)
+        self.flow_groups = FlowGroupRepository(database)
         self.devices = DeviceRepository(database)
         self.counters = CounterRepository(database)
         self.models = ModelRepository(database)
