@@ -13,6 +13,8 @@ _FACTORS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _BINARY = {"k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|min|h|d|w)?")
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}
+_MAC = re.compile(r"(?:[0-9a-f]{2}:){5}[0-9a-f]{2}")
+_DOMAIN = re.compile(r"(?=.{1,253}$)(?:[a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}")
 _INTERFACE = re.compile(r"[^\s/\x00-\x20]{1,15}")
 
 
@@ -68,6 +70,18 @@ def check_network(value: str) -> str:
         raise ValueError(message) from None
 
 
+def check_protected(value: str) -> str:
+    """Return a network, a MAC address or a domain name in one form."""
+    text = value.strip().lower()
+    if _MAC.fullmatch(text) or (_DOMAIN.fullmatch(text) and not text.rpartition(".")[2].isdigit()):
+        return text
+    try:
+        return str(ipaddress.ip_network(text, strict=False))
+    except ValueError:
+        message = "must be an address, a network, a MAC address or a domain name"
+        raise ValueError(message) from None
+
+
 def check_interface(value: str) -> str:
     """Return the name of an interface if the kernel could have given it."""
     if value in {".", ".."} or _INTERFACE.fullmatch(value) is None:
@@ -106,6 +120,7 @@ Size = Annotated[int, BeforeValidator(parse_size)]
 Duration = Annotated[float, BeforeValidator(parse_duration)]
 """Seconds."""
 
+Protected = Annotated[str, AfterValidator(check_protected)]
 Network = Annotated[str, AfterValidator(check_network)]
 InterfaceName = Annotated[str, AfterValidator(check_interface)]
 Listen = Annotated[str, AfterValidator(check_listen)]

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue, SecretStr
 
-from phage.config.kinds import Duration, InterfaceName, Listen, Network, Size
+from phage.config.kinds import Duration, InterfaceName, Listen, Network, Protected, Size
 from phage.config.section import Section
 from phage.config.statedir import default_state_dir
 
@@ -134,6 +134,64 @@ class DetectorSettings(Section):
     )
 
 
+class BudgetSettings(Section):
+    """How much rules may block: what is beyond it is reported, not blocked."""
+
+    a_minute: int = Field(60, ge=0, le=10**6, description="Blocks in any 60 seconds.")
+    in_all: int = Field(
+        100_000, ge=0, le=10**6, description="Blocks in force at a time, a person's included."
+    )
+
+
+class PolicySettings(Section):
+    """What follows from findings, and what can never be blocked."""
+
+    enforce: bool = Field(
+        default=False,
+        description="Carry decisions out. While this is off nothing is ever blocked: each decision "
+        'is recorded with what would have been done ("would have banned ...").',
+    )
+    rules: tuple[Path, ...] = Field(
+        (), description="Rule files, and folders of them; empty: rules/ in the state folder."
+    )
+    allow: tuple[Protected, ...] = Field(
+        (),
+        max_length=10_000,
+        description="Never decided against, besides what this machine depends on (its own "
+        "addresses, routers, name, DHCP and time servers, who is logged in): addresses, networks, "
+        "MAC addresses, domains with all below them.",
+    )
+    admin_ports: tuple[Annotated[int, Field(ge=1, le=65_535)], ...] = Field(
+        (22,),
+        max_length=64,
+        description="TCP ports by which this machine is administered; who is logged in by them is "
+        "never blocked.",
+    )
+    budget: BudgetSettings = BudgetSettings()
+    ipv6_prefix: int = Field(
+        64,
+        ge=32,
+        le=128,
+        description="Strangers' IPv6 addresses are banned by networks of this length.",
+    )
+
+
+class RespondSettings(Section):
+    """Who carries decisions out, when policy.enforce is on; `phage plugins list` names them."""
+
+    responders: tuple[str, ...] = Field(
+        ("nftables",), max_length=32, description="Responders, by name."
+    )
+    settings: dict[str, dict[str, JsonValue]] = Field(
+        {}, description="Settings of responders by name, for example {rtbh: {next_hop4: self}}."
+    )
+    scripts: dict[str, dict[str, JsonValue]] = Field(
+        {},
+        description="Scripts that rules run by name (action: run), each with the settings of the "
+        "responder `script`, for example {trigger: {path: /etc/phage/trigger.sh, style: phalanx}}.",
+    )
+
+
 class StoreSettings(Section):
     """Where findings and flows are kept."""
 
@@ -239,6 +297,8 @@ class Settings(Section):
     limits: LimitSettings = LimitSettings()
     learning: LearningSettings = LearningSettings()
     detectors: DetectorSettings = DetectorSettings()
+    policy: PolicySettings = PolicySettings()
+    respond: RespondSettings = RespondSettings()
     store: StoreSettings = StoreSettings()
     retention: RetentionSettings = RetentionSettings()
     outputs: OutputSettings = OutputSettings()

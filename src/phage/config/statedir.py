@@ -60,6 +60,16 @@ class StateDirectory:
         """EVE JSON lines, unless the settings say another place."""
         return self.path / "eve.json"
 
+    @property
+    def control(self) -> Path:
+        """The socket by which `phage run` is told what to do."""
+        return self.path / "control.sock"
+
+    @property
+    def panic(self) -> Path:
+        """The file that keeps every block out of force while it is there (`phage panic`)."""
+        return self.path / "panic"
+
     def create(self) -> None:
         """Make the folder and those in it, readable by the owner only.
 

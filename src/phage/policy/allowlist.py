@@ -133,8 +133,14 @@ class _Snapshot:
             for version in (4, 6)
         }
         certain = frozenset(network for network, entry in networks.items() if not entry.is_unproven)
+        # What is ours, or nobody's, passes no ban by itself: rules about it have to be asked.
+        others = frozenset(
+            network
+            for network in certain
+            if not networks[network].is_own and networks[network] not in NOBODY
+        )
         values = frozenset({*(networks[network].value for network in certain), *macs, *domains})
-        return cls(ranges, macs, domains, certain, values)
+        return cls(ranges, macs, domains, others, values)
 
 
 @dataclass
@@ -173,7 +179,7 @@ class AllowList:
 
     @property
     def networks(self) -> frozenset[Network]:
-        """All networks that are protected for sure; the kernel asks them before any ban."""
+        """Networks of others that are protected for sure; the kernel asks them before any ban."""
         return self._snapshot.networks
 
     @property

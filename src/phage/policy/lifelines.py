@@ -115,7 +115,8 @@ class Lifelines:
             for own in rtnetlink.own_addresses():
                 yield Entry(str(own.address), "an address of this machine", is_own=True)
                 if own.broadcast is not None:
-                    yield Entry(str(own.broadcast), "the broadcast address of a network here")
+                    why = "the broadcast address of a network here"
+                    yield Entry(str(own.broadcast), why, is_own=True)
             for gateway in rtnetlink.gateways():
                 yield Entry(str(gateway), "a router of this machine")
         except OSError as error:
