@@ -62,6 +62,10 @@ class MergeSettings:
             # Some beacons come once an hour.
             "beaconing": 7200.0,
             "synflood": 60.0,
+            # Guessing at the pace of one login in twenty minutes is found in logs.
+            "loginfail": 3600.0,
+            "webprobe": 600.0,
+            "idsalert": 600.0,
             "anomaly": 600.0,
         }
     )

@@ -45,7 +45,8 @@ _ONLY_ABSENT = frozenset({
 FRAGMENTS = (
     "../", "..\\", "..%2f", "..%5c", "%2e%2e/", "%2e%2e%2f", ".%2e/", "%252e", "%c0%af",
     "/etc/passwd", "/proc/self", "win.ini", "boot.ini", "${jndi:", "$%7bjndi",
-    "%24%7bjndi", "${env:", "{{7*7}}", "union+select", "union%20select", "union select", "'+or+'", "'%20or%20'", "%27%20or%20",
+    "%24%7bjndi", "${env:", "{{7*7}}", "union+select", "union%20select", "union select",
+    "'+or+'", "'%20or%20'", "%27%20or%20",
     "information_schema", "sleep(", "benchmark(", "waitfor%20delay", "<script", "%3cscript",
     "php://", "phar://", "expect://", "data://", "file://", "gopher://", "auto_prepend_file",
     "allow_url_include", "/bin/sh", "/bin/bash", "cmd.exe", "wget+http", "wget%20http",
