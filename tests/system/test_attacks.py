@@ -128,6 +128,36 @@ def test_a_syn_flood_from_forged_sources_is_one_finding(
     assert {service for peer in finding["peers"] for service in peer["services"]} == {"tcp/80"}
 
 
+def test_a_flood_of_segments_without_connection_is_one_finding(
+    lab: Lab, needs: Callable[..., None]
+) -> None:
+    needs("hping3")
+    attacker, victim = lab.add("bad", 66), lab.add("victim", 10)
+    phage = lab.phage()
+    attacker.run(
+        "hping3", "-q", "-A", "-p", "80", "--rand-source", "-i", "u50", "-c", "40000",
+        victim.address, check=False,
+    )  # fmt: skip
+    finding = only_finding(phage)
+    assert finding["detector"] == "synflood"
+    assert finding["evidence"]["kind"].startswith("tcp")
+
+
+def test_a_flood_of_datagrams_between_two_hosts_is_one_finding(
+    lab: Lab, needs: Callable[..., None]
+) -> None:
+    needs("hping3")
+    attacker, victim = lab.add("bad", 66), lab.add("victim", 10)
+    phage = lab.phage()
+    attacker.run(
+        "hping3", "-q", "--udp", "-p", "4000", "-i", "u50", "-c", "40000",
+        victim.address, check=False,
+    )  # fmt: skip
+    finding = only_finding(phage)
+    assert is_about(finding, "synflood", attacker)
+    assert [peer["ip"] for peer in finding["peers"]] == [victim.address]
+
+
 def test_arp_spoofing_between_two_hosts_is_one_finding(
     lab: Lab, needs: Callable[..., None]
 ) -> None:

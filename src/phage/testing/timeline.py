@@ -301,6 +301,11 @@ class Timeline:
         flow.snapshots.append(_Snapshot(time, seen | {"flags": flags} | dict(values)))
         self._count(time, flow.src, "packets", 0, packets[0])
         self._count(time, flow.dst, "packets", 1, packets[0])
+        self._count(time, flow.dst, "packets", 0, packets[1])
+        self._count(time, flow.src, "packets", 1, packets[1])
+        if flags[1] & _RST:
+            self._count(time, flow.dst, "rst", 0)
+            self._count(time, flow.src, "rst", 1)
 
     def _end(self, flow: _Flow, time: float, reason: int) -> None:
         last = flow.snapshots[-1].values

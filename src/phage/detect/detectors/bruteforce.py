@@ -232,6 +232,8 @@ class Bruteforce:
         client, server = (
             explain.subject_named(ip, mac if _private(ip) else "") for ip, mac in ends
         )
+        if not client.device or not server.ip:
+            return
         pair = self._pair(client, server, port, seen.time)
         for _ in range(min(refused, 32)):
             pair.replies.append(seen.time)

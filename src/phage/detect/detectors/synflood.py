@@ -1,4 +1,4 @@
-"""Finds floods: SYNs that are never completed, datagrams and echo requests beyond all measure."""
+"""Finds floods: SYNs never completed, segments, datagrams and echo requests beyond all measure."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ _TCP = 6
 _SHOWN = 16
 _SYN = 2
 _BUSY = 20
+_PROTOCOLS = {"tcp": (6,), "udp": (17,), "icmp": (1, 58)}
 _BEGUN = frozenset({TcpState.SYN_SENT, TcpState.SYN_RECEIVED})
 
 
@@ -73,9 +74,9 @@ class Synflood:
 
     The idea is Wang, Zhang and Shin's (Detecting SYN flooding attacks, INFOCOM 2002): begun less
     completed. A flash crowd completes its handshakes; a scan asks each port once
-    (`phage.detect.shapes`). Floods of UDP and ICMP are found by rates that are one-way and far
-    above the host's own. A flood that a home device sends has that device as its subject, any other
-    has its victim.
+    (`phage.detect.shapes`). Floods of UDP, ICMP and of TCP segments without connection are found by
+    rates that are one-way (resets are no answer) and far above the host's own. A flood that a home
+    device sends has that device as its subject, any other has its victim.
 
     Fails for floods below `slow_half_open`, for slow attacks that complete their handshakes, and
     where the victim's usual traffic is one-way and rises tenfold by itself.
@@ -83,7 +84,7 @@ class Synflood:
 
     name: ClassVar[str] = "synflood"
     summary: ClassVar[str] = (
-        "Floods: SYNs never completed, UDP and ICMP far above a host's own rates."
+        "Floods: SYNs never completed; TCP, UDP and ICMP far above a host's own rates."
     )
 
     sure: int = 1000
@@ -100,7 +101,8 @@ class Synflood:
     """Times the host's own busiest minute: a server that is down sees its clients come back two or
     three times."""
     udp_rate: float = 2500.0
-    """Datagrams a second: 30 Mbit/s of full-size ones, the most that one stream of video needs."""
+    """Datagrams, or segments without connection, a second: 30 Mbit/s of full-size ones, the most
+    that one stream of video needs."""
     udp_rate_single: float = 20_000.0
     """The same from one source to one port: nothing at home sends so much without any answer."""
     icmp_rate: float = 500.0
@@ -307,8 +309,10 @@ class Synflood:
             return
         rates = (
             _Rate("syn", row.syn_received, row.syn_ack_sent, outgoing=False),
+            _tcp_rate(row, outgoing=False),
             _Rate("udp", row.udp_received, row.udp_sent, outgoing=False),
             _Rate("icmp", row.echo_received, row.echo_received - row.echo_sent, outgoing=False),
+            _tcp_rate(row, outgoing=True),
             _Rate("udp out", row.udp_sent, row.udp_received, outgoing=True),
             _Rate("icmp out", row.echo_sent, 0, outgoing=True),
         )
@@ -323,19 +327,30 @@ class Synflood:
                 continue
             before = victim.suspicious.get(rate.kind)
             victim.suspicious[rate.kind] = window.end
-            if before is None or window.start - before > self.confirm_s * _SECOND:
-                continue
-            flood = self._flood(victim, rate.kind, row.first, window)
-            flood.packets += rate.received
-            flood.peak = max(flood.peak, rate.received / seconds)
-            contacts = row.peers_contacted if rate.outgoing else row.peers_contacting
-            flood.sources_total = max(flood.sources_total, _count(contacts))
-            self._note_parties(flood, row, rows, outgoing=rate.outgoing)
-            if rate.outgoing:
-                flood.attacker = explain.subject_of(
-                    row.address, row.mac, home=bool(row.marks & HostMark.HOME)
-                )
-            changed[row.address, rate.kind] = (victim, flood)
+            if before is not None and window.start - before <= self.confirm_s * _SECOND:
+                flood = self._extend(victim, rate, row, rows, window, seconds)
+                if flood is not None:
+                    changed[row.address, rate.kind] = (victim, flood)
+
+    def _extend(
+        self, victim: _Victim, rate: _Rate, row: Host, rows: Rows, window: Window, seconds: float
+    ) -> _Flood | None:
+        """Add a host's rate to its flood; None where another host's row tells of the same flood."""
+        partner = _partner_at_home(row, rows, rate)
+        if partner is not None and rate.outgoing:
+            return None
+        flood = self._flood(victim, rate.kind, row.first, window)
+        flood.packets += rate.received
+        flood.peak = max(flood.peak, rate.received / seconds)
+        contacts = row.peers_contacted if rate.outgoing else row.peers_contacting
+        flood.sources_total = max(flood.sources_total, _count(contacts))
+        self._note_parties(flood, row, rows, outgoing=rate.outgoing)
+        if rate.outgoing:
+            home = bool(row.marks & HostMark.HOME)
+            flood.attacker = explain.subject_of(row.address, row.mac, home=home)
+        elif partner is not None:
+            flood.attacker = explain.subject_of(partner.src, partner.src_mac, home=True)
+        return flood
 
     def _exceeds(self, rate: _Rate, row: Host, rows: Rows, seconds: float, usual: Usual) -> bool:
         per_second = rate.received / seconds
@@ -417,6 +432,8 @@ def _sentence(
     who = explain.label(subject, knowledge)
     what = {
         "syn": "SYNs that were not completed",
+        "tcp": "TCP packets without connection",
+        "tcp out": "TCP packets without connection",
         "udp": "datagrams without answer",
         "udp out": "datagrams without answer",
         "icmp": "echo requests",
@@ -425,13 +442,45 @@ def _sentence(
     rate = f"{explain.number(round(flood.peak))} {what} a second"
     if flood.attacker is not None:
         others = explain.listing(list(flood.sources), flood.sources_total, shown=2)
-        whom = explain.label(target, knowledge) if flood.kind == "syn" else others
+        sent_out = flood.kind.endswith("out")
+        whom = others if sent_out else explain.label(target, knowledge)
         first = f"{who} sends {whom} {rate}"
     else:
         sources = explain.listing(list(flood.sources), flood.sources_total, shown=2)
         first = f"{who} is sent {rate} from {sources}"
     normal = explain.expected(0, round(feature.expected_high, 1))
     return explain.sentence([first, f"normal for it is {normal} a second"])
+
+
+def _tcp_rate(row: Host, *, outgoing: bool) -> _Rate:
+    """Return the rate of TCP segments; neither SYNs nor what is no TCP count, nor resets in answer.
+
+    What host rows do not count by kind (other protocols) counts as TCP: it is as one-way.
+    """
+    received = row.received - row.syn_received - row.udp_received - row.echo_received
+    sent = row.sent - row.syn_sent - row.udp_sent - row.echo_sent
+    if outgoing:
+        return _Rate("tcp out", sent - row.rst_sent, received - row.rst_received, outgoing=True)
+    return _Rate("tcp", received - row.rst_received, sent - row.rst_sent, outgoing=False)
+
+
+def _partner_at_home(row: Host, rows: Rows, rate: _Rate) -> Flow | None:
+    """Return a flow with the home host that most of a home host's packets come from, or go to.
+
+    Most is nine tenths; None where there is no such host.
+    """
+    packets: dict[bytes, int] = {}
+    flows: dict[bytes, Flow] = {}
+    protocols = _PROTOCOLS.get(rate.kind.partition(" ")[0], (_TCP,))
+    for flow in rows.flows:
+        mine, other = (flow.src, flow.dst) if rate.outgoing else (flow.dst, flow.src)
+        if mine == row.address and flow.protocol in protocols:
+            packets[other] = packets.get(other, 0) + flow.sent
+            flows[other] = flow
+    top = max(packets, key=lambda other: packets[other], default=b"")
+    if not top or packets[top] < 0.9 * sum(packets.values()) or flows[top].home != 3:
+        return None
+    return flows[top]
 
 
 def _count(estimate: float) -> int:

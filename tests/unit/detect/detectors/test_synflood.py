@@ -100,6 +100,30 @@ def test_a_flood_in_the_middle_of_honest_traffic() -> None:
     assert one(timeline).subject.mac == VICTIM.mac
 
 
+def test_segments_without_connection() -> None:
+    timeline = Timeline()
+    for number in range(40):
+        timeline.count(
+            number * 0.25,
+            VICTIM,
+            packets=(1200, 1300),
+            rst=(1200, 0),
+            flows=(0, 1300),
+            peers=(0, 900),
+        )
+    assert one(timeline).evidence["kind"] == "tcp"
+
+
+def test_a_flood_between_devices_is_one_finding_of_the_sender() -> None:
+    timeline = Timeline()
+    sender = device(7)
+    for number in range(40):
+        timeline.datagrams(number * 0.25, sender, VICTIM, 53, sent=6000, answer="silent")
+    finding = one(timeline)
+    assert finding.subject.mac == sender.mac
+    assert [peer.ip for peer in finding.peers] == [VICTIM.ip]
+
+
 # What is not a flood.
 
 
