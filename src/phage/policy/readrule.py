@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from phage.policy.intent import Duration
 from phage.policy.readmatch import read_match, read_per, read_rate, read_services
 from phage.policy.readtime import read_duration
-from phage.policy.rule import PRIORITY, Match, Mode, Role, Rule, Verb
+from phage.policy.rule import PRIORITY, Mode, Role, Rule, Verb
 from phage.policy.services import parse_range
 from phage.records.decision import Direction, Pattern
 from phage.records.packetrule import Hook, Service
@@ -192,6 +192,8 @@ def _check_kind(fields: dict[str, Value], rule: Rule) -> None:
 def _check_finding_rule(fields: dict[str, Value], rule: Rule) -> None:
     if Verb.DROP in rule.actions:
         fields["action"].fail("a rule about findings bans: write `action: ban`")
+    if Verb.LIMIT in rule.actions and DECIDING & set(rule.actions):
+        fields["action"].fail("limit cannot stand beside another decision about a finding")
     match, refused = (
         rule.match,
         {
@@ -239,8 +241,3 @@ def _check_immediate(fields: dict[str, Value], rule: Rule) -> None:
         fields["action"].fail(
             f"{wrong[0]} needs a `finding` (`finding: any`) or a `rate` to act on"
         )
-
-
-def names_findings(match: Match) -> bool:
-    """Tell whether a match, or its `not`, names findings."""
-    return bool(match.findings or (match.excluded and match.excluded.findings))

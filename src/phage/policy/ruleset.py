@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from phage.policy.matching import SidesMatcher, TermsMatcher
 from phage.policy.place import Fault, error_of
 from phage.policy.reader import MAX_RULES, read_file
+from phage.policy.readmatch import ANY_FINDING
 from phage.policy.resolve import Resolver, Sides, Term
 from phage.policy.rule import Match, Mode, NamedObject, Rule, RuleFile, RuleTest, TimeWindow
 
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
 
     from phage.policy.place import Place
     from phage.records.packetrule import Hook, PacketAction, Service
+
+MAX_DETECTORS = 256
+"""Detectors for which it is remembered which rules they meet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +51,20 @@ class Conditions:
     not_findings: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
 class ReadyRule:
-    """A rule and its resolved conditions."""
+    """A rule, its resolved conditions, and what asks these quickly."""
 
-    rule: Rule
-    conditions: Conditions
+    __slots__ = ("conditions", "not_destination", "not_source", "pairs", "rule")
+
+    def __init__(self, rule: Rule, conditions: Conditions) -> None:
+        self.rule = rule
+        self.conditions = conditions
+        self.pairs = tuple(
+            (SidesMatcher(source), SidesMatcher(destination))
+            for source, destination in conditions.pairs
+        )
+        self.not_source = TermsMatcher(conditions.not_source)
+        self.not_destination = TermsMatcher(conditions.not_destination)
 
 
 @dataclass(frozen=True)
@@ -73,11 +86,30 @@ class RuleSet:
     finding_rules: tuple[ReadyRule, ...] = ()
     defaults: Mapping[Hook, tuple[PacketAction, Place]] = field(default_factory=dict)
     zone: datetime.tzinfo = datetime.UTC
+    _by_detector: dict[str, tuple[ReadyRule, ...]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
+    def finding_rules_of(self, detector: str) -> tuple[ReadyRule, ...]:
+        """Return the rules that are asked about a detector's findings, in order."""
+        known = self._by_detector.get(detector)
+        if known is None:
+            known = tuple(rule for rule in self.finding_rules if _is_asked(rule, detector))
+            if len(self._by_detector) < MAX_DETECTORS:
+                self._by_detector[detector] = known
+        return known
 
     @property
     def tests(self) -> tuple[tuple[RuleFile, RuleTest], ...]:
         """All tests, each with its file."""
         return tuple((file, test) for file in self.files for test in file.tests)
+
+
+def _is_asked(ready: ReadyRule, detector: str) -> bool:
+    wanted, unwanted = ready.conditions.match.findings, ready.conditions.not_findings
+    if detector in unwanted or ANY_FINDING in unwanted:
+        return False
+    return not wanted or ANY_FINDING in wanted or detector in wanted
 
 
 def load(paths: Iterable[Path], zone: datetime.tzinfo | None = None) -> RuleSet:

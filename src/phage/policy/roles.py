@@ -1,0 +1,84 @@
+"""Who is who in a finding: who attacks, who is attacked, with which services."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from phage.policy.matching import Party
+from phage.policy.services import parse_service
+
+if TYPE_CHECKING:
+    from phage.records.finding import Finding
+    from phage.records.packetrule import Service
+
+ATTACKER, VICTIM = "attacker", "victim"
+
+SUBJECT_ROLES = {"beaconing": VICTIM}
+"""What the subject is in findings of a detector that does not say it itself
+(`evidence["subject_is"]`). It is the attacker in all others. Who beacons is controlled by whom it
+calls, and it is that one who attacks."""
+
+CALLED = frozenset({"beaconing"})
+"""Detectors that tell of attackers whom our devices call: packets to these are meant too."""
+
+_ON_LINK = frozenset({"arp", "nd"})
+
+
+@dataclass(frozen=True, slots=True)
+class Roles:
+    """The parties of a finding.
+
+    Attributes:
+        sources: Who attacks.
+        victims: Who is attacked.
+        subject_attacks: Whether the subject is the one who attacks.
+        services: What is attacked, or talked by.
+        domain: The domain that the finding is about; '' for none.
+        on_link: Whether all that was seen are messages of the link itself (ARP, ND).
+    """
+
+    sources: tuple[Party, ...]
+    victims: tuple[Party, ...]
+    subject_attacks: bool
+    services: tuple[Service, ...]
+    domain: str
+    on_link: bool
+
+
+def roles_of(finding: Finding) -> Roles:
+    """Return who is who in a finding."""
+    told = finding.evidence.get("domain") or finding.evidence.get("name") or ""
+    domain = told.lower().rstrip(".") if isinstance(told, str) else ""
+    domains = (domain,) if domain else ()
+    subject, texts = (
+        finding.subject,
+        {text: None for peer in finding.peers for text in peer.services},
+    )
+    role = finding.evidence.get("subject_is")
+    if role not in {ATTACKER, VICTIM}:
+        role = SUBJECT_ROLES.get(finding.detector, ATTACKER)
+    own = (Party(subject.ip, subject.mac),) if subject.ip or subject.mac else ()
+    others = tuple(
+        Party(peer.ip, peer.mac, domains) for peer in finding.peers if peer.ip or peer.mac
+    )
+    attacks = role == ATTACKER
+    return Roles(
+        sources=own if attacks else others,
+        victims=others if attacks else own,
+        subject_attacks=attacks,
+        services=_services(tuple(texts)),
+        domain=domain,
+        on_link=bool(texts) and texts.keys() <= _ON_LINK,
+    )
+
+
+def _services(texts: tuple[str, ...]) -> tuple[Service, ...]:
+    """Return services of their names in findings; what is none of IP ("arp") is left out."""
+    found: dict[Service, None] = {}
+    for text in texts:
+        try:
+            found.update(dict.fromkeys(parse_service(text) or ()))
+        except ValueError:
+            continue
+    return tuple(found)
