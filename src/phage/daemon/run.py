@@ -33,7 +33,7 @@ from phage.telemetry.metrics import Registry
 from phage.telemetry.rotation import RotatingFile
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from phage.clock import Clock
     from phage.config.settings import Settings
@@ -102,6 +102,7 @@ class Daemon:
         self.feeders: list[Feeder] = []
         self.links = Links(self.collectors)
         self.windows: queue.Queue[Fed] = queue.Queue(WAITING_WINDOWS)
+        self.losses: list[Callable[[], Mapping[str, int]]] = []
         self._stopping = threading.Event()
 
     @property
@@ -140,6 +141,8 @@ class Daemon:
         """Return the counters of all collectors, and what was dropped here."""
         counters = total(collector.counters() for collector in self.collectors)
         counters["windows_dropped"] = sum(feeder.dropped for feeder in self.feeders)
+        for loss in self.losses:
+            counters |= loss()
         return counters
 
     @property
@@ -272,9 +275,17 @@ def run(options: RunOptions) -> int:
         if eve.enabled:
             file = RotatingFile(eve.path or state.eve, eve.rotate_size, eve.rotate_count, clock)
             sinks.append(EveSink(EveLog(file, eve.types), clock, eve.stats_interval))
+            daemon.losses.append(lambda: {"eve_dropped": file.dropped})
         evidence = EvidenceFolder(state.captures, settings.retention.captures_size)
-        pipeline = Pipeline(
-            make_detectors(settings, clock), make_knowledge(settings), sinks, evidence
+        detectors = make_detectors(settings, clock)
+        pipeline = Pipeline(detectors, make_knowledge(settings), sinks, evidence)
+        daemon.losses.append(
+            lambda: {
+                "evidence_failed": evidence.failed,
+                "detectors_failures": sum(runner.failures for runner in detectors),
+                "detectors_dropped": sum(runner.plugin.dropped for runner in detectors),
+                "store_dropped": sum(writer.state.dropped.values()),
+            }
         )
         if settings.api.enabled:
             server = _server(settings, registry, daemon, writer, clock)

@@ -70,11 +70,18 @@ def list_(
 
 def _with_texts(shape: dict[str, Any]) -> dict[str, Any]:
     return shape | {
-        "source": _end(shape["src"] or shape["src_mac"], shape["src_port"]),
-        "destination": _end(shape["dst"] or shape["dst_mac"], shape["dst_port"]),
+        "source": _end(_address(shape, "src", "dst"), shape["src_port"]),
+        "destination": _end(_address(shape, "dst", "src"), shape["dst_port"]),
         "packets_text": " / ".join(map(str, shape["packets"])),
         "octets_text": " / ".join(map(str, shape["octets"])),
     }
+
+
+def _address(shape: dict[str, Any], end: str, other: str) -> str:
+    """Return an end's address, else its MAC; beside an IPv6 address, no address is "::"."""
+    if not shape[end] and ":" in shape[other]:
+        return "::"
+    return str(shape[end] or shape[f"{end}_mac"])
 
 
 def _end(address: str, port: int) -> str:
