@@ -47,6 +47,7 @@ READ_AT_ONCE = 50_000
 DELTA_SHARE = 0.3
 """Up to here a difference is less work than the whole."""
 
+WIDTH = {4: 32, 6: 128}
 _DTYPE: dict[int, npt.DTypeLike] = {4: np.dtype(np.uint32), 6: np.dtype("S16")}
 
 Sets = dict[tuple[int, int], "Keys"]
@@ -107,6 +108,27 @@ def from_octets(version: int, packed: bytes) -> Keys:
     if version == 4:
         return np.unique(np.frombuffer(packed, dtype=">u4").astype(np.uint32))
     return np.unique(np.frombuffer(packed, dtype="S16"))
+
+
+def from_keys(keys: Iterable[tuple[int, int, bytes]]) -> Sets:
+    """Return the keys of (IP version, prefix length, addresses after each other in network order).
+
+    Raises PhageError for what cannot be: hosts' bits beyond the prefix, a wrong number of octets.
+    """
+    sets: Sets = {}
+    for version, length, packed in keys:
+        if version not in (4, 6) or not 0 < length <= WIDTH[version]:
+            message = f"there is no prefix length {length} of IPv{version}"
+            raise PhageError(message)
+        if len(packed) % (WIDTH[version] // 8) or (version, length) in sets:
+            message = f"the addresses of /{length} of IPv{version} are cut short or come twice"
+            raise PhageError(message)
+        found = from_octets(version, packed)
+        if not np.array_equal(_cut(version, found, length), found):
+            message = f"an address of /{length} of IPv{version} goes on beyond its prefix"
+            raise PhageError(message)
+        sets[version, length] = found
+    return sets
 
 
 def joined(parts: Sequence[Sets]) -> Sets:
@@ -225,7 +247,8 @@ def _expanded(version: int, keys: Keys, length: int, longer: int) -> Keys:
     steps = 1 << (longer - length)
     if version == 4:
         offsets = np.arange(steps, dtype=np.uint32) << np.uint32(32 - longer)
-        return (keys[:, None] | offsets[None, :]).reshape(-1)
+        expanded: Keys = (keys[:, None] | offsets[None, :]).reshape(-1)
+        return expanded
     return from_octets(6, b"".join(_expanded6(keys, steps, 128 - longer)))
 
 

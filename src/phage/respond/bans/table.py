@@ -169,6 +169,11 @@ class BanTable:
             return False
         return not self._stands(now)
 
+    def heal(self, now: int) -> None:
+        """Write everything anew, as it was before somebody changed it. Raises KernelError."""
+        self._build(now)
+        self.heals += 1
+
     def counters(self) -> Mapping[str, tuple[int, int]]:
         """Return packets and octets by counter. No set is listed."""
         return self.table.counters(self.link)
@@ -237,8 +242,7 @@ class BanTable:
                 refused = self.link.attempt(remaining, self._generation)
             except GenerationError:
                 if not self._stands(now):
-                    self.heals += 1
-                    self._build(now)
+                    self.heal(now)
                 continue
             if not refused:
                 self._generation = _next(self._generation)

@@ -71,6 +71,7 @@ class NftablesResponder:
     cut_failures: int = 0
     _table: BanTable = field(init=False)
     _now: int = 0
+    _is_replaced: bool = False
 
     def __post_init__(self) -> None:
         self._table = BanTable(self.devices)
@@ -149,11 +150,17 @@ class NftablesResponder:
             self._table.replace(members, specials, now)
         except PhageError as error:
             return [*receipts, *(_failed(each.decision, now, error) for each in suited)]
+        self._is_replaced = True
         self._cut(suited)
         return [*receipts, *(_applied(each, now) for each in suited)]
 
     def is_disturbed(self) -> bool:
-        """Tell whether somebody flushed or changed the table; one question to the kernel."""
+        """Tell whether somebody flushed or changed the table; one question to the kernel.
+
+        So it is before the first `replace`, when what an earlier process left is not known.
+        """
+        if not self._is_replaced:
+            return True
         try:
             return self._table.is_disturbed(self._now)
         except KernelError:
@@ -217,6 +224,11 @@ class NftablesResponder:
     def clear(self) -> None:
         """Remove the whole table at once: bans, lists, static rules. Raises KernelError."""
         self._table.clear()
+
+    def heal(self, now: int) -> None:
+        """Put back what somebody flushed, from memory. Raises KernelError."""
+        if self._is_replaced and self._table.is_disturbed(now):
+            self._table.heal(now)
 
     @property
     def heals(self) -> int:

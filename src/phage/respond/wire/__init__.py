@@ -1,0 +1,1 @@
+"""What controller and enforcer say to each other: typed messages, strictly read."""
