@@ -1,0 +1,1 @@
+"""Running an operator's own programs: whether they are safe to run, how, and what was run."""
