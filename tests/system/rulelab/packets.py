@@ -136,7 +136,7 @@ def _summed(packet: Packet, body: bytes, place: int) -> bytes:
 def _checksum(octets: bytes) -> int:
     if len(octets) & 1:
         octets += b"\0"
-    total = sum(struct.unpack(f">{len(octets) // 2}H", octets))
+    total: int = sum(struct.unpack(f">{len(octets) // 2}H", octets))
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
     return total ^ 0xFFFF
