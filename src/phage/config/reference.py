@@ -21,6 +21,9 @@ HEADER = (
     "# Settings of phage. Every key stands here with its default; write only those that differ.\n"
 )
 
+SECRET_KEYS = frozenset({"password", "token", "key", "url", "urls"})
+"""Settings of plug-ins that are secrets: the URL of a chat service holds one."""
+
 
 def reference() -> str:
     """Return the whole settings file with every key, its documentation and its default."""
@@ -95,10 +98,15 @@ def _json_value(value: object) -> object:
         return "(set)" if value.get_secret_value() else ""
     if isinstance(value, Path):
         return str(value)
+    if isinstance(value, Section):
+        return as_values(value)
     if isinstance(value, tuple):
         return [_json_value(item) for item in value]
     if isinstance(value, dict):
-        return {str(key): _json_value(item) for key, item in value.items()}
+        return {
+            str(key): "(set)" if key in SECRET_KEYS and item else _json_value(item)
+            for key, item in value.items()
+        }
     return value
 
 

@@ -8,7 +8,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue, SecretStr
 
+from phage.config.collect import CollectSettings
 from phage.config.kinds import Duration, InterfaceName, Listen, Network, Protected, Size
+from phage.config.notify import ChannelSettings
 from phage.config.section import Section
 from phage.config.statedir import default_state_dir
 
@@ -297,11 +299,15 @@ class Settings(Section):
     limits: LimitSettings = LimitSettings()
     learning: LearningSettings = LearningSettings()
     detectors: DetectorSettings = DetectorSettings()
+    collect: CollectSettings = CollectSettings()
     policy: PolicySettings = PolicySettings()
     respond: RespondSettings = RespondSettings()
     store: StoreSettings = StoreSettings()
     retention: RetentionSettings = RetentionSettings()
     outputs: OutputSettings = OutputSettings()
+    notify: dict[str, ChannelSettings] = Field(
+        {}, description="Whom to tell, by names that rules can use: {ops: {type: webhook, ...}}."
+    )
     api: ApiSettings = ApiSettings()
     logging: LoggingSettings = LoggingSettings()
 

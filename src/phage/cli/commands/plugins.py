@@ -21,7 +21,7 @@ COLUMNS = (
 
 @click.group()
 def command() -> None:
-    """List the plug-ins: detectors, collectors, models, buses."""
+    """List the plug-ins: detectors, collectors, models, buses, notifiers."""
 
 
 @command.command("list")
@@ -43,6 +43,7 @@ def known_families() -> dict[str, Family]:
     from phage.collect.collector import Collector
     from phage.detect.detector import Detector
     from phage.learn.model import Model
+    from phage.notify.channels import NOTIFIERS
     from phage.plugin import Family
     from phage.policy.importer import IMPORTERS
 
@@ -51,6 +52,7 @@ def known_families() -> dict[str, Family]:
         Family("collectors", Collector, "phage.collect.collectors"),
         Family("models", Model, "phage.learn.models"),
         Family("buses", Bus, "phage.bus.buses"),
+        NOTIFIERS,
         IMPORTERS,
     )
     return {family.name: family for family in families}
