@@ -7,7 +7,7 @@ At each hook a packet meets, in this order:
 2. the loopback interface and the allow-list pass: by source where packets come in or through, by
    destination where they go out;
 3. the rules in order;
-4. neighbour discovery passes (RFC 4890, section 4.3.1: without it there is no IPv6), then the
+4. neighbour discovery passes (RFC 4890, section 4.4.1: without it there is no IPv6), then the
    default of the hook.
 
 A rule is hit when its action is taken: LIMIT, and COUNT with a rate, when the rate is exceeded.
