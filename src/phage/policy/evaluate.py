@@ -8,8 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from phage.policy.matching import Party, Scene
-from phage.policy.networks import NetworkSet
+from phage.policy.matching import Party, Scene, set_of
 from phage.policy.rule import Mode, Verb, Way
 from phage.policy.services import (
     ICMP,
@@ -122,6 +121,7 @@ def evaluate(
     now: int,
     *,
     as_enforced: bool = False,
+    ask_allow_list: bool = True,
 ) -> Verdict:
     """Return what happens to the first packet of a connection, by which rule, and why not others.
 
@@ -131,9 +131,10 @@ def evaluate(
         facts: What is known of the world.
         now: Nanoseconds since the Unix epoch.
         as_enforced: Take rules in dry run as if they were enforced.
+        ask_allow_list: Whether the allow-list comes first, as it does in the kernel.
     """
     asked = Asked(traffic, facts, now)
-    if asked.is_protected(facts):
+    if ask_allow_list and asked.is_protected(facts):
         return Verdict(PacketAction.ACCEPT, None, asked.hook, (), "the allow-list comes first")
     steps: list[Step] = []
     for ready in ruleset.packet_rules:
@@ -161,9 +162,8 @@ class Asked:
 
     def is_protected(self, facts: Facts) -> bool:
         """Tell whether the allow-list lets it pass before any rule is asked."""
-        networks = NetworkSet(facts.protected)
-        ends = (self.traffic.source.address, self.traffic.destination.address)
-        return any(address is not None and address in networks for address in ends)
+        end = self.traffic.destination if self.hook is Hook.OUTPUT else self.traffic.source
+        return end.address is not None and end.address in set_of(facts.protected)
 
     def step(self, ready: ReadyRule, *, as_enforced: bool = False) -> Step:
         """Return what a rule says."""
@@ -190,7 +190,7 @@ class Asked:
             return True
         address = self.traffic.destination.address
         at_router = address is not None and (
-            address in self.scene.own or address in NetworkSet(self.scene.facts.gateways)
+            address in self.scene.own or address in set_of(self.scene.facts.gateways)
         )
         return at_router and self._is_one_of(LIFELINES_AT_ROUTER)
 

@@ -17,7 +17,7 @@ from phage.policy.rule import DEVICE_KINDS, Clause, Kind, ObjectName, Selector, 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from phage.policy.rule import NamedObject, Parties
+    from phage.policy.rule import Match, NamedObject, Parties
     from phage.records.packetrule import Service
 
 MAX_CLAUSES = 64
@@ -180,6 +180,25 @@ class Resolver:
             yield
         finally:
             self._path.pop()
+
+
+def names_in(parties: Parties) -> Iterator[str]:
+    """Yield the names of objects that addresses are given by."""
+    for clause in parties:
+        for group in clause.all_of:
+            yield from (item.value for item in group if item.kind is Kind.OBJECT)
+        yield from names_in(clause.none_of)
+
+
+def names_in_match(match: Match) -> Iterator[str]:
+    """Yield the names of objects that a match names."""
+    for parties in (match.source, match.destination, match.near, match.far):
+        yield from names_in(parties)
+    for item in (*match.services, *match.times):
+        if isinstance(item, ObjectName):
+            yield item.name
+    if match.excluded is not None:
+        yield from names_in_match(match.excluded)
 
 
 def _merged(sides: Iterable[Side]) -> Sides:

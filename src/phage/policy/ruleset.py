@@ -11,8 +11,17 @@ from phage.policy.matching import SidesMatcher, TermsMatcher
 from phage.policy.place import Fault, error_of
 from phage.policy.reader import MAX_RULES, read_file
 from phage.policy.readmatch import ANY_FINDING
-from phage.policy.resolve import Resolver, Sides, Term
-from phage.policy.rule import Match, Mode, NamedObject, Rule, RuleFile, RuleTest, TimeWindow
+from phage.policy.resolve import Resolver, Sides, Term, names_in, names_in_match
+from phage.policy.rule import (
+    Match,
+    Mode,
+    NamedObject,
+    ObjectName,
+    Rule,
+    RuleFile,
+    RuleTest,
+    TimeWindow,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -98,6 +107,20 @@ class RuleSet:
             if len(self._by_detector) < MAX_DETECTORS:
                 self._by_detector[detector] = known
         return known
+
+    @property
+    def used_objects(self) -> frozenset[str]:
+        """Names of objects that a rule or another object names."""
+        found = {name for rule in self.rules for name in names_in_match(rule.match)}
+        for file in self.files:
+            for item in file.objects.values():
+                found |= set(names_in(item.parties))
+                found |= {
+                    part.name
+                    for part in (*item.services, *item.times)
+                    if isinstance(part, ObjectName)
+                }
+        return frozenset(found)
 
     @property
     def tests(self) -> tuple[tuple[RuleFile, RuleTest], ...]:
