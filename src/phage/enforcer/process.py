@@ -144,6 +144,11 @@ def listen(path: Path, user: int) -> socket.socket:
     return listener
 
 
+def beside(state: Path) -> Path:
+    """Return where the enforcer keeps its own: not in the controller's folder of state."""
+    return state.with_name(f"{state.name}-enforcer")
+
+
 def panic_directly(folder: Path | None = None) -> None:
     """Take all blocks out without an enforcer: remove the table, forget the static rules.
 

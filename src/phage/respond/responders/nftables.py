@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from phage.respond.bans.lists import Sets
     from phage.respond.bans.places import Network, Place
 
+EXPIRED = "it has expired"
 MAX_MEMBERS = 1_000_000
 """Addresses under single decisions: a kilobyte of memory each, here and in the kernel."""
 MAX_SETS = 128
@@ -123,7 +124,7 @@ class NftablesResponder:
     def revoke(self, decisions: Sequence[Decision], now: int) -> Sequence[Receipt]:
         """Take decisions out of force, all in one transaction."""
         self._now = now
-        known, receipts = _sorted_out(decisions, now=0)
+        known, receipts = _sorted_out(decisions, now, ending=True)
         try:
             content = self._table.content
             changes = content.members.removed(each for one in known for each in one.members)
@@ -279,21 +280,22 @@ def _wanted(decision: Decision) -> _Wanted:
     return _Wanted(decision, members, networks, None)
 
 
-def _sorted_out(decisions: Sequence[Decision], now: int) -> tuple[list[_Wanted], list[Receipt]]:
-    """Return what can be carried out, and receipts for what cannot or is over."""
+def _sorted_out(
+    decisions: Sequence[Decision], now: int, *, ending: bool = False
+) -> tuple[list[_Wanted], list[Receipt]]:
+    """Return what can be carried out, and receipts for what cannot, or is over already."""
     suited: list[_Wanted] = []
     receipts: list[Receipt] = []
-    name = NftablesResponder.name
     for each in decisions:
-        if each.until and each.until <= now:
-            over = Receipt(each.id, name, ReceiptState.WITHDRAWN, now, "expired")
-            receipts.append(over)
-            continue
-        try:
-            suited.append(_wanted(each))
-        except ValueError as error:
-            unsuited = Receipt(each.id, name, ReceiptState.UNSUITED, now, str(error))
-            receipts.append(unsuited)
+        why = EXPIRED if each.until and each.until <= now and not ending else ""
+        if not why:
+            try:
+                suited.append(_wanted(each))
+            except ValueError as error:
+                why = str(error)
+        if why:
+            name = NftablesResponder.name
+            receipts.append(Receipt(each.id, name, ReceiptState.UNSUITED, now, why))
     return suited, receipts
 
 
