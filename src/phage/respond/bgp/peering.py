@@ -17,7 +17,7 @@ MOST_NEIGHBOURS = 16
 
 _PASSWORD = re.compile(r"[!#-\[\]-z|~]{1,80}")
 """What RFC 2385 and ExaBGP's file take: printable, without quotes, spaces, backslash or braces."""
-_COMMUNITY = re.compile(r"\d{1,10}(:\d{1,10}){1,2}")
+_COMMUNITY = re.compile(r"[0-9]{1,10}(:[0-9]{1,10}){1,2}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from phage.clock import SystemClock
 from phage.errors import ConfigError
 from phage.respond.bgp.exabgp import ExaBgp, find, missing
+from phage.respond.bgp.peering import FAMILIES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -221,29 +222,30 @@ class Speaker:
             self.ignored += bool(text)
 
     def _take_message(self, message: dict[str, Any]) -> bool:
-        """Take a message of ExaBGP; return whether it was understood."""
-        if message.get("notification") == "shutdown":
-            return True
+        """Take a message about a session; return whether it was understood."""
         neighbour = message.get("neighbor")
         if not isinstance(neighbour, dict) or not isinstance(neighbour.get("address"), dict):
-            return False
+            return message.get("notification") == "shutdown"
         session = self.sessions.get(str(neighbour["address"].get("peer")))
         if session is None:
             return False
-        negotiated = neighbour.get("negotiated")
-        if message.get("type") == "negotiated" and isinstance(negotiated, dict):
-            families = negotiated.get("families")
-            session.families = frozenset(
-                map(str, families[:32] if isinstance(families, list) else ())
-            )
+        kind, negotiated = message.get("type"), neighbour.get("negotiated")
+        if kind == "negotiated" and isinstance(negotiated, dict):
+            told = negotiated.get("families")
+            families = told if isinstance(told, list) else []
+            session.families = frozenset(family for family in FAMILIES if family in families)
             return True
-        if message.get("type") != "state":
-            return message.get("type") == "notification"
-        state = neighbour.get("state")
+        if kind == "state":
+            return self._take_state(session, str(neighbour.get("state")), neighbour.get("reason"))
+        return kind == "notification"
+
+    def _take_state(self, session: Session, state: str, reason: object) -> bool:
+        if state not in {"connected", "up", "down"}:
+            return False
         was_up, session.is_up = session.is_up, state == "up"
-        session.reason = "connecting" if state != "down" else _shown(neighbour.get("reason"))
+        session.reason = _shown(reason) if state == "down" else "connecting"
         self.changes += was_up != session.is_up
-        return state in {"up", "down", "connected"}
+        return True
 
     def _lose(self, reason: str) -> None:
         """End what is left of ExaBGP, and set when to start it again."""

@@ -14,7 +14,7 @@ from phage.respond.bgp.peering import communities_text
 if TYPE_CHECKING:
     from phage.records.decision import Decision
 
-_REDIRECT = re.compile(r"(\d{1,10}):(\d{1,10})")
+_REDIRECT = re.compile(r"([0-9]{1,10}):([0-9]{1,10})")
 
 
 @dataclass

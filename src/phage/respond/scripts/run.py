@@ -172,5 +172,5 @@ class Runs:
         else:
             reason = f"ended by signal {-code}" if code < 0 else f"ended with {code}"
         words = " ".join(run.said.decode("utf-8", "replace").split())
-        shown = "".join(sign for sign in words if sign.isprintable())[-MOST_SHOWN:]
+        shown = "".join(sign for sign in words if sign.isprintable())[-MOST_SHOWN:].strip()
         return f"{reason}: {shown}" if shown else reason
