@@ -63,7 +63,7 @@ _RATE = re.compile(
 )
 _PREFIX = {"": 1, "k": 1000, "K": 1000, "M": 1_000_000, "G": 1_000_000_000}
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-MAX_RATE = 10**15
+MAX_RATE = 10**15 - 1
 MAX_RATE_SECONDS = 86_400
 
 
