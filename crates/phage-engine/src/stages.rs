@@ -12,7 +12,7 @@ use phage_flow::{
 };
 use phage_model::device::Identity;
 use phage_model::{
-    Damped, DampedConfig, ModelFault, Phase, ScoreInput, Scorer, ScorerConfig, DAMPED_STRIDE,
+    Damped, DampedConfig, Kernel, ModelFault, Phase, ScoreInput, Scorer, ScorerConfig, DAMPED_STRIDE,
 };
 
 use crate::applications::{Applications, Subject};
@@ -100,7 +100,7 @@ impl Stages {
                 sources: config.stream_capacity,
                 channels: config.stream_capacity,
                 sockets: config.stream_capacity,
-                kernel: None,
+                kernel: kernel(&config),
             }),
             scorer: Scorer::new(&scorer_config(&config)),
             applications: Applications::new(config.observations, config.reassembly_octets),
@@ -283,12 +283,18 @@ impl Stages {
     }
 }
 
+/// The kernel that the settings name; one of another name is as good as none.
+fn kernel(config: &EngineConfig) -> Option<Kernel> {
+    config.kernel.as_deref().and_then(Kernel::from_name)
+}
+
 fn scorer_config(config: &EngineConfig) -> ScorerConfig {
     ScorerConfig {
         seed: config.seed,
         train: config.train,
         devices: config.device_capacity,
         behaviour: &BEHAVIOUR_CATALOG,
+        kernel: kernel(config),
         ..ScorerConfig::default()
     }
 }

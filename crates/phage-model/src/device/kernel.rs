@@ -4,6 +4,8 @@
 //! values between the lanes of a group: [`Sixteen::repeat`] gives every neuron of a group the same
 //! input, [`Sixteen::fold`] sums what the neurons of a group say of four inputs.
 
+use crate::simd::Kernel;
+
 use super::lanes::{logarithm, logistic, Neurons, GROUPS, HIDDEN, INPUTS, NEURONS, VISIBLE};
 
 /// Sixteen lanes. All operations are total.
@@ -57,6 +59,18 @@ pub enum DeviceKernel {
 }
 
 impl DeviceKernel {
+    /// The wanted one; the fastest where none is wanted or the processor lacks it.
+    pub fn new(wanted: Option<Kernel>) -> Self {
+        match wanted {
+            #[cfg(target_arch = "x86_64")]
+            Some(Kernel::Avx2) => {
+                super::avx2::Avx2::detect().map_or(Self::Portable, Self::Avx2)
+            }
+            Some(Kernel::Portable) => Self::Portable,
+            _ => Self::best(),
+        }
+    }
+
     /// The fastest one.
     pub fn best() -> Self {
         #[cfg(target_arch = "x86_64")]

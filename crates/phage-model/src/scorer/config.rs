@@ -3,6 +3,7 @@
 use phage_decode::catalog::{Feature, Scale};
 
 use crate::device::INPUTS;
+use crate::simd::Kernel;
 
 /// Behaviour features of unknown meaning, for a scorer that was given no catalog.
 static UNNAMED: [Feature; INPUTS] = [Feature {
@@ -28,6 +29,8 @@ pub struct ScorerConfig {
     pub convergence: Convergence,
     /// Whether the models follow slow changes while watching.
     pub adapt: bool,
+    /// The kernel to use; the best that the CPU has where it is `None` or not available.
+    pub kernel: Option<Kernel>,
 }
 
 impl Default for ScorerConfig {
@@ -40,6 +43,7 @@ impl Default for ScorerConfig {
             behaviour: &UNNAMED,
             convergence: Convergence::default(),
             adapt: true,
+            kernel: None,
         }
     }
 }

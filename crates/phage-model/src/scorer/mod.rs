@@ -126,12 +126,12 @@ impl Scorer {
     pub fn new(config: &ScorerConfig) -> Self {
         let scaling = Scaling::new(config.behaviour);
         let schedule = Schedule::new(config.train, &config.convergence);
-        let network = Network::new(&network_config(config.seed, schedule.survey()));
+        let network = Network::new(&network_config(config, schedule.survey()));
         Self {
             prior: Prior::new(config.seed, &scaling),
             store: Store::new(config.devices),
             config: config.clone(),
-            kernel: DeviceKernel::best(),
+            kernel: DeviceKernel::new(config.kernel),
             scaling,
             schedule,
             network,
@@ -353,9 +353,10 @@ fn join(network: f32, own: f32) -> f32 {
 }
 
 /// The settings of the network's ensemble.
-fn network_config(seed: u64, survey: u64) -> NetworkConfig {
+fn network_config(config: &ScorerConfig, survey: u64) -> NetworkConfig {
     NetworkConfig {
-        seed,
+        seed: config.seed,
+        kernel: config.kernel,
         survey,
         // The schedule says when training is over.
         train: 1,
