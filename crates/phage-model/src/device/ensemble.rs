@@ -25,6 +25,7 @@ const SPREAD_ROWS: f32 = 1024.0;
 /// does a little; and it counts at most 20 spreads, so that several inputs that deviate together
 /// outweigh one that is beyond all bounds. A score is the root of their mean square: 0 to 20.
 #[derive(Clone, Debug, PartialEq)]
+#[repr(C, align(64))]
 pub struct Ensemble {
     /// `weights[v][h * 4 + g]`: from input `v` to hidden neuron `h` of group `g`, and back.
     pub(crate) weights: [Neurons; VISIBLE],

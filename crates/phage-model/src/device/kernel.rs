@@ -63,9 +63,7 @@ impl DeviceKernel {
     pub fn new(wanted: Option<Kernel>) -> Self {
         match wanted {
             #[cfg(target_arch = "x86_64")]
-            Some(Kernel::Avx2) => {
-                super::avx2::Avx2::detect().map_or(Self::Portable, Self::Avx2)
-            }
+            Some(Kernel::Avx2) => super::avx2::Avx2::detect().map_or(Self::Portable, Self::Avx2),
             Some(Kernel::Portable) => Self::Portable,
             _ => Self::best(),
         }

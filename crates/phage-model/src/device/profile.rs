@@ -1,10 +1,13 @@
 //! What is known of one device, and of all devices together.
 
+use std::mem::offset_of;
+
 use super::ensemble::Ensemble;
 use super::kernel::{DeviceKernel, Sixteen, Work};
-use super::lanes::Row;
+use super::lanes::{Row, INPUTS};
 use super::range::{InputMap, Range};
 use super::scaling::Scaling;
+use crate::simd::prefetch;
 use crate::tail::{position, Curve, Histogram};
 
 /// Rows between two refreshes of the input map while training: it moves by little in between.
@@ -56,14 +59,17 @@ impl Calibration {
 }
 
 /// An ensemble with the ranges of its inputs.
+///
+/// In the order in which scoring and training read it: whole cache lines, one after the other.
 #[derive(Clone, Debug, PartialEq)]
+#[repr(C)]
 pub struct Model {
+    /// The map made from the ranges.
+    pub map: InputMap,
     /// The autoencoders.
     pub ensemble: Ensemble,
     /// Normal ranges of the inputs.
     pub range: Range,
-    /// The map made from the ranges.
-    pub map: InputMap,
 }
 
 impl Model {
@@ -71,6 +77,42 @@ impl Model {
     #[inline(always)]
     pub fn position(&self, kernel: DeviceKernel, row: &Row) -> f32 {
         position(kernel.run(Score { model: self, row }))
+    }
+
+    /// The same for a row of features that is not scaled yet.
+    #[inline(always)]
+    pub(crate) fn position_of(
+        &self,
+        kernel: DeviceKernel,
+        scaling: &Scaling,
+        features: &[f32; INPUTS],
+    ) -> f32 {
+        position(kernel.run(ScoreFeatures {
+            model: self,
+            scaling,
+            features,
+        }))
+    }
+
+    /// Asks for the lines that a score reads.
+    #[inline(always)]
+    pub(crate) fn fetch_for_score(&self) {
+        for line in (0..offset_of!(InputMap, width)).step_by(64) {
+            prefetch(&self.map, line);
+        }
+        for line in (0..offset_of!(Ensemble, typical)).step_by(64) {
+            prefetch(&self.ensemble, line);
+        }
+    }
+
+    /// Asks for the lines that a step of training reads.
+    #[inline(always)]
+    pub(crate) fn fetch_for_training(&self) {
+        self.fetch_for_score();
+        prefetch(&self.ensemble.typical, 0);
+        for line in (0..size_of::<Range>()).step_by(64) {
+            prefetch(&self.range, line);
+        }
     }
 
     /// One training step on a scaled row; `rate` 0 leaves the schedule of learning rates to the
@@ -123,6 +165,25 @@ impl Work for Score<'_> {
     #[inline(always)]
     fn run<S: Sixteen>(self, s: S) -> f32 {
         let inputs = self.model.map.inputs(s, self.row);
+        self.model
+            .ensemble
+            .score_with(s, &inputs, &self.model.map.resolution)
+    }
+}
+
+struct ScoreFeatures<'a> {
+    model: &'a Model,
+    scaling: &'a Scaling,
+    features: &'a [f32; INPUTS],
+}
+
+impl Work for ScoreFeatures<'_> {
+    type Output = f32;
+
+    #[inline(always)]
+    fn run<S: Sixteen>(self, s: S) -> f32 {
+        let row = self.scaling.lay(s, self.features);
+        let inputs = self.model.map.inputs(s, &row);
         self.model
             .ensemble
             .score_with(s, &inputs, &self.model.map.resolution)
@@ -196,22 +257,25 @@ impl Prior {
 }
 
 /// What is known of one device.
+///
+/// What every packet reads beside the model stands at the end, in one line with what follows.
 #[derive(Clone, Debug, PartialEq)]
+#[repr(C)]
 pub struct Profile {
-    /// Who it is.
-    pub identity: Identity,
-    /// Time of its first packet, nanoseconds since the Unix epoch.
-    pub first: i64,
-    /// Time of its last packet.
-    pub last: i64,
     /// Its own ensemble.
     pub model: Model,
     /// Scores of its own ensemble.
     pub own: Calibration,
     /// Scores of the network's ensemble for its packets.
     pub network: Calibration,
+    /// Who it is.
+    pub identity: Identity,
+    /// Time of its first packet, nanoseconds since the Unix epoch.
+    pub first: i64,
     /// Rows of it that the prior was trained on.
     pub lent: u64,
+    /// Time of its last packet.
+    pub last: i64,
     /// Whether its own ensemble speaks, and not the prior.
     pub mature: bool,
 }

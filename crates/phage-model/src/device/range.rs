@@ -26,6 +26,7 @@ const FLOOR_RESOLUTION: f32 = 0.5;
 /// approximation (Robbins and Monro, 1951) in steps of the width, so that one outlier moves an
 /// end by 5 % of the width and not to itself.
 #[derive(Clone, Debug, PartialEq)]
+#[repr(C, align(64))]
 pub struct Range {
     pub(crate) low: Row,
     pub(crate) high: Row,
@@ -114,13 +115,16 @@ fn resolution_of(floor: f32, width: f32) -> f32 {
 }
 
 /// From scaled values to inputs: 0 to 1 is the normal range, clipped far outside it.
+///
+/// In the order in which a score reads it; the widths are read by explanations alone.
 #[derive(Clone, Debug, PartialEq)]
+#[repr(C, align(64))]
 pub struct InputMap {
     pub(crate) low: Row,
-    pub(crate) width: Row,
     inverse: Row,
     /// Squares of the smallest residuals that mean something.
     pub(crate) resolution: Row,
+    pub(crate) width: Row,
 }
 
 impl InputMap {

@@ -83,13 +83,21 @@ impl Work for Apply<'_> {
 
     #[inline(always)]
     fn run<S: Sixteen>(self, s: S) -> Row {
+        self.scaling.lay(s, self.features)
+    }
+}
+
+impl Scaling {
+    /// [`Scaling::apply`] with the instructions of a kernel.
+    #[inline(always)]
+    pub(super) fn lay<S: Sixteen>(&self, s: S, features: &[f32; INPUTS]) -> Row {
         let mut row = [0.0; INPUTS];
-        let mut features = *self.features;
+        let mut features = *features;
         for feature in &mut features {
             *feature = if feature.is_nan() { 0.0 } else { *feature };
         }
         let values = s.arrange(&features);
-        let masks = self.scaling.logarithmic.as_chunks::<NEURONS>().0;
+        let masks = self.logarithmic.as_chunks::<NEURONS>().0;
         for ((half, value), mask) in halves_mut(&mut row).iter_mut().zip(values).zip(masks) {
             let value = s.clamp(value, -LARGEST, LARGEST);
             s.store(s.select(mask, s.curve(value), value), half);

@@ -1,8 +1,8 @@
 //! Rows of a window: the most surprising packet of each device and what was unusual in it.
 
-use super::peak::Peak;
+use super::peak::FeatureRows;
 use super::Scorer;
-use crate::device::{place, DeviceKernel, Model, Scaling, INPUTS};
+use crate::device::{place, Model, Row, Scaling, INPUTS};
 use crate::network::Contribution;
 use crate::rows::{ScoreRow, EXPLAINED};
 
@@ -14,9 +14,8 @@ const NO_FEATURE: u16 = u16::MAX;
 struct Cause {
     feature: u16,
     weight: f32,
-    value: f32,
-    low: f32,
-    high: f32,
+    /// Its place among the behaviour features, or among the network's contributions.
+    from: usize,
 }
 
 impl Scorer {
@@ -24,67 +23,80 @@ impl Scorer {
     pub(super) fn explain(&mut self, rows: &mut Vec<ScoreRow>) {
         let mut contributions = Vec::new();
         let mut causes = Vec::new();
-        let mut peaks = std::mem::take(&mut self.peaks);
-        for peak in peaks.take() {
+        rows.reserve(self.peaks.entries().len());
+        for peak in self.peaks.entries() {
             let watched = self.store.profiles.get(peak.profile as usize);
             let mature = watched.is_some_and(|watched| watched.profile.mature);
-            peak.identify(&self.store.identity(peak.device), mature);
-            peak.row.features = [NO_FEATURE; EXPLAINED];
-            if peak.explained {
+            let identity = self.store.identity(peak.device);
+            let mut row = ScoreRow {
+                device_mac: identity.mac,
+                device_address: identity.address,
+                mature: u8::from(mature),
+                features: [NO_FEATURE; EXPLAINED],
+                ..peak.row()
+            };
+            if let Some(features) = self.peaks.features(peak) {
                 let model = watched
                     .filter(|watched| watched.profile.mature)
                     .map_or(&self.prior.model, |watched| &watched.profile.model);
                 causes.clear();
-                let sum = (peak.row.own + peak.row.network).max(f32::MIN_POSITIVE);
-                own_causes(
-                    peak,
-                    model,
-                    (self.kernel, &self.scaling),
-                    peak.row.own / sum,
-                    &mut causes,
-                );
-                contributions.clear();
-                self.network.contributions(&peak.damped, &mut contributions);
-                network_causes(&contributions, peak.row.network / sum, &mut causes);
-                strongest(&mut causes, &mut peak.row);
+                let sum = (peak.own + peak.network).max(f32::MIN_POSITIVE);
+                let scaled = self.scaling.apply(self.kernel, &features.behaviour);
+                own_causes(&scaled, model, peak.own / sum, &mut causes);
+                self.network
+                    .contributions(&features.damped, &mut contributions);
+                network_causes(&contributions, peak.network / sum, &mut causes);
+                for (place, cause) in strongest(&mut causes).iter().enumerate() {
+                    let of_network = usize::from(cause.feature)
+                        .checked_sub(INPUTS)
+                        .and_then(|_| contributions.get(cause.from));
+                    let (value, low, high) = match of_network {
+                        Some(one) => (one.value, one.low, one.high),
+                        None => own_range(features, model, &self.scaling, cause.from),
+                    };
+                    write(&mut row, place, cause, (value, low, high));
+                }
             }
-            rows.push(peak.row);
+            rows.push(row);
         }
-        self.peaks = peaks;
+        self.peaks.clear();
     }
 }
 
-/// The behaviour features and their parts in the score of a device's ensemble.
-fn own_causes(
-    peak: &Peak,
-    model: &Model,
-    (kernel, scaling): (DeviceKernel, &Scaling),
-    part: f32,
-    causes: &mut Vec<Cause>,
-) {
-    let row = scaling.apply(kernel, &peak.behaviour);
+/// The parts of the behaviour features in the score of a device's ensemble.
+fn own_causes(scaled: &Row, model: &Model, part: f32, causes: &mut Vec<Cause>) {
     let shares = model
         .ensemble
-        .shares(&model.map.inputs_of(&row), &model.map.resolution);
-    for (feature, &value) in peak.behaviour.iter().enumerate().take(INPUTS) {
-        let place = place(feature);
-        let at = |row: &[f32; INPUTS]| row.get(place).copied().unwrap_or_default();
-        let low = at(&model.map.low);
-        let high = low + at(&model.map.width);
-        // The floor widens a range on both sides: a count would then begin below 0.
-        let low = if at(&model.range.low) >= 0.0 {
-            low.max(0.0)
-        } else {
-            low
-        };
-        causes.push(Cause {
-            feature: feature as u16,
-            weight: part * at(&shares),
-            value,
-            low: scaling.value(place, low),
-            high: scaling.value(place, high),
-        });
-    }
+        .shares(&model.map.inputs_of(scaled), &model.map.resolution);
+    causes.extend((0..INPUTS).map(|feature| Cause {
+        feature: feature as u16,
+        from: feature,
+        weight: part * shares.get(place(feature)).copied().unwrap_or_default(),
+    }));
+}
+
+/// The value of a behaviour feature and its normal range, in its unit.
+fn own_range(
+    features: &FeatureRows,
+    model: &Model,
+    scaling: &Scaling,
+    feature: usize,
+) -> (f32, f32, f32) {
+    let place = place(feature);
+    let at = |row: &Row| row.get(place).copied().unwrap_or_default();
+    let low = at(&model.map.low);
+    let high = low + at(&model.map.width);
+    // The floor widens a range on both sides: a count would then begin below 0.
+    let low = if at(&model.range.low) >= 0.0 {
+        low.max(0.0)
+    } else {
+        low
+    };
+    (
+        features.behaviour.get(feature).copied().unwrap_or_default(),
+        scaling.value(place, low),
+        scaling.value(place, high),
+    )
 }
 
 fn network_causes(contributions: &[Contribution], part: f32, causes: &mut Vec<Cause>) {
@@ -92,41 +104,45 @@ fn network_causes(contributions: &[Contribution], part: f32, causes: &mut Vec<Ca
         .iter()
         .map(|contribution| contribution.weight)
         .sum();
-    for contribution in contributions {
-        causes.push(Cause {
-            feature: INPUTS as u16 + contribution.feature,
-            weight: part * contribution.weight / sum.max(f32::MIN_POSITIVE),
-            value: contribution.value,
-            low: contribution.low,
-            high: contribution.high,
-        });
-    }
+    let sum = sum.max(f32::MIN_POSITIVE);
+    causes.extend(contributions.iter().enumerate().map(|(from, one)| Cause {
+        feature: INPUTS as u16 + one.feature,
+        from,
+        weight: part * one.weight / sum,
+    }));
 }
 
-/// Writes the strongest causes into a row.
-fn strongest(causes: &mut [Cause], row: &mut ScoreRow) {
-    causes.sort_by(|a, b| {
+/// The causes that count most, strongest first; those without any weight are none.
+fn strongest(causes: &mut [Cause]) -> &[Cause] {
+    let stronger = |a: &Cause, b: &Cause| {
         b.weight
             .total_cmp(&a.weight)
             .then(a.feature.cmp(&b.feature))
-    });
-    for (index, cause) in causes.iter().take(EXPLAINED).enumerate() {
-        if cause.weight <= 0.0 {
-            break;
-        }
-        let fields = (
-            row.features.get_mut(index),
-            row.weights.get_mut(index),
-            row.values.get_mut(index),
-            row.low.get_mut(index),
-            row.high.get_mut(index),
-        );
-        if let (Some(feature), Some(weight), Some(value), Some(low), Some(high)) = fields {
-            *feature = cause.feature;
-            *weight = cause.weight;
-            *value = cause.value;
-            *low = cause.low;
-            *high = cause.high;
-        }
+    };
+    if causes.len() > EXPLAINED {
+        causes.select_nth_unstable_by(EXPLAINED, stronger);
+    }
+    let count = causes.len().min(EXPLAINED);
+    let (first, _) = causes.split_at_mut(count);
+    first.sort_unstable_by(stronger);
+    let weightless = first.iter().position(|cause| cause.weight <= 0.0);
+    first.split_at(weightless.unwrap_or(count)).0
+}
+
+/// Writes a cause into a row.
+fn write(row: &mut ScoreRow, place: usize, cause: &Cause, (value, low, high): (f32, f32, f32)) {
+    let fields = (
+        row.features.get_mut(place),
+        row.weights.get_mut(place),
+        row.values.get_mut(place),
+        row.low.get_mut(place),
+        row.high.get_mut(place),
+    );
+    if let (Some(feature), Some(weight), Some(in_value), Some(in_low), Some(in_high)) = fields {
+        *feature = cause.feature;
+        *weight = cause.weight;
+        *in_value = value;
+        *in_low = low;
+        *in_high = high;
     }
 }

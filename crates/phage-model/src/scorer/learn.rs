@@ -3,7 +3,7 @@
 use super::schedule::Phase;
 use super::store::NONE;
 use super::watch::Verdict;
-use super::{ScoreInput, Scorer, NO_SUBJECT};
+use super::{ScoreInput, Scorer, MODEL_AHEAD, NO_SUBJECT};
 use crate::device::INPUTS;
 use crate::tail;
 use crate::DAMPED_STRIDE;
@@ -59,7 +59,13 @@ impl Scorer {
         }
         let rows = input.behaviour.as_chunks::<INPUTS>().0.iter();
         let packets = input.packets.iter().zip(input.subjects).zip(rows);
-        for (((packet, &subject), behaviour), &error) in packets.zip(&errors) {
+        for (number, (((packet, &subject), behaviour), &error)) in packets.zip(&errors).enumerate()
+        {
+            let ahead = input.subjects.get(number + MODEL_AHEAD);
+            if let Some(watched) = ahead.and_then(|&subject| self.store.peek(subject)) {
+                watched.profile.model.fetch_for_training();
+                watched.fetch();
+            }
             if !packet.is_sound() {
                 self.counters.faulty += 1;
                 continue;
@@ -249,9 +255,9 @@ impl Scorer {
             return;
         };
         let (watch, profile) = (&mut watched.watch, &mut watched.profile);
-        let before = watch.own.total();
+        let waited = !watch.own.is_empty();
         if watch.close(now, &mut self.counters.drifts) == Verdict::Wait {
-            if before > 0.0 && watch.own.total() <= 0.0 {
+            if waited && watch.own.is_empty() {
                 self.counters.quarantined += 1;
             }
             return;
@@ -264,8 +270,8 @@ impl Scorer {
                 }
             }
         }
-        profile.own.histogram.merge(&watch.own, 1.0);
-        profile.network.histogram.merge(&watch.network, 1.0);
+        profile.own.histogram.merge_tally(&watch.own);
+        profile.network.histogram.merge_tally(&watch.network);
         watch.discard();
         let aged = now.saturating_sub(profile.first) >= MATURE_AGE;
         if !profile.mature && aged && profile.model.ensemble.rows >= MATURE_ROWS {

@@ -32,7 +32,7 @@ pub use config::{Convergence, ScorerConfig};
 pub use feedback::Feedback;
 pub use schedule::Phase;
 
-use crate::device::{Calibration, DeviceKernel, Identity, Prior, Row, Scaling, INPUTS};
+use crate::device::{Calibration, DeviceKernel, Identity, Model, Prior, Scaling, INPUTS};
 use crate::network::{Network, NetworkConfig};
 use crate::rows::ScoreRow;
 use crate::tail::position;
@@ -48,6 +48,23 @@ pub const NO_SUBJECT: u32 = u32::MAX;
 
 /// Kept samples of one device are at least this far apart, in nanoseconds.
 const KEPT_APART: i64 = 100_000_000;
+
+/// Packets that are scored before the first of them is judged: what the judgement reads is on its
+/// way meanwhile, and has not left the first-level cache when its turn comes.
+const RUN: usize = 16;
+/// Packets ahead for which a device's model is asked for, and whether it is mature before that.
+const MODEL_AHEAD: usize = 4;
+const PROFILE_AHEAD: usize = 12;
+
+/// What a device's own ensemble says of a packet.
+#[derive(Clone, Copy, Debug, Default)]
+struct Opinion {
+    /// Whether its own ensemble spoke, and not the prior's.
+    mature: bool,
+    /// Where the scores of the two ensembles lie on the axis of the histograms.
+    own: f32,
+    network: f32,
+}
 
 /// One batch of packets with all that the earlier stages found out.
 ///
@@ -119,6 +136,8 @@ pub struct Scorer {
     errors: Vec<f32>,
     /// Rows of damped statistics that are learned with the batch.
     slow_rows: Vec<f32>,
+    /// The profile of each packet of the batch; [`NONE`] where it has none.
+    numbers: Vec<u32>,
 }
 
 impl Scorer {
@@ -145,6 +164,7 @@ impl Scorer {
             pooled: 0,
             errors: Vec::new(),
             slow_rows: Vec::new(),
+            numbers: Vec::new(),
         }
     }
 
@@ -214,20 +234,118 @@ impl Scorer {
     fn watch(&mut self, input: &ScoreInput<'_>, surprises: &mut [f32]) {
         let count = input.packets.len();
         let mut errors = std::mem::take(&mut self.errors);
+        let mut numbers = std::mem::take(&mut self.numbers);
         errors.clear();
         errors.resize(count, 0.0);
+        self.resolve(input, &mut numbers);
+        for &number in numbers.iter().take(PROFILE_AHEAD) {
+            self.fetch_profile(number);
+        }
         self.network.score(input.damped, count, &mut errors);
-        let rows = input.behaviour.as_chunks::<INPUTS>().0.iter();
-        let damped = input.damped.chunks_exact(DAMPED_STRIDE);
-        let packets = input
-            .packets
-            .iter()
-            .zip(input.subjects)
-            .zip(rows)
-            .zip(damped);
-        let outputs = surprises.iter_mut().zip(&errors);
-        for (number, ((((packet, &subject), behaviour), damped), (surprise, &error))) in
-            packets.zip(outputs).enumerate()
+        for &number in numbers.iter().take(MODEL_AHEAD) {
+            self.fetch_model(number);
+        }
+        let mut start = 0;
+        for (errors, surprises) in errors.chunks(RUN).zip(surprises.chunks_mut(RUN)) {
+            let end = start + errors.len();
+            if let (Some(run), Some(numbers)) = (part(input, start, end), numbers.get(start..)) {
+                let opinions = self.ask(&run, numbers, errors);
+                self.judge(&run, numbers, &opinions, surprises);
+            }
+            start = end;
+        }
+        self.errors = errors;
+        self.numbers = numbers;
+        self.release(count);
+    }
+
+    /// Finds the profile of each packet.
+    fn resolve(&mut self, input: &ScoreInput<'_>, numbers: &mut Vec<u32>) {
+        numbers.clear();
+        let beginning = (&self.prior, &self.network_pool.curve);
+        for (packet, &subject) in input.packets.iter().zip(input.subjects) {
+            numbers.push(if subject == NO_SUBJECT || !packet.is_sound() {
+                NONE
+            } else {
+                let (batch, time) = (self.batch, packet.time);
+                self.store
+                    .resolve(subject, batch, time, input.identities, beginning)
+            });
+        }
+    }
+
+    #[inline(always)]
+    fn fetch_profile(&self, number: u32) {
+        if let Some(watched) = self.store.get(number) {
+            watched.fetch();
+        }
+    }
+
+    #[inline(always)]
+    fn fetch_model(&self, number: u32) {
+        if let Some(watched) = self.store.get(number) {
+            if watched.profile.mature {
+                watched.profile.model.fetch_for_score();
+            }
+        }
+    }
+
+    /// The model that speaks for a device, and whether it is its own.
+    #[inline(always)]
+    fn speaker(&self, number: u32) -> (&Model, bool) {
+        match self.store.get(number) {
+            Some(watched) if watched.profile.mature => (&watched.profile.model, true),
+            _ => (&self.prior.model, false),
+        }
+    }
+
+    /// Scores a run of packets, and asks for what `judge` will read: the profiles of many devices lie beyond the second-level cache. `numbers` go on after the run.
+    fn ask(&self, run: &ScoreInput<'_>, numbers: &[u32], errors: &[f32]) -> [Opinion; RUN] {
+        let mut opinions = [Opinion::default(); RUN];
+        let rows = run.behaviour.as_chunks::<INPUTS>().0.iter();
+        let packets = run.subjects.iter().zip(numbers).zip(rows).zip(errors);
+        for (at, (opinion, (((&subject, &number), behaviour), &error))) in
+            opinions.iter_mut().zip(packets).enumerate()
+        {
+            if let Some(&ahead) = numbers.get(at + PROFILE_AHEAD) {
+                self.fetch_profile(ahead);
+            }
+            if let Some(&ahead) = numbers.get(at + MODEL_AHEAD) {
+                self.fetch_model(ahead);
+            }
+            opinion.network = position(error);
+            if subject == NO_SUBJECT {
+                continue;
+            }
+            let (model, mature) = self.speaker(number);
+            opinion.mature = mature;
+            opinion.own = model.position_of(self.kernel, &self.scaling, behaviour);
+            if let Some(watched) = self.store.get(number) {
+                let profile = &watched.profile;
+                profile.network.curve.fetch(opinion.network);
+                profile.own.curve.fetch(opinion.own);
+                watched.watch.fetch_tallies(opinion.own, opinion.network);
+            }
+        }
+        opinions
+    }
+
+    /// Turns the scores of a run of packets into surprises, and notes them.
+    fn judge(
+        &mut self,
+        run: &ScoreInput<'_>,
+        numbers: &[u32],
+        opinions: &[Opinion; RUN],
+        surprises: &mut [f32],
+    ) {
+        let rows = run.behaviour.as_chunks::<INPUTS>().0.iter();
+        let damped = run.damped.chunks_exact(DAMPED_STRIDE);
+        let packets = run.packets.iter().zip(run.subjects).zip(rows).zip(damped);
+        let outputs = surprises.iter_mut().zip(numbers.iter().zip(opinions));
+        for (
+            number,
+            ((((packet, &subject), behaviour), damped), (surprise, (&profile, opinion))),
+        ) in (run.first_packet..).zip(packets.zip(outputs))
         {
             *surprise = 0.0;
             if !packet.is_sound() {
@@ -238,8 +356,8 @@ impl Scorer {
             self.now = packet.time;
             let mut scored = Scored {
                 device: subject,
-                profile: NONE,
-                number: input.first_packet + number as u64,
+                profile,
+                number,
                 packet,
                 surprise: 0.0,
                 network: 0.0,
@@ -247,56 +365,39 @@ impl Scorer {
                 behaviour,
                 damped,
             };
-            self.score(&mut scored, position(error), input.identities);
+            self.score(&mut scored, *opinion);
             *surprise = scored.surprise;
             if subject != NO_SUBJECT {
                 self.peaks.add(subject as usize, &scored);
             }
         }
-        self.errors = errors;
-        self.release(count);
     }
 
-    /// Scores one packet and notes what it means for its device.
+    /// Judges one packet and notes what it means for its device.
     #[inline]
-    fn score(
-        &mut self,
-        scored: &mut Scored<'_>,
-        network: f32,
-        identities: &dyn Fn(u32) -> Option<Identity>,
-    ) {
+    fn score(&mut self, scored: &mut Scored<'_>, mut opinion: Opinion) {
         if scored.device == NO_SUBJECT {
             self.counters.unowned += 1;
-            scored.network = self.network_pool.curve.surprise(network);
+            scored.network = self.network_pool.curve.surprise(opinion.network);
             scored.surprise = scored.network;
             return;
         }
         let time = scored.packet.time;
-        let beginning = (&self.prior, &self.network_pool.curve);
-        scored.profile = self
-            .store
-            .resolve(scored.device, self.batch, time, identities, beginning);
-        let row = self.scaling.apply(self.kernel, scored.behaviour);
         let Some(watched) = self.store.get_mut(scored.profile) else {
-            scored.network = self.network_pool.curve.surprise(network);
-            scored.own = self
-                .prior
-                .calibration
-                .curve
-                .surprise(self.prior.model.position(self.kernel, &row));
+            scored.network = self.network_pool.curve.surprise(opinion.network);
+            scored.own = self.prior.calibration.curve.surprise(opinion.own);
             scored.surprise = join(scored.network, scored.own);
             return;
         };
         let profile = &mut watched.profile;
         profile.last = time;
-        let model = if profile.mature {
-            &profile.model
-        } else {
-            &self.prior.model
-        };
-        let own = model.position(self.kernel, &row);
-        scored.network = profile.network.curve.surprise(network);
-        scored.own = profile.own.curve.surprise(own);
+        if profile.mature != opinion.mature {
+            // It came of age with an earlier packet of the run.
+            let (kernel, model) = (self.kernel, &profile.model);
+            opinion.own = model.position_of(kernel, &self.scaling, scored.behaviour);
+        }
+        scored.network = profile.network.curve.surprise(opinion.network);
+        scored.own = profile.own.curve.surprise(opinion.own);
         scored.surprise = join(scored.network, scored.own);
         if !self.config.adapt {
             return;
@@ -304,19 +405,22 @@ impl Scorer {
         if watched.watch.is_over(time) {
             self.close_epoch(scored.profile, time);
         }
-        self.note(scored, own, network, &row);
+        self.note(scored, opinion);
     }
 
     /// Notes a scored packet in its device's open epoch, and sets samples aside.
     #[inline]
-    fn note(&mut self, scored: &Scored<'_>, own: f32, network: f32, row: &Row) {
+    fn note(&mut self, scored: &Scored<'_>, opinion: Opinion) {
         let time = scored.packet.time;
         let Some(watched) = self.store.get_mut(scored.profile) else {
             return;
         };
         let watch = &mut watched.watch;
-        watch.note(scored.surprise, own, network);
-        let sample = || Sample::new(time, scored.profile, network, row, scored.damped);
+        watch.note(scored.surprise, opinion.own, opinion.network);
+        let sample = || {
+            let row = self.scaling.apply(self.kernel, scored.behaviour);
+            Sample::new(time, scored.profile, opinion.network, &row, scored.damped)
+        };
         if scored.surprise >= SURPRISING {
             if time.saturating_sub(watch.kept) >= KEPT_APART {
                 watch.kept = time;

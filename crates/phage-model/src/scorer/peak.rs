@@ -2,7 +2,8 @@
 
 use phage_decode::Packet;
 
-use crate::device::{Identity, INPUTS};
+use super::watch::SURPRISING;
+use crate::device::INPUTS;
 use crate::rows::ScoreRow;
 use crate::DAMPED;
 
@@ -10,15 +11,41 @@ use crate::DAMPED;
 pub(super) const EXPLAINED_FROM: f32 = 2.0;
 /// Devices with an entry in one window.
 const MOST: usize = 4097;
+/// Feature rows of nobody.
+const NOTHING: u32 = u32::MAX;
 
-/// What a window says of one device.
-#[derive(Clone, Debug)]
+/// What a window says of one device: two cache lines, for every packet comes by here.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
 pub(super) struct Peak {
+    packets: u32,
+    surprising: u32,
+    total: f32,
+    pub(super) surprise: f32,
+    pub(super) network: f32,
+    pub(super) own: f32,
     pub(super) device: u32,
     pub(super) profile: u32,
-    pub(super) row: ScoreRow,
-    /// Whether the feature rows below belong to the most surprising packet.
-    pub(super) explained: bool,
+    /// Where the feature rows of the most surprising packet are; [`NOTHING`] if it was not so much.
+    features: u32,
+    length: u32,
+    number: u64,
+    time: i64,
+    src_mac: u64,
+    dst_mac: u64,
+    src: [u8; 16],
+    dst: [u8; 16],
+    src_port: u16,
+    dst_port: u16,
+    vlan: u16,
+    protocol: u8,
+}
+
+const _: () = assert!(size_of::<Peak>() == 128);
+
+/// Features of a packet that has to be explained.
+#[derive(Clone, Debug)]
+pub(super) struct FeatureRows {
     pub(super) behaviour: [f32; INPUTS],
     pub(super) damped: [f32; DAMPED],
 }
@@ -27,7 +54,7 @@ pub(super) struct Peak {
 #[derive(Debug, Default)]
 pub(super) struct Peaks {
     entries: Vec<Peak>,
-    used: usize,
+    features: Vec<FeatureRows>,
     /// Index of the entry of each device plus one; 0 for none.
     places: Vec<u16>,
 }
@@ -59,81 +86,137 @@ impl Peaks {
             return;
         };
         if *entry == 0 {
-            if self.used == self.entries.len() {
-                self.entries.push(Peak {
-                    device: 0,
-                    profile: 0,
-                    row: ScoreRow::default(),
-                    explained: false,
-                    behaviour: [0.0; INPUTS],
-                    damped: [0.0; DAMPED],
-                });
-            }
-            self.used += 1;
-            *entry = self.used as u16;
-            if let Some(peak) = self.entries.get_mut(self.used - 1) {
-                peak.device = scored.device;
-                peak.row = ScoreRow {
-                    surprise: -1.0,
-                    ..ScoreRow::default()
-                };
-            }
+            self.entries.push(Peak::new(scored.device));
+            *entry = self.entries.len() as u16;
         }
         let Some(peak) = self.entries.get_mut(usize::from(*entry) - 1) else {
             return;
         };
-        peak.row.packets += 1;
-        peak.row.surprising += u32::from(scored.surprise >= super::watch::SURPRISING);
-        peak.row.total += scored.surprise;
-        if scored.surprise > peak.row.surprise {
-            peak.take(scored);
+        peak.packets += 1;
+        peak.surprising += u32::from(scored.surprise >= SURPRISING);
+        peak.total += scored.surprise;
+        if scored.surprise > peak.surprise {
+            peak.take(scored, &mut self.features);
         }
     }
 
-    /// The entries of the window; the next one is empty.
-    pub(super) fn take(&mut self) -> &mut [Peak] {
+    /// The entries of the window.
+    pub(super) fn entries(&self) -> &[Peak] {
+        &self.entries
+    }
+
+    /// The features of an entry's packet, if it has to be explained.
+    pub(super) fn features(&self, peak: &Peak) -> Option<&FeatureRows> {
+        self.features.get(peak.features as usize)
+    }
+
+    /// Begins another window.
+    pub(super) fn clear(&mut self) {
         self.places.fill(0);
-        let used = std::mem::take(&mut self.used);
         // A window with many devices must not hold its memory for ever.
-        self.entries.truncate(used.max(64));
-        self.entries.shrink_to(used.max(64) * 2);
-        self.entries.get_mut(..used).unwrap_or(&mut [])
+        self.entries.shrink_to(self.entries.len().max(64) * 2);
+        self.entries.clear();
+        self.features.shrink_to(self.features.len().max(64) * 2);
+        self.features.clear();
     }
 }
 
 impl Peak {
-    fn take(&mut self, scored: &Scored<'_>) {
-        let packet = scored.packet;
-        let row = &mut self.row;
-        row.packet = scored.number;
-        row.time = packet.time;
-        row.src = packet.src;
-        row.dst = packet.dst;
-        row.src_mac = packet.src_mac;
-        row.dst_mac = packet.dst_mac;
-        row.length = packet.length;
-        row.surprise = scored.surprise;
-        row.network = scored.network;
-        row.own = scored.own;
-        row.src_port = packet.src_port;
-        row.dst_port = packet.dst_port;
-        row.vlan = packet.vlan;
-        row.protocol = packet.protocol;
-        self.profile = scored.profile;
-        self.explained = scored.surprise > EXPLAINED_FROM;
-        if self.explained {
-            self.behaviour = *scored.behaviour;
-            for (to, from) in self.damped.iter_mut().zip(scored.damped) {
-                *to = *from;
-            }
+    fn new(device: u32) -> Self {
+        Self {
+            packets: 0,
+            surprising: 0,
+            total: 0.0,
+            surprise: -1.0,
+            network: 0.0,
+            own: 0.0,
+            device,
+            profile: 0,
+            features: NOTHING,
+            length: 0,
+            number: 0,
+            time: 0,
+            src_mac: 0,
+            dst_mac: 0,
+            src: [0; 16],
+            dst: [0; 16],
+            src_port: 0,
+            dst_port: 0,
+            vlan: 0,
+            protocol: 0,
         }
     }
 
-    /// Fills in who the device is.
-    pub(super) fn identify(&mut self, identity: &Identity, mature: bool) {
-        self.row.device = self.device;
-        self.row.device_mac = identity.mac;
-        self.row.device_address = identity.address;
-        self.row.mature = u8::from(mature);
+    #[inline]
+    fn take(&mut self, scored: &Scored<'_>, features: &mut Vec<FeatureRows>) {
+        let packet = scored.packet;
+        *self = Self {
+            packets: self.packets,
+            surprising: self.surprising,
+            total: self.total,
+            surprise: scored.surprise,
+            network: scored.network,
+            own: scored.own,
+            device: self.device,
+            profile: scored.profile,
+            features: self.features,
+            length: packet.length,
+            number: scored.number,
+            time: packet.time,
+            src_mac: packet.src_mac,
+            dst_mac: packet.dst_mac,
+            src: packet.src,
+            dst: packet.dst,
+            src_port: packet.src_port,
+            dst_port: packet.dst_port,
+            vlan: packet.vlan,
+            protocol: packet.protocol,
+        };
+        if scored.surprise > EXPLAINED_FROM {
+            self.copy_features(scored, features);
+        }
+    }
+
+    #[cold]
+    fn copy_features(&mut self, scored: &Scored<'_>, features: &mut Vec<FeatureRows>) {
+        let mut damped = [0.0; DAMPED];
+        for (to, from) in damped.iter_mut().zip(scored.damped) {
+            *to = *from;
+        }
+        let rows = FeatureRows {
+            behaviour: *scored.behaviour,
+            damped,
+        };
+        if let Some(place) = features.get_mut(self.features as usize) {
+            *place = rows;
+        } else {
+            self.features = features.len() as u32;
+            features.push(rows);
+        }
+    }
+
+    /// The row of the window, without an explanation and without the device's identity.
+    pub(super) fn row(&self) -> ScoreRow {
+        ScoreRow {
+            packet: self.number,
+            time: self.time,
+            src: self.src,
+            dst: self.dst,
+            src_mac: self.src_mac,
+            dst_mac: self.dst_mac,
+            device: self.device,
+            packets: self.packets,
+            surprising: self.surprising,
+            length: self.length,
+            surprise: self.surprise,
+            total: self.total,
+            network: self.network,
+            own: self.own,
+            src_port: self.src_port,
+            dst_port: self.dst_port,
+            vlan: self.vlan,
+            protocol: self.protocol,
+            ..ScoreRow::default()
+        }
     }
 }

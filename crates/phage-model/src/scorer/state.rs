@@ -15,7 +15,7 @@ use crate::device::{
 };
 use crate::fault::ModelFault;
 use crate::network::Network;
-use crate::tail::{Curve, Histogram};
+use crate::tail::{Curve, Histogram, Tally};
 
 const MAGIC: [u8; 8] = *b"phagescr";
 /// Grows with every change of the layout.
@@ -215,9 +215,9 @@ fn read_model(input: &mut Reader<'_>) -> Result<Model, ModelFault> {
     let map = InputMap::new(input.floats()?, input.floats()?, input.floats()?)
         .ok_or(ModelFault::Value("a range"))?;
     Ok(Model {
+        map,
         ensemble,
         range,
-        map,
     })
 }
 
@@ -300,8 +300,8 @@ fn read_watch(input: &mut Reader<'_>) -> Result<Watch, ModelFault> {
         updates: input.u32()?,
         sum: input.f32()?,
         page_hinkley: input.f32()?,
-        own: Histogram::from_counts(input.floats()?),
-        network: Histogram::from_counts(input.floats()?),
+        own: Tally::from_counts(&input.floats()?),
+        network: Tally::from_counts(&input.floats()?),
     })
 }
 
@@ -315,7 +315,7 @@ fn read_store(input: &mut Reader<'_>, store: &mut Store) -> Result<(), ModelFaul
         if store.index.insert(key, number as u32).is_some() {
             return Err(ModelFault::Value("a device's identity"));
         }
-        store.profiles.push(Box::new(watched));
+        store.profiles.push(watched);
     }
     Ok(())
 }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use super::watch::Watch;
 use crate::device::{Identity, Prior, Profile};
+use crate::simd::prefetch;
+use crate::table::settle;
 use crate::tail::Curve;
 
 /// No profile.
@@ -13,11 +15,25 @@ const ADMITTED: u32 = 4;
 /// When no profile is free, those that were silent for this long are given away.
 const STALE: i64 = 24 * 3600 * 1_000_000_000;
 
+/// Profiles for which addresses are set aside at the start, so that growing does not move them;
+/// memory is taken as they come.
+const RESERVED: usize = 4096;
+
 /// A profile with what is noted while it is watched.
 #[derive(Clone, Debug, PartialEq)]
+#[repr(C)]
 pub(super) struct Watched {
     pub(super) profile: Profile,
     pub(super) watch: Watch,
+}
+
+impl Watched {
+    /// Asks for what every packet reads beside models and calibrations.
+    #[inline(always)]
+    pub(super) fn fetch(&self) {
+        prefetch(&self.profile.mature, 0);
+        self.watch.fetch();
+    }
 }
 
 /// What a device's index stands for at the moment.
@@ -35,11 +51,9 @@ pub(super) struct Slot {
 #[derive(Debug, Default)]
 pub(super) struct Store {
     capacity: usize,
-    #[expect(
-        clippy::vec_box,
-        reason = "growing moves pointers and not 5 kB a profile"
-    )]
-    pub(super) profiles: Vec<Box<Watched>>,
+    pub(super) profiles: Vec<Watched>,
+    /// Huge pages of `profiles`.
+    settled: usize,
     pub(super) index: BTreeMap<(u64, [u8; 16]), u32>,
     slots: Vec<Slot>,
     /// Packets of devices for which there was no room.
@@ -50,6 +64,7 @@ impl Store {
     pub(super) fn new(capacity: usize) -> Self {
         Self {
             capacity,
+            profiles: Vec::with_capacity(capacity.min(RESERVED)),
             ..Self::default()
         }
     }
@@ -110,19 +125,32 @@ impl Store {
             return NONE;
         }
         let number = self.profiles.len() as u32;
-        self.profiles.push(Box::new(Watched {
+        self.profiles.push(Watched {
             profile: Profile::new(slot.identity, prior, network, time),
             watch: Watch::default(),
-        }));
+        });
         self.index.insert(slot.identity.key(), number);
         slot.profile = number;
         number
     }
 
     /// The profile of a number.
-    #[inline]
+    #[inline(always)]
+    pub(super) fn get(&self, number: u32) -> Option<&Watched> {
+        self.profiles.get(number as usize)
+    }
+
+    /// The same, to change it.
+    #[inline(always)]
     pub(super) fn get_mut(&mut self, number: u32) -> Option<&mut Watched> {
-        self.profiles.get_mut(number as usize).map(AsMut::as_mut)
+        self.profiles.get_mut(number as usize)
+    }
+
+    /// The profile that a subject's index stood for when it was last resolved.
+    #[inline(always)]
+    pub(super) fn peek(&self, subject: u32) -> Option<&Watched> {
+        let slot = self.slots.get(subject as usize)?;
+        self.get(slot.profile)
     }
 
     /// The identity behind a subject's index, as far as it was resolved.
@@ -135,6 +163,7 @@ impl Store {
     /// Gives stale profiles away when there is no room; called once a window, not on the way of a
     /// packet. Answers the numbers whose meaning changed.
     pub(super) fn make_room(&mut self, now: i64) -> Vec<u32> {
+        settle(&self.profiles, &mut self.settled);
         let mut changed = Vec::new();
         if self.profiles.len() < self.capacity {
             return changed;

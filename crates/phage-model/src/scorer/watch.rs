@@ -1,6 +1,9 @@
 //! What is noted of a device while it is watched, and whether it may be learned.
 
-use crate::tail::Histogram;
+use std::mem::offset_of;
+
+use crate::simd::prefetch;
+use crate::tail::Tally;
 
 const SECOND: i64 = 1_000_000_000;
 /// Evidence is judged over so long.
@@ -38,27 +41,33 @@ pub(super) enum Verdict {
 
 /// The open epoch of a device and what earlier ones left behind.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[repr(C, align(64))]
 pub(super) struct Watch {
+    // Line 1: what every packet reads or writes.
     pub(super) start: i64,
     pub(super) packets: u32,
     pub(super) surprising: u32,
     pub(super) sum: f32,
     pub(super) quiet: u32,
-    /// Begin of the run of noisy epochs; 0 for none.
-    pub(super) noisy_since: i64,
-    /// Nothing is learned before this time.
-    pub(super) hold_until: i64,
-    pub(super) page_hinkley: f32,
     pub(super) drift_until: i64,
     /// Time of the last packet put into quarantine, and of the last kept for feedback.
     pub(super) sampled: i64,
     pub(super) kept: i64,
+    /// Begin of the run of noisy epochs; 0 for none.
+    pub(super) noisy_since: i64,
+    /// Nothing is learned before this time.
+    pub(super) hold_until: i64,
+    // Line 2.
     /// Day and updates applied in it.
     pub(super) day: i64,
     pub(super) updates: u32,
-    pub(super) own: Histogram,
-    pub(super) network: Histogram,
+    pub(super) page_hinkley: f32,
+    /// Scores of the device's own ensemble, and of the network's, that wait to be learned.
+    pub(super) own: Tally,
+    pub(super) network: Tally,
 }
+
+const _: () = assert!(offset_of!(Watch, day) == 64);
 
 impl Watch {
     /// Notes a scored packet; `own` and `network` are positions on the histograms' axis.
@@ -69,8 +78,21 @@ impl Watch {
             .surprising
             .saturating_add(u32::from(surprise >= SURPRISING));
         self.sum += surprise.min(CUT);
-        self.own.add(own, 1.0);
-        self.network.add(network, 1.0);
+        self.own.add(own);
+        self.network.add(network);
+    }
+
+    /// Asks for the line of the open epoch.
+    #[inline(always)]
+    pub(super) fn fetch(&self) {
+        prefetch(&self.start, 0);
+    }
+
+    /// Asks for the lines that [`Watch::note`] counts in.
+    #[inline(always)]
+    pub(super) fn fetch_tallies(&self, own: f32, network: f32) {
+        self.own.fetch(own);
+        self.network.fetch(network);
     }
 
     /// Whether the open epoch is over.
@@ -113,8 +135,8 @@ impl Watch {
 
     /// Forgets what waits to be learned.
     pub(super) fn discard(&mut self) {
-        self.own.clear();
-        self.network.clear();
+        self.own = Tally::default();
+        self.network = Tally::default();
         self.quiet = 0;
     }
 

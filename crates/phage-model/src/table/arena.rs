@@ -145,11 +145,35 @@ fn unmap(start: NonNull<u8>, bytes: usize) {
     unsafe { libc::munmap(start.as_ptr().cast(), bytes) };
 }
 
+/// Turns the next piece of a table that grew into a huge page; `settled` counts the pieces.
+///
+/// A table of some megabytes has more pages of 4 kB than the processor remembers addresses of, so
+/// each look-up waits for that of its page as well. A piece is turned once `records` takes a
+/// quarter of it, so that a small table takes no more memory than it did; one piece a call,
+/// because it is copied. Where the system has no huge pages nothing happens.
+pub(crate) fn settle<T>(records: &[T], settled: &mut usize) {
+    let begin = records.as_ptr().addr();
+    let end = begin + size_of_val(records);
+    // Pieces are those of the address space: the first and the last may hold other data too.
+    let piece = begin - begin % HUGE + *settled * HUGE;
+    let taken = end.min(piece + HUGE).saturating_sub(begin.max(piece));
+    if taken < HUGE / 4 {
+        // Less than that at the front of the first piece will never be more.
+        *settled += usize::from(piece < begin && piece + HUGE < end);
+        return;
+    }
+    *settled += 1;
+    if let Some(start) = NonNull::new(records.as_ptr().cast::<u8>().cast_mut().with_addr(piece)) {
+        advise(start, HUGE);
+    }
+}
+
 #[cfg(target_os = "linux")]
 fn advise(start: NonNull<u8>, bytes: usize) {
     // Since Linux 6.1, collapses at once instead of leaving it to a kernel thread.
     const MADV_COLLAPSE: i32 = 25;
-    // SAFETY: advice on our own mapping; contents stay, and a refusal changes nothing.
+    // SAFETY: neither advice changes what is read, whosever memory of this process it is; where
+    // nothing is mapped the call is refused, and a refusal changes nothing.
     unsafe {
         libc::madvise(start.as_ptr().cast(), bytes, libc::MADV_HUGEPAGE);
         libc::madvise(start.as_ptr().cast(), bytes, MADV_COLLAPSE);

@@ -11,7 +11,7 @@
 mod arena;
 mod set;
 
-pub(crate) use arena::Arena;
+pub(crate) use arena::{settle, Arena};
 pub(crate) use set::{First, Set};
 
 use crate::simd::{prefetch, Simd};

@@ -1,6 +1,7 @@
 //! The survival function of normal scores, as surprise at the edges of the bins.
 
-use super::histogram::{Histogram, BINS};
+use super::histogram::{bin, Histogram, BINS};
+use crate::simd::prefetch;
 
 /// No surprise is higher: one packet in 10^12 is more than any calibration can support.
 pub const HIGHEST_SURPRISE: f32 = 12.0;
@@ -82,10 +83,16 @@ impl Curve {
             .then_some(Self { edges, slope })
     }
 
+    /// Asks for the line that [`Curve::surprise`] reads.
+    #[inline(always)]
+    pub(crate) fn fetch(&self, position: f32) {
+        prefetch(&self.edges, bin(position) * size_of::<f32>());
+    }
+
     /// The surprise of a score that lies at `position`.
     #[inline]
     pub fn surprise(&self, position: f32) -> f32 {
-        let bin = (position as usize).min(BINS - 1);
+        let bin = bin(position);
         match self.edges.get(bin..bin + 2) {
             Some(&[low, high]) => low + (high - low) * (position - bin as f32),
             _ => 0.0,

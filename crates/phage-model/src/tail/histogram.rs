@@ -1,5 +1,7 @@
 //! Scores of normal traffic, counted on a logarithmic axis.
 
+use crate::simd::prefetch;
+
 /// Bins of a histogram: six an octave from 2^-10 to 2^6, so one is 12 % wide.
 pub const BINS: usize = 96;
 
@@ -22,6 +24,12 @@ pub fn position(score: f32) -> f32 {
     ((octave - LOWEST_OCTAVE) * BINS_PER_OCTAVE).clamp(0.0, BINS as f32)
 }
 
+/// The bin of a position.
+#[inline(always)]
+pub(crate) fn bin(position: f32) -> usize {
+    (position as usize).min(BINS - 1)
+}
+
 /// A histogram of scores with bounded memory.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Histogram {
@@ -42,7 +50,7 @@ impl Histogram {
     /// Counts a score that lies at `position`, with a weight.
     #[inline]
     pub fn add(&mut self, position: f32, weight: f32) {
-        if let Some(count) = self.counts.get_mut((position as usize).min(BINS - 1)) {
+        if let Some(count) = self.counts.get_mut(bin(position)) {
             *count += weight;
             self.total += weight;
         }
@@ -50,7 +58,16 @@ impl Histogram {
 
     /// Adds another histogram and, when full, halves everything.
     pub fn merge(&mut self, other: &Self, weight: f32) {
-        for (count, added) in self.counts.iter_mut().zip(&other.counts) {
+        self.merge_counts(&other.counts, weight);
+    }
+
+    /// The same for a tally.
+    pub(crate) fn merge_tally(&mut self, tally: &Tally) {
+        self.merge_counts(&tally.counts, 1.0);
+    }
+
+    fn merge_counts(&mut self, counts: &[f32; BINS], weight: f32) {
+        for (count, added) in self.counts.iter_mut().zip(counts) {
             *count += added * weight;
         }
         self.bound();
@@ -89,16 +106,66 @@ impl Histogram {
 
     /// A histogram of given counts; those that are not finite and positive count as none.
     pub fn from_counts(counts: [f32; BINS]) -> Self {
-        let counts = counts.map(|count| {
-            if count.is_finite() && count > 0.0 {
-                count.min(FULL)
-            } else {
-                0.0
-            }
-        });
+        let counts = counts.map(sound);
         Self {
             counts,
             total: counts.iter().sum(),
+        }
+    }
+}
+
+/// A count that was read; none where it is not finite and positive.
+fn sound(count: f32) -> f32 {
+    if count.is_finite() && count > 0.0 {
+        count.min(FULL)
+    } else {
+        0.0
+    }
+}
+
+/// Counts of a histogram without their sum: to add to them touches one cache line.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Tally {
+    counts: [f32; BINS],
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self {
+            counts: [0.0; BINS],
+        }
+    }
+}
+
+impl Tally {
+    /// Counts a score that lies at `position`.
+    #[inline(always)]
+    pub(crate) fn add(&mut self, position: f32) {
+        if let Some(count) = self.counts.get_mut(bin(position)) {
+            *count += 1.0;
+        }
+    }
+
+    /// Asks for the line that [`Tally::add`] changes.
+    #[inline(always)]
+    pub(crate) fn fetch(&self, position: f32) {
+        prefetch(&self.counts, bin(position) * size_of::<f32>());
+    }
+
+    /// Whether nothing was counted.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.counts.iter().all(|&count| count <= 0.0)
+    }
+
+    /// The counts, lowest scores first.
+    pub(crate) fn counts(&self) -> &[f32; BINS] {
+        &self.counts
+    }
+
+    /// A tally of given counts; those that are not finite and positive count as none.
+    pub(crate) fn from_counts(counts: &[f32; BINS]) -> Self {
+        Self {
+            counts: counts.map(sound),
         }
     }
 }

@@ -17,6 +17,7 @@ mod curve;
 mod histogram;
 
 pub use curve::{Curve, HIGHEST_SURPRISE};
+pub(crate) use histogram::Tally;
 pub use histogram::{position, Histogram, BINS};
 
 #[cfg(test)]
