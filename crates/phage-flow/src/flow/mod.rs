@@ -22,7 +22,7 @@ pub use limits::{FlowCounters, FlowLimits};
 use crate::home::Home;
 use crate::rows::{end_reason, event, FlowRow};
 use crate::table::index::{Score, SetIndex};
-use crate::table::prefetch::prefetch;
+use crate::table::prefetch::{prefetch, Pages};
 use crate::table::wheel::Wheel;
 use crate::table::{side, NIL};
 use record::{is_link, key_ports, traits, Flow, Timeouts, Way, SECOND};
@@ -43,6 +43,7 @@ pub struct FlowTable {
     capacity: usize,
     index: SetIndex,
     flows: Vec<Flow>,
+    pages: Pages,
     free: Vec<u32>,
     wheel: Wheel,
     /// Slots touched since the last window, each once.
@@ -69,6 +70,7 @@ impl FlowTable {
             // Twice the ways of flows: a set overflows rarely before the arena is full.
             index: SetIndex::new(capacity * 2),
             flows: Vec::with_capacity(capacity),
+            pages: Pages::default(),
             free: Vec::new(),
             wheel: Wheel::new(),
             listed: Vec::new(),
@@ -427,6 +429,8 @@ impl FlowTable {
         self.expire(now);
         let room = self.ended.drain(rows);
         self.updates(room, rows);
+        self.pages.settle(&self.flows);
+        self.index.settle(self.flows.len());
     }
 
     /// Ends every flow and appends its row: as many as there are flows, for nothing comes after.

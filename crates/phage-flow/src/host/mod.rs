@@ -28,7 +28,7 @@ use crate::flow::{touch, FlowTouch};
 use crate::home::Home;
 use crate::rows::HostRow;
 use crate::table::index::SetIndex;
-use crate::table::prefetch::prefetch;
+use crate::table::prefetch::{prefetch, Pages};
 use admission::Admission;
 use catalog::BEHAVIOUR;
 use damped::{fast, slow};
@@ -90,6 +90,8 @@ pub struct HostTable {
     neighbours: Neighbours,
     /// By slot of the flow.
     memos: Vec<Memo>,
+    /// Of `devices`, `bitmaps`, `memos`.
+    pages: [Pages; 3],
     estimates: Estimates,
     listed: Vec<u32>,
     retired: Vec<HostRow>,
@@ -122,6 +124,7 @@ impl HostTable {
             newness: Newness::new(),
             neighbours: Neighbours::new(limits.neighbours),
             memos: Vec::new(),
+            pages: [Pages::default(); 3],
             estimates: Estimates::new(),
             listed: Vec::new(),
             retired: Vec::new(),

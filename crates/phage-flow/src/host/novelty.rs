@@ -107,6 +107,11 @@ impl Relations {
         self.entries.prefetch(key);
     }
 
+    /// Goes one step towards huge pages.
+    pub(super) fn settle(&mut self) {
+        self.entries.settle();
+    }
+
     /// Relations forgotten for want of room.
     pub(super) fn forgotten(&self) -> u64 {
         self.entries.evicted

@@ -10,7 +10,7 @@ use super::window::AHEAD;
 use crate::flow::{touch, FlowTouch};
 use crate::rows::{host, HostRow, NO_DEVICE};
 use crate::table::index::{Score, SetIndex};
-use crate::table::prefetch::prefetch;
+use crate::table::prefetch::{prefetch, Pages};
 use crate::table::side;
 
 /// Hosts that get a record at their first packet, at once and a second; beyond that a host gets
@@ -185,6 +185,7 @@ pub(super) struct Remotes {
     capacity: usize,
     index: SetIndex,
     hosts: Vec<Remote>,
+    pages: Pages,
     listed: Vec<u32>,
     allowance: Allowance,
     door: Vec<u32>,
@@ -214,6 +215,7 @@ impl Remotes {
             capacity,
             index: SetIndex::new(capacity * 2),
             hosts: Vec::with_capacity(capacity),
+            pages: Pages::default(),
             listed: Vec::new(),
             allowance: Allowance::new(BURST.min(capacity as i64 / 4), PER_SECOND),
             door: vec![0; DOOR],
@@ -364,6 +366,12 @@ impl Remotes {
             }
         }
         self.listed.truncate(waiting);
+    }
+
+    /// Goes one step towards huge pages.
+    pub(super) fn settle(&mut self) {
+        self.pages.settle(&self.hosts);
+        self.index.settle(self.hosts.len());
     }
 
     /// Hosts with a record.

@@ -85,5 +85,17 @@ impl HostTable {
             }
         }
         self.remotes.window(self.second, self.half, room, rows);
+        self.settle();
+    }
+
+    /// Goes one step towards huge pages.
+    fn settle(&mut self) {
+        let [devices, bitmaps, memos] = &mut self.pages;
+        devices.settle(&self.devices);
+        bitmaps.settle(&self.bitmaps);
+        memos.settle(&self.memos);
+        self.index.settle(self.devices.len());
+        self.relations.settle();
+        self.remotes.settle();
     }
 }

@@ -4,7 +4,8 @@
 //! worth, as the caller weighs it: an attacker who fills the table with things seen once loses
 //! those first.
 
-use super::{aligned_words, prefetch::prefetch};
+use super::aligned_words;
+use super::prefetch::{prefetch, Pages};
 
 /// Entries of one set.
 const WAYS: usize = 4;
@@ -20,6 +21,8 @@ pub(crate) struct Entries {
     words: Vec<u32>,
     offset: usize,
     mask: u64,
+    pages: Pages,
+    used: usize,
     /// Entries that went for others.
     pub(crate) evicted: u64,
 }
@@ -33,7 +36,16 @@ impl Entries {
             words,
             offset,
             mask: sets as u64 - 1,
+            pages: Pages::default(),
+            used: 0,
             evicted: 0,
+        }
+    }
+
+    /// Goes one step towards huge pages, if so many entries that nearly every small page holds one.
+    pub(crate) fn settle(&mut self) {
+        if self.used > self.words.len() / 512 {
+            self.pages.settle(&self.words);
         }
     }
 
@@ -87,6 +99,7 @@ impl Entries {
             }
         }
         self.evicted += u64::from(least > 0);
+        self.used += usize::from(least == 0);
         if let Some(word) = self.words.get_mut(place) {
             *word = tag(key);
         }

@@ -4,7 +4,8 @@
 //! line, whatever the table holds; nothing is rehashed and there are no tombstones. A full set
 //! names its least valuable entry as victim.
 
-use super::{aligned_words, prefetch::prefetch};
+use super::aligned_words;
+use super::prefetch::{prefetch, Pages};
 
 /// Entries of one set.
 const WAYS: usize = 8;
@@ -38,6 +39,7 @@ pub(crate) struct SetIndex {
     words: Vec<u32>,
     offset: usize,
     mask: u64,
+    pages: Pages,
 }
 
 impl SetIndex {
@@ -49,6 +51,14 @@ impl SetIndex {
             words,
             offset,
             mask: sets as u64 - 1,
+            pages: Pages::default(),
+        }
+    }
+
+    /// Goes one step towards huge pages, if so many entries that nearly every small page holds one.
+    pub(crate) fn settle(&mut self, entries: usize) {
+        if entries > self.words.len() / 512 {
+            self.pages.settle(&self.words);
         }
     }
 

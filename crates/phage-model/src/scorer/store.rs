@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::watch::Watch;
 use crate::device::{Identity, Prior, Profile};
 use crate::simd::prefetch;
-use crate::table::settle;
+use crate::table::Pages;
 use crate::tail::Curve;
 
 /// No profile.
@@ -53,7 +53,7 @@ pub(super) struct Store {
     capacity: usize,
     pub(super) profiles: Vec<Watched>,
     /// Huge pages of `profiles`.
-    settled: usize,
+    pages: Pages,
     pub(super) index: BTreeMap<(u64, [u8; 16]), u32>,
     slots: Vec<Slot>,
     /// Packets of devices for which there was no room.
@@ -163,7 +163,7 @@ impl Store {
     /// Gives stale profiles away when there is no room; called once a window, not on the way of a
     /// packet. Answers the numbers whose meaning changed.
     pub(super) fn make_room(&mut self, now: i64) -> Vec<u32> {
-        settle(&self.profiles, &mut self.settled);
+        self.pages.settle(&self.profiles);
         let mut changed = Vec::new();
         if self.profiles.len() < self.capacity {
             return changed;

@@ -145,26 +145,40 @@ fn unmap(start: NonNull<u8>, bytes: usize) {
     unsafe { libc::munmap(start.as_ptr().cast(), bytes) };
 }
 
-/// Turns the next piece of a table that grew into a huge page; `settled` counts the pieces.
+/// Which pieces of a table that grows are huge pages already.
 ///
 /// A table of some megabytes has more pages of 4 kB than the processor remembers addresses of, so
-/// each look-up waits for that of its page as well. A piece is turned once `records` takes a
-/// quarter of it, so that a small table takes no more memory than it did; one piece a call,
-/// because it is copied. Where the system has no huge pages nothing happens.
-pub(crate) fn settle<T>(records: &[T], settled: &mut usize) {
-    let begin = records.as_ptr().addr();
-    let end = begin + size_of_val(records);
-    // Pieces are those of the address space: the first and the last may hold other data too.
-    let piece = begin - begin % HUGE + *settled * HUGE;
-    let taken = end.min(piece + HUGE).saturating_sub(begin.max(piece));
-    if taken < HUGE / 4 {
-        // Less than that at the front of the first piece will never be more.
-        *settled += usize::from(piece < begin && piece + HUGE < end);
-        return;
-    }
-    *settled += 1;
-    if let Some(start) = NonNull::new(records.as_ptr().cast::<u8>().cast_mut().with_addr(piece)) {
-        advise(start, HUGE);
+/// each look-up waits for that of its page as well.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Pages {
+    /// Address of the table when the pieces were turned.
+    begin: usize,
+    settled: usize,
+}
+
+impl Pages {
+    /// Turns the next piece of the table into a huge page, once `records` take a quarter of it: a
+    /// small table takes no more memory than it did. One piece a call, because it is copied.
+    /// Where the system has no huge pages nothing happens.
+    pub(crate) fn settle<T>(&mut self, records: &[T]) {
+        let begin = records.as_ptr().addr();
+        let end = begin + size_of_val(records);
+        if self.begin != begin {
+            *self = Self { begin, settled: 0 };
+        }
+        // Pieces are those of the address space: the first and the last may hold other data too.
+        let piece = begin - begin % HUGE + self.settled * HUGE;
+        let taken = end.min(piece + HUGE).saturating_sub(begin.max(piece));
+        if taken < HUGE / 4 {
+            // Less than that at the end of the first piece will never be more.
+            self.settled += usize::from(piece < begin && piece + HUGE < end);
+            return;
+        }
+        self.settled += 1;
+        let start = records.as_ptr().cast::<u8>().with_addr(piece).cast_mut();
+        if let Some(start) = NonNull::new(start) {
+            advise(start, HUGE);
+        }
     }
 }
 

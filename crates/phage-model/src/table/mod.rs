@@ -11,7 +11,7 @@
 mod arena;
 mod set;
 
-pub(crate) use arena::{settle, Arena};
+pub(crate) use arena::{Arena, Pages};
 pub(crate) use set::{First, Set};
 
 use crate::simd::{prefetch, Simd};
@@ -221,9 +221,10 @@ impl<R: Record> Table<R> {
 
     /// Goes one step towards huge pages if the table is used enough for them to pay.
     ///
-    /// Below a quarter, most of a huge page would be memory that nothing was written to.
+    /// Below an eighth, most of a huge page would be memory that nothing was written to; from there on
+    /// two of three small pages hold a record already.
     pub(crate) fn settle(&mut self) {
-        if self.counters.records * 4 > self.counters.capacity {
+        if self.counters.records * 8 > self.counters.capacity {
             self.records.grow_pages();
         }
     }
