@@ -15,6 +15,7 @@ from phage.config.settings import Settings
 from phage.errors import ConfigError, RuleError
 from phage.policy.importer import NotImported
 from phage.policy.reader import read_file, read_rules
+from phage.policy.ruleset import rule_paths
 from phage.policy.writing import write_rules
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def adopt(
 def rule_names(folder: Path) -> set[str]:
     """Return the names of the rules in a folder; of files that cannot be read, none."""
     names: set[str] = set()
-    for path in sorted(folder.glob("*.yaml")):
+    for path in rule_paths([folder]):
         try:
             names.update(rule.name for rule in read_file(path).rules)
         except RuleError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from phage.policy.facts import ANY_LIST
 from phage.policy.node import MAX_NAME
 from phage.policy.services import protocol_name, range_text
 
@@ -12,9 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from phage.policy.importer import Imported, ImportedRule
-
-ANY_LIST = "any"
-"""The indicator list that stands for all feeds that are enabled."""
 
 HIGHEST_PRIORITY = 1_000_000
 """Priorities above this, or below 0, are numbered anew: only their order means something."""

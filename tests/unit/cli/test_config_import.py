@@ -73,5 +73,5 @@ def test_a_file_that_is_wrong_is_told_with_its_line(
     answer = phage("config", "import", "bad.conf")
     assert answer.code == 1
     assert answer.err == (
-        "phage: bad.conf:2: bantime: must be seconds, from 0 to 315360000 (got [])\n"
+        "phage: bad.conf:2: bantime: must be seconds, from 0 to 31622400 (got [])\n"
     )

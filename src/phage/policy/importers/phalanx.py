@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from phage.errors import ConfigError
 from phage.policy.importer import Excess, Imported, ImportedRule, NotImported, SettingChange
 from phage.policy.importvalues import Faults, networks, number
+from phage.policy.readmatch import MAX_RATE, MAX_RATE_SECONDS
+from phage.policy.readtime import MAX_SECONDS
 
 if TYPE_CHECKING:
     from phage.policy.importer import Source
@@ -25,13 +27,10 @@ MAX_OCTETS = 65_536
 MAX_LINE = 4096
 """Octets of one line, for the same reason."""
 
-MAX_SECONDS = 86_400
-"""The longest time over which a rate is counted."""
-
 FOREVER = 7 * 86_400
 """Seconds of a ban in place of one without end."""
 
-LONGEST = 10 * 365 * 86_400
+LONGEST = int(MAX_SECONDS)
 """Seconds of the longest ban; ipset's own limit is 24 days."""
 
 _KEYS = (
@@ -125,7 +124,7 @@ class _Reading:
             if key not in _KEYS:
                 self._leave(key, key, "phalanx's detector.conf knows no such key")
         host_based = self._capture_mode() == "host-based"
-        seconds = self._whole("timeduration", MAX_SECONDS)
+        seconds = self._whole("timeduration", MAX_RATE_SECONDS)
         ban = self._ban_seconds()
         self._white_list()
         self._modes()
@@ -143,7 +142,7 @@ class _Reading:
         }
         rules = []
         for index, (key, (what, unit)) in enumerate(units.items(), 1):
-            limit = self._whole(key, 10**15)
+            limit = self._whole(key, MAX_RATE)
             if not limit:
                 continue
             if host_based and key != "maxreq":
@@ -226,10 +225,12 @@ class _Reading:
     def _modes(self) -> None:
         mode = self._text("banmode", ("ipset", "trigger"))
         if mode == "ipset":
-            reason = "bans go to nftables unless `respond` names the responder ipset"
+            reason = (
+                "nftables bans as well; where iptables is used, set respond.responders: [ipset]"
+            )
             self._leave("banmode", 'banmode = "ipset"', reason)
         elif mode:
-            reason = "set up the responder `script` with the path of trigger.sh"
+            reason = "set respond.responders: [script], and its path and style: phalanx"
             self._leave("banmode", f'banmode = "{mode}"', reason)
         dry = self._values.get("dryrun")
         if dry is None:

@@ -9,7 +9,7 @@ from phage.store.repositories.counters import MINUTE
 from phage.store.repositories.text import MAX_INTEGER, storable_integer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from phage.store.database import Database
 
@@ -77,7 +77,7 @@ class FlowGroupRepository:
             f"FROM flows WHERE last_seen >= {ends[0]} AND begun < {ends[1]} "
             "GROUP BY 1, 2, 3, 4, 5, 6, 7, 8"
         )
-        row: tuple[Any, ...]
-        for row in self._database.stream(sql):
+        rows: Iterable[tuple[Any, ...]] = self._database.stream(sql)
+        for row in rows:
             # PostgreSQL's sums are of any length.
             yield FlowGroup(*row[:9], octets=min(int(row[9]), MAX_INTEGER), last=row[10])

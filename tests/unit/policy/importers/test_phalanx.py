@@ -82,7 +82,7 @@ def test_a_ban_without_end_gets_one() -> None:
         ("maxreq = 5\ntimeduration = -1\nbantime = 1\n", "no time at all"),
         ('whitelist = ["0.0.0.0/0"]\n', "everything would be allowed"),
         ('maxreq = 0\n[limits]\nx = "y"\n', "knows no such key"),
-        ('banmode = "trigger"\n', "trigger.sh"),
+        ('banmode = "trigger"\n', "style: phalanx"),
     ],
 )
 def test_what_makes_no_sense_is_left_out_with_the_reason(text: str, reason: str) -> None:
