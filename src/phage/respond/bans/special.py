@@ -120,10 +120,12 @@ def _rules(decision: Decision, name: str, place: Place, version: int) -> Iterato
         else:
             limit = expr.reference(expr.LIMIT, name)
             if decision.rate is not None and decision.rate.unit == "connections":
+                # Datagrams without an answer are of state "new" one after the other; only the first
+                # opens the connection.
                 opens = (
-                    expr.connection_state(),
-                    expr.masked((expr.STATE_NEW).to_bytes(4, "little")),
-                    expr.compare(bytes(4), expr.NOT_EQUAL),
+                    expr.connection_status(),
+                    expr.masked(expr.CONFIRMED),
+                    expr.compare(bytes(4)),
                 )
                 yield OPENINGS, (*match, *opens, limit, counted, expr.drop())
             else:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import errno
+import sys
 from typing import TYPE_CHECKING
 
 from phage.respond.netlink.errors import AbsentError, KernelError
@@ -32,7 +33,7 @@ _FAMILY = {4: 2, 6: 10}
 _ORIGINAL, _REPLY, _ZONE, _FILTER = 1, 2, 18, 25
 _TUPLE_IP = 1
 _SOURCE = {4: 1, 6: 3}
-_FILTER_SOURCE = (1).to_bytes(4, "little")
+_FILTER_SOURCE = (1).to_bytes(4, sys.byteorder)
 
 FILTERED_AT_ONCE = 32
 """Each address that the kernel filters by costs a walk through the table in the kernel; for more

@@ -6,6 +6,8 @@ octets each. (linux/netfilter/nf_tables.h)
 
 from __future__ import annotations
 
+import sys
+
 from phage.respond.netlink.messages import attribute, be32, nest, text, u8
 
 LINK, NETWORK, TRANSPORT = 0, 1, 2
@@ -16,9 +18,10 @@ FAMILY = {4: b"\x02", 6: b"\x0a"}
 """What META_NFPROTO is, by IP version."""
 
 EQUAL, NOT_EQUAL = 0, 1
-STATE_NEW = 8
-ETHERNET = (1).to_bytes(2, "little")
-TYPE_LOCAL = (2).to_bytes(4, "little")
+CONFIRMED = (8).to_bytes(4, sys.byteorder)
+"""Bit of a connection's status: a packet of it went through before (IPS_CONFIRMED)."""
+ETHERNET = (1).to_bytes(2, sys.byteorder)
+TYPE_LOCAL = (2).to_bytes(4, sys.byteorder)
 COUNTER, LIMIT = 1, 4
 
 _ACCEPT, _DROP = 1, 0
@@ -41,9 +44,9 @@ def meta(key: int, register: int = 1) -> bytes:
     return _expression("meta", be32(1, register), be32(2, key))
 
 
-def connection_state(register: int = 1) -> bytes:
-    """Load the packet's state in conntrack, as bits."""
-    return _expression("ct", be32(1, register), be32(2, 0))
+def connection_status(register: int = 1) -> bytes:
+    """Load the status of the packet's connection in conntrack, as bits; stop if it has none."""
+    return _expression("ct", be32(1, register), be32(2, 2))
 
 
 def destination_kind(register: int = 1) -> bytes:
