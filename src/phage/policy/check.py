@@ -202,8 +202,8 @@ def _unknown(rule: Rule, term: Term, facts: Facts) -> Iterator[Problem]:
                     text = f"no device is known by {selector}; it means nobody yet"
                     yield _warning(rule, "unknown name", text, selector.place)
     elif is_in_set(term) and not facts.knows(term.kind, term.value):
-        what = {Kind.LIST: "indicator list", Kind.AS: "AS"}.get(term.kind, term.kind.value)
-        text = f"no {what} {term.value!r} is enabled here; it means nobody"
+        what = {Kind.LIST: "the indicator list", Kind.AS: "AS"}.get(term.kind, term.kind.value)
+        text = f"nothing is known here of {what} {term.value!r}; it means nobody yet"
         yield _warning(rule, "unknown name", text, term.place)
 
 
@@ -255,6 +255,8 @@ def _why_never(ready: ReadyRule) -> str:
     links = match.interfaces or match.in_interfaces or match.out_interfaces or match.vlans
     if ready.rule.hooks and links:
         return "its interface or VLAN is not known at its hooks; it never matches"
+    if match.source_ports and match.services:
+        return "its services have no source ports; it never matches"
     if match.ways:
         return "its source and destination do not go its direction; it never matches"
     return "its conditions exclude each other; it never matches"

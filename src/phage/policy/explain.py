@@ -111,7 +111,9 @@ def party_of(name: str, facts: Facts) -> Party:
         return Party(str(party.address), device.mac if device is not None else "")
     known = {"self": facts.own, "gateway": facts.gateways}
     if networks := known.get(name):
-        return Party(str(networks[0].network_address))
+        # Rather one that others know it by.
+        first = min(networks, key=lambda item: item.is_loopback or item.is_link_local)
+        return Party(str(first.network_address))
     if name == "admin" and facts.admins:
         return Party(facts.admins[0].source)
     for device in facts.devices():

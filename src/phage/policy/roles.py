@@ -56,9 +56,10 @@ def roles_of(finding: Finding) -> Roles:
         {text: None for peer in finding.peers for text in peer.services},
     )
     role = finding.evidence.get("subject_is")
-    if role not in {ATTACKER, VICTIM}:
-        role = SUBJECT_ROLES.get(finding.detector, ATTACKER)
     own = (Party(subject.ip, subject.mac),) if subject.ip or subject.mac else ()
+    if role not in {ATTACKER, VICTIM}:
+        # What has no address, such as an account, attacks nobody.
+        role = SUBJECT_ROLES.get(finding.detector, ATTACKER) if own else VICTIM
     others = tuple(
         Party(peer.ip, peer.mac, domains) for peer in finding.peers if peer.ip or peer.mac
     )

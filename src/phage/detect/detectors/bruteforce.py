@@ -415,6 +415,7 @@ class Bruteforce:
             packets=attack.packets,
             evidence={
                 "kind": attack.kind,
+                "subject_is": "victim" if attack.kind == "distributed" else "attacker",
                 "service": attack.service.name,
                 "attempts": attack.attempts,
                 "refused_by_reply": attack.replies,

@@ -416,6 +416,7 @@ class Synflood:
             packets=flood.packets,
             evidence={
                 "kind": flood.kind,
+                "subject_is": "attacker" if is_out else "victim",
                 "peak_per_second": round(flood.peak, 1),
                 "usual_per_second": round(flood.usual, 2),
                 "sources": flood.sources_total,
