@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from phage.cli.commands.plugins import known_families
 from phage.detect.detector import Detector
 from phage.plugin import Plugin, discover
-from phage.records import Observation, Window
+from phage.records import LogEvent, LogKind, Observation, Window
 from phage.records.columns import FLOW, HOST, SCORE
 from phage.testing.conformance import detectors as checks
 from phage.testing.windows import EPOCH, TICK
@@ -93,6 +93,23 @@ observations = st.builds(
     fields=st.dictionaries(st.sampled_from(FIELDS), values, max_size=8),
 )
 
+events = st.builds(
+    LogEvent,
+    kind=st.sampled_from(LogKind),
+    time=st.integers(EPOCH, EPOCH + 10**12),
+    source=st.sampled_from(["/var/log/auth.log", ""]),
+    service=st.sampled_from(["sshd", "nginx", "suricata"]),
+    address=st.sampled_from(["192.0.2.1", "2001:db8::1", "fe80::1", "", "no address"]),
+    user=st.sampled_from(["root", ""]) | st.text(max_size=20),
+    path=st.sampled_from(["/.env", ""]) | st.text(max_size=20),
+    status=st.integers(0, 999),
+    message=st.text(max_size=40),
+    spoofable=st.booleans(),
+    fields=st.dictionaries(
+        st.sampled_from(["signature", "signature_id", "severity", "target", "protocol"]), values
+    ),
+)
+
 
 @st.composite
 def hostile(draw: st.DrawFn) -> list[Window]:
@@ -111,6 +128,7 @@ def hostile(draw: st.DrawFn) -> list[Window]:
                 hosts=random_rows(HOST, draw(st.integers(0, 30)), random, small),
                 scores=random_rows(SCORE, draw(st.integers(0, 10)), random, small),
                 observations=tuple(draw(st.lists(observations, max_size=8))),
+                events=tuple(draw(st.lists(events, max_size=8))) * draw(st.integers(0, 30)),
             )
         )
     return windows

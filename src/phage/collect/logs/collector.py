@@ -131,6 +131,7 @@ class LogCollector:
         self._waiter = Waiter()
         for feed in self._feeds:
             feed.open()
+            feed.look(self._clock.monotonic())
         self._waiter.watch(self._feeds)
 
     def windows(self) -> Iterator[Window]:

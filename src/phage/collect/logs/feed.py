@@ -115,14 +115,12 @@ class FileFeed:
     from_end: bool = True
     _files: dict[Path, FollowedFile] = field(default_factory=dict, init=False)
     _left_out: int = field(default=0, init=False)
-    _opened: bool = field(default=False, init=False)
+    _looked: bool = field(default=False, init=False)
     _ended: bool = field(default=False, init=False)
     _too_long: int = field(default=0, init=False)
 
     def open(self) -> None:
-        """Look for the files; it is no fault when there is none yet."""
-        self.look(0.0)
-        self._opened = True
+        """Leave opening to the first look; it is no fault when there is no file yet."""
 
     def look(self, now: float) -> bool:
         """Look for files that came, went, or were shortened."""
@@ -134,10 +132,11 @@ class FileFeed:
                 self._left_out += 1
                 continue
             # What appears later is read whole.
-            from_end = self.follow and self.from_end and not self._opened
+            from_end = self.follow and self.from_end and not self._looked
             saved = self.saved.get(str(path))
             self._files[path] = FollowedFile(path, self.longest, saved, from_end)
             changed = True
+        self._looked = True
         for file in self._files.values():
             changed |= file.look(now)
         return changed

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Protocol
 
 from phage.collect.logs import webprobes
 from phage.collect.logs.feed import LineCounters
-from phage.collect.logs.pattern import Pattern, read
+from phage.collect.logs.pattern import Pattern, read, read_own
 from phage.collect.logs.service import LONGEST_MESSAGE, Form, Line, LogService, known_services
-from phage.collect.logs.stamps import BSD, CLF, ISO, LEADING, Stamps
+from phage.collect.logs.stamps import BSD, CLF, LEADING, RFC3339, Stamps
 from phage.errors import ConfigError
 from phage.records import LogEvent, LogKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 # A message that is kept with its event, and names in it: enough to see what happened.
 KEPT_MESSAGE = 512
@@ -26,7 +26,8 @@ KEPT_NAME = 256
 MOST_REPEATS = 50
 
 _SYSLOG = re.compile(
-    rf"(?:<\d{{1,3}}>(?:1 )?)?(?P<stamp>{BSD}|{ISO}) [^ ]+ (?P<program>[^ \[:]+)(?:\[\d+\])?: ?",
+    rf"(?:<\d{{1,3}}>(?:1 )?)?(?P<stamp>{BSD}|{RFC3339}) [^ ]+ "
+    r"(?P<program>[^ \[:]+)(?:\[\d+\])?: ?",
     re.ASCII,
 )
 _REPEATED = re.compile(r"message repeated (\d{1,6}) times: \[ (.*)\]", re.ASCII)
@@ -41,7 +42,7 @@ _ACCESS = re.compile(
 # Answers that blame the client. Not 401, which is a challenge, nor 408 and 499, which a bad network
 # brings about, nor 429, which the server's own limits do.
 _ERRORS = frozenset(
-    {400, 402, 403, 404, 405, 406, 409, 410, 411, 413, 414, 415, 417, 421, 422, 431, 444}
+    {400, 402, 403, 404, 405, 406, 409, 410, 411, 413, 414, 415, 417, 421, 422, 431}
 )
 _REFUSED = frozenset({400, 401, 403, 422, 429})
 
@@ -88,10 +89,16 @@ class _Rule:
 class MessageMatcher:
     """Finds the event in a message of one service."""
 
-    def __init__(self, service: str, lines: Sequence[Line], context: Context) -> None:
+    def __init__(
+        self,
+        service: str,
+        lines: Sequence[Line],
+        context: Context,
+        reading: Callable[[str], Pattern] = read,
+    ) -> None:
         self.service = service
         self._context = context
-        self._rules = tuple(_Rule(line, read(line.pattern)) for line in lines)
+        self._rules = tuple(_Rule(line, reading(line.pattern)) for line in lines)
 
     def match(self, message: str, stamp: str, now: int) -> tuple[LogEvent, ...]:
         """Return the events of a message: none, one, or as many as were joined.
@@ -115,7 +122,9 @@ class MessageMatcher:
     def _event(
         self, rule: _Rule, match: re.Match[str], message: str, time: int
     ) -> tuple[LogEvent, ...]:
-        if any(message.count(text) != 1 for text in rule.line.once):
+        if not all(text in message for text in rule.line.once):
+            return ()
+        if _is_ambiguous(rule.line, message):
             self._context.counters.ambiguous += 1
             return ()
         address = canonical(match["address"])
@@ -138,6 +147,11 @@ class MessageMatcher:
             rule.line.spoofable,
         )
         return (event,)
+
+
+def _is_ambiguous(line: Line, message: str) -> bool:
+    twice = any(message.count(text) > 1 for text in line.once)
+    return twice or any(text in message for text in line.never)
 
 
 class SyslogParser:
@@ -179,9 +193,9 @@ class SyslogParser:
 class MessageParser:
     """Reads a service's own log, or any log by a pattern: a stamp, perhaps a program, a message."""
 
-    def __init__(self, service: str, lines: Sequence[Line], context: Context) -> None:
+    def __init__(self, matcher: MessageMatcher, context: Context) -> None:
         self._context = context
-        self._matcher = MessageMatcher(service, lines, context)
+        self._matcher = matcher
 
     def parse(self, line: str, now: int) -> Iterable[LogEvent]:
         """Return the events of a line."""
@@ -262,7 +276,8 @@ def make_parser(service: str, pattern: str, kind: str, context: Context) -> Pars
         if kind not in known_kinds:
             message = f"collect.logs.kind: there is no {kind!r}; there are {', '.join(known_kinds)}"
             raise ConfigError(message)
-        return MessageParser(service or "custom", [Line(LogKind(kind), pattern)], context)
+        lines = [Line(LogKind(kind), pattern)]
+        return MessageParser(MessageMatcher(service or "custom", lines, context, read_own), context)
     if not service or service == "syslog":
         return SyslogParser(context)
     known = known_services().get(service)
@@ -276,4 +291,4 @@ def make_parser(service: str, pattern: str, kind: str, context: Context) -> Pars
 def _own_log(service: LogService, context: Context) -> Parser:
     if service.form is Form.ACCESS:
         return AccessParser(service.name, context)
-    return MessageParser(service.name, service.lines, context)
+    return MessageParser(MessageMatcher(service.name, service.lines, context), context)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NoReturn
 from phage.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 ADDRESS = (
     r"(?P<address>\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}"
@@ -67,6 +67,7 @@ class _Item:
 
     characters: Characters = frozenset()
     alternatives: list[list[_Item]] = field(default_factory=list)
+    name: str = ""
     least: int = 1
     most: int | None = 1
 
@@ -96,6 +97,8 @@ class Pattern:
         hint: Text that every message that matches contains; '' when there is none.
         start: Text that every message that matches begins with.
         groups: The names of its groups.
+        is_forgeable: Whether a name stands before the address and anything may come after it: then
+            a name that looks like the rest of the line brings another address in.
     """
 
     text: str
@@ -103,6 +106,7 @@ class Pattern:
     hint: str
     start: str
     groups: frozenset[str]
+    is_forgeable: bool
 
 
 def read(text: str) -> Pattern:
@@ -124,7 +128,21 @@ def read(text: str) -> Pattern:
         raise PatternError(message)
     _check_ways(sequence)
     start, hint = _literals(sequence)
-    return Pattern(text, re.compile(full, re.ASCII), hint, start, frozenset(reader.groups))
+    expression = re.compile(full, re.ASCII)
+    forgeable = _is_forgeable(sequence)
+    return Pattern(text, expression, hint, start, frozenset(reader.groups), forgeable)
+
+
+def read_own(text: str) -> Pattern:
+    """Read a pattern that a user wrote. Raises PatternError also for one that can be forged."""
+    pattern = read(text)
+    if pattern.is_forgeable:
+        message = (
+            "the pattern has a name before <address> and .* after it: whoever chooses the name "
+            "could choose the address; write out what follows <address>, or [^ ]*"
+        )
+        raise PatternError(message)
+    return pattern
 
 
 class _Reader:
@@ -228,6 +246,7 @@ class _Reader:
 
     def _group(self) -> _Item:
         self.place += 1
+        named = ""
         if name := _NAME.match(self.text, self.place):
             if name[1] not in GROUPS:
                 known = ", ".join(sorted(GROUPS))
@@ -236,6 +255,7 @@ class _Reader:
                 self._fail(f"the group {name[1]!r} stands twice")
             self.groups.add(name[1])
             self.place = name.end()
+            named = name[1]
         elif self.text.startswith("?:", self.place):
             self.place += 2
         elif self._next() == "?":
@@ -244,7 +264,7 @@ class _Reader:
         if self._next() != ")":
             self._fail("a ( without its )")
         self.place += 1
-        return _Item(alternatives=alternatives)
+        return _Item(alternatives=alternatives, name=named)
 
     def _class(self) -> Characters:
         self.place += 1
@@ -309,7 +329,8 @@ def _is_empty(items: Sequence[_Item]) -> bool:
 
 def _check_ways(sequence: Sequence[_Item]) -> None:
     """Raise PatternError when a message could be read in too many ways."""
-    endless, ways = _ways(sequence, frozenset())
+    # What may go on to the end with anything is such a part too.
+    endless, ways = _ways(sequence, frozenset(" "))
     if endless > 1:
         message = (
             "the pattern has more than one part of any length that the text after it could be a "
@@ -342,6 +363,24 @@ def _ways(items: Sequence[_Item], follow: Characters) -> tuple[int, int]:
         else:
             ways *= min(item.most - item.least + 1, MOST_WAYS)
     return endless, ways
+
+
+def _flat(items: Sequence[_Item]) -> Iterator[_Item]:
+    """Yield every item, those within groups after their group."""
+    for item in items:
+        yield item
+        for alternative in item.alternatives:
+            yield from _flat(alternative)
+
+
+def _is_forgeable(sequence: Sequence[_Item]) -> bool:
+    named = address = False
+    for item in _flat(sequence):
+        named |= item.name in {"user", "path"} and not address
+        address |= item.name == "address"
+        if named and address and item.most is None and " " in item.characters:
+            return True
+    return False
 
 
 def _literals(items: Sequence[_Item]) -> tuple[str, str]:

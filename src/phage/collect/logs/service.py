@@ -35,14 +35,16 @@ class Line:
     Attributes:
         kind: What it tells.
         pattern: The whole message, in the language of `phage.collect.logs.pattern`.
-        once: Texts that stand once in a message, or else it is not believed: somebody put another
-            into a part that he chooses.
+        once: Texts that stand in the message. When one stands there twice it is not believed:
+            somebody put another into a part that he chooses.
+        never: Texts for whose sake a message is not believed: it may be read in two ways.
         spoofable: Whether anyone can bring the line about under an address that is not his.
     """
 
     kind: LogKind
     pattern: str
     once: tuple[str, ...] = ()
+    never: tuple[str, ...] = ()
     spoofable: bool = False
 
 

@@ -25,6 +25,9 @@ ISO = (
 """As in RFC 3339 and ISO 8601, with a space for the T, with slashes (nginx), with or without zone;
 "2026-11-21  3:06:30" (MariaDB)."""
 
+RFC3339 = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)"
+"""As rsyslog and syslog-ng write it unless told otherwise."""
+
 CLF = r"\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}"
 """As in the common log format of Web servers."""
 

@@ -30,13 +30,12 @@ SERVICES = (
             Line(
                 LogKind.AUTH_FAILED,
                 r"(?:[^ ]+ proftpd\[\d+\] )?[^ ]+ \([^ \[\]()]+\[<address>\]\):?(?: -)? USER"
-                r" (?P<user>.*) \(Login failed\): .*",
-                once=(" (Login failed): ",),
+                r" (?P<user>[^ ]*) \(Login failed\): .*",
             ),
             Line(
                 LogKind.USER_UNKNOWN,
                 r"(?:[^ ]+ proftpd\[\d+\] )?[^ ]+ \([^ \[\]()]+\[<address>\]\):?(?: -)? USER"
-                r" (?P<user>[^ ]*): no such user found from .*",
+                r" (?P<user>[^ :]*): no such user found from .*",
             ),
             Line(
                 LogKind.AUTH_OK,

@@ -16,7 +16,11 @@ SERVICES = (
             Line(
                 LogKind.AUTH_FAILED,
                 rf"warning: {_HOST}\[<address>\]: SASL [A-Za-z0-9-]+ authentication failed: "
-                r"[^,]*(?:, sasl_username=(?P<user>.*))?",
+                r"[^,]*, sasl_username=(?P<user>.*)",
+            ),
+            Line(
+                LogKind.AUTH_FAILED,
+                rf"warning: {_HOST}\[<address>\]: SASL [A-Za-z0-9-]+ authentication failed: [^,]*",
             ),
             Line(
                 LogKind.ABUSE,
@@ -38,7 +42,7 @@ SERVICES = (
             Line(
                 LogKind.AUTH_FAILED,
                 r"(?:dovecot: )?(?:imap|pop3|managesieve|submission)-login: (?:Info: )?"
-                r"(?:Disconnected|Aborted login|Login aborted)(?:: [A-Za-z ]+)?"
+                r"(?:Disconnected|Aborted login|Login aborted)(?:: [A-Za-z]+(?: [A-Za-z]+)?)?"
                 r" \(auth failed, \d+ attempts(?: in \d+ secs)?\)(?: \([a-z_]+\))?: "
                 r"user=<(?P<user>[^>]*)>,(?: method=[A-Z0-9-]+,)? rip=<address>, lip=.*",
                 once=(" rip=",),
@@ -61,8 +65,8 @@ SERVICES = (
                 LogKind.AUTH_FAILED,
                 r"(?:\[\d+\] )?[A-Za-z0-9_]+ authenticator failed for (?:[^ ()\[\]]+ )?"
                 r"(?:\([^()]*\) )?\[<address>\](?::\d{1,5})?"
-                r"(?: I=\[[^ \]]*\]:\d{1,5})?(?: U=[^ :]+)?: 535 [^()]*"
-                r"(?:\(set_id=(?P<user>.*)\))?",
+                r"(?: I=\[[^ \]]*\]:\d{1,5})?(?: U=[^ :]+)?: 535 "
+                r"Incorrect authentication data(?: \(set_id=(?P<user>.*)\))?",
             ),
         ),
     ),

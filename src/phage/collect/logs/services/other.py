@@ -30,7 +30,10 @@ SERVICES = (
                 Line(
                     LogKind.AUTH_FAILED,
                     r"(?:NOTICE|WARNING)\[\d+\](?:\[C-[0-9a-f]+\])? [a-z_/]+\.c: .* failed for"
-                    rf" '{address}' (?:\(callid: [^ ()']*\) )?- [A-Za-z /()]+",
+                    rf" '{address}' (?:\(callid: [^ ()']*\) )?- (?:Wrong password"
+                    r"|No matching (?:peer|endpoint) found|Username/auth name mismatch"
+                    r"|Failed to authenticate|Not a local domain|Peer is not supposed to register"
+                    r"|Device does not match ACL|ACL error \(permit/deny\)|Error to authenticate)",
                     spoofable=True,
                 )
                 for address in (r"<address>:\d{1,5}", r"\[<address>\]:\d{1,5}", "<address>")
@@ -83,7 +86,8 @@ SERVICES = (
             Line(
                 LogKind.AUTH_FAILED,
                 r"(?:[^ .]+\.go:\d+:[^ ]+ )?\[[A-Z]\] (?:\[[0-9a-f-]+\] )?Failed authentication"
-                r" attempt for (?P<user>.*) from <address>:\d{1,5}: [a-zA-Z ]+",
+                r" attempt for (?P<user>[^ ]*) from <address>:\d{1,5}: .*",
+                once=(" from ",),
             ),
         ),
     ),
@@ -122,8 +126,8 @@ SERVICES = (
             Line(
                 LogKind.AUTH_FAILED,
                 r"\{\"reqId\":\"[^\"]*\",\"level\":\d,\"time\":\"[^\"]*\",\"remoteAddr\":"
-                r"\"<address>\",.*\"message\":\"Login failed: [^\"]*\".*",
-                once=('"message":"',),
+                r"\"<address>\",.*",
+                once=('"message":"Login failed: ',),
             ),
         ),
     ),

@@ -21,6 +21,8 @@ SERVICES = (
                 r"Failed (?:password|keyboard-interactive(?:/pam)?|gssapi-with-mic)"
                 r" for (?:invalid user )?(?P<user>.*) from <address>(?: port \d{1,5})?"
                 r"(?: ssh\d?)?(?: \[preauth\])?",
+                # Old servers told more of the client after a colon.
+                never=(" ssh2: ", " ssh1: ", " ssh: "),
             ),
             Line(
                 LogKind.USER_UNKNOWN,
@@ -34,10 +36,14 @@ SERVICES = (
                 LogKind.AUTH_OK,
                 r"Accepted publickey for (?P<user>[^ ]*) from <address> port \d{1,5} ssh\d"
                 r": [A-Z0-9@.-]+ [^ ]+ ID .*",
+                once=(" from ",),
             ),
             Line(
                 LogKind.AUTH_FAILED,
-                r"User (?P<user>.*) from <address> not allowed because [A-Za-z' ]+",
+                r"User (?P<user>.*) from <address> not allowed because "
+                r"(?:not listed in AllowUsers|listed in DenyUsers|not in any group"
+                r"|a group is listed in DenyGroups"
+                r"|none of user's groups are listed in AllowGroups)",
             ),
             Line(
                 LogKind.AUTH_FAILED,

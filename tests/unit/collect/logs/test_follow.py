@@ -1,0 +1,237 @@
+"""Logs are followed through rotation, truncation and restarts, and hostile octets."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from phage.collect.collectors.logfile import LogFileCollector
+from phage.collect.logs.follow import LineBuffer
+from phage.collect.logs.source import LogSource
+from phage.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+PATTERN = "refused <address>"
+
+
+class Following:
+    """A collector that runs in a thread, and the addresses that it told, in order."""
+
+    def __init__(self, path: Path | str, saved_at: Path | None = None) -> None:
+        source = LogSource(str(path), pattern=PATTERN)
+        self.collector = LogFileCollector([source], saved_at=saved_at)
+        self.collector.open()
+        self.addresses: list[str] = []
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        for window in self.collector.windows():
+            assert window.start <= window.end
+            self.addresses += [event.address for event in window.events]
+
+    def until(self, *addresses: str) -> None:
+        late = time.monotonic() + 20
+        while self.addresses != list(addresses):
+            assert time.monotonic() < late, self.addresses
+            time.sleep(0.002)
+
+    def stop(self) -> None:
+        self.collector.stop()
+        self._thread.join(10)
+        assert not self._thread.is_alive()
+        self.collector.close()
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., Following]]:
+    made: list[Following] = []
+
+    def begin(path: Path | str, saved_at: Path | None = None) -> Following:
+        made.append(Following(path, saved_at))
+        return made[-1]
+
+    yield begin
+    for each in made:
+        each.stop()
+
+
+def write(path: Path, *numbers: int) -> None:
+    with path.open("a", encoding="ascii") as file:
+        file.writelines(f"refused 192.0.2.{number}\n" for number in numbers)
+
+
+def names(*numbers: int) -> list[str]:
+    return [f"192.0.2.{number}" for number in numbers]
+
+
+def test_what_was_there_is_left_out_and_what_comes_is_read(
+    tmp_path: Path, start: Callable[..., Following]
+) -> None:
+    log = tmp_path / "a.log"
+    write(log, 1)
+    following = start(log)
+    write(log, 2, 3)
+    following.until(*names(2, 3))
+
+
+def test_half_a_line_waits_for_its_end(tmp_path: Path, start: Callable[..., Following]) -> None:
+    log = tmp_path / "a.log"
+    log.touch()
+    following = start(log)
+    with log.open("a", encoding="ascii", buffering=1) as file:
+        file.write("refused 192.0")
+        file.flush()
+        time.sleep(0.05)
+        assert following.addresses == []
+        file.write(".2.7\n")
+    following.until("192.0.2.7")
+
+
+def test_a_file_that_appears_later_is_read_whole(
+    tmp_path: Path, start: Callable[..., Following]
+) -> None:
+    following = start(tmp_path / "later.log")
+    write(tmp_path / "later.log", 1)
+    following.until(*names(1))
+
+
+def test_rotation_by_renaming_loses_nothing(
+    tmp_path: Path, start: Callable[..., Following]
+) -> None:
+    log = tmp_path / "a.log"
+    log.touch()
+    following = start(log)
+    write(log, 1)
+    following.until(*names(1))
+    log.rename(tmp_path / "a.log.1")
+    write(tmp_path / "a.log.1", 2)  # The daemon still has the old file open.
+    following.until(*names(1, 2))
+    write(log, 3)
+    following.until(*names(1, 2, 3))
+    write(tmp_path / "a.log.1", 4)
+    write(log, 5)
+    following.until(*names(1, 2, 3, 4, 5))
+
+
+def test_rotation_by_copying_and_emptying(tmp_path: Path, start: Callable[..., Following]) -> None:
+    log = tmp_path / "a.log"
+    log.touch()
+    following = start(log)
+    write(log, 1, 2, 3)
+    following.until(*names(1, 2, 3))
+    os.truncate(log, 0)
+    write(log, 4)
+    following.until(*names(1, 2, 3, 4))
+
+
+def test_names_by_pattern(tmp_path: Path, start: Callable[..., Following]) -> None:
+    write(tmp_path / "a.log", 1)
+    following = start(f"{tmp_path}/*.log")
+    write(tmp_path / "b.log", 2)
+    following.until(*names(2))
+    write(tmp_path / "c.txt", 3)
+    write(tmp_path / "a.log", 4)
+    following.until(*names(2, 4))
+
+
+def test_reading_goes_on_after_a_restart(tmp_path: Path, start: Callable[..., Following]) -> None:
+    log, saved = tmp_path / "a.log", tmp_path / "logs.json"
+    log.touch()
+    first = start(log, saved)
+    write(log, 1)
+    first.until(*names(1))
+    first.stop()
+    write(log, 2)
+    second = start(log, saved)
+    write(log, 3)
+    second.until(*names(2, 3))
+    second.stop()
+    write(log, 4)
+    log.rename(tmp_path / "a.log.1")  # Rotated while nobody looked.
+    write(log, 5)
+    third = start(log, saved)
+    third.until(*names(4, 5))
+    third.stop()
+    log.write_text("# " + "x" * 80 + "\n", encoding="ascii")
+    write(log, 6)  # Written anew under the same inode: it begins otherwise.
+    fourth = start(log, saved)
+    write(log, 7)
+    fourth.until(*names(6, 7))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", '{"version": 9, "logs": {}}', '{"version": 1, "logs": {"x": 3}}', "[" * 9999],
+)
+def test_damaged_positions_are_told_and_left_out(
+    tmp_path: Path, start: Callable[..., Following], text: str
+) -> None:
+    log, saved = tmp_path / "a.log", tmp_path / "logs.json"
+    write(log, 1)
+    saved.write_text(text, encoding="ascii")
+    following = start(log, saved)
+    write(log, 2)
+    following.until(*names(2))
+    assert "logs.json" in following.collector.faults()[0]
+    following.stop()
+    assert json.loads(saved.read_text(encoding="ascii"))["version"] == 1
+
+
+def test_reading_once_ends_and_has_the_times_of_the_lines(tmp_path: Path) -> None:
+    log = tmp_path / "old.log"
+    stamp = "Nov 21 03:06:30 host app: "
+    log.write_bytes(f"{stamp}refused 192.0.2.1\n\xff\n{stamp}refused 192.0.2.2".encode("latin-1"))
+    collector = LogFileCollector([LogSource(str(log), pattern=PATTERN)], follow=False)
+    collector.open()
+    (window,) = collector.windows()
+    assert [event.address for event in window.events] == names(1, 2)
+    assert window.end == max(event.time for event in window.events)
+    assert collector.counters()["logfile.lines"] == 3
+    collector.close()
+
+
+def test_what_is_missing_is_told(tmp_path: Path) -> None:
+    collector = LogFileCollector([LogSource(f"{tmp_path}/none")], follow=False)
+    collector.open()
+    assert list(collector.windows()) == []
+    assert collector.faults() == [f"{tmp_path}/none: no such file"]
+    collector.close()
+    with pytest.raises(ConfigError, match="absolute"):
+        LogFileCollector([LogSource("relative.log")])
+
+
+def test_a_collector_of_logs_has_nothing_of_packets(tmp_path: Path) -> None:
+    collector = LogFileCollector([LogSource(f"{tmp_path}/none")])
+    assert collector.scores() == collector.save_model() == b""
+    collector.distrust(0, bytes(16), 0, 1)
+    collector.stop()
+    assert list(collector.windows()) == []
+
+
+def test_a_line_that_is_too_long_is_left_out_whole() -> None:
+    buffer = LineBuffer(10)
+    assert buffer.feed(b"short\n" + b"x" * 11) == ["short"]
+    assert buffer.feed(b"x" * 30) == []
+    assert buffer.feed(b"from 1.2.3.4\nnext\n") == ["next"]
+    assert buffer.feed(b"12345678901\nok\n") == ["ok"]
+    assert buffer.too_long == 2
+
+
+@given(st.lists(st.binary(max_size=30), max_size=20))
+def test_however_octets_come_lines_are_the_same(parts: list[bytes]) -> None:
+    whole = b"".join(parts)
+    buffer = LineBuffer(100_000)
+    got = [line for part in parts for line in buffer.feed(part)]
+    wanted = whole.split(b"\n")[:-1]
+    assert got == [line.decode("utf-8", "backslashreplace") for line in wanted]

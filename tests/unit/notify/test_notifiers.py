@@ -1,0 +1,271 @@
+"""Notifiers against real servers: HTTP, SMTP, syslog over UDP, TCP and a Unix socket."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import http.server
+import json
+import re
+import socket
+import socketserver
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import pytest
+
+from phage.notify.chat import STYLES
+from phage.notify.notice import Notice
+from phage.notify.notifier import NotifyError
+from phage.notify.notifiers.email import Email
+from phage.notify.notifiers.syslog import Syslog
+from phage.notify.notifiers.webhook import Webhook
+from phage.records import Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+NOTICE = Notice(
+    title="HIGH loginfail: 192.0.2.7",
+    text='The account "<!channel> @everyone [x](http://evil.example)" was guessed',
+    severity=Severity.HIGH,
+    time=1_795_230_390_000_000_000,
+    kind="finding",
+    fields={"detector": "loginfail", "subject": '192.0.2.7"]\\', "score": 0.7},
+)
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """Keeps what is posted; answers what the test wants."""
+
+    posts: ClassVar[list[tuple[str, dict[str, str], bytes]]] = []
+    answer: ClassVar[tuple[int, dict[str, str]]] = (200, {})
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.posts.append((self.path, dict(self.headers), body))
+        status, headers = self.answer
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@contextmanager
+def serving(server: socketserver.BaseServer) -> Iterator[None]:
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join(5)
+        server.server_close()
+
+
+@pytest.fixture
+def web() -> Iterator[str]:
+    Handler.posts.clear()
+    Handler.answer = (200, {})
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    with serving(server):
+        yield f"http://127.0.0.1:{server.server_port}"
+
+
+def test_a_webhook_posts_signed_json(web: str, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("abc\n", encoding="ascii")
+    Webhook(url=f"{web}/hook?x=1", token_file=str(tmp_path / "token"), key="k").tell(NOTICE)
+    ((path, headers, body),) = Handler.posts
+    assert path == "/hook?x=1"
+    assert headers["Authorization"] == "Bearer abc"
+    assert json.loads(body) == NOTICE.document()
+    wanted = hmac.new(b"k", body, hashlib.sha256).hexdigest()
+    assert headers["X-Phage-Signature"] == f"sha256={wanted}"
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_styles(web: str, style: str) -> None:
+    Webhook(url=web, style=style).tell(NOTICE)
+    text = Handler.posts[0][2].decode()
+    assert "loginfail" in text
+    told = json.loads(text)
+    if style == "slack":
+        assert "<!channel>" not in told["text"]
+        assert all(
+            block["text"]["type"] == "plain_text" for block in told["blocks"] if "text" in block
+        )
+    elif style == "discord":
+        assert told["allowed_mentions"] == {"parse": []}
+    if style in {"discord", "mattermost", "teams"}:
+        assert "@everyone" not in json.dumps(told, ensure_ascii=False)
+        assert "](http://" not in text
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "retry", "after"),
+    [
+        (500, {}, True, 0),
+        (429, {"Retry-After": "7"}, True, 7),
+        (429, {"Retry-After": "tomorrow"}, True, 0),
+        (403, {}, False, 0),
+        (302, {"Location": "http://127.0.0.1:1/"}, False, 0),
+    ],
+)
+def test_what_is_tried_again(
+    web: str, status: int, headers: dict[str, str], retry: bool, after: float
+) -> None:
+    Handler.answer = (status, headers)
+    with pytest.raises(NotifyError, match=str(status)) as caught:
+        Webhook(url=f"{web}/secret-path").tell(NOTICE)
+    assert (caught.value.retry, caught.value.after) == (retry, after)
+    assert "secret-path" not in str(caught.value)
+    assert len(Handler.posts) == 1  # A redirect is not followed.
+
+
+@pytest.mark.parametrize("url", ["http://", "ftp://x/", "http://h:99999/", "http://h/\x00", "h"])
+def test_wrong_urls_are_no_other_exception(url: str) -> None:
+    with pytest.raises(NotifyError):
+        Webhook(url=url, timeout=0.2).tell(NOTICE)
+
+
+class Smtp(socketserver.StreamRequestHandler):
+    """A server of mail that takes what it is given."""
+
+    mails: ClassVar[list[str]] = []
+    refuse: ClassVar[str] = ""
+
+    def handle(self) -> None:
+        self.wfile.write(b"220 test\r\n")
+        data: list[str] | None = None
+        for raw in self.rfile:
+            line = raw.decode().rstrip("\r\n")
+            if data is not None:
+                if line == ".":
+                    self.mails.append("\n".join(data))
+                    data = None
+                    self._say("250 taken")
+                else:
+                    data.append(line)
+                continue
+            verb = line.partition(" ")[0].upper()
+            if verb == self.refuse:
+                self._say("550 no")
+            elif verb == "DATA":
+                data = []
+                self._say("354 go on")
+            elif verb == "QUIT":
+                self._say("221 bye")
+                return
+            else:
+                self._say("250 fine")
+
+    def _say(self, text: str) -> None:
+        self.wfile.write(f"{text}\r\n".encode())
+
+
+@pytest.fixture
+def mail() -> Iterator[Email]:
+    Smtp.mails.clear()
+    Smtp.refuse = ""
+    server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Smtp)
+    server.daemon_threads = True
+    with serving(server):
+        yield Email(
+            host="127.0.0.1",
+            port=server.server_address[1],
+            security="none",
+            sender="phage@example.com",
+            to=("a@example.com", "b@example.com"),
+            timeout=5.0,
+        )
+
+
+def test_mail(mail: Email) -> None:
+    mail.tell(NOTICE)
+    (text,) = Smtp.mails
+    assert "Subject: [phage] HIGH loginfail: 192.0.2.7" in text
+    assert "To: a@example.com, b@example.com" in text
+    assert "Auto-Submitted: auto-generated" in text
+    assert "detector: loginfail" in text
+
+
+def test_a_title_cannot_add_headers(mail: Email) -> None:
+    mail.tell(Notice("x\r\nBcc: evil@example.com", "text", Severity.LOW, 0))
+    assert not re.search(r"^Bcc:", Smtp.mails[0], re.MULTILINE)
+
+
+@pytest.mark.parametrize("verb", ["RCPT", "DATA", "MAIL"])
+def test_refused_mail_is_not_tried_again(mail: Email, verb: str) -> None:
+    Smtp.refuse = verb
+    with pytest.raises(NotifyError, match=r"550|503") as caught:
+        mail.tell(NOTICE)
+    assert not caught.value.retry
+
+
+def test_no_password_without_tls() -> None:
+    mail = Email(host="h", security="none", sender="a@b", to=("c@d",), user="x", password="y")
+    assert "not sent without TLS" in mail.check()
+
+
+def test_a_server_without_starttls_is_not_given_the_password(mail: Email) -> None:
+    mail.security = "starttls"
+    mail.user, mail.password = "x", "y"
+    with pytest.raises(NotifyError):
+        mail.tell(NOTICE)
+    assert Smtp.mails == []
+
+
+def syslog_message(text: str) -> re.Match[str]:
+    match = re.fullmatch(
+        r"<(\d+)>1 (\S+) (\S+) phage (\d+) finding "
+        r"\[phage@32473((?: \S+=\"(?:[^\"\]\\]|\\.)*\")*)\]"
+        r" (.*)",
+        text,
+    )
+    assert match is not None, text
+    return match
+
+
+def test_syslog_over_udp() -> None:
+    with socket.socket(type=socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        server.settimeout(5)
+        syslog = Syslog(address=f"127.0.0.1:{server.getsockname()[1]}", facility="local3")
+        syslog.tell(NOTICE)
+        match = syslog_message(server.recv(4096).decode())
+        syslog.close()
+    assert match[1] == str(19 * 8 + 3)
+    assert match[2] == "2026-11-21T03:06:30.000000Z"
+    assert r'subject="192.0.2.7\"\]\\"' in match[5]
+
+
+def test_syslog_over_tcp_connects_anew() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(5)
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        syslog = Syslog(address=address, transport="tcp")
+        for _ in range(2):
+            syslog.tell(NOTICE)
+            connection, _ = server.accept()
+            with connection:
+                length, _, text = connection.recv(9000).partition(b" ")
+                assert len(text) == int(length)
+                syslog_message(text.decode())
+            syslog.close()
+
+
+def test_the_local_syslog(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as server:
+        server.bind(str(tmp_path / "log"))
+        syslog = Syslog(address=str(tmp_path / "log"))
+        syslog.tell(NOTICE)
+        syslog_message(server.recv(4096).decode())
+        syslog.tell(Notice("x" * 5000 + "é" * 5000, "", Severity.LOW, 0, kind="finding"))
+        assert len(server.recv(9000)) <= 2048
+        syslog.close()
