@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from phage.config.document import Key
     from phage.config.settings import Settings
     from phage.config.statedir import StateDirectory
+    from phage.daemon.requests import Request
     from phage.store.store import Store, StoreLocation
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -72,6 +73,12 @@ class Chosen:
 
         password = settings.store.password.get_secret_value()
         return StoreLocation.of(settings.store.url, password, self.state(settings).store)
+
+    def ask(self, request: Request, seconds: float = 10.0) -> dict[str, Any]:
+        """Ask the running daemon; return its answer. Raises ControlError."""
+        from phage.daemon.control import ask
+
+        return ask(self.state(self.settings()).control, request, seconds)
 
     def reader(self) -> Store:
         """Open the store for reading. Raises StoreError when there is none."""

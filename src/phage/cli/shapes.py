@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from phage.clock import rfc3339
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from phage.records import Feature, Finding, Peer
+    from phage.records.decision import Decision, Receipt
     from phage.records.flow import Flow
+    from phage.store.repositories.decisions import AuditEntry
 
 PROTOCOLS = {
     0: "arp",
@@ -65,6 +70,57 @@ def _feature(feature: Feature) -> dict[str, Any]:
         "weight": feature.weight,
         "meaning": feature.meaning,
     }
+
+
+def decision_shape(
+    decision: Decision,
+    now: int,
+    receipts: Sequence[Receipt] = (),
+    audit: Sequence[AuditEntry] = (),
+) -> dict[str, Any]:
+    """Return a decision as `phage decisions` prints it."""
+    return {
+        "id": decision.id,
+        "state": decision_state(decision, now),
+        "kind": str(decision.target.kind),
+        "target": decision.target.value,
+        "action": str(decision.action),
+        "direction": str(decision.direction),
+        "reason": decision.reason,
+        "start": rfc3339(decision.start),
+        "until": rfc3339(decision.until) if decision.until else "",
+        "rule": decision.rule,
+        "finding": decision.finding,
+        "by": decision.by,
+        "rate": asdict(decision.rate) if decision.rate else None,
+        "pattern": None if decision.pattern.is_everything else asdict(decision.pattern),
+        "responders": list(decision.responders),
+        "dry_run": decision.dry_run,
+        "spoofable": decision.spoofable,
+        "ended": rfc3339(decision.ended) if decision.ended else "",
+        "ended_by": decision.ended_by,
+        "receipts": [
+            {
+                "responder": each.responder,
+                "state": str(each.state),
+                "at": rfc3339(each.at),
+                "detail": each.detail,
+            }
+            for each in receipts
+        ],
+        "audit": [
+            {"at": rfc3339(each.happened), "by": each.author, "act": each.act,
+             "detail": each.detail}
+            for each in audit
+        ],
+    }  # fmt: skip
+
+
+def decision_state(decision: Decision, now: int) -> str:
+    """Return "in force", "recorded", or "ended"; one may expire while no daemon runs."""
+    if decision.ended or (decision.until and decision.until <= now):
+        return "ended"
+    return "recorded" if decision.dry_run else "in force"
 
 
 def flow_shape(flow: Flow) -> dict[str, Any]:

@@ -13,8 +13,28 @@ if TYPE_CHECKING:
 
 if TYPE_CHECKING:
     _ParamType = click.ParamType[int]
+    _SpanType = click.ParamType[float]
 else:
-    _ParamType = click.ParamType  # Not generic before click 8.4.
+    _ParamType = _SpanType = click.ParamType  # Not generic before click 8.4.
+
+
+class Span(_SpanType):
+    """A length of time ("10 min", "7 d", 60 for seconds); "ever" is 0."""
+
+    name = "time"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return seconds."""
+        from phage.config.kinds import parse_duration
+
+        if value == "ever":
+            return 0.0
+        try:
+            return float(str(parse_duration(value)))
+        except ValueError as error:
+            self.fail(f"{value!r}: {error}", param, ctx)
 
 
 class Moment(_ParamType):

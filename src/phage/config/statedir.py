@@ -66,6 +66,21 @@ class StateDirectory:
         return self.path / "control.sock"
 
     @property
+    def enforcer_socket(self) -> Path:
+        """The socket of the enforcer."""
+        return self.path / "enforcer.sock"
+
+    @property
+    def enforcer(self) -> Path:
+        """The enforcer's own folder: beside this one, since it runs under another account."""
+        return self.path.with_name(f"{self.path.name}-enforcer")
+
+    @property
+    def confirmed_rules(self) -> Path:
+        """Copies of the rule files that were confirmed last."""
+        return self.path / "rules-confirmed"
+
+    @property
     def panic(self) -> Path:
         """The file that keeps every block out of force while it is there (`phage panic`)."""
         return self.path / "panic"

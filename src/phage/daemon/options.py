@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from phage.config.settings import Settings
+    from phage.policy.desk import Outcome
     from phage.records import Finding
 
 Progress = Callable[[int, int], None]
@@ -27,6 +28,10 @@ def no_finding(finding: Finding) -> None:
     """Tell nobody."""
 
 
+def no_outcome(outcome: Outcome) -> None:
+    """Tell nobody."""
+
+
 def no_progress(done: int, whole: int) -> None:
     """Report nothing."""
 
@@ -38,14 +43,17 @@ class RunOptions:
     Attributes:
         settings: The settings in force; command-line options are merged into them already.
         interfaces: Interfaces to watch; empty: those of the settings, else that of the default
-            route. ready: Called once when every part runs, with what there is to say ("watching
-            eth0, ...").
+            route.
+        ready: Called when a part runs, with what there is to say ("watching eth0, ...").
+        found: Told a finding when it opens and when it ends.
+        decided: Told what was decided about a finding.
     """
 
     settings: Settings
     interfaces: tuple[str, ...] = ()
     ready: Callable[[str], None] = no_word
     found: Callable[[Finding], None] = no_finding
+    decided: Callable[[Outcome], None] = no_outcome
 
 
 @dataclass(frozen=True, slots=True)

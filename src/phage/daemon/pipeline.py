@@ -1,4 +1,4 @@
-"""The way of a window: detectors, attacks, evidence, sinks. All the wiring stands here."""
+"""The way of a window: detectors, attacks, decisions, evidence, sinks. All the wiring is here."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from phage.collect.collector import Collector
     from phage.config.settings import Settings
     from phage.daemon.evidence import EvidenceFolder
+    from phage.policy.desk import Outcome
     from phage.records import Finding
+
+    Decided = tuple[Finding, Sequence[Outcome]]
 
 # Nothing is learned from a subject this long before and after its finding opened: an attack begins
 # before it is seen, and goes on.
@@ -36,11 +39,21 @@ class Sink(Protocol):
     def window(self, window: Window) -> None:
         """Take a window as it was seen."""
 
+    def decided(self, outcome: Outcome) -> None:
+        """Take what was decided about a finding, before the finding itself."""
+
     def finding(self, finding: Finding) -> None:
         """Take a finding that was opened, updated or closed."""
 
     def close(self) -> None:
         """Write what is left."""
+
+
+class Decider(Protocol):
+    """Decides what follows from a finding, and sees to it: rules, ledger, responders."""
+
+    def take(self, finding: Finding) -> Sequence[Outcome]:
+        """Decide about a finding; return what is new. Never raises."""
 
 
 def make_detectors(settings: Settings, clock: Clock) -> list[Runner[Detector]]:
@@ -77,6 +90,7 @@ class Pipeline:
         knowledge: What detectors know beside the windows.
         sinks: Where findings and windows go.
         evidence: Keeps the packets around a finding; None where nothing is kept.
+        decider: Decides what follows from findings; None in a replay, which never acts.
         attacks: The findings that are open.
         routers: The routers that were seen.
     """
@@ -85,6 +99,7 @@ class Pipeline:
     knowledge: Knowledge
     sinks: Sequence[Sink]
     evidence: EvidenceFolder | None = None
+    decider: Decider | None = None
     attacks: Attacks = field(default_factory=Attacks)
     routers: Routers = field(default_factory=Routers)
     now: int = 0
@@ -100,9 +115,10 @@ class Pipeline:
         reports: list[Finding] = []
         for runner in self.detectors:
             reports += runner.call(runner.plugin.inspect, window, self.knowledge)
+        decided = self._decide(self.attacks.merge(reports, window.end))  # Before all that can wait.
         for sink in self.sinks:
             sink.window(window)
-        self._hand_on(self.attacks.merge(reports, window.end), collector)
+        self._hand_on(decided, collector)
 
     def idle(self, now: int) -> None:
         """Let time pass: judge what was not answered, close what has been quiet."""
@@ -112,18 +128,24 @@ class Pipeline:
             for runner in self.detectors:
                 reports += runner.call(runner.plugin.inspect, empty, self.knowledge)
             self.now = now
-        self._hand_on(self.attacks.merge(reports, self.now), None)
+        self._hand_on(self._decide(self.attacks.merge(reports, self.now)), None)
 
     def finish(self) -> None:
         """Close what is open, and the sinks."""
-        self._hand_on(self.attacks.finish(self.now), None)
+        self._hand_on([(finding, ()) for finding in self.attacks.finish(self.now)], None)
         for sink in self.sinks:
             sink.close()
 
-    def _hand_on(self, findings: Iterable[Finding], collector: Collector | None) -> None:
-        for finding in findings:
+    def _decide(self, findings: Iterable[Finding]) -> list[Decided]:
+        take = self.decider.take if self.decider is not None else None
+        return [(finding, take(finding) if take is not None else ()) for finding in findings]
+
+    def _hand_on(self, decided: Iterable[Decided], collector: Collector | None) -> None:
+        for finding, outcomes in decided:
             done = self._with_capture(finding, collector)
             for sink in self.sinks:
+                for outcome in outcomes:
+                    sink.decided(outcome)
                 sink.finding(done)
 
     def _with_capture(self, finding: Finding, collector: Collector | None) -> Finding:

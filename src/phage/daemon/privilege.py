@@ -45,6 +45,14 @@ def account() -> pwd.struct_passwd | None:
     return None
 
 
+def successor(state_dir: Path) -> int:
+    """Return the user id that `drop` will leave, for who has to know it before."""
+    user = account()
+    if os.geteuid() != 0 or user is None or _unreachable(state_dir):
+        return os.geteuid()
+    return user.pw_uid
+
+
 def drop(state_dir: Path) -> str:
     """Give up every capability but CAP_NET_RAW, and the account root; return a line that says so.
 

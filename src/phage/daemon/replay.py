@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from phage.daemon.pipeline import Sink
+    from phage.policy.desk import Outcome
     from phage.records import Finding, Window
 
 # A replay is the same on every run: the seed of hashes and models is fixed.
@@ -47,6 +48,9 @@ class _Findings:
         if window.packets:
             self.first = self.first or window.start
             self.last = max(self.last, window.end)
+
+    def decided(self, outcome: Outcome) -> None:
+        """Nothing is decided in a replay."""
 
     def finding(self, finding: Finding) -> None:
         """Keep a finding; one that became a part of another is no longer one."""

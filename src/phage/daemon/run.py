@@ -17,16 +17,21 @@ from phage.collect.collectors.afpacket import AfPacketCollector, RingSettings
 from phage.config.kinds import split_listen
 from phage.config.statedir import StateDirectory
 from phage.daemon import privilege
+from phage.daemon.acting import start_enforcement, start_enforcer
 from phage.daemon.engine import engine_settings
 from phage.daemon.evidence import EvidenceFolder
 from phage.daemon.interfaces import default_interface
 from phage.daemon.links import Links
 from phage.daemon.pipeline import Pipeline, make_detectors, make_knowledge, total
+from phage.daemon.policysinks import NotifySink, PolicyMetrics
+from phage.daemon.policysinks import health as policy_health
 from phage.daemon.sinks import EveSink, MetricsSink
 from phage.daemon.storesink import StoreSink, start_writer
-from phage.errors import CaptureError, StateError
+from phage.errors import CaptureError, PhageError, StateError
 from phage.learn.model import StateFolder
 from phage.learn.models.ensemble import EnsembleModel
+from phage.notify.channels import make_channels
+from phage.notify.dispatch import Dispatcher
 from phage.records import FindingState
 from phage.telemetry.evelog import EveLog
 from phage.telemetry.metrics import Registry
@@ -37,8 +42,11 @@ if TYPE_CHECKING:
 
     from phage.clock import Clock
     from phage.config.settings import Settings
+    from phage.daemon.enforcement import Enforcement
     from phage.daemon.options import RunOptions
     from phage.daemon.pipeline import Sink
+    from phage.enforcer.process import Enforcer
+    from phage.policy.desk import Outcome
     from phage.records import Finding, Window
     from phage.store.writer import Writer
 
@@ -103,6 +111,7 @@ class Daemon:
         self.links = Links(self.collectors)
         self.windows: queue.Queue[Fed] = queue.Queue(WAITING_WINDOWS)
         self.losses: list[Callable[[], Mapping[str, int]]] = []
+        self.enforcer: Enforcer | None = None
         self._stopping = threading.Event()
 
     @property
@@ -150,6 +159,11 @@ class Daemon:
         """Tell whether watching ended though nobody said so."""
         return not self._stopping.is_set()
 
+    @property
+    def has_lost_enforcer(self) -> bool:
+        """Tell whether the enforcer ended: without root it cannot be started again from here."""
+        return self.enforcer is not None and not self.enforcer.is_alive()
+
     def stop(self, *_: object) -> None:
         """Stop soon; may be called from a signal handler."""
         self._stopping.set()
@@ -165,7 +179,7 @@ class Daemon:
         save_every = self.settings.learning.save_every
         next_save = self.clock.monotonic() + save_every
         try:
-            while not self._stopping.is_set():
+            while not self._stopping.is_set() and not self.has_lost_enforcer:
                 try:
                     window, collector = self.windows.get(timeout=IDLE_SECONDS)
                 except queue.Empty:
@@ -232,6 +246,10 @@ class _Screen:
     def window(self, window: Window) -> None:
         """Windows are not told."""
 
+    def decided(self, outcome: Outcome) -> None:
+        """Tell what was decided."""
+        self._options.decided(outcome)
+
     def finding(self, finding: Finding) -> None:
         """Tell a finding that is new or has ended."""
         if finding.state == FindingState.OPEN:
@@ -260,6 +278,7 @@ def run(options: RunOptions) -> int:
         stack.enter_context(state.lock())
         daemon.open()
         stack.callback(daemon.close)
+        daemon.enforcer = start_enforcer(settings, state, stack)
         # Before any thread starts: the kernel keeps capabilities a thread.
         if line := privilege.drop(state.path):
             options.ready(line)
@@ -276,9 +295,15 @@ def run(options: RunOptions) -> int:
             file = RotatingFile(eve.path or state.eve, eve.rotate_size, eve.rotate_count, clock)
             sinks.append(EveSink(EveLog(file, eve.types), clock, eve.stats_interval))
             daemon.losses.append(lambda: {"eve_dropped": file.dropped})
+        if settings.notify:
+            dispatcher = Dispatcher(make_channels(settings.notify), clock)
+            dispatcher.start()
+            sinks.append(NotifySink(dispatcher))
         evidence = EvidenceFolder(state.captures, settings.retention.captures_size)
         detectors = make_detectors(settings, clock)
-        pipeline = Pipeline(detectors, make_knowledge(settings), sinks, evidence)
+        enforcement = start_enforcement(settings, state, clock, stack)
+        PolicyMetrics(registry, enforcement)
+        pipeline = Pipeline(detectors, make_knowledge(settings), sinks, evidence, enforcement)
         daemon.losses.append(
             lambda: {
                 "evidence_failed": evidence.failed,
@@ -288,7 +313,7 @@ def run(options: RunOptions) -> int:
             }
         )
         if settings.api.enabled:
-            server = _server(settings, registry, daemon, writer, clock)
+            server = _server(settings, registry, daemon, writer, enforcement, clock)
             server.start()
             stack.callback(server.stop)
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -298,6 +323,12 @@ def run(options: RunOptions) -> int:
         spare_collector()
         daemon.watch(pipeline, models)
         pipeline.finish()
+        if daemon.has_lost_enforcer:
+            message = (
+                "the enforcer ended; start phage again: blocks last until they expire, and no new "
+                "ones are made"
+            )
+            raise PhageError(message)
         if daemon.has_failed:
             reasons = {str(feeder.error) for feeder in daemon.feeders if feeder.error is not None}
             message = f"nothing is left to watch: {'; '.join(sorted(reasons)) or 'unknown'}"
@@ -306,17 +337,25 @@ def run(options: RunOptions) -> int:
 
 
 def _server(
-    settings: Settings, registry: Registry, daemon: Daemon, writer: Writer, clock: Clock
+    settings: Settings,
+    registry: Registry,
+    daemon: Daemon,
+    writer: Writer,
+    enforcement: Enforcement,
+    clock: Clock,
 ) -> MetricsServer:
     def health() -> Mapping[str, object]:
         watching = all(feeder.is_alive() for feeder in daemon.feeders)
         fault = writer.state.fault
         down = daemon.links.down
+        faults = policy_health(enforcement)
+        good = watching and not fault and not down and not faults
         return {
-            "status": "ok" if watching and not fault and not down else "degraded",
+            "status": "ok" if good else "degraded",
             "watching": watching,
             "down": list(down),
             "store": fault or "ok",
+            "policy": dict(faults) or "ok",
         }
 
     host, port = split_listen(settings.api.listen)

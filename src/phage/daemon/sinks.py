@@ -12,12 +12,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from phage.clock import Clock
+    from phage.policy.desk import Outcome
     from phage.records import Finding, Window
     from phage.telemetry.evelog import EveLog
     from phage.telemetry.metrics import Registry
 
 MALFORMED = "malformed."
 """How the core's counters of malformed packets begin; the kind follows."""
+
+
+MAX_BLOCKED = 10_000
+"""Findings of which it is remembered that they are blocked; a tenth is open at most."""
 
 
 class EveSink:
@@ -32,6 +37,7 @@ class EveSink:
         self._interval = stats_interval
         self._interface = interface
         self._next_stats = 0
+        self._blocked: dict[str, str] = {}
         self._malformed: dict[str, int] = {}
 
     def window(self, window: Window) -> None:
@@ -57,9 +63,19 @@ class EveSink:
                 kind = name.removeprefix(MALFORMED)
                 self.log.write([eve.anomaly_event(kind, more, window.end, self._interface)])
 
+    def decided(self, outcome: Outcome) -> None:
+        """Note which findings are blocked, and by which decision."""
+        if outcome.decision is not None and outcome.objection is None:
+            self._blocked[outcome.finding.id] = outcome.decision.id
+            if len(self._blocked) > MAX_BLOCKED:
+                del self._blocked[next(iter(self._blocked))]
+
     def finding(self, finding: Finding) -> None:
         """Write a finding as an alert."""
-        self.log.write([eve.alert_event(finding, self._interface)])
+        decision = self._blocked.get(finding.id, "")
+        self.log.write([eve.alert_event(finding, self._interface, decision)])
+        if finding.state != "open":
+            self._blocked.pop(finding.id, None)
 
     def close(self) -> None:
         """Close the file."""
@@ -72,6 +88,11 @@ class MetricsSink:
     def __init__(self, registry: Registry, counters: Callable[[], Mapping[str, int]]) -> None:
         self._findings = registry.counter(
             "phage_detect_findings_total", "Findings that were opened.", ("detector", "severity")
+        )
+        self._decisions = registry.counter(
+            "phage_policy_decisions_total",
+            "Decisions of rules, by action, and whether they were carried out or why not.",
+            ("action", "outcome"),
         )
         self._core = registry.counter(
             "phage_core_total", "Counters of the core, by name; drops included.", ("counter",)
@@ -90,6 +111,12 @@ class MetricsSink:
     def window(self, window: Window) -> None:
         """Note whether the model is learning."""
         self._learning.set(float(window.learning))
+
+    def decided(self, outcome: Outcome) -> None:
+        """Count a decision: carried out, or why not."""
+        if outcome.decision is not None:
+            done = outcome.objection.kind if outcome.objection is not None else "carried_out"
+            self._decisions.add(1, str(outcome.decision.action), done)
 
     def finding(self, finding: Finding) -> None:
         """Count a finding when it is new."""

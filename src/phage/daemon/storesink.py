@@ -20,6 +20,7 @@ from phage.store.writer import Writer
 if TYPE_CHECKING:
     from phage.clock import Clock
     from phage.config.settings import Settings
+    from phage.policy.desk import Outcome
     from phage.records import Finding, Window
     from phage.store.store import Store
 
@@ -129,6 +130,9 @@ class StoreSink:
                 for name, value in self._totals.items()
             )
             self._totals = {}
+
+    def decided(self, outcome: Outcome) -> None:
+        """Decisions are in the ledger already."""
 
     def finding(self, finding: Finding) -> None:
         """Store a finding as it stands now."""

@@ -133,11 +133,10 @@ class _Snapshot:
             for version in (4, 6)
         }
         certain = frozenset(network for network, entry in networks.items() if not entry.is_unproven)
+        nobody = {ipaddress.ip_network(entry.value) for entry in NOBODY}
         # What is ours, or nobody's, passes no ban by itself: rules about it have to be asked.
         others = frozenset(
-            network
-            for network in certain
-            if not networks[network].is_own and networks[network] not in NOBODY
+            network for network in certain if not networks[network].is_own and network not in nobody
         )
         values = frozenset({*(networks[network].value for network in certain), *macs, *domains})
         return cls(ranges, macs, domains, others, values)

@@ -133,6 +133,11 @@ class Ledger:
         with self._lock:
             return [each for each in self._standing.values() if not each.dry_run]
 
+    def all_standing(self) -> list[Decision]:
+        """Return every decision that stands, those that are only recorded too."""
+        with self._lock:
+            return list(self._standing.values())
+
     def against(self, target: Target) -> list[Decision]:
         """Return what stands against exactly this target."""
         with self._lock:

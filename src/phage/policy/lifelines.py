@@ -2,7 +2,7 @@
 
 Its own addresses, the routers, name servers, DHCP servers and time servers that it uses, each with
 the reason. Everything is read from the kernel and from files that anybody may read; what cannot be
-read is left out and named in `Lifelines.faults`.
+read is left out and named in `Lifelines.faults`. Only `look_names_up` asks anybody else.
 """
 
 from __future__ import annotations
@@ -27,9 +27,6 @@ MAX_FILE = 1 << 20
 
 MAX_NAMES = 32
 """Names of time servers that are looked up."""
-
-LOOKUP_EVERY = 600.0
-"""Seconds between two look-ups of time servers by name: pools change, slowly."""
 
 READ_EVERY = 10.0
 """Seconds between two readings of files; what the kernel knows is asked at each look."""
@@ -78,7 +75,7 @@ class Lifelines:
     """Finds what this machine depends on.
 
     Attributes:
-        clock: Tells when names are looked up again.
+        clock: Tells when files are read again.
         root: The file system; another one in tests.
         look_up: Returns the addresses of a name, or raises OSError; None for the system's.
         faults: What could not be read at the last look.
@@ -89,7 +86,7 @@ class Lifelines:
     look_up: Callable[[str], Iterable[str]] | None = None
     faults: list[str] = field(default_factory=list, init=False)
     _names: dict[str, tuple[str, ...]] = field(default_factory=dict, init=False, repr=False)
-    _looked_up: float | None = field(default=None, init=False, repr=False)
+    _routers: tuple[str, ...] = field(default=(), init=False, repr=False)
     _read: list[Entry] = field(default_factory=list, init=False, repr=False)
     _read_at: float | None = field(default=None, init=False, repr=False)
 
@@ -117,8 +114,9 @@ class Lifelines:
                 if own.broadcast is not None:
                     why = "the broadcast address of a network here"
                     yield Entry(str(own.broadcast), why, is_own=True)
-            for gateway in rtnetlink.gateways():
-                yield Entry(str(gateway), "a router of this machine")
+            self._routers = tuple(map(str, rtnetlink.gateways()))
+            for router in self._routers:
+                yield Entry(router, "a router of this machine")
         except OSError as error:
             self.faults.append(f"the kernel's addresses and routes: {error.strerror or error}")
 
@@ -155,16 +153,20 @@ class Lifelines:
                 if remote[1] == NTP_PORT:
                     yield from _addresses([remote[0]], "a time server in use here")
 
+    def routers(self) -> tuple[str, ...]:
+        """Return the addresses of this machine's routers, as of the last look."""
+        return self._routers
+
+    def look_names_up(self) -> None:
+        """Look the time servers up by name; may take long where the network is down."""
+        for name in self._time_names():
+            try:
+                self._names[name] = tuple((self.look_up or _look_up)(name))
+            except OSError:
+                self._names.setdefault(name, ())
+
     def _time_servers(self) -> Iterator[Entry]:
-        now = self.clock.monotonic()
-        if self._looked_up is None or now - self._looked_up >= LOOKUP_EVERY:
-            self._looked_up = now
-            for name in self._time_names():
-                try:
-                    self._names[name] = tuple((self.look_up or _look_up)(name))
-                except OSError:
-                    self._names.setdefault(name, ())
-        for name, addresses in self._names.items():
+        for name, addresses in list(self._names.items()):
             yield from _addresses(addresses, f"the time server {name}")
 
     def _time_names(self) -> list[str]:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from phage.policy.allowlist import Entry
+from phage.policy.facts import Session
 from phage.policy.lifelines import connections
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class Sessions:
     environment: Mapping[str, str] = field(default_factory=dict)
     root: Path = Path("/")
     dropped: int = field(default=0, init=False)
+    _sessions: tuple[Session, ...] = field(default=(), init=False, repr=False)
     _since: dict[tuple[str, int], float] = field(default_factory=dict, init=False, repr=False)
 
     def entries(self) -> list[Entry]:
@@ -73,11 +75,16 @@ class Sessions:
             entries += [Entry(address, why, is_unproven=True) for address in young]
         return entries
 
+    def sessions(self) -> tuple[Session, ...]:
+        """Return the connections of administrators as of the last look, for the check of rules."""
+        return self._sessions
+
     def _connected(self) -> dict[str, float]:
         """Return for how long each address has been connected, the longest, in seconds."""
         now = self.clock.monotonic()
         ports = {*self.ports, *self._started_by()}
         seen: dict[tuple[str, int], float] = {}
+        sessions: dict[Session, None] = {}
         for name in ("tcp", "tcp6"):
             for local, remote, state in connections(self.root / "proc/net" / name):
                 if state != _ESTABLISHED or local[1] not in ports:
@@ -86,7 +93,8 @@ class Sessions:
                     self.dropped += 1
                     continue
                 seen[remote] = self._since.get(remote, now)
-        self._since = seen
+                sessions[Session(remote[0], local[0], local[1])] = None
+        self._since, self._sessions = seen, tuple(sessions)
         ages: dict[str, float] = {}
         for (address, _), since in seen.items():
             if not ipaddress.ip_address(address).is_loopback:

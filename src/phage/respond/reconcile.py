@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from phage.records.decision import Decision, Receipt, ReceiptState
@@ -90,12 +90,14 @@ class Worker:
         standing: What is to be in force.
         clock: Tells when to look and to try again.
         tell: Takes receipts; quick.
+        only_named: It carries out only what names it, as a script that rules run.
     """
 
     runner: Runner[Responder]
     standing: Standing
     clock: Clock
     tell: Callable[[Sequence[Receipt]], None] = _ignore
+    only_named: bool = False
     state: ResponderState = field(default_factory=ResponderState, init=False)
     _dirty: dict[str, None] = field(default_factory=dict, init=False, repr=False)
     _failing: dict[str, None] = field(default_factory=dict, init=False, repr=False)
@@ -253,7 +255,9 @@ class Worker:
         return decision if decision is not None and self._concerns(decision) else None
 
     def _concerns(self, decision: Decision) -> bool:
-        return not decision.responders or self.name in decision.responders
+        if decision.responders:
+            return self.name in decision.responders
+        return not self.only_named
 
     def _sharing(self, revoked: Sequence[Decision], there: set[str]) -> list[Decision]:
         found = {
@@ -294,7 +298,9 @@ class Worker:
             return
         now = self.clock.now()
         receipts = {
-            receipt.decision: receipt for receipt in self.runner.call(method, decisions, now)
+            # One plug-in may serve under several names, as scripts do.
+            receipt.decision: replace(receipt, responder=self.name)
+            for receipt in self.runner.call(method, decisions, now)
         }
         for decision in decisions:
             receipt = receipts.get(decision.id)

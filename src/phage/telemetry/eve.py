@@ -117,8 +117,11 @@ def _tcp(flow: Flow) -> Event:
     return fields
 
 
-def alert_event(finding: Finding, interface: str = "") -> Event:
-    """Return the event of a finding; it is written when the finding opens and at each update."""
+def alert_event(finding: Finding, interface: str = "", decision: str = "") -> Event:
+    """Return the event of a finding; it is written when the finding opens and at each update.
+
+    `decision` is the id of the one by which it is blocked; '' where nothing is.
+    """
     event = _head("alert", finding.last_seen, interface)
     peer = finding.peers[0] if finding.peers else None
     transport, _, port = (peer.services[0] if peer and peer.services else "").partition("/")
@@ -133,7 +136,7 @@ def alert_event(finding: Finding, interface: str = "") -> Event:
     if finding.subject.mac:
         event["ether"] = {"src_mac": finding.subject.mac}
     event["alert"] = {
-        "action": "allowed",
+        "action": "blocked" if decision else "allowed",
         "gid": 1,
         "signature_id": signature_id(finding.detector),
         "rev": 1,
@@ -166,6 +169,8 @@ def alert_event(finding: Finding, interface: str = "") -> Event:
             for feature in finding.features
         ],
     }
+    if decision:
+        event["alert"]["metadata"]["phage_decision"] = [decision]
     if finding.capture:
         event["capture_file"] = finding.capture
     return event

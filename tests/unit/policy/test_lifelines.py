@@ -38,6 +38,7 @@ def lines(*ends: tuple[str, str, str]) -> str:
 
 def of_files(root: Path, look_up: object = None) -> dict[str, str]:
     lifelines = Lifelines(FixedClock(EPOCH), root, look_up or (lambda name: ()))  # type: ignore[arg-type]
+    lifelines.look_names_up()
     kernel = {str(own.address) for own in rtnetlink.own_addresses()}
     kernel |= {str(own.broadcast) for own in rtnetlink.own_addresses()}
     kernel |= set(map(str, rtnetlink.gateways()))
@@ -46,7 +47,7 @@ def of_files(root: Path, look_up: object = None) -> dict[str, str]:
 
 
 def test_own_addresses_of_the_kernel_are_there() -> None:
-    lifelines = Lifelines(FixedClock(EPOCH), look_up=lambda name: ())
+    lifelines = Lifelines(FixedClock(EPOCH))
     own = {entry.value for entry in lifelines.entries() if entry.is_own}
     assert "127.0.0.1" in own
     assert lifelines.faults == []

@@ -13,6 +13,7 @@ from phage.clock import rfc3339
 if TYPE_CHECKING:
     from phage.cli.settings import Chosen
     from phage.config.settings import LoggingSettings
+    from phage.policy.desk import Outcome
     from phage.records import Finding
 
 
@@ -40,7 +41,9 @@ def command(chosen: Chosen, interfaces: tuple[str, ...]) -> int:
     from phage.daemon.options import RunOptions
     from phage.daemon.run import run
 
-    return run(RunOptions(settings, settings.interfaces, ready=say, found=tell))
+    return run(
+        RunOptions(settings, settings.interfaces, ready=say, found=tell, decided=tell_decision)
+    )
 
 
 def tell(finding: Finding) -> None:
@@ -48,6 +51,20 @@ def tell(finding: Finding) -> None:
     print(  # Data: one line a finding, for people and for `grep`.
         f"{rfc3339(finding.last_seen)}  {finding.state:<6}  {finding.severity:<8}  "
         f"{finding.detector:<10}  {finding.id}  {text(finding.summary)}",
+        flush=True,
+    )
+
+
+def tell_decision(outcome: Outcome) -> None:
+    """Print a decision in one line, as a finding."""
+    decision = outcome.decision
+    if decision is None:
+        return
+    state = "would" if decision.dry_run else "done"
+    until = f"until {rfc3339(decision.until)}" if decision.until else "for ever"
+    print(
+        f"{rfc3339(decision.start)}  {state:<6}  {decision.action:<10}  "
+        f"{text(decision.target.value)}  {until}  {text(decision.rule)}: {text(decision.reason)}",
         flush=True,
     )
 

@@ -1,0 +1,106 @@
+"""Starts what may act: the enforcer while there is privilege, and what steers it afterwards."""
+
+from __future__ import annotations
+
+import os
+import socket
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from phage.daemon import privilege
+from phage.daemon.control import ControlServer
+from phage.daemon.enforcement import Enforcement, make_enforcement
+from phage.daemon.responders import KERNEL, kernel_devices
+from phage.daemon.steering import Steering
+from phage.daemon.storesink import location
+from phage.enforcer import process
+from phage.enforcer.capabilities import CAP_NET_ADMIN
+from phage.errors import PermissionMissingError
+from phage.store.store import open_store
+
+if TYPE_CHECKING:
+    from contextlib import ExitStack
+
+    from phage.clock import Clock
+    from phage.config.settings import Settings
+    from phage.config.statedir import StateDirectory
+    from phage.policy.allowlist import Source
+
+
+def start_enforcer(
+    settings: Settings, state: StateDirectory, stack: ExitStack
+) -> process.Enforcer | None:
+    """Start the enforcer where decisions are to be carried out in this machine's kernel.
+
+    To be called before privileges are given up. An enforcer that runs apart (`phage enforcer`) is
+    used as it is: None.
+
+    Raises:
+        PermissionMissingError: There is no CAP_NET_ADMIN.
+        PhageError: It cannot be started.
+    """
+    if not settings.policy.enforce or KERNEL not in settings.respond.responders:
+        return None
+    if _answers(state):
+        return None
+    if not _may_enforce():
+        message = (
+            "policy.enforce is on, but blocking takes CAP_NET_ADMIN: run phage as root, start "
+            "`phage enforcer` apart, or take nftables out of respond.responders"
+        )
+        raise PermissionMissingError(message)
+    enforcer = process.start(
+        state.enforcer_socket,
+        privilege.successor(state.path),
+        state.enforcer,
+        kernel_devices(settings.respond),
+    )
+    stack.callback(enforcer.stop)
+    return enforcer
+
+
+def start_enforcement(
+    settings: Settings, state: StateDirectory, clock: Clock, stack: ExitStack, *extra: Source
+) -> Enforcement:
+    """Take up the ledger, bring it into force, and listen at the control socket.
+
+    Raises StoreError, ConfigError, StateError.
+    """
+    store = open_store(location(settings), clock)
+    stack.callback(store.close)
+    enforcement = make_enforcement(settings, state, store, clock, *extra)
+    stack.callback(enforcement.stop)
+    enforcement.start()
+    control = ControlServer(state.control, owner(), Steering(enforcement, clock))
+    control.start()
+    stack.callback(control.stop)
+    return enforcement
+
+
+def owner() -> int:
+    """Return the account that may steer the daemon besides root.
+
+    Whoever started it; but not an account that it shares with strangers (nobody).
+    """
+    user = privilege.account()
+    shared = user is not None and user.pw_name == "nobody" and os.getuid() == user.pw_uid
+    return 0 if shared else os.getuid()
+
+
+def _answers(state: StateDirectory) -> bool:
+    """Tell whether an enforcer listens already."""
+    with closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as link:
+        link.settimeout(1.0)
+        try:
+            link.connect(str(state.enforcer_socket))
+        except OSError:
+            return False
+    return True
+
+
+def _may_enforce() -> bool:
+    """Tell whether this process has CAP_NET_ADMIN in effect (proc_pid_status(5))."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    effective = next(line.split()[1] for line in lines if line.startswith("CapEff:"))
+    return bool(int(effective, 16) >> CAP_NET_ADMIN & 1)

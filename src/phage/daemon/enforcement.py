@@ -1,0 +1,290 @@
+"""From findings to blocks: desk, ledger, allow-list, rules and responders, wired together.
+
+Findings come by `take`, in the thread of the detectors. Threads of their own let decisions expire,
+keep the allow-list fresh, follow the rules' times, and carry decisions out.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from phage.daemon.facts import World
+from phage.daemon.receipts import Receipts
+from phage.daemon.responders import KERNEL, make_workers
+from phage.daemon.rulebook import Rulebook, rule_files
+from phage.errors import PhageError, StoreError
+from phage.policy.allowlist import AllowList, entries_of
+from phage.policy.budget import Budget
+from phage.policy.desk import Desk, networks
+from phage.policy.ledger import Ledger
+from phage.policy.lifelines import Lifelines
+from phage.policy.sessions import Sessions
+from phage.respond.reconcile import Reconciler
+from phage.respond.remote import RemoteResponder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from phage.clock import Clock
+    from phage.config.settings import Settings
+    from phage.config.statedir import StateDirectory
+    from phage.policy.allowlist import Source
+    from phage.policy.desk import Outcome
+    from phage.records.finding import Finding
+    from phage.records.packetrule import Network, PacketRules
+    from phage.store.repositories.devices import DeviceSeen
+    from phage.store.store import Store
+
+_log = logging.getLogger(__name__)
+
+GRACE_SECONDS = 0.005
+"""How long detection waits for its decision to be carried out. The responder's thread gets the
+interpreter at once that way; one that is slow (a router, a script) holds nothing up for longer."""
+
+TICK_SECONDS = 0.25
+"""How often it is looked what has expired, and whether somebody pulled the panic switch."""
+
+LOOK_SECONDS = 1.0
+"""How often the allow-list is looked at anew: somebody who logs in is safe within a second."""
+
+NAMES_SECONDS = 600.0
+"""How often time servers are looked up by name: pools change, slowly."""
+
+MAX_DEVICES = 10_000
+"""Devices that rules know."""
+
+
+class KernelSwitch:
+    """The enforcer's static rules and allow-list, over a connection for each thread's use."""
+
+    def __init__(self, state: StateDirectory) -> None:
+        self._rules = RemoteResponder(state.enforcer_socket)
+        self._allow = RemoteResponder(state.enforcer_socket)
+
+    def apply(self, rules: PacketRules, confirm: float) -> None:
+        """Bring static rules into force, for `confirm` seconds unless confirmed."""
+        self._rules.apply_rules(rules, confirm)
+
+    def confirm(self) -> None:
+        """Let what is on trial stand."""
+        self._rules.confirm_rules()
+
+    def roll_back(self) -> None:
+        """Take back what is on trial."""
+        self._rules.roll_back_rules()
+
+    def hits(self) -> list[tuple[str, int, int]]:
+        """Return rule, packets, and when the last was seen."""
+        return self._rules.rule_hits()
+
+    def protect(self, allowed: Sequence[Network]) -> None:
+        """Set the allow-list, which no ban touches."""
+        self._allow.protect(allowed)
+
+    def panic(self) -> None:
+        """Take everything out at once."""
+        self._allow.panic()
+
+
+@dataclass
+class Enforcement:
+    """All that decides and acts. Made inert by `make_enforcement`.
+
+    Attributes:
+        desk: Decides.
+        ledger: What stands.
+        allow: What may not be decided against.
+        reconciler: Carries out.
+        rulebook: The rules.
+        receipts: What responders said.
+        lifelines: What this machine depends on.
+        switch: The enforcer's static rules; None where the kernel is left alone.
+        state: The folder with the panic switch.
+        faults: Findings about which could not be decided, for a fault of phage's own.
+    """
+
+    desk: Desk
+    ledger: Ledger
+    allow: AllowList
+    reconciler: Reconciler
+    rulebook: Rulebook
+    receipts: Receipts
+    lifelines: Lifelines
+    switch: KernelSwitch | None
+    state: StateDirectory
+    clock: Clock
+    faults: int = 0
+    held: bool = field(default=False, init=False)
+    rules_lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
+    _protected: frozenset[Network] | None = field(default=None, init=False, repr=False)
+    _stopping: threading.Event = field(default_factory=threading.Event, init=False, repr=False)
+    _threads: list[threading.Thread] = field(default_factory=list, init=False, repr=False)
+
+    def start(self) -> None:
+        """Take up what stood, and bring it into force. Raises StoreError."""
+        now = self.clock.now()
+        self.ledger.load(now)
+        self.allow.look()
+        with self.rules_lock:
+            self.held = self.rulebook.held = self.state.panic.exists()
+            self.rulebook.start(now)
+        self._protect()
+        self.desk.respect((entry.value for entry in self.allow.listed), now)
+        if self.held:
+            _log.warning("the panic switch is on: nothing is blocked until `phage panic --release`")
+            self.reconciler.hold(held=True)
+        self.reconciler.start()
+        for name, seconds, work in (
+            ("expiry", TICK_SECONDS, self._tick),
+            ("allow", LOOK_SECONDS, self._look),
+            ("rules", LOOK_SECONDS, self._follow_rules),
+            ("names", NAMES_SECONDS, self.lifelines.look_names_up),
+        ):
+            thread = threading.Thread(
+                target=self._repeat, args=(seconds, work), name=f"phage-{name}", daemon=True
+            )
+            thread.start()
+            self._threads.append(thread)
+
+    def stop(self) -> None:
+        """Stop; what is in force stays in force until it expires."""
+        self._stopping.set()
+        for thread in self._threads:
+            if thread.name != "phage-names":  # It may wait for a name server.
+                thread.join(timeout=5.0)
+        self.reconciler.stop()
+        self.receipts.flush()
+
+    def take(self, finding: Finding) -> list[Outcome]:
+        """Decide about a finding, and carry it out; return what is new. Never raises."""
+        try:
+            outcomes = self.desk.take(finding, self.clock.now())
+        except Exception as error:  # noqa: BLE001  A fault in policy must not end detection.
+            self.faults += 1
+            _log.exception("no decision about %s: %s", finding.id, error, extra={"limit": "policy"})
+            return []
+        if any(each.decision is not None and each.objection is None for each in outcomes):
+            self.reconciler.wait(GRACE_SECONDS)
+        return outcomes
+
+    def hold(self, *, held: bool) -> None:
+        """Take every block out and keep it out, or bring them back (`phage panic`)."""
+        self.held = self.rulebook.held = held
+        self.reconciler.hold(held=held)
+        if held and self.switch is not None:
+            try:
+                self.switch.panic()
+            except PhageError as error:
+                _log.error("the enforcer did not take the blocks out: %s", error)
+        if not held:
+            self._protected = None
+            self.rulebook.renew()
+        _log.warning("panic: nothing is blocked" if held else "panic is over: blocks are back")
+
+    def _repeat(self, seconds: float, work: Callable[[], None]) -> None:
+        while not self._stopping.is_set():
+            try:
+                work()
+            except Exception:  # noqa: BLE001  The next turn may do better; expiry must go on.
+                _log.exception("%s failed", threading.current_thread().name)
+            self._stopping.wait(seconds)
+
+    def _tick(self) -> None:
+        if self.state.panic.exists() != self.held:
+            self.hold(held=not self.held)
+        now = self.clock.now()
+        due = self.ledger.next_expiry() - now
+        if 0 < due < int(TICK_SECONDS * 1e9):
+            self._stopping.wait(due / 1e9)
+            now = self.clock.now()
+        self.ledger.expire(now)
+        self.receipts.flush()
+
+    def _look(self) -> None:
+        new = self.allow.look()
+        if new:
+            self.desk.respect(new, self.clock.now())
+        self._protect()
+
+    def _protect(self) -> None:
+        """Tell the kernel whom no ban touches, when that has changed."""
+        wanted = self.allow.networks
+        if self.switch is None or self.held or wanted == self._protected:
+            return
+        try:
+            self.switch.protect(sorted(wanted, key=str))
+            self._protected = wanted
+        except PhageError as error:
+            _log.error("the allow-list: %s", error, extra={"limit": "protect"})
+
+    def _follow_rules(self) -> None:
+        with self.rules_lock:
+            self.rulebook.tick(self.clock.now())
+
+
+def make_enforcement(
+    settings: Settings, state: StateDirectory, store: Store, clock: Clock, *extra: Source
+) -> Enforcement:
+    """Wire everything that decides and acts; nothing is read or started yet.
+
+    Args:
+        settings: The settings in force.
+        state: The folder of state.
+        store: The ledger's own connection.
+        clock: Tells the time.
+        extra: More that is protected, as the routers that were seen.
+
+    Raises ConfigError for a setting that makes no sense.
+    """
+    policy = settings.policy
+    ports = policy.admin_ports
+    lifelines = Lifelines(clock)
+    sessions = Sessions(clock, ports, dict(os.environ))
+    allow = AllowList(entries_of(policy.allow), [lifelines, *extra, sessions])
+    ledger = Ledger(store.decisions)
+    receipts = Receipts(store.receipts)
+    workers = (
+        make_workers(settings.respond, state, ledger, clock, receipts.take)
+        if policy.enforce
+        else []
+    )
+    reconciler = Reconciler(workers)
+    ledger.on_change = reconciler.mark
+    switch = KernelSwitch(state) if any(each.name == KERNEL for each in workers) else None
+    home = networks(settings.home)
+    world = World(
+        home,
+        allow,
+        _devices_of(store),
+        sessions.sessions,
+        lifelines.routers,
+        {"scripts": frozenset(settings.respond.scripts)},
+    )
+    rulebook = Rulebook(rule_files(settings, state), state.confirmed_rules, world.facts, switch)
+    desk = Desk(
+        ledger,
+        allow,
+        rulebook.decide,
+        Budget(policy.budget.a_minute, policy.budget.in_all),
+        enforce=policy.enforce,
+        home=home,
+        ipv6_prefix=policy.ipv6_prefix,
+    )
+    return Enforcement(
+        desk, ledger, allow, reconciler, rulebook, receipts, lifelines, switch, state, clock
+    )
+
+
+def _devices_of(store: Store) -> Callable[[], Sequence[DeviceSeen]]:
+    def devices() -> Sequence[DeviceSeen]:
+        try:
+            return store.devices.list(MAX_DEVICES)
+        except StoreError as error:
+            _log.warning("devices: %s", error, extra={"limit": "devices"})
+            return ()
+
+    return devices

@@ -1,0 +1,67 @@
+"""What rules know of the world here: this machine, its networks, its devices, who is logged in."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from phage.policy.facts import Device, Session, StaticFacts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from phage.policy.allowlist import AllowList, Entry
+    from phage.records.packetrule import Network
+    from phage.store.repositories.devices import DeviceSeen
+
+
+@dataclass
+class World:
+    """Makes the facts of a moment.
+
+    Attributes:
+        home: Networks at home.
+        allow: The allow-list: what is protected, and what of it is this machine.
+        devices: Returns the devices that were seen.
+        sessions: Returns the sessions of administrators.
+        gateways: Returns the addresses of routers.
+        names: Names in use, by kind of thing.
+    """
+
+    home: Sequence[Network]
+    allow: AllowList
+    devices: Callable[[], Sequence[DeviceSeen]]
+    sessions: Callable[[], Iterable[Session]]
+    gateways: Callable[[], Iterable[str]]
+    names: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    def facts(self) -> StaticFacts:
+        """Return what is known now."""
+        return StaticFacts(
+            own=_networks(entry for entry in self.allow.entries if entry.is_own),
+            home=tuple(self.home),
+            gateways=tuple(ipaddress.ip_network(text) for text in sorted(self.gateways())),
+            protected=tuple(sorted(self.allow.networks, key=_order)),
+            admins=tuple(self.sessions()),
+            names=self.names,
+            inventory=tuple(_device(seen) for seen in self.devices()),
+        )
+
+
+def _device(seen: DeviceSeen) -> Device:
+    return Device(seen.device, (seen.ip,) if seen.ip else (), seen.mac)
+
+
+def _networks(entries: Iterable[Entry]) -> tuple[Network, ...]:
+    found: dict[Network, None] = {}
+    for entry in entries:
+        try:
+            found[ipaddress.ip_network(entry.value)] = None
+        except ValueError:  # A MAC address.
+            continue
+    return tuple(sorted(found, key=_order))
+
+
+def _order(network: Network) -> tuple[int, int, int]:
+    return network.version, int(network.network_address), network.prefixlen

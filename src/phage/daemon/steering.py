@@ -1,0 +1,231 @@
+"""Carries out what comes over the control socket."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from phage.clock import rfc3339
+from phage.daemon import requests
+from phage.errors import StateError
+from phage.policy.desk import RefusedError
+from phage.policy.target import parse_target
+from phage.records.decision import Action, Decision, Direction, Rate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from phage.clock import Clock
+    from phage.daemon.control import Caller
+    from phage.daemon.enforcement import Enforcement
+    from phage.daemon.requests import Request
+
+APPLY_SECONDS = 2.0
+"""How long an answer waits for responders to carry out what was asked."""
+
+PANIC_SECONDS = 0.8
+"""The same of the panic switch, which answers within a second."""
+
+Answer = dict[str, Any]
+
+
+@dataclass
+class Steering:
+    """Turns requests into acts. Called by the control socket's threads.
+
+    Attributes:
+        enforcement: What is steered.
+        clock: Tells when something was asked.
+    """
+
+    enforcement: Enforcement
+    clock: Clock
+
+    def __call__(self, request: Request, caller: Caller) -> Mapping[str, object]:
+        """Carry a request out; return the answer. Raises PhageError to refuse."""
+        act = _ACTS[type(request)]
+        return act(self, request, caller)
+
+    def status(self, _request: requests.Status, _caller: Caller) -> Answer:
+        """Tell how everything does."""
+        own = self.enforcement
+        return {
+            "enforce": own.desk.enforce,
+            "panic": own.held,
+            "standing": len(own.ledger),
+            "in_force": own.ledger.enforced,
+            "decided": dict(own.desk.counts),
+            "ledger": asdict(own.ledger.state),
+            "responders": {name: asdict(state) for name, state in own.reconciler.states().items()},
+            "rules": {
+                "count": len(own.rulebook.ruleset.rules),
+                "fault": own.rulebook.fault,
+                "generation": own.rulebook.generation,
+                "trial_until": _time(own.rulebook.trial_until),
+            },
+            "allow_list": [
+                {"value": entry.value, "why": entry.why} for entry in own.allow.entries[:1000]
+            ],
+        }
+
+    def list_decisions(self, request: requests.ListDecisions, _caller: Caller) -> Answer:
+        """Tell what stands, the newest first."""
+        standing = sorted(
+            self.enforcement.ledger.all_standing(), key=lambda one: one.id, reverse=True
+        )
+        return {"decisions": [summary(each) for each in standing[: request.limit]]}
+
+    def add(self, request: requests.AddDecision, caller: Caller) -> Answer:
+        """Decide by hand."""
+        now = self.clock.now()
+        try:
+            target = parse_target(request.target)
+        except ValueError as error:
+            raise RefusedError(str(error)) from error
+        if request.action == "limit" and request.rate is None:
+            message = "a limit needs the packets a second that it lets through (--rate)"
+            raise RefusedError(message)
+        made = self.enforcement.desk.add(
+            Decision(
+                target=target,
+                action=Action(request.action),
+                direction=Direction(request.direction),
+                reason=request.reason or "by hand",
+                start=now,
+                until=now + int(request.seconds * 1e9) if request.seconds else 0,
+                by=caller.name,
+                rate=Rate(request.rate) if request.rate is not None else None,
+                responders=request.responders,
+            )
+        )
+        self.enforcement.reconciler.wait(APPLY_SECONDS)
+        return {"decision": summary(made), "receipts": self._receipts(made.id)}
+
+    def revoke(self, request: requests.RevokeDecisions, caller: Caller) -> Answer:
+        """End decisions that are named by id, its beginning, or target."""
+        ids: dict[str, None] = {}
+        for name in request.names:
+            found = self._named(name)
+            if not found:
+                message = f"nothing stands that is {name!r}; `phage decisions list` tells what does"
+                raise StateError(message)
+            ids.update(dict.fromkeys(found))
+        ended = self.enforcement.desk.revoke(ids, self.clock.now(), caller.name)
+        self.enforcement.reconciler.wait(APPLY_SECONDS)
+        return {"decisions": [summary(each) for each in ended]}
+
+    def _named(self, name: str) -> list[str]:
+        decision = self.enforcement.ledger.get(name)
+        if decision is not None:
+            return [decision.id]
+        try:
+            target = parse_target(name)
+        except ValueError:
+            return []
+        return [each.id for each in self.enforcement.ledger.against(target)]
+
+    def _receipts(self, decision: str) -> list[dict[str, str]]:
+        self.enforcement.receipts.flush()
+        found = self.enforcement.receipts.repository.of([decision])[decision]
+        return [
+            {"responder": each.responder, "state": str(each.state), "detail": each.detail}
+            for each in found
+        ]
+
+    def apply_rules(self, request: requests.ApplyRules, caller: Caller) -> Answer:
+        """Bring the rule files into force, on trial if wanted."""
+        own, now = self.enforcement, self.clock.now()
+        with own.rules_lock:
+            own.rulebook.apply(now, request.confirm)
+        detail = f"confirm within {request.confirm:g} s" if request.confirm else ""
+        own.ledger.note(caller.name, "rules apply", now, "", detail)
+        return self._rules()
+
+    def confirm_rules(self, _request: requests.ConfirmRules, caller: Caller) -> Answer:
+        """Let the rules on trial stand."""
+        own, now = self.enforcement, self.clock.now()
+        with own.rules_lock:
+            own.rulebook.confirm(now)
+        own.ledger.note(caller.name, "rules confirm", now)
+        return self._rules()
+
+    def roll_back_rules(self, _request: requests.RollBackRules, caller: Caller) -> Answer:
+        """Go back to the rules before."""
+        own, now = self.enforcement, self.clock.now()
+        with own.rules_lock:
+            own.rulebook.roll_back(now)
+        own.ledger.note(caller.name, "rules rollback", now)
+        return self._rules()
+
+    def _rules(self) -> Answer:
+        book = self.enforcement.rulebook
+        return {
+            "rules": len(book.ruleset.rules),
+            "enforced": self.enforcement.desk.enforce,
+            "trial_until": _time(book.trial_until),
+        }
+
+    def rule_hits(self, _request: requests.RuleHits, _caller: Caller) -> Answer:
+        """Tell how often each static rule met a packet since it stands."""
+        switch = self.enforcement.switch
+        hits = switch.hits() if switch is not None else []
+        return {
+            "hits": [
+                {"rule": rule, "packets": packets, "last_hit": _time(last)}
+                for rule, packets, last in hits
+            ]
+        }
+
+    def panic(self, _request: requests.Panic, caller: Caller) -> Answer:
+        """Take every block out and keep it out."""
+        own = self.enforcement
+        own.state.panic.touch(mode=0o600)
+        own.hold(held=True)
+        own.ledger.note(caller.name, "panic", self.clock.now())
+        return {"panic": True, "done": own.reconciler.wait(PANIC_SECONDS)}
+
+    def release(self, _request: requests.Release, caller: Caller) -> Answer:
+        """Bring blocks into force again."""
+        own = self.enforcement
+        own.state.panic.unlink(missing_ok=True)
+        own.hold(held=False)
+        own.ledger.note(caller.name, "release", self.clock.now())
+        return {"panic": False, "done": own.reconciler.wait(APPLY_SECONDS)}
+
+
+_ACTS: Mapping[type[Any], Callable[[Steering, Any, Caller], Answer]] = {
+    requests.Status: Steering.status,
+    requests.ListDecisions: Steering.list_decisions,
+    requests.AddDecision: Steering.add,
+    requests.RevokeDecisions: Steering.revoke,
+    requests.ApplyRules: Steering.apply_rules,
+    requests.ConfirmRules: Steering.confirm_rules,
+    requests.RollBackRules: Steering.roll_back_rules,
+    requests.RuleHits: Steering.rule_hits,
+    requests.Panic: Steering.panic,
+    requests.Release: Steering.release,
+}
+
+
+def summary(decision: Decision) -> Answer:
+    """Return a decision as an answer carries it, in the words that people use."""
+    return {
+        "id": decision.id,
+        "kind": str(decision.target.kind),
+        "target": decision.target.value,
+        "action": str(decision.action),
+        "direction": str(decision.direction),
+        "reason": decision.reason,
+        "rule": decision.rule,
+        "finding": decision.finding,
+        "by": decision.by,
+        "start": rfc3339(decision.start),
+        "until": _time(decision.until),
+        "dry_run": decision.dry_run,
+        "ended": _time(decision.ended),
+        "ended_by": decision.ended_by,
+    }
+
+
+def _time(nanoseconds: int) -> str:
+    return rfc3339(nanoseconds) if nanoseconds else ""
