@@ -36,7 +36,7 @@ def import_settings(
     from phage.policy.importing import import_file
 
     imported = import_file(file)
-    target = rules_folder / f"{_checked(name or imported.program.lower())}.yaml"
+    target = rules_folder / f"{checked_name(name or imported.program.lower())}.yaml"
     if imported.rules and target.exists():
         message = f"{target}: is there already; give another name with --name, or remove it"
         raise ConfigError(message)
@@ -49,7 +49,8 @@ def import_settings(
         _write(target, settings_file, adoption)
 
 
-def _checked(name: str) -> str:
+def checked_name(name: str) -> str:
+    """Return a name of a rule file, without its suffix; no path. Raises ConfigError."""
     if _NAME.fullmatch(name) is None:
         message = f"--name {name!r}: write letters, digits, dots, - and _ only"
         raise ConfigError(message)

@@ -16,7 +16,7 @@ from phage.errors import ConfigError, RuleError
 from phage.policy.importer import NotImported
 from phage.policy.reader import read_file, read_rules
 from phage.policy.ruleset import rule_paths
-from phage.policy.writing import write_rules
+from phage.policy.importwriter import write_rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -15,7 +15,7 @@ from phage.policy.importer import Source
 from phage.policy.importing import import_file, import_text
 from phage.policy.reader import read_rules
 from phage.policy.rule import Match, Mode
-from phage.policy.writing import write_rules
+from phage.policy.importwriter import write_rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

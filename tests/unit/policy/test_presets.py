@@ -69,3 +69,8 @@ def test_a_check_finds_nothing(name: str) -> None:
 def test_nothing_is_blocked_until_somebody_says_so(name: str) -> None:
     assert {rule.mode for rule in ruleset(name).rules} == {Mode.DRY_RUN}
     assert not ruleset(name).defaults
+
+
+def test_they_can_stand_beside_each_other() -> None:
+    rules = join([read_rules(preset_text(name), name) for name in NAMES])
+    assert len(rules.rules) > 40

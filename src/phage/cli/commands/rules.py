@@ -9,6 +9,8 @@ import click
 
 from phage.cli.output import Column, emit, emit_one, encode, output_option, say
 from phage.cli.rulefiles import facts_here, read
+from phage.cli.ruleimport import import_
+from phage.cli.ruleplan import plan, unused
 from phage.cli.settings import settings_options
 from phage.cli.times import Moment
 from phage.clock import SystemClock
@@ -53,11 +55,15 @@ TEST_COLUMNS = (
 
 @click.group()
 def command() -> None:
-    """Check, test, explain and show rules.
+    """Check, test, explain, plan, import and show rules.
 
     FILES are rule files and folders of them; those that the settings name (policy.rules), else
     rules/ in the folder of state, if none are given.
     """
+
+
+for each in (import_, plan, unused):
+    command.add_command(each)
 
 
 @command.command()

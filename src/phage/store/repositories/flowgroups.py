@@ -9,9 +9,9 @@ from phage.store.repositories.counters import MINUTE
 from phage.store.repositories.text import MAX_INTEGER, storable_integer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
-    from phage.store.database import Database
+    from phage.store.database import Database, Row
 
 
 _TYPE = "CASE WHEN protocol IN (1, 58) THEN src_port ELSE 0 END"
@@ -77,7 +77,21 @@ class FlowGroupRepository:
             f"FROM flows WHERE last_seen >= {ends[0]} AND begun < {ends[1]} "
             "GROUP BY 1, 2, 3, 4, 5, 6, 7, 8"
         )
-        rows: Iterable[tuple[Any, ...]] = self._database.stream(sql)
-        for row in rows:
-            # PostgreSQL's sums are of any length.
-            yield FlowGroup(*row[:9], octets=min(int(row[9]), MAX_INTEGER), last=row[10])
+        yield from map(_group, self._database.stream(sql))
+
+
+def _group(row: Row) -> FlowGroup:
+    values: tuple[Any, ...] = row
+    return FlowGroup(
+        src=values[0],
+        dst=values[1],
+        protocol=values[2],
+        dst_port=values[3],
+        src_port=values[4],
+        src_mac=values[5],
+        vlan=values[6],
+        minute=values[7],
+        flows=values[8],
+        octets=min(int(values[9]), MAX_INTEGER),  # PostgreSQL's sums are of any length.
+        last=values[10],
+    )

@@ -1,0 +1,71 @@
+"""Hits of rules: from counters that begin at nothing with each rule set to sums that last."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from phage.policy.rule import Mode
+from phage.records.rulehits import RuleHits
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from phage.policy.ruleset import RuleSet
+
+
+class HitMeter:
+    """Turns what the kernel counted since a rule set stands into hits to be added up in the store.
+
+    A counter that shows less than before has begun anew.
+    """
+
+    def __init__(self) -> None:
+        self._last: dict[str, int] = {}
+
+    def read(self, counted: Iterable[tuple[str, int, int]], now: int) -> list[RuleHits]:
+        """Return what was counted since the last reading: of rules that moved, or that are new.
+
+        Args:
+            counted: Each rule, its packets since the rule set stands, and when the last was seen.
+            now: The time, in nanoseconds since the Unix epoch.
+        """
+        hits: list[RuleHits] = []
+        seen: dict[str, int] = {}
+        for rule, packets, last in counted:
+            before = self._last.get(rule)
+            seen[rule] = packets
+            more = packets if before is None or packets < before else packets - before
+            if more or before is None:
+                hits.append(RuleHits(rule, more, 0, (last or now) if more else 0, now))
+        self._last = seen
+        return hits
+
+
+@dataclass(frozen=True, slots=True)
+class Unused:
+    """A rule that was never met.
+
+    Attributes:
+        rule: Its name.
+        place: Where it stands.
+        mode: Whether it acts.
+        since: Since when it is counted, in nanoseconds since the Unix epoch; 0 for never: it is not
+            in force, or is off.
+    """
+
+    rule: str
+    place: str
+    mode: Mode
+    since: int
+
+
+def unused(ruleset: RuleSet, hits: Iterable[RuleHits]) -> list[Unused]:
+    """Return the rules whose counters never moved, those that are counted longest first."""
+    known = {each.rule: each for each in hits}
+    found = [
+        Unused(rule.name, rule.place.short, rule.mode, known.get(rule.name, RuleHits("")).since)
+        for rule in ruleset.rules
+        if rule.mode is not Mode.OFF and known.get(rule.name, RuleHits("")).packets == 0
+    ]
+    return sorted(found, key=lambda each: (not each.since, each.since))

@@ -1,0 +1,50 @@
+"""Hits of rules: sums that outlive rule sets, and rules that nobody met."""
+
+from __future__ import annotations
+
+from phage.policy.hits import HitMeter, unused
+from phage.policy.reader import read_rules
+from phage.policy.ruleset import join
+from phage.records.rulehits import RuleHits
+
+
+def test_what_is_new_is_noted_and_what_moved_is_counted() -> None:
+    meter = HitMeter()
+    assert meter.read([("a", 5, 90), ("b", 0, 0)], 100) == [
+        RuleHits("a", 5, 0, 90, 100),
+        RuleHits("b", 0, 0, 0, 100),
+    ]
+    assert meter.read([("a", 5, 90), ("b", 0, 0)], 200) == []
+    assert meter.read([("a", 7, 290), ("b", 1, 0)], 300) == [
+        RuleHits("a", 2, 0, 290, 300),
+        RuleHits("b", 1, 0, 300, 300),
+    ]
+
+
+def test_a_counter_that_began_anew_is_counted_whole() -> None:
+    meter = HitMeter()
+    meter.read([("a", 100, 1)], 1)
+    assert meter.read([("a", 3, 2)], 2) == [RuleHits("a", 3, 0, 2, 2)]
+
+
+def test_rules_that_were_never_met() -> None:
+    rules = join(
+        [
+            read_rules(
+                "rules:\n"
+                "  - {name: met, match: {service: ssh}, action: drop}\n"
+                "  - {name: new, match: {service: dns}, action: drop, mode: enforce}\n"
+                "  - {name: idle, match: {service: ntp}, action: drop}\n"
+                "  - {name: old, match: {service: smb}, action: drop}\n"
+                "  - {name: 'off', match: {service: rdp}, action: drop, mode: 'off'}\n",
+                "my.yaml",
+            )
+        ]
+    )
+    hits = [RuleHits("met", 1, since=1), RuleHits("idle", since=9), RuleHits("old", since=5)]
+    found = unused(rules, hits)
+    assert [(each.rule, each.place, each.since) for each in found] == [
+        ("old", "my.yaml:5", 5),
+        ("idle", "my.yaml:4", 9),
+        ("new", "my.yaml:3", 0),
+    ]
