@@ -183,7 +183,9 @@ from phage.records.decision import *
 from phage.respond.responders.rtbh import Rtbh
 rtbh = Rtbh(neighbours=("10.78.0.1",), local_as=65001, peer_as=65000)
 ban = Decision(Target(TargetKind.IP, "{V4}"), Action.BAN, "", 1, id="A", direction=Direction.TO)
-while rtbh.replace([ban], 1)[0].state != "applied":
+end = time.monotonic() + 20
+while (receipt := rtbh.replace([ban], 1)[0]).state != "applied":
+    assert time.monotonic() < end, receipt
     time.sleep(0.05)
 print("applied", flush=True)
 sys.stdin.read()
@@ -221,3 +223,36 @@ def test_a_session_over_ipv6_with_a_password(network: Network, tmp_path: Path) -
     network.reconcile(rtbh, [network.ban(V4), network.ban(V6)])
     wait_for("route", network, "master4", blackholes(7))
     wait_for("route", network, "master6", {f"{V6}/128".ljust(21) + "blackhole"})
+
+
+def test_it_needs_no_privilege(network: Network) -> None:
+    network.bird.begin()
+    program = f"""
+import encodings.ascii, os, sys, time
+sys.path[:0] = {sys.path!r}
+from phage.records.decision import *
+from phage.respond.responders.rtbh import Rtbh
+rtbh = Rtbh(neighbours=("10.78.0.1",), local_as=65001, peer_as=65000)
+sys.executable = "/usr/bin/python3"  # One that every account may run.
+os.setgroups([])
+os.setresgid(65534, 65534, 65534)
+os.setresuid(65534, 65534, 65534)
+ban = Decision(Target(TargetKind.IP, "{V4}"), Action.BAN, "", 1, id="A", direction=Direction.TO)
+end = time.monotonic() + 20
+while (receipt := rtbh.replace([ban], 1)[0]).state != "applied":
+    assert time.monotonic() < end, receipt
+    time.sleep(0.05)
+with open(f"/proc/{{rtbh._speaker._process._process.pid}}/status") as status:
+    print(*[line.split()[1] for line in status if line[:3] in ("Uid", "Cap")], flush=True)
+sys.stdin.read()
+rtbh.close()
+"""
+    with network.start(program) as phage:
+        assert phage.stdin is not None
+        assert phage.stdout is not None
+        account, *capabilities = phage.stdout.readline().split()
+        assert account == "65534"
+        assert {int(each, 16) for each in capabilities[:3]} == {0}
+        wait_for("route", network, "master4", blackholes(7))
+        phage.stdin.close()
+        wait_for("withdrawal", network, "master4", set())
