@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from phage.collect.collectors.pcapfile import PcapFileCollector
 from phage.collect.collectors.pcapfile import core_build as build
 from phage.collect.packets import EngineSettings
-from phage.daemon.benchmark import peers, traffic
+from phage.daemon.benchmark import logs, peers, traffic
 from phage.daemon.options import BenchOptions, BenchReport, Measurement
 from phage.errors import PhageError
 from phage.intel.index import prefix_set_of_columns
@@ -191,6 +191,28 @@ def home(_bench: Workbench) -> tuple[Measurement, ...]:
     )
 
 
+def collect_logs(bench: Workbench) -> tuple[Measurement, ...]:
+    """Measure lines of logs, from file to windows: syslog with every service, an access log."""
+    system, access = bench.folder / "syslog", bench.folder / "access.log"
+    logs.write_log(system, logs.LINES, attacks=0.4)
+    logs.write_access_log(access, logs.LINES)
+    return (
+        Measurement(
+            "collect.logs_lines",
+            _median(lambda: logs.lines_per_second(system)[0]),
+            "lines/s",
+            logs.PEER,
+            logs.peer_lines_per_second(system)[0],
+        ),
+        Measurement(
+            "collect.logs_lines.access",
+            _median(lambda: logs.lines_per_second(access, "nginx")[0]),
+            "lines/s",
+        ),
+        Measurement("collect.logs_lines.memory", logs.peak_memory(), "bytes"),
+    )
+
+
 def memory_idle(_bench: Workbench) -> Measurement:
     """Measure the proportional set size of `phage run` on a quiet interface."""
     from phage.daemon.benchmark.live import idle_memory  # noqa: PLC0415  Needs root; others do not.
@@ -215,6 +237,7 @@ BENCHMARKS = (
     Benchmark("train", train),
     Benchmark("live.veth", live_veth),
     Benchmark("memory.idle", memory_idle),
+    Benchmark("collect.logs_lines", collect_logs),
     Benchmark("home", home),
 )
 
