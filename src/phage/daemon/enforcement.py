@@ -20,6 +20,7 @@ from phage.errors import PhageError, StoreError
 from phage.policy.allowlist import AllowList, entries_of
 from phage.policy.budget import Budget
 from phage.policy.desk import Desk, networks
+from phage.policy.hits import HitMeter
 from phage.policy.ledger import Ledger
 from phage.policy.lifelines import Lifelines
 from phage.policy.sessions import Sessions
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from phage.records.finding import Finding
     from phage.records.packetrule import Network, PacketRules
     from phage.store.repositories.devices import DeviceSeen
+    from phage.store.repositories.rulehits import RuleHitsRepository
     from phage.store.store import Store
 
 _log = logging.getLogger(__name__)
@@ -53,6 +55,9 @@ LOOK_SECONDS = 1.0
 
 NAMES_SECONDS = 600.0
 """How often time servers are looked up by name: pools change, slowly."""
+
+HITS_SECONDS = 60.0
+"""How often the hits of static rules are added up."""
 
 MAX_DEVICES = 10_000
 """Devices that rules know."""
@@ -103,7 +108,10 @@ class Enforcement:
         receipts: What responders said.
         lifelines: What this machine depends on.
         switch: The enforcer's static rules; None where the kernel is left alone.
+        hits: Where hits of static rules are added up.
         state: The folder with the panic switch.
+        clock: Tells the time.
+        meter: Reads the hits.
         faults: Findings about which could not be decided, for a fault of phage's own.
     """
 
@@ -115,8 +123,10 @@ class Enforcement:
     receipts: Receipts
     lifelines: Lifelines
     switch: KernelSwitch | None
+    hits: RuleHitsRepository
     state: StateDirectory
     clock: Clock
+    meter: HitMeter = field(default_factory=HitMeter)
     faults: int = 0
     held: bool = field(default=False, init=False)
     rules_lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
@@ -142,6 +152,7 @@ class Enforcement:
             ("expiry", TICK_SECONDS, self._tick),
             ("allow", LOOK_SECONDS, self._look),
             ("rules", LOOK_SECONDS, self._follow_rules),
+            ("hits", HITS_SECONDS, self._count_hits),
             ("names", NAMES_SECONDS, self.lifelines.look_names_up),
         ):
             thread = threading.Thread(
@@ -225,6 +236,17 @@ class Enforcement:
         with self.rules_lock:
             self.rulebook.tick(self.clock.now())
 
+    def _count_hits(self) -> None:
+        """Add what the kernel counted to what the store knows of each rule."""
+        if self.switch is None or self.held:
+            return
+        try:
+            with self.rules_lock:
+                hits = self.meter.read(self.switch.hits(), self.clock.now())
+            self.hits.save(hits)
+        except PhageError as error:
+            _log.warning("hits of rules: %s", error, extra={"limit": "hits"})
+
 
 def make_enforcement(
     settings: Settings, state: StateDirectory, store: Store, clock: Clock, *extra: Source
@@ -275,7 +297,17 @@ def make_enforcement(
         ipv6_prefix=policy.ipv6_prefix,
     )
     return Enforcement(
-        desk, ledger, allow, reconciler, rulebook, receipts, lifelines, switch, state, clock
+        desk,
+        ledger,
+        allow,
+        reconciler,
+        rulebook,
+        receipts,
+        lifelines,
+        switch,
+        store.rule_hits,
+        state,
+        clock,
     )
 
 

@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from phage.errors import PhageError
+from phage.policy.check import Gravity, check
 from phage.policy.compile import compile_rules, next_change
 from phage.policy.decide import decide
 from phage.policy.ruleset import RuleSet, load, rule_paths
+from phage.policy.runtests import run_tests
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
     from phage.records.packetrule import PacketRules
 
 _log = logging.getLogger(__name__)
+
+MAX_SHOWN = 20
+"""Problems of rule files that are told at once."""
 
 FACTS_SECONDS = 10
 """How often the world is looked at anew."""
@@ -115,13 +120,15 @@ class Rulebook:
     def apply(self, now: int, confirm: float) -> None:
         """Read the files again and bring them into force, for `confirm` seconds or for good.
 
-        Raises PhageError for a fault in the files or in the kernel; what was in force still is.
+        Raises PhageError for a fault in the files, a test in them that fails, a rule that would
+        lock the administrator out, and a fault of the kernel; what was in force still is.
         """
         if self.held:
             message = "the panic switch is on: `phage panic --release` first"
             raise RulebookError(message)
         wanted = load(self.paths)
         self._look(now)
+        self._examine(wanted, now)
         before = self._before or self._ruleset
         self._ruleset, old = wanted, self._ruleset
         try:
@@ -139,6 +146,17 @@ class Rulebook:
         self.fault = ""
         if not confirm:
             self._confirmed()
+
+    def _examine(self, wanted: RuleSet, now: int) -> None:
+        """Raise RulebookError for rules that would lock somebody out, or whose tests fail."""
+        wrong = [str(result) for result in run_tests(wanted) if result.why]
+        if self._facts is not None:
+            problems = check(wanted, self._facts, now)
+            wrong += [str(each) for each in problems if each.gravity is Gravity.ERROR]
+        if wrong:
+            more = f"\nand {len(wrong) - MAX_SHOWN} more" if len(wrong) > MAX_SHOWN else ""
+            message = "\n".join(wrong[:MAX_SHOWN]) + more
+            raise RulebookError(message)
 
     def confirm(self, now: int) -> None:
         """Let what is on trial stand. Raises RulebookError when it is too late."""

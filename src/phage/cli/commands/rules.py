@@ -11,6 +11,7 @@ from phage.cli.output import Column, emit, emit_one, encode, output_option, say
 from phage.cli.rulefiles import facts_here, read
 from phage.cli.ruleimport import import_
 from phage.cli.ruleplan import plan, unused
+from phage.cli.rulesapply import apply, confirm, rollback
 from phage.cli.settings import settings_options
 from phage.cli.times import Moment
 from phage.clock import SystemClock
@@ -62,7 +63,7 @@ def command() -> None:
     """
 
 
-for each in (import_, plan, unused):
+for each in (import_, plan, unused, apply, confirm, rollback):
     command.add_command(each)
 
 
