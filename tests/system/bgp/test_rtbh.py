@@ -187,15 +187,20 @@ end = time.monotonic() + 20
 while (receipt := rtbh.replace([ban], 1)[0]).state != "applied":
     assert time.monotonic() < end, receipt
     time.sleep(0.05)
-print("applied", flush=True)
+print(rtbh._speaker._process._folder, flush=True)
 sys.stdin.read()
 """
     with network.start(program) as phage:
         assert phage.stdout is not None
-        assert phage.stdout.readline() == "applied\n"
+        folder = Path(phage.stdout.readline().strip())
+        assert (folder / "exabgp.conf").exists()
         wait_for("route", network, "master4", blackholes(7))
         phage.kill()
         wait_for("withdrawal", network, "master4", set())
+    deadline = time.monotonic() + 30
+    while folder.exists():
+        assert time.monotonic() < deadline, "the configuration may hold a password"
+        time.sleep(0.01)
 
 
 def test_routes_are_kept_over_a_restart_where_that_is_set(network: Network) -> None:

@@ -2,14 +2,17 @@
 
 ExaBGP talks to its API process through the process's standard input and output. This one passes
 both to phage over a Unix socket and does nothing else, so no octet of the API goes through it. When
-the socket closes, phage has ended: then ExaBGP is ended too, and with it what it announced.
+the socket closes, phage has ended: then ExaBGP is ended too, and with it what it announced, and the
+folder of socket and configuration is removed.
 
 It runs alone (`python -IS handover.py SOCKET SIGNAL`), with the standard library only.
 """
 
 import os
+import shutil
 import socket
 import sys
+from pathlib import Path
 
 
 def main(path: str, number: int) -> None:
@@ -24,6 +27,7 @@ def main(path: str, number: int) -> None:
             pass
     if os.getppid() == parent:
         os.kill(parent, number)
+    shutil.rmtree(Path(path).parent, ignore_errors=True)
 
 
 if __name__ == "__main__":
