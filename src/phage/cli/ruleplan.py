@@ -13,13 +13,15 @@ from phage.cli.times import Moment
 from phage.clock import SystemClock, rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from phage.cli.settings import Chosen
     from phage.policy.hits import Unused
     from phage.policy.plan import Change, Plan, RuleEffect
     from phage.policy.planfindings import FindingEffect
     from phage.policy.ruleset import RuleSet
+    from phage.records.rulehits import RuleHits
+    from phage.store.store import Store
 
 _files = click.argument("files", nargs=-1, type=click.Path(path_type=Path))
 
@@ -116,14 +118,29 @@ def plan(
 @output_option
 @settings_options
 def unused(chosen: Chosen, files: tuple[Path, ...], form: str) -> None:
-    """List rules that no packet and no finding ever met, those that are counted longest first."""
+    """List rules that nothing ever met, those that are counted longest first.
+
+    Rules about packets are counted by the kernel while they are in force, in dry-run too; rules
+    about findings by their decisions.
+    """
     from phage.cli.rulefiles import read
     from phage.policy.hits import unused as find
 
     ruleset = read(chosen, files)
     with chosen.reader() as store:
-        found = find(ruleset, store.rule_hits.list())
+        hits = [*store.rule_hits.list(), *_decided(ruleset, store)]
+        found = find(ruleset, hits)
     emit(form, map(_unused_shape, found), UNUSED_COLUMNS, empty="every rule was met")
+
+
+def _decided(ruleset: RuleSet, store: Store) -> Iterator[RuleHits]:
+    """Yield the rules about findings that led to decisions, with how many."""
+    from phage.records.rulehits import RuleHits
+    from phage.store.repositories.decisions import DecisionFilter
+
+    for ready in ruleset.finding_rules:
+        name = ready.rule.name
+        yield RuleHits(name, store.decisions.count(DecisionFilter(rule=name)))
 
 
 def _in_force(chosen: Chosen) -> RuleSet:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from phage.policy.rule import Mode
+from phage.policy.rule import Mode, Verb
 from phage.records.rulehits import RuleHits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from phage.policy.ruleset import RuleSet
+
+_DECIDING = frozenset({Verb.BAN, Verb.REJECT, Verb.LIMIT, Verb.QUARANTINE})
+"""What leaves a decision behind."""
 
 
 class HitMeter:
@@ -61,11 +64,15 @@ class Unused:
 
 
 def unused(ruleset: RuleSet, hits: Iterable[RuleHits]) -> list[Unused]:
-    """Return the rules whose counters never moved, those that are counted longest first."""
-    known = {each.rule: each for each in hits}
-    found = [
-        Unused(rule.name, rule.place.short, rule.mode, known.get(rule.name, RuleHits("")).since)
-        for rule in ruleset.rules
-        if rule.mode is not Mode.OFF and known.get(rule.name, RuleHits("")).packets == 0
-    ]
+    """Return the rules that were never met, those that are counted longest first.
+
+    Rules about findings that only tell somebody are left out: nobody counts what they tell.
+    """
+    counted = {each.rule: each for each in hits}
+    found = []
+    for rule in ruleset.rules:
+        hit = counted.get(rule.name, RuleHits(rule.name))
+        is_counted = not rule.is_about_findings or not _DECIDING.isdisjoint(rule.actions)
+        if rule.mode is not Mode.OFF and is_counted and not hit.packets:
+            found.append(Unused(rule.name, rule.place.short, rule.mode, hit.since))
     return sorted(found, key=lambda each: (not each.since, each.since))

@@ -10,6 +10,7 @@ import pytest
 
 from phage.clock import FixedClock
 from phage.policy.facts import StaticFacts
+from phage.records.decision import Action, Decision, Target, TargetKind
 from phage.records.rulehits import RuleHits
 from phage.store.store import Store, StoreLocation, open_store
 from phage.testing.records import EPOCH, make_finding, make_flow
@@ -126,13 +127,17 @@ def test_a_plan_compares_with_the_rules_in_force(
 
 
 def test_rules_that_nobody_met(phage: Phage, filled: Path, store: Store) -> None:
-    store.rule_hits.save([RuleHits("web", 4, since=EPOCH), RuleHits("scans", since=EPOCH)])
+    store.rule_hits.save([RuleHits("web", since=EPOCH), RuleHits("dry", 3, since=EPOCH)])
     answer = phage("rules", "unused", str(filled), "--output", "json")
     assert answer.code == 0, answer.err
     assert [(each["rule"], each["since"]) for each in json.loads(answer.out)] == [
-        ("scans", "2023-11-14T22:13:20.000000Z"),
-        ("dry", "never"),
+        ("web", "2023-11-14T22:13:20.000000Z"),
+        ("scans", "never"),
     ]
+    target = Target(TargetKind.IP, "198.51.100.7")
+    store.decisions.save([Decision(target, Action.BAN, "x", EPOCH, id="1" * 26, rule="scans")])
+    answer = phage("rules", "unused", str(filled), "--output", "jsonl")
+    assert [json.loads(line)["rule"] for line in answer.out.splitlines()] == ["web"]
 
 
 def test_without_a_store_it_is_said(phage: Phage, tmp_path: Path) -> None:
