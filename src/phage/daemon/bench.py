@@ -220,6 +220,21 @@ def memory_idle(_bench: Workbench) -> Measurement:
     return Measurement("memory.idle", idle_memory(), "bytes")
 
 
+def respond_latency(_bench: Workbench) -> tuple[Measurement, ...]:
+    """Measure what 100,000 bans and a rule set cost those who are not blocked."""
+    from phage.daemon.benchmark.latency import measure  # noqa: PLC0415  Needs root; others do not.
+
+    cost = measure()
+    bare = "the same router without rules"
+    return (
+        Measurement("respond.latency_us", cost.latency_added, "us"),
+        Measurement("respond.round_trip_us", cost.latency_armed, "us", bare, cost.latency_bare),
+        Measurement(
+            "respond.throughput", cost.throughput_armed, "bit/s", bare, cost.throughput_bare
+        ),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Benchmark:
     """One measurement by name."""
@@ -237,6 +252,7 @@ BENCHMARKS = (
     Benchmark("train", train),
     Benchmark("live.veth", live_veth),
     Benchmark("memory.idle", memory_idle),
+    Benchmark("respond.latency_us", respond_latency),
     Benchmark("collect.logs_lines", collect_logs),
     Benchmark("home", home),
 )
