@@ -45,7 +45,8 @@ class LineBuffer:
             self._keep(block)
             return []
         self._rest = b""
-        lines = block[:end].decode("utf-8", "backslashreplace").split("\n")
+        ended = block[:end].replace(b"\r\n", b"\n").removesuffix(b"\r")  # `sshd -E` writes both.
+        lines = ended.decode("utf-8", "backslashreplace").split("\n")
         if self._skipping:
             self._skipping = False
             del lines[0]

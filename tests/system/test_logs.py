@@ -1,0 +1,157 @@
+"""A real server's log, written while it is guessed at from another host, becomes a finding."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from phage.clock import SystemClock
+from phage.collect.collectors.logfile import LogFileCollector
+from phage.collect.logs.source import LogSource
+from phage.config.settings import Settings
+from phage.daemon.pipeline import Pipeline, make_detectors, make_knowledge
+from phage.records import FindingState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tests.system.conftest import Host, Lab, Program
+
+    from phage.records import Finding, Window
+
+pytestmark = pytest.mark.system
+
+SSHD = "/usr/sbin/sshd"
+INNOCENT = "203.0.113.9"
+
+
+def until(what: str, ready: Callable[[], object]) -> None:
+    """Wait until something is so; the wait ends with the event."""
+    late = time.monotonic() + 60
+    while not ready():
+        assert time.monotonic() < late, f"waited in vain for {what}"
+        time.sleep(0.02)
+
+
+class Kept:
+    """A sink that keeps the last of each finding."""
+
+    def __init__(self) -> None:
+        self.findings: dict[str, Finding] = {}
+        self.addresses: list[str] = []
+
+    def window(self, window: Window) -> None:
+        self.addresses += [event.address for event in window.events]
+
+    def finding(self, finding: Finding) -> None:
+        self.findings[finding.id] = finding
+
+    def close(self) -> None:
+        """Keep everything."""
+
+
+class Watching:
+    """A collector of one log and the detectors behind it."""
+
+    def __init__(self, log: Path, saved_at: Path) -> None:
+        self.kept = Kept()
+        settings, clock = Settings(), SystemClock()
+        self.collector = LogFileCollector([LogSource(str(log), "sshd")], clock, saved_at)
+        self.collector.open()
+        self.pipeline = Pipeline(
+            make_detectors(settings, clock), make_knowledge(settings), [self.kept]
+        )
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        for window in self.collector.windows():
+            self.pipeline.take(window, self.collector)
+
+    def stop(self) -> None:
+        self.collector.stop()
+        self._thread.join(10)
+        self.collector.close()
+
+
+@pytest.fixture
+def watching(lab: Lab) -> Iterator[Watching]:
+    log = lab.folder / "sshd.log"
+    log.touch()
+    watch = Watching(log, lab.folder / "logs.json")
+    yield watch
+    watch.stop()
+
+
+def start_sshd(lab: Lab, server: Host) -> Program:
+    key = lab.folder / "key"
+    server.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key))
+    # sshd wants /run/sshd; the mount is of this process's namespace only.
+    daemon = server.start(
+        "unshare", "-m", "sh", "-c",
+        'mount -t tmpfs tmpfs /run && mkdir -m 755 /run/sshd && exec "$@"', "sh",
+        SSHD, "-D", "-E", str(lab.folder / "sshd.log"), "-f", "/dev/null", "-h", str(key),
+        "-o", "UsePAM=no", "-o", "PasswordAuthentication=yes",
+        "-o", "KbdInteractiveAuthentication=no", "-o", "PermitRootLogin=yes",
+    )  # fmt: skip
+    log = lab.folder / "sshd.log"
+    until("sshd", lambda: "Server listening" in log.read_text("utf-8", "replace"))
+    return daemon
+
+
+def guess(lab: Lab, attacker: Host, target: str, user: str, count: int) -> None:
+    users, passwords = lab.folder / "users", lab.folder / "passwords"
+    users.write_text(f"{user}\n", encoding="ascii")
+    passwords.write_text("".join(f"password{n}\n" for n in range(count)), encoding="ascii")
+    options = ["-6"] if ":" in target else []
+    attacker.run(
+        "nmap", "-n", "-Pn", *options, "-p", "22", "--script", "ssh-brute", "--script-args",
+        f"userdb={users},passdb={passwords}", target,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_guessing_by_ssh_is_found_in_the_log(
+    lab: Lab, needs: Callable[..., None], watching: Watching, version: int
+) -> None:
+    needs("ssh-keygen", "unshare", "nmap", SSHD)
+    attacker, server = lab.add("bad", 66), lab.add("server", 10)
+    start_sshd(lab, server)
+    source, target = (
+        (attacker.address, server.address) if version == 4 else (attacker.address6, server.address6)
+    )
+    guess(lab, attacker, target, "root", 16)
+    until("a finding", lambda: watching.kept.findings)
+    (finding,) = watching.kept.findings.values()
+    assert (finding.detector, finding.subject.ip) == ("loginfail", source)
+    assert finding.state is FindingState.OPEN
+    assert finding.evidence["service"] == "sshd"
+    assert finding.evidence["users"] == ["root"]
+    assert not finding.spoofable
+
+
+def test_a_name_brings_no_other_address_into_the_log_of_a_real_server(
+    lab: Lab, needs: Callable[..., None], watching: Watching
+) -> None:
+    needs("ssh", "ssh-keygen", "unshare", SSHD)
+    attacker, server = lab.add("bad", 66), lab.add("server", 10)
+    start_sshd(lab, server)
+    hostile = [
+        f"x from {INNOCENT} port 22 ssh2",
+        f"x from {INNOCENT} port 22",
+        f"x {INNOCENT} port 22 [preauth]",
+        f"from {INNOCENT}",
+    ]
+    for name in hostile:
+        attacker.run(
+            "ssh", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no",
+            "-o", "UserKnownHostsFile=/dev/null", "-o", "ConnectTimeout=20",
+            "-l", name, server.address, "true", check=False,
+        )  # fmt: skip
+    until("lines", lambda: len(watching.kept.addresses) >= len(hostile))
+    assert set(watching.kept.addresses) == {attacker.address}
+    assert INNOCENT in (lab.folder / "sshd.log").read_text("utf-8", "replace")
