@@ -161,10 +161,18 @@ def needs(*rulesets: RuleSet) -> Needs:
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
-    """What both rule sets say of flows that they cannot tell apart."""
+    """What both rule sets say of flows that they cannot tell apart.
 
-    before: Verdict
-    after: Verdict
+    Attributes:
+        before: What happens by the rules in force.
+        after: What happens by the candidate.
+        rule: Name of the rule that makes the difference; '' for none.
+        met: Rules of the candidate that mean the flows.
+    """
+
+    before: PacketAction
+    after: PacketAction
+    rule: str
     met: tuple[Rule, ...]
 
 
@@ -197,7 +205,7 @@ class _Planner:
         plan.octets += group.octets
         for rule in outcome.met:
             self._count(self._effects[rule.name], group, is_ours=is_ours)
-        before, after = outcome.before.action, outcome.after.action
+        before, after = outcome.before, outcome.after
         if before is not after:
             self._note(group, outcome, is_ours=is_ours)
             plan.blocked += group.flows * (after in _BLOCKING and before not in _BLOCKING)
@@ -243,7 +251,9 @@ class _Planner:
         after = evaluate(
             self._candidate, traffic, self._facts, moment, as_enforced=self._as_enforced
         )
-        return _Outcome(before, after, _met(after))
+        deciding = after.rule if after.action in _BLOCKING or before.rule is None else before.rule
+        name = deciding.name if deciding is not None else ""
+        return _Outcome(before.action, after.action, name, _met(after))
 
     def _count(self, effect: RuleEffect, group: FlowGroup, *, is_ours: bool) -> None:
         effect.flows += group.flows
@@ -255,18 +265,20 @@ class _Planner:
             effect.destinations.add(group.dst)
 
     def _note(self, group: FlowGroup, outcome: _Outcome, *, is_ours: bool) -> None:
-        before, after = outcome.before, outcome.after
-        deciding = after.rule if after.action in _BLOCKING or before.rule is None else before.rule
-        name = deciding.name if deciding is not None else ""
-        key = (group.src, before.action, after.action, name)
+        key = (group.src, outcome.before, outcome.after, outcome.rule)
         change = self._changes.get(key)
         if change is None:
             if len(self._changes) >= MAX_CHANGES:
                 self._plan.uncounted += group.flows
                 return
-            change = Change(group.src, is_ours, before.action, after.action, name)
-            change.example = _text(group)
-            self._changes[key] = change
+            change = self._changes[key] = Change(
+                group.src,
+                is_ours,
+                outcome.before,
+                outcome.after,
+                outcome.rule,
+                example=_text(group),
+            )
         change.flows += group.flows
         change.octets += group.octets
 
