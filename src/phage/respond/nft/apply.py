@@ -149,7 +149,7 @@ class RuleSwitch:
 
         What is tried is written down before, so that it cannot outlive this process unseen.
         """
-        before = self._saved
+        before, written = self._saved, after
         if after.trial:
             saved.save(self._path, after)
         try:
@@ -159,7 +159,8 @@ class RuleSwitch:
                 saved.save(self._path, before)
             raise
         self._saved = after
-        saved.save(self._path, after)
+        if not after.trial or after != written:
+            saved.save(self._path, after)
 
     def _install(self, state: saved.Saved) -> saved.Saved:
         """Make the kernel hold exactly what a state says; return it as it is then."""

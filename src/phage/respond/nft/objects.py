@@ -47,7 +47,10 @@ class Objects:
         self.counters: dict[str, str] = {}
         self.vlan_sets: dict[str, tuple[int, ...]] = {}
         self._members = _members(rules)
-        self._ranges: dict[tuple[str, int], tuple[Range, ...]] = {}
+        self._in_sets: dict[tuple[str, int], tuple[Range, ...]] = {}
+        # Each rule is rendered at several hooks; a big set is worked out once.
+        self._ranges: dict[tuple[object, ...], tuple[Range, ...]] = {}
+        self._texts: dict[tuple[object, ...], tuple[tuple[Range, ...], str]] = {}
         self._meters: dict[str, int] = {}
         for version, name in ALLOW.items():
             self._define("set", name, f"type {ADDRESS_TYPE[version]}", "flags interval")
@@ -56,11 +59,23 @@ class Objects:
         self, networks: Sequence[Network], sets: Sequence[str], version: int
     ) -> tuple[Range, ...]:
         """Return the addresses of one IP version that are in the networks or in the sets."""
-        parts = [of_networks(networks, version), *(self._of_set(name, version) for name in sets)]
-        return parts[0] if len(parts) == 1 else merged(span for part in parts for span in part)
+        key = (tuple(networks), tuple(sets), version)
+        if key not in self._ranges:
+            parts = [self._of_set(name, version) for name in sets]
+            parts += [of_networks(networks, version)] if networks else []
+            self._ranges[key] = (
+                parts[0] if len(parts) == 1 else merged(span for part in parts for span in part)
+            )
+        return self._ranges[key]
 
     def addresses(self, label: str, ranges: tuple[Range, ...], version: int) -> str:
         """Return what an address is compared with: itself, an anonymous set or a named one."""
+        key = (label, id(ranges), version)
+        if key not in self._texts:
+            self._texts[key] = (ranges, self._compared(label, ranges, version))
+        return self._texts[key][1]
+
+    def _compared(self, label: str, ranges: tuple[Range, ...], version: int) -> str:
         elements = tuple(addresses_text(ranges, version))
         if len(elements) <= ANONYMOUS:
             return any_of(elements)
@@ -153,9 +168,9 @@ class Objects:
             message = f"there is no set {name!r}"
             raise RuleSetError(message)
         key = (name, version)
-        if key not in self._ranges:
-            self._ranges[key] = of_networks(self._members[name], version)
-        return self._ranges[key]
+        if key not in self._in_sets:
+            self._in_sets[key] = of_networks(self._members[name], version)
+        return self._in_sets[key]
 
     def _define(self, kind: str, name: str, *body: str, elements: tuple[str, ...] = ()) -> None:
         self.definitions.setdefault(name, Definition(kind, name, body, elements))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import ipaddress
+import socket
 from typing import TYPE_CHECKING
 
 from phage.respond.nft.names import RuleSetError
@@ -41,11 +41,13 @@ def checked(ranges: tuple[Range, ...], largest: int, what: str) -> tuple[Range, 
 
 def of_networks(networks: Iterable[IPv4Network | IPv6Network], version: int) -> tuple[Range, ...]:
     """Return the ranges of the networks of one IP version."""
-    return merged(
-        (int(network.network_address), int(network.broadcast_address))
-        for network in networks
-        if network.version == version
-    )
+    bits = BITS[version]
+    found = []
+    for network in networks:
+        if network.version == version:
+            first = int(network.network_address)
+            found.append((first, first + (1 << (bits - network.prefixlen)) - 1))
+    return merged(found)
 
 
 def is_everything(ranges: Sequence[Range], version: int) -> bool:
@@ -64,13 +66,19 @@ def addresses_text(ranges: Iterable[Range], version: int) -> list[str]:
 
 
 def _range_text(first: int, last: int, version: int) -> str:
-    make = ipaddress.IPv4Address if version == 4 else ipaddress.IPv6Address
     size = last - first + 1
     if size == 1:
-        return str(make(first))
+        return _address_text(first, version)
     if size & (size - 1) == 0 and first % size == 0:
-        return f"{make(first)}/{BITS[version] - (size.bit_length() - 1)}"
-    return f"{make(first)}-{make(last)}"
+        return f"{_address_text(first, version)}/{BITS[version] - (size.bit_length() - 1)}"
+    return f"{_address_text(first, version)}-{_address_text(last, version)}"
+
+
+def _address_text(address: int, version: int) -> str:
+    # Several times as fast as the ipaddress module, which tells in a list of 200,000.
+    if version == 4:
+        return socket.inet_ntop(socket.AF_INET, address.to_bytes(4, "big"))
+    return socket.inet_ntop(socket.AF_INET6, address.to_bytes(16, "big"))
 
 
 def numbers_text(ranges: Iterable[Range]) -> list[str]:

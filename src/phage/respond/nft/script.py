@@ -95,13 +95,13 @@ def swap(
         for chain in rendering.chains:
             script.block(f"chain {chain.name}", chain.lines)
     if trial:
-        script.block(f"set {TRIAL}", [Line("typeof meta nfproto"), Line("flags timeout")])
+        # Elements that are added by a command of their own would have nft read all interval sets.
+        time = f"timeout {trial[1]}ms"
+        body = ("typeof meta nfproto", "flags timeout")
+        elements = Line(f"elements = {{ ipv4 {time}, ipv6 {time} }}")
+        script.block(f"set {TRIAL}", [*map(Line, body), elements])
     _enter(script, target, trial[0] if trial else None)
     script.add("}")
-    if trial:
-        time = f"timeout {trial[1]}ms"
-        elements = f"{{ ipv4 {time}, ipv6 {time} }}"
-        script.add(f"add element {FAMILY} {TABLE} {TRIAL} {elements}")
     return script
 
 

@@ -46,7 +46,7 @@ def test_a_swap_removes_what_is_not_wanted_and_nothing_else() -> None:
 def test_on_trial_both_rule_sets_stand() -> None:
     text = swap(ONE, (OTHER, 1500), NOTHING, {5: ("eth0.5",)}).text
     assert 'elements = {\n\t\t"eth0.5",' in text
-    assert "add element inet phage rule_trial { ipv4 timeout 1500ms, ipv6 timeout 1500ms }" in text
+    assert "elements = { ipv4 timeout 1500ms, ipv6 timeout 1500ms }" in text
     assert "meta nfproto @rule_trial goto rule_b_input" in text
     # A hook where the new rules say nothing is not left to the old ones.
     assert "meta nfproto @rule_trial accept\n\t\tgoto rule_a_forward" in text
