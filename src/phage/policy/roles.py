@@ -55,7 +55,7 @@ def roles_of(finding: Finding) -> Roles:
         finding.subject,
         {text: None for peer in finding.peers for text in peer.services},
     )
-    role = finding.evidence.get("subject_is")
+    role = str(finding.evidence.get("subject_is", ""))
     own = (Party(subject.ip, subject.mac),) if subject.ip or subject.mac else ()
     if role not in {ATTACKER, VICTIM}:
         # What has no address, such as an account, attacks nobody.

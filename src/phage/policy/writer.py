@@ -44,11 +44,18 @@ _FLAGS = ("fin", "syn", "rst", "psh", "ack", "urg")
 _UNITS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
+class _Dumper(yaml.SafeDumper):
+    """Writes what stands twice twice: anchors are refused where rules are read."""
+
+    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002
+        return True
+
+
 def dump(values: Values) -> str:
     """Return values as YAML: sections in blocks, what is short on one line."""
     return yaml.dump(
         values,
-        Dumper=yaml.SafeDumper,
+        Dumper=_Dumper,
         sort_keys=False,
         allow_unicode=True,
         width=100,

@@ -115,20 +115,26 @@ NASTY: tuple[Any, ...] = (
 
 def outcome(text: str) -> RuleSet | RuleError:
     """Read a text as a rule file, and use it; nothing but a RuleError may come."""
-    try:
-        ruleset = join([read_rules(text, "bad.yaml")])
-    except RuleError as error:
-        for line in str(error).splitlines():
+    result = read(text)
+    if isinstance(result, RuleError):
+        for line in str(result).splitlines():
             assert re.match(r"bad\.yaml:\d+:\d+: .|and \d+ more", line), line
-        assert error.file == "bad.yaml"
-        assert error.line >= 1
-        return error
+        assert result.file == "bad.yaml"
+        assert result.line >= 1
+        return result
     facts = StaticFacts()
-    check(ruleset, facts, 0)
-    compile_rules(ruleset, facts, 0)
-    next_change(ruleset, 0)
-    run_tests(ruleset)
-    return ruleset
+    check(result, facts, 0)
+    compile_rules(result, facts, 0)
+    next_change(result, 0)
+    run_tests(result)
+    return result
+
+
+def read(text: str) -> RuleSet | RuleError:
+    try:
+        return join([read_rules(text, "bad.yaml")])
+    except RuleError as error:
+        return error
 
 
 def paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
