@@ -45,8 +45,8 @@ def enforced(match: str, action: str = "ban", more: str = "") -> RuleSet:
     return rules(f"mode: enforce, match: {{{match}}}, action: {action}{more}")
 
 
-def asked(ruleset: RuleSet, now: int = NOON, **values: Any) -> list[Intent]:
-    return decide(ruleset, finding(**values), FACTS, now)
+def asked(ruleset: RuleSet, **values: Any) -> list[Intent]:
+    return decide(ruleset, finding(**values), FACTS, NOON)
 
 
 def finding(**values: Any) -> Finding:
