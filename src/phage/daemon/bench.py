@@ -235,6 +235,17 @@ def respond_latency(_bench: Workbench) -> tuple[Measurement, ...]:
     )
 
 
+def respond(name: str) -> Callable[[Workbench], tuple[Measurement, ...]]:
+    """Return what measures blocking in the kernel, by name."""
+
+    def measure(_bench: Workbench) -> tuple[Measurement, ...]:
+        from phage.daemon.benchmark.respond import figures  # noqa: PLC0415  Needs root; others do not.
+
+        return tuple(Measurement(*each) for each in figures(name))
+
+    return measure
+
+
 @dataclass(frozen=True, slots=True)
 class Benchmark:
     """One measurement by name."""
@@ -252,6 +263,9 @@ BENCHMARKS = (
     Benchmark("train", train),
     Benchmark("live.veth", live_veth),
     Benchmark("memory.idle", memory_idle),
+    Benchmark("respond.ban_add_1m_ms", respond("respond.ban_add_1m_ms")),
+    Benchmark("respond.load_1m_s", respond("respond.load_1m_s")),
+    Benchmark("respond.drop_pps", respond("respond.drop_pps")),
     Benchmark("respond.latency_us", respond_latency),
     Benchmark("collect.logs_lines", collect_logs),
     Benchmark("home", home),

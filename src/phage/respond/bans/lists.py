@@ -48,7 +48,6 @@ DELTA_SHARE = 0.3
 """Up to here a difference is less work than the whole."""
 
 WIDTH = {4: 32, 6: 128}
-_DTYPE: dict[int, npt.DTypeLike] = {4: np.dtype(np.uint32), 6: np.dtype("S16")}
 
 Sets = dict[tuple[int, int], "Keys"]
 """Keys by IP version and prefix length."""
@@ -262,24 +261,17 @@ def _expanded6(keys: Keys, steps: int, shift: int) -> Iterator[bytes]:
 def difference(old: Keys, new: Keys) -> tuple[Keys, Keys]:
     """Return what is only in the new keys, and what is only in the old, both sorted and unique.
 
-    Merges: sorting two sorted runs by a stable sort is one walk.
+    Merges: a stable sort of two sorted runs is one walk.
     """
     both = np.concatenate((old, new))
-    order = np.argsort(both, kind="stable") if both.dtype.kind == "S" else None
-    if order is None:
-        # The lowest bit tells from which of the two a key comes.
-        tagged = both.astype(np.uint64) << np.uint64(1)
-        tagged[len(old) :] |= np.uint64(1)
-        tagged.sort(kind="stable")
-        values, of_new = tagged >> np.uint64(1), (tagged & np.uint64(1)).astype(bool)
-    else:
-        values, of_new = both[order], order >= len(old)
-    same = values[1:] == values[:-1]
-    alone = np.ones(len(values), dtype=bool)
+    both.sort(kind="stable")
+    alone = np.ones(len(both), dtype=bool)
+    same = both[1:] == both[:-1]
     alone[1:] &= ~same
     alone[:-1] &= ~same
-    dtype = _DTYPE[6 if both.dtype.kind == "S" else 4]
-    return values[alone & of_new].astype(dtype), values[alone & ~of_new].astype(dtype)
+    changed: Keys = both[alone]
+    of_new = _among(changed, new) if len(new) else np.zeros(len(changed), dtype=bool)
+    return changed[of_new], changed[~of_new]
 
 
 def plan(table: Table, name: str, old: BulkList | None, wanted: Sets) -> Plan:

@@ -93,9 +93,9 @@ def keys_of(target: Target) -> tuple[Key, ...]:
     has it.
     """
     if target.kind is TargetKind.IP:
-        return (_network_key(f"{ipaddress.ip_address(target.value)}"),)
+        return (_network_key(ipaddress.ip_network(ipaddress.ip_address(target.value))),)
     if target.kind is TargetKind.PREFIX:
-        return (_network_key(target.value),)
+        return (_network_key(ipaddress.ip_network(target.value)),)
     if target.kind is TargetKind.MAC:
         return (Key(Keys.MAC, 0, 0, _mac(target.value)),)
     if target.kind is TargetKind.DEVICE:
@@ -104,8 +104,7 @@ def keys_of(target: Target) -> tuple[Key, ...]:
     raise ValueError(message)
 
 
-def _network_key(value: str) -> Key:
-    network = ipaddress.ip_network(value)
+def _network_key(network: Network) -> Key:
     if network.prefixlen == 0:
         message = "the whole Internet is no target"
         raise ValueError(message)
@@ -125,7 +124,7 @@ def _device_keys(value: str) -> tuple[Key, ...]:
     mac_text, _, addresses = value.partition(" ")
     if not _MAC.fullmatch(mac_text) and not addresses:
         # A device whose MAC is not known goes by its address.
-        return (_network_key(f"{ipaddress.ip_address(mac_text)}"),)
+        return (_network_key(ipaddress.ip_network(ipaddress.ip_address(mac_text))),)
     mac = _mac(mac_text)
     if not addresses:
         return (Key(Keys.MAC, 0, 0, mac),)

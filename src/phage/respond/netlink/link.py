@@ -5,7 +5,6 @@ The kernel works on a message while it is being sent, so that its answers wait w
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import socket
 import struct
@@ -51,6 +50,8 @@ RECEIVE_OCTETS = 8 << 20
 """An answer takes about a kilobyte of it: room for one to each message of the largest batch."""
 SEND_OCTETS = 1 << 20
 """Enough for any batch but a bulk load, which asks for more."""
+MOST_PARTS = 1024
+"""Pieces of memory that one system call takes (UIO_MAXIOV)."""
 DUMP_TRIES = 20
 """A dump that others disturb is begun again."""
 
@@ -137,13 +138,11 @@ class Link:
         begin = Request(NFNL_BATCH_BEGIN, 0, generic(0, SUBSYS_NFTABLES) + limit, "begin")
         end = Request(NFNL_BATCH_END, 0, generic(0, SUBSYS_NFTABLES), "commit")
         last = len(requests) - 1
-        parts = [begin.encode(first)]
-        parts += [
-            request.encode(first + 1 + place, NLM_F_ACK if place == last else 0)
-            for place, request in enumerate(requests)
-        ]
-        parts.append(end.encode(self._sequence))
-        self._send(b"".join(parts))
+        parts = [*begin.encode(first)]
+        for place, request in enumerate(requests):
+            parts += request.encode(first + 1 + place, NLM_F_ACK if place == last else 0)
+        parts += end.encode(self._sequence)
+        self._send(parts)
         return self._verdicts(requests, first)
 
     def _verdicts(self, requests: Sequence[Request], first: int) -> dict[int, KernelError]:
@@ -187,12 +186,12 @@ class Link:
         assert self._socket is not None  # noqa: S101  It was just opened.
         return self._socket
 
-    def _send(self, datagram: bytes) -> None:
+    def _send(self, parts: Sequence[bytes]) -> None:
+        """Send one datagram that is made of these parts."""
         opened = self._opened()
-        self._drain(opened)
-        self._room(len(datagram) + 4096)
+        self._room(sum(map(len, parts)) + 4096)
         try:
-            opened.send(datagram)
+            opened.sendmsg(parts if len(parts) <= MOST_PARTS else [b"".join(parts)])
         except OSError as error:
             raise KernelError(error.errno or errno.EIO, "take a message") from error
 
@@ -210,14 +209,8 @@ class Link:
             plain = socket.SO_SNDBUF if option == _SO_SNDBUFFORCE else socket.SO_RCVBUF
             opened.setsockopt(socket.SOL_SOCKET, plain, octets)
 
-    @staticmethod
-    def _drain(opened: socket.socket) -> None:
-        """Forget answers that an earlier error left."""
-        with contextlib.suppress(BlockingIOError, OSError):
-            while True:
-                opened.recv(1 << 17, socket.MSG_DONTWAIT)
-
     def _received(self, *, wait: bool = False) -> list[Answer]:
+        """Return all that waits; answers to what was asked before have other sequence numbers."""
         opened = self._opened()
         found: list[Answer] = []
         flags = 0 if wait else socket.MSG_DONTWAIT
