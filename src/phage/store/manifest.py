@@ -16,7 +16,7 @@ FORMAT = 1
 STORE = "store.sqlite3"
 """The store in its portable form, whatever the engine: an SQLite file."""
 
-FOLDERS = ("models", "captures")
+FOLDERS = ("models", "captures", "rules")
 """Folders of the state that go into a backup."""
 
 MAX_MANIFEST = 16 * 2**20
