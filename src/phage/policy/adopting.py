@@ -14,9 +14,9 @@ from phage.config.section import Section
 from phage.config.settings import Settings
 from phage.errors import ConfigError, RuleError
 from phage.policy.importer import NotImported
+from phage.policy.importwriter import write_rules
 from phage.policy.reader import read_file, read_rules
 from phage.policy.ruleset import rule_paths
-from phage.policy.importwriter import write_rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -196,5 +196,4 @@ def test_findings_of_the_past_are_asked_too() -> None:
     scans, others = plan_findings(findings, candidate, FACTS)
     assert (scans.findings, others.findings) == (3, 0)
     assert "198.51.100.7" in scans.targets
-    print(scans)
     assert list(scans.ours) == ["192.168.1.5"]
