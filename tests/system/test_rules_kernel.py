@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import os
 import subprocess
+import sys
 import threading
 import time
 from dataclasses import replace
@@ -29,6 +30,7 @@ from tests.system.rulelab.packets import (
 from tests.system.rulelab.proof import Proof
 from tests.system.rulelab.router import Router, inside
 
+import phage
 from phage.clock import SystemClock
 from phage.records.decision import Rate
 from phage.records.packetrule import (
@@ -341,6 +343,18 @@ def test_nothing_else_in_the_kernel_is_touched(bench: Bench) -> None:
     assert "table ip docker" in kept
     assert "elements = { 192.0.2.1 }" in kept
     assert "ip saddr @ban4 counter drop" in kept
+
+
+@pytest.mark.parametrize("preset", ["home", "iot", "provider", "server"])
+def test_the_kernel_takes_the_rules_that_are_shipped(
+    bench: Bench, tmp_path: Path, preset: str
+) -> None:
+    file = Path(phage.__file__).parent / "rules" / f"{preset}.yaml"
+    show = ("-m", "phage", "rules", "show", "--as", "nft", "--state-dir", str(tmp_path), str(file))
+    script = run(sys.executable, *show)
+    (tmp_path / "rules.nft").write_text(script, encoding="ascii")
+    bench.nft("-f", str(tmp_path / "rules.nft"))
+    assert "counter name" in bench.nft("list", "table", "inet", "phage")
 
 
 def test_no_packet_slips_through_a_swap(bench: Bench) -> None:

@@ -24,9 +24,9 @@ from phage.respond.nft.ranges import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from phage.records.packetrule import Addresses, PacketRule
+    from phage.records.packetrule import Addresses, Network, PacketRule
     from phage.respond.nft.objects import Objects
 
 ICMP, TCP, UDP, ICMPV6, SCTP = 1, 6, 17, 58, 132
@@ -119,7 +119,7 @@ def _families(rule: PacketRule, objects: Objects, *, split: bool) -> Iterator[tu
     found = {}
     for version in (rule.family,) if rule.family else (4, 6):
         sides = [
-            _side(rule.name, condition, side, version, objects)
+            _side(condition, side, version, objects)
             for side, condition in (("saddr", rule.source), ("daddr", rule.destination))
         ]
         if None not in sides:
@@ -131,9 +131,7 @@ def _families(rule: PacketRule, objects: Objects, *, split: bool) -> Iterator[tu
         yield version, text or f"meta nfproto {NFPROTO[version]}"
 
 
-def _side(
-    label: str, condition: Addresses, side: str, version: int, objects: Objects
-) -> str | None:
+def _side(condition: Addresses, side: str, version: int, objects: Objects) -> str | None:
     """Return the condition on one address for one IP version; None when it cannot hold."""
     field = f"{IP[version]} {side}"
     parts = []
@@ -142,21 +140,20 @@ def _side(
         if not wanted:
             return None
         if not is_everything(wanted, version):
-            parts.append(
-                f"{field} {objects.addresses(_label(label, condition.sets), wanted, version)}"
-            )
+            label = _label(condition.networks, condition.sets)
+            parts.append(f"{field} {objects.addresses(label, wanted, version)}")
     excluded = objects.ranges(condition.excluded, condition.excluded_sets, version)
     if is_everything(excluded, version):
         return None
     if excluded:
-        name = _label(label, condition.excluded_sets)
-        parts.append(f"{field} != {objects.addresses(name, excluded, version)}")
+        label = _label(condition.excluded, condition.excluded_sets)
+        parts.append(f"{field} != {objects.addresses(label, excluded, version)}")
     return _joined(*parts)
 
 
-def _label(rule: str, sets: tuple[str, ...]) -> str:
-    """Name a set of addresses after the set it was, or after the rule that joins several."""
-    return sets[0] if len(sets) == 1 else rule
+def _label(networks: Sequence[Network], sets: Sequence[str]) -> str:
+    """Name addresses after the set they are; rules that ask for the same networks share them."""
+    return sets[0] if len(sets) == 1 and not networks else "networks"
 
 
 def _services(rule: PacketRule) -> list[tuple[int, str]]:

@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 
 ADDRESS_TYPE = {4: "ipv4_addr", 6: "ipv6_addr"}
 
-ANONYMOUS = 64
-"""Ranges up to this many stand in the rule itself; more in a set that a swap leaves in place."""
+ANONYMOUS = 8
+"""Ranges up to this many stand in the rule itself; more in a set that rules share and a swap leaves
+in place."""
 
 METER_SIZE = 65_536
 """Sources that one limit keeps apart; further ones pass and are counted in `OVERFLOW`."""

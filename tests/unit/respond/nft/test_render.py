@@ -104,7 +104,7 @@ def test_a_condition_on_several_sets_is_one_look_up() -> None:
     sets = (("one", members[:60]), ("two", members[50:]))
     condition = Addresses(sets=("one", "two"))
     (text,) = lines(rule(source=condition), sets=sets)
-    assert text.startswith("ip saddr @rule_set4_a_rule_")
+    assert text.startswith("ip saddr @rule_set4_networks_")
     rendering = compose(PacketRules((rule(source=condition),), sets=sets))
     definition = next(each for each in rendering.definitions if each.elements)
     assert len(definition.elements) == 100
