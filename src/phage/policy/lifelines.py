@@ -19,8 +19,10 @@ from phage.policy.allowlist import Entry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from ipaddress import IPv4Address
 
     from phage.clock import Clock
+    from phage.policy.rtnetlink import OwnAddress
 
 MAX_FILE = 1 << 20
 """Octets read of one file."""
@@ -111,9 +113,9 @@ class Lifelines:
         try:
             for own in rtnetlink.own_addresses():
                 yield Entry(str(own.address), "an address of this machine", is_own=True)
-                if own.broadcast is not None:
+                for address in _of_everybody(own):
                     why = "the broadcast address of a network here"
-                    yield Entry(str(own.broadcast), why, is_own=True)
+                    yield Entry(str(address), why, is_own=True)
             self._routers = tuple(map(str, rtnetlink.gateways()))
             for router in self._routers:
                 yield Entry(router, "a router of this machine")
@@ -208,6 +210,14 @@ def _addresses(texts: Iterable[str], why: str) -> Iterator[Entry]:
             continue
         if not address.is_unspecified:
             yield Entry(str(address), why)
+
+
+def _of_everybody(own: OwnAddress) -> Iterator[IPv4Address]:
+    """Yield the addresses by which all of an IPv4 network are meant (RFC 919, RFC 922)."""
+    if isinstance(own.address, ipaddress.IPv4Address) and own.prefix < 31:
+        network = ipaddress.IPv4Network((int(own.address), own.prefix), strict=False)
+        yield network.broadcast_address
+        yield network.network_address
 
 
 def _text(path: Path, most: int = MAX_FILE) -> str:

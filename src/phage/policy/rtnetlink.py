@@ -34,7 +34,7 @@ _ERROR, _DONE = 2, 3
 _TYPE_MASK = 0x3FFF  # Without NLA_F_NESTED and NLA_F_NET_BYTEORDER.
 _GET_ADDRESSES, _GET_ROUTES, _GET_NEIGHBOURS = 22, 26, 30
 
-_IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST = 1, 2, 4
+_IFA_ADDRESS, _IFA_LOCAL = 1, 2
 _RTA_DESTINATION, _RTA_GATEWAY, _RTA_MULTIPATH, _RTA_VIA = 1, 5, 9, 18
 _NDA_ADDRESS, _NDA_MAC = 1, 2
 _RTNH = struct.Struct("=HBBi")
@@ -43,11 +43,10 @@ _RTN_UNICAST = 1
 
 @dataclass(frozen=True, slots=True)
 class OwnAddress:
-    """An address of this machine, the length of its network, and the network's broadcast."""
+    """An address of this machine, and the length of its network's prefix."""
 
     address: IPv4Address | IPv6Address
     prefix: int
-    broadcast: IPv4Address | IPv6Address | None = None
 
 
 def own_addresses() -> list[OwnAddress]:
@@ -57,8 +56,7 @@ def own_addresses() -> list[OwnAddress]:
         raw = attributes.get(_IFA_LOCAL) or attributes.get(_IFA_ADDRESS, b"")
         address = _address(raw)
         if address is not None:
-            broadcast = _address(attributes.get(_IFA_BROADCAST, b""))
-            found.append(OwnAddress(address, body[1], broadcast))
+            found.append(OwnAddress(address, body[1]))
     return found
 
 

@@ -39,8 +39,7 @@ def lines(*ends: tuple[str, str, str]) -> str:
 def of_files(root: Path, look_up: object = None) -> dict[str, str]:
     lifelines = Lifelines(FixedClock(EPOCH), root, look_up or (lambda name: ()))  # type: ignore[arg-type]
     lifelines.look_names_up()
-    kernel = {str(own.address) for own in rtnetlink.own_addresses()}
-    kernel |= {str(own.broadcast) for own in rtnetlink.own_addresses()}
+    kernel = {entry.value for entry in lifelines.entries() if entry.is_own}
     kernel |= set(map(str, rtnetlink.gateways()))
     found = {entry.value: entry.why for entry in lifelines.entries()}
     return {value: why for value, why in found.items() if value not in kernel and value[2] != ":"}
