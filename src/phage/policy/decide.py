@@ -11,7 +11,7 @@ from phage.policy.rule import Mode, Verb, Way
 from phage.policy.services import PORTED
 from phage.policy.targets import intents_of
 from phage.policy.timing import any_open, moment_of
-from phage.records.finding import FindingState
+from phage.records.finding import FindingState, Severity
 
 if TYPE_CHECKING:
     import datetime
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from phage.records.finding import Finding
     from phage.records.packetrule import Service
 
+_RANKS = {severity: severity.rank for severity in Severity}
 _DECIDING = frozenset({Verb.ACCEPT, Verb.BAN, Verb.REJECT, Verb.LIMIT, Verb.QUARANTINE})
 
 
@@ -104,6 +105,7 @@ class Asked:
         self.scene = Scene(facts)
         self.roles = roles_of(finding)
         self.moment: datetime.datetime = moment_of(now)
+        self.rank = finding.severity.rank
 
     def detector(self, ready: ReadyRule) -> str:
         """Return why a rule is not about this detector's findings; '' where it is."""
@@ -120,7 +122,7 @@ class Asked:
     def _measures(self, conditions: Conditions) -> str:
         """Return which of the conditions without parties does not hold; '' for none."""
         match, finding = conditions.match, self.finding
-        if match.severity is not None and finding.severity.rank < match.severity.rank:
+        if match.severity is not None and self.rank < _RANKS[match.severity]:
             return f"severity is {finding.severity}, not {match.severity}"
         if match.score is not None and finding.score < match.score:
             return f"score is {finding.score:g}, below {match.score:g}"
@@ -140,8 +142,8 @@ class Asked:
 
     def _parties(self, ready: ReadyRule) -> Roles | str:
         roles, scene = self.roles, self.scene
-        sources = tuple(p for p in roles.sources if not ready.not_source.holds(p, scene))
-        victims = tuple(p for p in roles.victims if not ready.not_destination.holds(p, scene))
+        sources = ready.not_source.others(roles.sources, scene)
+        victims = ready.not_destination.others(roles.victims, scene)
         if roles.sources and not sources:
             return "source is excluded"
         if roles.victims and not victims:
@@ -150,8 +152,8 @@ class Asked:
         met_victims: dict[Party, None] = {}
         why = "source differs"
         for source, destination in ready.pairs:
-            one = tuple(p for p in sources if source.holds(p, scene))
-            other = tuple(p for p in victims if destination.holds(p, scene))
+            one = source.those(sources, scene)
+            other = destination.those(victims, scene)
             if not one and (source.sides or roles.sources):
                 continue
             if not other and (destination.sides or roles.victims):

@@ -188,10 +188,8 @@ class Asked:
     def _is_lifeline(self) -> bool:
         if self._is_one_of(LIFELINES_ANYWHERE):
             return True
-        address = self.traffic.destination.address
-        at_router = address is not None and (
-            address in self.scene.own or address in set_of(self.scene.facts.gateways)
-        )
+        party = self.traffic.destination
+        at_router = self.scene.is_own(party) or self.scene.is_in(party, "gateway")
         return at_router and self._is_one_of(LIFELINES_AT_ROUTER)
 
     def why_not(self, ready: ReadyRule) -> str:

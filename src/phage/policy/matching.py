@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from phage.policy.facts import is_below
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from phage.policy.networks import Address
     from phage.policy.resolve import Sides, Term
     from phage.records.packetrule import Network
+
+MAX_KEPT = 256
+"""Networks of which it is kept how they are asked."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,11 @@ class Party:
         except ValueError:
             return None
 
+    @cached_property
+    def number(self) -> tuple[int, int]:
+        """Version and number of its address; zeros where it has none."""
+        return (0, 0) if self.address is None else (self.address.version, int(self.address))
+
     def __str__(self) -> str:
         """Return how it is called."""
         return self.ip or self.mac or "nobody"
@@ -55,15 +63,10 @@ class Scene:
     facts: Facts
     _devices: dict[tuple[str, str], Device | None] = field(default_factory=dict)
 
-    @cached_property
-    def own(self) -> NetworkSet:
-        """Addresses of this machine."""
-        return set_of(self.facts.own)
-
-    @cached_property
-    def local(self) -> NetworkSet:
-        """What is not the internet: this machine, the networks at home, special addresses."""
-        return set_of((*self.facts.own, *self.facts.home, *SPECIAL))
+    def is_in(self, party: Party, name: str) -> bool:
+        """Tell whether a party is in one of the networks of a well-known name."""
+        networks: tuple[Network, ...] = getattr(self.facts, _ATTRIBUTES[name])
+        return set_of(networks).has(*party.number)
 
     @cached_property
     def admins(self) -> frozenset[str]:
@@ -81,17 +84,28 @@ class Scene:
         """Tell whether a party is ours; one known by its MAC alone is."""
         if party.address is None:
             return bool(party.mac)
-        return party.address in self.local
+        return self.is_in(party, "home") or self.is_in(party, "self") or _SPECIAL.has(*party.number)
 
     def is_own(self, party: Party) -> bool:
         """Tell whether a party is this machine."""
-        return party.address is not None and party.address in self.own
+        return self.is_in(party, "self")
 
 
-@lru_cache(maxsize=64)
+_ATTRIBUTES = {"self": "own", "home": "home", "gateway": "gateways"}
+_SPECIAL = NetworkSet(SPECIAL)
+_kept: dict[int, tuple[tuple[Network, ...], NetworkSet]] = {}
+
+
 def set_of(networks: tuple[Network, ...]) -> NetworkSet:
-    """Return networks as a set that is asked quickly; the last ones asked for are kept."""
-    return NetworkSet(networks)
+    """Return networks as a set that is asked quickly; of some it is kept as long as they stand."""
+    found = _kept.get(id(networks))
+    if found is not None and found[0] is networks:
+        return found[1]
+    if len(_kept) >= MAX_KEPT:
+        _kept.clear()
+    made = NetworkSet(networks)
+    _kept[id(networks)] = networks, made
+    return made
 
 
 class TermsMatcher:
@@ -112,9 +126,18 @@ class TermsMatcher:
 
     def holds(self, party: Party, scene: Scene) -> bool:
         """Tell whether a party is meant by one of the terms."""
-        if self._networks and party.address is not None and party.address in self._networks:
+        if self._networks.has(*party.number):
             return True
-        return any(term_holds(term, party, scene) for term in self._others)
+        for term in self._others:  # noqa: SIM110  Asked for each finding.
+            if term_holds(term, party, scene):
+                return True
+        return False
+
+    def others(self, parties: tuple[Party, ...], scene: Scene) -> tuple[Party, ...]:
+        """Return the parties that none of the terms means."""
+        if not (self._networks or self._others):
+            return parties
+        return tuple([party for party in parties if not self.holds(party, scene)])
 
 
 class SidesMatcher:
@@ -132,17 +155,22 @@ class SidesMatcher:
             for side in sides
         )
 
-    def holds(self, party: Party | None, scene: Scene) -> bool:
-        """Tell whether a party is meant; one that is unknown is only where any is."""
+    def those(self, parties: tuple[Party, ...], scene: Scene) -> tuple[Party, ...]:
+        """Return the parties that are meant."""
+        if not self._ways:
+            return parties
+        return tuple([party for party in parties if self.holds(party, scene)])
+
+    def holds(self, party: Party, scene: Scene) -> bool:
+        """Tell whether a party is meant."""
         if not self._ways:
             return True
-        if party is None:
-            return False
-        return any(
-            (wanted is None or wanted.holds(party, scene))
-            and (unwanted is None or not unwanted.holds(party, scene))
-            for wanted, unwanted in self._ways
-        )
+        for wanted, unwanted in self._ways:
+            if (wanted is None or wanted.holds(party, scene)) and (
+                unwanted is None or not unwanted.holds(party, scene)
+            ):
+                return True
+        return False
 
 
 def term_holds(term: Term, party: Party, scene: Scene) -> bool:
@@ -155,7 +183,7 @@ def term_holds(term: Term, party: Party, scene: Scene) -> bool:
     if term.kind is Kind.WELL_KNOWN:
         return _is_well_known(term.value, party, scene)
     if term.network is not None:
-        return party.address is not None and party.address in NetworkSet((term.network,))
+        return NetworkSet((term.network,)).has(*party.number)
     return _is_in_set(term, party, scene)
 
 
@@ -174,13 +202,10 @@ def _has_trait(selector: Selector, party: Party, device: Device | None) -> bool:
 
 def _is_well_known(name: str, party: Party, scene: Scene) -> bool:
     if name == "internet":
-        return party.address is not None and party.address not in scene.local
+        return party.address is not None and not scene.is_local(party)
     if name == "admin":
         return party.ip in scene.admins
-    if name == "self":
-        return scene.is_own(party)
-    networks = scene.facts.home if name == "home" else scene.facts.gateways
-    return party.address is not None and party.address in set_of(tuple(networks))
+    return scene.is_in(party, name)
 
 
 def _is_in_set(term: Selector, party: Party, scene: Scene) -> bool:

@@ -40,18 +40,22 @@ class NetworkSet:
     __slots__ = ("_by_length",)
 
     def __init__(self, networks: Iterable[Network] = ()) -> None:
-        self._by_length: dict[tuple[int, int], set[int]] = {}
+        by_length: dict[tuple[int, int], set[int]] = {}
         for network in networks:
             shift = network.max_prefixlen - network.prefixlen
-            numbers = self._by_length.setdefault((network.version, shift), set())
+            numbers = by_length.setdefault((network.version, shift), set())
             numbers.add(int(network.network_address) >> shift)
+        self._by_length = tuple((*key, numbers) for key, numbers in by_length.items())
 
     def __contains__(self, address: Address) -> bool:
-        number, version = int(address), address.version
-        return any(
-            version == wanted and number >> shift in numbers
-            for (wanted, shift), numbers in self._by_length.items()
-        )
+        return self.has(address.version, int(address))
+
+    def has(self, version: int, number: int) -> bool:
+        """Tell whether the address with a number lies in one of these."""
+        for wanted, shift, numbers in self._by_length:
+            if version == wanted and number >> shift in numbers:
+                return True
+        return False
 
     def covers(self, network: Network) -> bool:
         """Tell whether a network lies in one of these as a whole."""
@@ -59,7 +63,7 @@ class NetworkSet:
         least = network.max_prefixlen - network.prefixlen
         return any(
             version == wanted and shift >= least and number >> shift in numbers
-            for (wanted, shift), numbers in self._by_length.items()
+            for wanted, shift, numbers in self._by_length
         )
 
     def __bool__(self) -> bool:
