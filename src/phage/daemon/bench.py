@@ -19,12 +19,11 @@ from phage.collect.packets import EngineSettings
 from phage.daemon.benchmark import logs, peers, traffic
 from phage.daemon.options import BenchOptions, BenchReport, Measurement
 from phage.errors import PhageError
-from phage.intel.index import prefix_set_of_columns
+from phage.intel.index import PrefixSet, prefix_set_of_columns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from phage.native import PrefixSet
     from phage.records import Window
 
 # Runs of each figure; the median is told. Three keep a whole bench under some minutes.

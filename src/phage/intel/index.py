@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     Network = IPv4Network | IPv6Network
 
+__all__ = ["PrefixSet", "prefix_set", "prefix_set_of_columns"]
+
 # ::ffff:0:0/96, under which the core keeps IPv4 (RFC 4291, section 2.5.5.2).
 _MAPPED = bytes(10) + b"\xff\xff"
 
