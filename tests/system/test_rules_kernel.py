@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -27,7 +28,7 @@ from tests.system.rulelab.packets import (
     number_of,
     reply_to,
 )
-from tests.system.rulelab.proof import Proof
+from tests.system.rulelab.proof import FORGET, Proof
 from tests.system.rulelab.router import Router, inside
 
 import phage
@@ -41,6 +42,7 @@ from phage.records.packetrule import (
     PacketRules,
     Service,
 )
+from phage.respond.netlink.link import Link
 from phage.respond.nft import objects
 from phage.respond.nft.apply import RuleSwitch
 from phage.respond.nft.names import RuleSetError
@@ -96,6 +98,8 @@ class Bench:
 def router() -> Iterator[Router]:
     if os.geteuid() != 0:
         pytest.skip("needs root for network namespaces")
+    if absent := [tool for tool in ("ip", "nft", "ping") if shutil.which(tool) is None]:
+        pytest.skip(f"lacks {', '.join(absent)}")
     built = Router(f"nft{os.getpid()}")
     try:
         built.build()
@@ -111,7 +115,8 @@ def bench(router: Router, tmp_path: Path) -> Iterator[Bench]:
     yield made
     made.switch.close()
     subprocess.run(["nft", "delete", "table", "inet", "phage"], check=False, capture_output=True)
-    subprocess.run(["conntrack", "-F"], check=False, capture_output=True)
+    with contextlib.closing(Link()) as link:
+        link.ask(FORGET)
 
 
 def rule(action: PacketAction, name: str = "a rule", **conditions: object) -> PacketRule:

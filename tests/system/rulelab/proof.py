@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 PACKETS = 50
 """Packets for each rule set."""
 
-_FORGET = Request(SUBSYS_CTNETLINK << 8 | 2, 0, generic(0), "forget all connections")
+FORGET = Request(SUBSYS_CTNETLINK << 8 | 2, 0, generic(0), "forget all connections")
 
 
 class Proof:
@@ -57,7 +57,7 @@ class Proof:
         if step:
             self.switch.apply(PacketRules(), 0)  # Limits begin anew.
         self.switch.apply(rules, 0)
-        self.link.ask(_FORGET)
+        self.link.ask(FORGET)
         meaning = Meaning(rules, VLANS)
         numbers: dict[int, Packet] = {}
         expected: set[int] = set()
