@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from phage.detect.attack import Attacks
 from phage.detect.detector import CatalogEntry, Detector, Knowledge
 from phage.plugin import Family, Plugin, discover
-from phage.records import Finding, Observation, Severity, Window
+from phage.records import Finding, LogEvent, LogKind, Observation, Severity, Window
 from phage.records.columns import FLOW, HOST, NO_FEATURE, SCORE
 from phage.testing.timeline import Timeline
 from phage.testing.windows import EPOCH, ROUTER, SECOND, TICK, Endpoint, device, remote
@@ -159,8 +159,51 @@ def hostile_windows(count: int, rows: int, seed: int = 1, *, full: bool = False)
             scores["surprise"] = rng.uniform(0, 12, len(scores))
             scores["total"] = scores["surprise"]
             scores["packets"] = 1
-        windows.append(Window(start, start + TICK, rows, rows * 60, flows, hosts, scores))
+        windows.append(
+            Window(
+                start, start + TICK, rows, rows * 60, flows, hosts, scores,
+                events=_random_events(rng, start, min(rows, 3000) // 4),
+            )
+        )  # fmt: skip
     return windows
+
+
+def _random_events(rng: np.random.Generator, start: int, count: int) -> tuple[LogEvent, ...]:
+    """Make events of hosts and names that never come again, with anything in their texts."""
+    kinds = list(LogKind)
+    return tuple(
+        LogEvent(
+            kinds[number % len(kinds)],
+            start + int(rng.integers(0, TICK)),
+            "a.log",
+            "sshd",
+            ".".join(map(str, rng.integers(0, 256, 4))),
+            rng.bytes(12).decode("latin-1"),
+            rng.bytes(12).decode("latin-1"),
+            404,
+            rng.bytes(60).decode("latin-1"),
+            fields={"signature": rng.bytes(12).decode("latin-1"), "severity": number % 5},
+        )
+        for number in range(count)
+    )
+
+
+def eventful_log() -> Window:
+    """Make a window of logs in which somebody guesses, searches, and sets off another engine."""
+    events = []
+    for number in range(40):
+        time = EPOCH + 20_000 * SECOND + number * SECOND
+        address, hostile = "198.51.100.7", f"x{number}\x1b[2J\u202e"
+        events += [
+            LogEvent(LogKind.AUTH_FAILED, time, "auth.log", "sshd", address, hostile,
+                     message=f"Failed password for {hostile}"),
+            LogEvent(LogKind.AUTH_FAILED, time, "auth.log", "sshd", f"192.0.2.{number}", "root"),
+            LogEvent(LogKind.HTTP_PROBE, time, "access.log", "nginx", address, "",
+                     f"/.env?{hostile}", 200, hostile),
+            LogEvent(LogKind.ALERT, time, "eve.json", "suricata", address, spoofable=True,
+                     fields={"signature": hostile, "signature_id": 7, "target": device(3).ip}),
+        ]  # fmt: skip
+    return Window(EPOCH + 20_000 * SECOND, EPOCH + 20_040 * SECOND, events=tuple(events))
 
 
 def _random_rows(
@@ -196,7 +239,7 @@ def eventful_windows() -> list[Window]:
             features=[0, 1, 9, *[NO_FEATURE] * 3], values=[54, 1e9, 3, 0, 0, 0],
             high=[4, 2, 1, 0, 0, 0], weights=[0.7, 0.2, 0.1, 0, 0, 0],
         )  # fmt: skip
-    return list(timeline.windows())
+    return [*timeline.windows(), eventful_log()]
 
 
 EVENTFUL = eventful_windows()
@@ -273,6 +316,7 @@ def test_the_order_of_rows_does_not_matter(plugin: Plugin) -> None:
             hosts=rng.permutation(window.hosts),
             scores=rng.permutation(window.scores),
             observations=window.observations[::-1],
+            events=window.events[::-1],
         )
         for window in EVENTFUL
     ]

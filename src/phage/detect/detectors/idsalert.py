@@ -40,8 +40,10 @@ class _Alerts:
 class IdsAlert:
     """Makes a finding of each rule of another engine and each source that sets it off.
 
-    The severity is the engine's, and so are its mistakes: what it takes for an attack is one here.
-    An alert on packets that nobody answered is marked as one whose source anyone can forge.
+    The severity is the engine's. An alert on packets that nobody answered is marked as one whose
+    source anyone can forge.
+
+    Fails where the engine does: what it takes for an attack is one here.
     """
 
     name: ClassVar[str] = "idsalert"
