@@ -219,6 +219,18 @@ def memory_idle(_bench: Workbench) -> Measurement:
     return Measurement("memory.idle", idle_memory(), "bytes")
 
 
+def respond_finding_to_drop(_bench: Workbench) -> tuple[Measurement, ...]:
+    """Measure from a finding to packets that are dropped, with 100,000 bans in force."""
+    # Needs root; others do not.
+    from phage.daemon.benchmark.desk import finding_to_drop  # noqa: PLC0415
+
+    figures = finding_to_drop()
+    return (
+        Measurement("respond.finding_to_drop_ms", figures["median"], "ms"),
+        Measurement("respond.finding_to_drop_ms.p99", figures["p99"], "ms"),
+    )
+
+
 def respond_latency(_bench: Workbench) -> tuple[Measurement, ...]:
     """Measure what 100,000 bans and a rule set cost those who are not blocked."""
     from phage.daemon.benchmark.latency import measure  # noqa: PLC0415  Needs root; others do not.
@@ -266,6 +278,7 @@ BENCHMARKS = (
     Benchmark("respond.load_1m_s", respond("respond.load_1m_s")),
     Benchmark("respond.drop_pps", respond("respond.drop_pps")),
     Benchmark("respond.latency_us", respond_latency),
+    Benchmark("respond.finding_to_drop_ms", respond_finding_to_drop),
     Benchmark("collect.logs_lines", collect_logs),
     Benchmark("home", home),
 )

@@ -35,6 +35,10 @@ RETRY_SECONDS = (0.25, 0.5, 1.0, 2.0)
 BATCH = 10_000
 """Decisions in one call: a tenth of a second of work in the kernel."""
 
+AT_ONCE = 250_000
+"""Decisions that are replaced in one call, which the enforcer's messages have room for. More are
+applied afterwards, and may be out of force for a second or two then."""
+
 LOG_EVERY_SECONDS = 60.0
 """A responder that fails at each try must not fill the log."""
 
@@ -358,9 +362,12 @@ class Worker:
         before = self.runner.failures + self.runner.skipped
         self._applied = {}
         if wanted:
-            self._call(self.runner.plugin.replace, wanted, ReceiptState.APPLIED)
+            self._call(self.runner.plugin.replace, wanted[:AT_ONCE], ReceiptState.APPLIED)
         else:
             self._empty()
+        for begin in range(AT_ONCE, len(wanted), BATCH):
+            more = wanted[begin : begin + BATCH]
+            self._call(self.runner.plugin.apply, more, ReceiptState.APPLIED)
         self.state.replaced += 1
         if self.runner.failures + self.runner.skipped > before or (
             self._failing and not self._applied

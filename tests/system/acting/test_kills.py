@@ -108,14 +108,16 @@ def test_ledger_and_kernel_agree_after_any_kill(
         site.wait()  # Without its enforcer phage ends, and is started anew.
         person.stopping.set()
         thread.join(60)
-        site.phage(enforce=True, budget={"a_minute": 10**6, "in_all": 10**6})
-        took.append(until(f"agreement after kill {round_}", lambda: agree(site)))
+        began = time.monotonic()
+        site.phage(budget={"in_all": 10**6})
+        until(f"agreement after kill {round_}", lambda: agree(site))
+        took.append(time.monotonic() - began)
         stands = ledger(site)
         assert person.must_stand() <= stands, "a promise was lost"
         assert stands <= person.asked, "something stands that nobody asked for"
     site.revoke(*ledger(site))
     until("nothing left", lambda: not site.banned())
-    record_property("seconds_until_agreement_at_worst", round(max(took), 2))
+    record_property("seconds_from_start_to_agreement_at_worst", round(max(took), 2))
 
 
 def test_nothing_is_left_after_expiry_though_nobody_lives_to_see_it(site: Site) -> None:
