@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from phage.policy.matching import Scene
-from phage.policy.roles import roles_of
+from phage.policy.roles import RATE, roles_of
 from phage.policy.rule import Mode, Verb, Way
 from phage.policy.services import PORTED
 from phage.policy.targets import intents_of
@@ -55,6 +55,9 @@ def decide(ruleset: RuleSet, finding: Finding, facts: Facts, now: int) -> list[I
     """
     if finding.state is not FindingState.OPEN:
         return []
+    if finding.detector == RATE:
+        ready = ruleset.excess_rules.get(str(finding.evidence.get("rule", "")))
+        return [] if ready is None else intents_of(ready.rule, finding, roles_of(finding))
     asked = Asked(finding, facts, now)
     intents: list[Intent] = []
     would_be_decided = False

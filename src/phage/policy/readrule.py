@@ -229,7 +229,9 @@ def _check_packet_rule(fields: dict[str, Value], rule: Rule) -> None:
         Verb.RUN,
     }:
         fields["action"].fail("what exceeds a rate can be dropped or banned; write `action: drop`")
-    if rule.responders:
+    if excess and Verb.BAN in rule.actions and rule.match.rate is not None and not rule.match.per:
+        fields["match"].fail("`per: all` names nobody to ban; count per source or destination")
+    if rule.responders and not excess:
         fields["scope"].fail("`responders` are for decisions; packets are judged in the kernel")
 
 

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 ATTACKER, VICTIM = "attacker", "victim"
 
+RATE = "rate"
+"""The detector of findings about who exceeds a rule's rate; they name the rule as evidence."""
+
 SUBJECT_ROLES = {"beaconing": VICTIM}
 """What the subject is in findings of a detector that does not say it itself
 (`evidence["subject_is"]`). It is the attacker in all others. Who beacons is controlled by whom it

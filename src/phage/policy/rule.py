@@ -24,7 +24,9 @@ decide: the next rule is asked. A rule is in dry run until it says `mode: enforc
 match is an error, unless it says `match: everything`.
 
 A rule whose match names a finding is asked about findings: its `source` is who attacks and its
-`destination` who is attacked. Any other is asked about the first packet of each connection.
+`destination` who is attacked. Any other is asked about the first packet of each connection. One
+that bans, notifies or runs what exceeds a `rate` is asked about packets too, and acts on who sends
+them (`phage.policy.excess`).
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from phage.policy.rule import (
     RuleFile,
     RuleTest,
     TimeWindow,
+    Verb,
 )
 
 if TYPE_CHECKING:
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
     from phage.policy.place import Place
     from phage.records.packetrule import Hook, PacketAction, Service
+
+_BEYOND_THE_KERNEL = frozenset({Verb.BAN, Verb.NOTIFY, Verb.RUN})
 
 MAX_DETECTORS = 256
 """Detectors for which it is remembered which rules they meet."""
@@ -107,6 +111,15 @@ class RuleSet:
             if len(self._by_detector) < MAX_DETECTORS:
                 self._by_detector[detector] = known
         return known
+
+    @cached_property
+    def excess_rules(self) -> Mapping[str, ReadyRule]:
+        """Rules about packets that do to who exceeds a rate what the kernel cannot, by name."""
+        return {
+            ready.rule.name: ready
+            for ready in self.packet_rules
+            if _BEYOND_THE_KERNEL & set(ready.rule.actions)
+        }
 
     @property
     def used_objects(self) -> frozenset[str]:
