@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from phage.records import Feature, Peer, Subject
 from phage.records.address import format_address, format_mac
+from phage.telemetry.escape import escape
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -41,6 +42,11 @@ def clean(text: str, limit: int = LONGEST_NAME) -> str:
     """Return text without what cannot be printed, cut to a length."""
     kept = "".join(mark if mark.isprintable() else "?" for mark in text[: limit + 1])
     return kept if len(kept) <= limit else kept[: limit - 1] + "…"
+
+
+def escaped(text: str, limit: int = LONGEST_NAME) -> str:
+    """Return text with what cannot be printed as escapes, cut to a length: evidence is exact."""
+    return clean(escape(text[:limit]), limit)
 
 
 def number(value: float) -> str:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import http.server
 import json
 import re
+import shutil
 import socket
 import socketserver
+import ssl
+import subprocess
 import threading
-from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
@@ -25,7 +29,6 @@ from phage.records import Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 NOTICE = Notice(
     title="HIGH loginfail: 192.0.2.7",
@@ -57,7 +60,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
 
-@contextmanager
+@contextlib.contextmanager
 def serving(server: socketserver.BaseServer) -> Iterator[None]:
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
@@ -134,14 +137,88 @@ def test_wrong_urls_are_no_other_exception(url: str) -> None:
         Webhook(url=url, timeout=0.2).tell(NOTICE)
 
 
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a certificate of 127.0.0.1 that nobody else trusts, with its key in the same file."""
+    if shutil.which("openssl") is None:
+        pytest.skip("lacks openssl")
+    path: Path = tmp_path_factory.mktemp("tls") / "both.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+         "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1", "-addext",
+         "subjectAltName=IP:127.0.0.1", "-keyout", str(path), "-out", f"{path}.crt"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    path.write_text(path.read_text("ascii") + Path(f"{path}.crt").read_text("ascii"), "ascii")
+    return path
+
+
+def server_side(certificate: Path) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    return context
+
+
+def test_a_webhook_over_tls_trusts_whom_it_is_told(certificate: Path) -> None:
+    Handler.posts.clear()
+    Handler.answer = (200, {})
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.socket = server_side(certificate).wrap_socket(server.socket, server_side=True)
+    server.handle_error = lambda *_: None  # type: ignore[method-assign]
+    with serving(server):
+        url = f"https://127.0.0.1:{server.server_port}/"
+        with pytest.raises(NotifyError, match="not trusted"):
+            Webhook(url=url).tell(NOTICE)
+        Webhook(url=url, ca_file=f"{certificate}.crt").tell(NOTICE)
+    assert len(Handler.posts) == 1
+
+
+def test_syslog_over_tls(certificate: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as plain:
+        plain.settimeout(10)
+        address = f"127.0.0.1:{plain.getsockname()[1]}"
+        got: list[bytes] = []
+
+        def receive() -> None:
+            connection, _ = plain.accept()
+            with server_side(certificate).wrap_socket(connection, server_side=True) as secure:
+                got.append(secure.recv(9000))
+
+        receiver = threading.Thread(target=receive)
+        receiver.start()
+        syslog = Syslog(address=address, transport="tls", ca_file=f"{certificate}.crt")
+        syslog.tell(NOTICE)
+        receiver.join(10)
+        syslog.close()
+    syslog_message(got[0].partition(b" ")[2].decode())
+
+
 class Smtp(socketserver.StreamRequestHandler):
     """A server of mail that takes what it is given."""
 
     mails: ClassVar[list[str]] = []
+    logins: ClassVar[list[str]] = []
     refuse: ClassVar[str] = ""
+    tls: ClassVar[ssl.SSLContext | None] = None
 
     def handle(self) -> None:
-        self.wfile.write(b"220 test\r\n")
+        self._serve()
+
+    def _secure(self) -> None:
+        """Go on over TLS."""
+        assert self.tls is not None
+        with (
+            contextlib.suppress(ssl.SSLError),  # The client may not trust us.
+            self.tls.wrap_socket(self.request, server_side=True) as self.request,
+        ):
+            self.rfile, self.wfile = self.request.makefile("rb"), self.request.makefile("wb", 0)
+            self._serve()
+            self.rfile.close()
+            self.wfile.close()
+
+    def _serve(self) -> None:
+        if not isinstance(self.request, ssl.SSLSocket):
+            self._say("220 test")
         data: list[str] | None = None
         for raw in self.rfile:
             line = raw.decode().rstrip("\r\n")
@@ -154,16 +231,23 @@ class Smtp(socketserver.StreamRequestHandler):
                     data.append(line)
                 continue
             verb = line.partition(" ")[0].upper()
-            if verb == self.refuse:
-                self._say("550 no")
-            elif verb == "DATA":
+            self._say("550 no" if verb == self.refuse else self._answer(verb, line))
+            if verb == "DATA" and verb != self.refuse:
                 data = []
-                self._say("354 go on")
-            elif verb == "QUIT":
-                self._say("221 bye")
+            elif verb == "STARTTLS":
+                self._secure()
                 return
-            else:
-                self._say("250 fine")
+            elif verb == "QUIT":
+                return
+
+    def _answer(self, verb: str, line: str) -> str:
+        if verb == "AUTH":
+            assert isinstance(self.request, ssl.SSLSocket)
+            self.logins.append(line)
+            return "235 welcome"
+        if verb == "EHLO" and self.tls:
+            return "250-test\r\n250-AUTH PLAIN\r\n250 STARTTLS"
+        return {"DATA": "354 go on", "STARTTLS": "220 go on", "QUIT": "221 bye"}.get(verb, "250 ok")
 
     def _say(self, text: str) -> None:
         self.wfile.write(f"{text}\r\n".encode())
@@ -172,7 +256,8 @@ class Smtp(socketserver.StreamRequestHandler):
 @pytest.fixture
 def mail() -> Iterator[Email]:
     Smtp.mails.clear()
-    Smtp.refuse = ""
+    Smtp.logins.clear()
+    Smtp.refuse, Smtp.tls = "", None
     server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Smtp)
     server.daemon_threads = True
     with serving(server):
@@ -193,6 +278,19 @@ def test_mail(mail: Email) -> None:
     assert "To: a@example.com, b@example.com" in text
     assert "Auto-Submitted: auto-generated" in text
     assert "detector: loginfail" in text
+
+
+def test_mail_with_starttls_and_a_login(mail: Email, certificate: Path, tmp_path: Path) -> None:
+    Smtp.tls = server_side(certificate)
+    (tmp_path / "password").write_text("secret\n", encoding="ascii")
+    mail.security, mail.ca_file = "starttls", f"{certificate}.crt"
+    mail.user, mail.password_file = "phage", str(tmp_path / "password")
+    mail.tell(NOTICE)
+    assert len(Smtp.mails) == len(Smtp.logins) == 1
+    mail.ca_file = ""  # The system does not know who signed it.
+    with pytest.raises(NotifyError):
+        mail.tell(NOTICE)
+    assert len(Smtp.mails) == len(Smtp.logins) == 1
 
 
 def test_a_title_cannot_add_headers(mail: Email) -> None:

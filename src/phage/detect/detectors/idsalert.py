@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, ClassVar
 from phage.detect import explain
 from phage.detect.tables import Recent
 from phage.records import Finding, LogEvent, LogKind, Peer, Severity, Window
-from phage.telemetry.escape import escape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -102,9 +101,9 @@ class IdsAlert:
         event = alerts.event
         subject = explain.subject_named(event.address, "")
         who = explain.label(subject, knowledge)
-        rule = _shown(_text(event, "signature"))
+        rule = explain.escaped(_text(event, "signature"), _SHOWN)
         engine = event.service.capitalize()
-        category = _shown(_text(event, "category"))
+        category = explain.escaped(_text(event, "category"), _SHOWN)
         targets = explain.listing(list(alerts.targets), alerts.total)
         times = explain.counted(alerts.count, "time")
         return Finding(
@@ -131,8 +130,8 @@ class IdsAlert:
                 "signature_id": _number(event, "signature_id"),
                 "category": category,
                 "severity": _number(event, "severity"),
-                "community_id": _shown(_text(event, "community_id")),
-                "protocol": _shown(_text(event, "protocol")),
+                "community_id": explain.escaped(_text(event, "community_id"), _SHOWN),
+                "protocol": explain.escaped(_text(event, "protocol"), _SHOWN),
                 "alerts": alerts.count,
                 "log": event.source,
             },
@@ -163,9 +162,8 @@ def _service(event: LogEvent) -> tuple[str, ...]:
     protocol, port = _text(event, "protocol"), _number(event, "target_port")
     if not protocol:
         return ()
-    return (f"{_shown(protocol)}/{port}" if port else _shown(protocol),)
-
-
-def _shown(text: str) -> str:
-    """Return text of a stranger's making as it can be shown."""
-    return explain.clean(escape(text[:_SHOWN]), _SHOWN)
+    return (
+        f"{explain.escaped(protocol, _SHOWN)}/{port}"
+        if port
+        else explain.escaped(protocol, _SHOWN),
+    )

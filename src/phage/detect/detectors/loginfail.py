@@ -10,7 +10,6 @@ from phage.detect import explain
 from phage.detect.buckets import Bucket, source_group
 from phage.detect.tables import Distinct, Recent
 from phage.records import Feature, Finding, LogEvent, LogKind, Peer, Severity, Subject, Window
-from phage.telemetry.escape import escape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -162,7 +161,7 @@ class LoginFail:
     def _note(self, source: _Source, event: LogEvent) -> None:
         source.failures += 1
         source.sound += not event.spoofable
-        line = _shown(event.message)
+        line = explain.escaped(event.message, _SHOWN_TEXT)
         if len(source.lines) < _SHOWN_LINES:
             source.lines.append(line)
         source.latest = line
@@ -234,7 +233,7 @@ class LoginFail:
         guessed = source.kind in {"fast", "slow", "names", "distributed"}
         if guessed and (tried or source.kind == "names"):
             source.entered = event.user[:_NAME]
-            source.latest = _shown(event.message)
+            source.latest = explain.escaped(event.message, _SHOWN_TEXT)
             changed[key] = source
             return
         source.successes += 1
@@ -286,7 +285,7 @@ class LoginFail:
                 "users": _names(source.users),
                 "distinct_users": len(source.users),
                 "session_followed": source.entered is not None,
-                "entered_as": _shown(source.entered or "", _NAME),
+                "entered_as": explain.escaped(source.entered or "", _NAME),
                 "lines": list(dict.fromkeys([*source.lines, source.latest])),
                 "log": source.log,
             },
@@ -297,7 +296,7 @@ class LoginFail:
     def _account_finding(self, key: tuple[str, str], account: _Account) -> Finding:
         service, user = key
         sources = list(account.sources)
-        shown = _shown(user, _NAME)
+        shown = explain.escaped(user, _NAME)
         count = explain.counted(account.failures, "refused login")
         took = explain.duration(max(1, account.last - account.first))
         listed = explain.listing(sources, len(sources))
@@ -326,13 +325,8 @@ class LoginFail:
         )
 
 
-def _shown(text: str, limit: int = _SHOWN_TEXT) -> str:
-    """Return text of a stranger's making as it can be shown."""
-    return explain.clean(escape(text[:limit]), limit)
-
-
 def _names(users: Distinct[str]) -> list[str]:
-    return [_shown(user, _NAME) for user in list(users)[:_SHOWN_USERS]]
+    return [explain.escaped(user, _NAME) for user in list(users)[:_SHOWN_USERS]]
 
 
 def _sentence(source: _Source, knowledge: Knowledge) -> str:
@@ -348,6 +342,6 @@ def _sentence(source: _Source, knowledge: Knowledge) -> str:
     names = explain.listing(_names(source.users), len(source.users))
     then = ""
     if source.entered is not None:
-        entered = f' as "{_shown(source.entered, 32)}"' if source.entered else ""
+        entered = f' as "{explain.escaped(source.entered, 32)}"' if source.entered else ""
         then = f"then it was let in{entered}"
     return explain.sentence([first, then, f"it tried {names}" if source.users else ""])

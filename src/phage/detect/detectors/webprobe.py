@@ -9,7 +9,6 @@ from phage.detect import explain
 from phage.detect.buckets import source_group
 from phage.detect.tables import Distinct, Recent
 from phage.records import Feature, Finding, LogEvent, LogKind, Severity, Window
-from phage.telemetry.escape import escape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -107,7 +106,7 @@ class WebProbe:
             source.errors.refresh(target[:_PATH], event.time)
             return source
         if len(source.lines) < _SHOWN_LINES:
-            source.lines.append(_shown(event.message, _SHOWN_TEXT))
+            source.lines.append(explain.escaped(event.message, _SHOWN_TEXT))
         if event.kind is LogKind.SCANNER_AGENT:
             source.by_scanner += 1
             return source
@@ -140,8 +139,8 @@ class WebProbe:
             1.0,
             "requests that a server refused or that look for holes",
         )
-        paths = [_shown(path, _PATH) for path in list(source.probes)[:_SHOWN_PATHS]]
-        served = [_shown(path, _PATH) for path in source.served]
+        paths = [explain.escaped(path, _PATH) for path in list(source.probes)[:_SHOWN_PATHS]]
+        served = [explain.escaped(path, _PATH) for path in source.served]
         return Finding(
             detector=self.name,
             key=f"{group}/{service}",
@@ -166,11 +165,6 @@ class WebProbe:
             },
             features=(feature,),
         )
-
-
-def _shown(text: str, limit: int) -> str:
-    """Return text of a stranger's making as it can be shown."""
-    return explain.clean(escape(text[:limit]), limit)
 
 
 def _sentence(
