@@ -1,0 +1,126 @@
+"""The enforcer as a process: what it may do, and when it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.system.banlab.conftest import ban, wait
+
+from phage.respond.remote import EnforcerError, RemoteResponder
+
+if TYPE_CHECKING:
+    import subprocess
+
+    from tests.system.banlab.conftest import Lab
+
+pytestmark = pytest.mark.system
+
+STARTER = """
+    import pathlib, sys, time
+    from phage.enforcer.process import start
+    folder = pathlib.Path(sys.argv[1])
+    started = start(folder / "s", int(sys.argv[2]), folder / "own")
+    print("started")
+    print(started.pid)
+    sys.stdin.readline()
+    started.stop()
+    print(started.process.returncode)
+"""
+NOBODY = 65534
+
+
+@pytest.fixture
+def starter(lab: Lab) -> subprocess.Popen[str]:
+    lab.folder.chmod(0o755)
+    started = lab.router.start(STARTER, str(lab.folder), str(NOBODY))
+    lab.started.append(started)
+    return started
+
+
+def pid_of(starter: subprocess.Popen[str]) -> int:
+    assert starter.stdout is not None
+    return int(starter.stdout.readline())
+
+
+def connected(lab: Lab) -> RemoteResponder:
+    responder = RemoteResponder(lab.folder / "s")
+    lab.responders.append(responder)
+
+    def answers() -> bool:
+        try:
+            responder.trial_until()
+        except EnforcerError:
+            return False
+        return True
+
+    wait("the enforcer", answers)
+    return responder
+
+
+def test_it_has_one_capability_and_can_have_no_other(
+    lab: Lab, starter: subprocess.Popen[str]
+) -> None:
+    pid = pid_of(starter)
+    responder = connected(lab)
+    status = dict(
+        line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines()
+    )
+    for each in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
+        assert int(status[each], 16) == 1 << 12, each
+    assert status["NoNewPrivs"] == "1"
+    assert responder.apply([ban("10.78.1.2")], time.time_ns())[0].state == "applied"
+    assert (lab.folder / "s").stat().st_uid == NOBODY
+    assert (lab.folder / "own").stat().st_mode & 0o777 == 0o700
+
+
+def test_it_ends_when_it_is_told(lab: Lab, starter: subprocess.Popen[str]) -> None:
+    pid_of(starter)
+    connected(lab)
+    assert starter.communicate("stop\n", timeout=20)[0] == "0\n"
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_it_ends_with_its_starter_and_bans_stay(
+    lab: Lab, starter: subprocess.Popen[str], how: signal.Signals
+) -> None:
+    pid = pid_of(starter)
+    responder = connected(lab)
+    responder.replace([ban("10.78.1.2")], time.time_ns())
+    starter.send_signal(how)
+
+    def ended() -> bool:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return True
+        return False
+
+    wait("its end", ended)
+    assert not lab.near.reaches("10.78.2.2")
+
+
+def test_static_rules_stand_again_after_a_restart(lab: Lab) -> None:
+    from phage.records.packetrule import Hook, PacketAction, PacketRule, PacketRules, Service
+
+    blocked = PacketRule(
+        "no ping", PacketAction.DROP, frozenset({Hook.FORWARD}), services=(Service(1),)
+    )
+    responder = lab.start()
+    responder.apply_rules(PacketRules((blocked,)))
+    assert not lab.near.reaches("10.78.2.2")
+    responder.replace([ban("10.99.0.1")], time.time_ns())
+    lab.kill()
+    lab.router.run("nft", "flush", "ruleset")
+    assert lab.near.reaches("10.78.2.2")
+    again = lab.start()
+    assert not lab.near.reaches("10.78.2.2")
+    again.panic()
+    assert lab.near.reaches("10.78.2.2")
+    lab.kill()
+    lab.start()
+    assert lab.near.reaches("10.78.2.2"), "and it is remembered"

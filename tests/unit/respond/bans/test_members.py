@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from phage.records.decision import Action
+from phage.respond.bans.members import Members
+from phage.respond.bans.places import Keys, Place
+
+PLACE = Place(Action.BAN, False, Keys.NETWORK, 4, 32, "ban4")
+KEY = bytes([192, 0, 2, 1])
+
+
+def test_a_key_stays_until_its_last_holders_end() -> None:
+    members = Members()
+    for holder in (("a", 10), ("b", 30), ("c", 20)):
+        members.keep(members.added([(PLACE, KEY, holder)]))
+    (change,) = members.removed([(PLACE, KEY, ("b", 30))])
+    assert (change.before, change.after) == (30, 20)
+    members.keep([change])
+    members.keep(members.removed([(PLACE, KEY, ("a", 10)), (PLACE, KEY, ("c", 20))]))
+    assert list(members.each(PLACE)) == []
+    assert len(members) == 0
+
+
+def test_nothing_changes_until_it_is_kept_and_it_can_be_undone() -> None:
+    members = Members()
+    changes = members.added([(PLACE, KEY, ("a", 10)), (PLACE, KEY, ("b", 5))])
+    assert len(members) == 0
+    assert [(each.before, each.after) for each in changes] == [(0, 10)]
+    members.keep(changes)
+    members.keep([each.undone() for each in changes])
+    assert len(members) == 0
+
+
+def test_adding_again_changes_nothing() -> None:
+    members = Members()
+    members.keep(members.added([(PLACE, KEY, ("a", 10))]))
+    (change,) = members.added([(PLACE, KEY, ("a", 10))])
+    assert change.before == change.after == 10
+
+
+def test_samples_are_of_what_must_still_be_there() -> None:
+    members = Members()
+    members.keep(members.added([(PLACE, KEY, ("a", 10))]))
+    assert members.sample(PLACE, 9) == KEY
+    assert members.sample(PLACE, 10) is None
+    members.purge(10)
+    assert len(members) == 0
