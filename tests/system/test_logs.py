@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from tests.system.conftest import Host, Lab, Program
 
+    from phage.policy.desk import Outcome
     from phage.records import Finding, Window
 
 pytestmark = pytest.mark.system
@@ -46,6 +47,9 @@ class Kept:
 
     def window(self, window: Window) -> None:
         self.addresses += [event.address for event in window.events]
+
+    def decided(self, outcome: Outcome) -> None:
+        """Nothing decides here."""
 
     def finding(self, finding: Finding) -> None:
         self.findings[finding.id] = finding
