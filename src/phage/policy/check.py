@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from phage.config.load import suggestion
 from phage.policy.binding import Binder, has_traits, is_in_set
-from phage.policy.compile import shapes
+from phage.policy.compile import shapes, syn_proxies
 from phage.policy.evaluate import Traffic, evaluate
 from phage.policy.matching import Party
 from phage.policy.place import Place
@@ -222,6 +222,11 @@ def _packet_rules(ruleset: RuleSet, facts: Facts) -> Iterator[Problem]:
                 yield _warning(rule, "never matches", _why_never(ready))
         else:
             yield from _shadowed(ready, made, index, earlier)
+            if Verb.SYNPROXY in rule.actions and not any(syn_proxies(ready, binder)):
+                text = (
+                    "synproxy needs addresses (no list, no device) and TCP ports; it does nothing"
+                )
+                yield _warning(rule, "never matches", text)
         if _DECIDING & set(rule.actions) and rule.match.rate is None:
             earlier[number] = ready
             for shape in made:

@@ -14,10 +14,16 @@ from phage.policy.binding import Binder, End, is_in_set, set_name, within
 from phage.policy.evaluate import LIFELINES_ANYWHERE, LIFELINES_AT_ROUTER
 from phage.policy.networks import collapse
 from phage.policy.rule import Mode, Verb, Way
-from phage.policy.services import PORTED
+from phage.policy.services import PORTED, TCP
 from phage.policy.servicesets import common, joined, normal, without
 from phage.policy.timing import any_open, moment_of, next_edge
-from phage.records.packetrule import Hook, PacketAction, PacketRule, PacketRules
+from phage.records.packetrule import (
+    Hook,
+    PacketAction,
+    PacketRule,
+    PacketRules,
+    SynProxy,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,6 +58,7 @@ def compile_rules(ruleset: RuleSet, facts: Facts, now: int, generation: int = 0)
     binder = Binder(facts)
     moment = moment_of(now)
     rules: list[PacketRule] = []
+    proxies: list[SynProxy] = []
     for ready in ruleset.packet_rules:
         conditions = ready.conditions
         if conditions.times and not any_open(conditions.times, moment):
@@ -59,12 +66,15 @@ def compile_rules(ruleset: RuleSet, facts: Facts, now: int, generation: int = 0)
         if conditions.not_times and any_open(conditions.not_times, moment):
             continue
         rules += packet_rules(ready, binder)
+        if ready.rule.mode is Mode.ENFORCE and Verb.SYNPROXY in ready.rule.actions:
+            proxies += syn_proxies(ready, binder)
     named = {name for rule in rules for name in _sets_of(rule)}
     return PacketRules(
         rules=tuple(rules),
         defaults=tuple((hook, action) for hook, (action, _) in sorted(ruleset.defaults.items())),
         protect=collapse(facts.protected),
         sets=tuple((name, binder.sets[name]) for name in sorted(named)),
+        synproxy=tuple(dict.fromkeys(proxies)),
         generation=generation,
     )
 
@@ -105,6 +115,25 @@ def _terms_of(conditions: Conditions) -> Iterator[Term]:
 def packet_rules(ready: ReadyRule, binder: Binder) -> list[PacketRule]:
     """Return the packet rules of one rule, whatever its times; none where nobody can match."""
     return [made for shape in shapes(ready, binder) for made in _actions(ready.rule, shape, binder)]
+
+
+def syn_proxies(ready: ReadyRule, binder: Binder) -> Iterator[SynProxy]:
+    """Yield the TCP services of a rule that are named by addresses and ports.
+
+    Whoever asks them is answered alike: the proxy decides before any rule is asked.
+    """
+    for shape in shapes(ready, binder):
+        destination = shape.destination
+        ports = joined(
+            tuple(
+                ports
+                for service in shape.services
+                if service.protocol == TCP
+                for ports in service.ports
+            )
+        )
+        if destination.networks and ports and not (destination.sets or destination.excluded):
+            yield SynProxy(destination.networks, ports)
 
 
 def shapes(ready: ReadyRule, binder: Binder) -> Iterator[PacketRule]:

@@ -47,7 +47,16 @@ FINDING_VERBS = frozenset(
     }
 )
 PACKET_VERBS = frozenset(
-    {Verb.ACCEPT, Verb.DROP, Verb.REJECT, Verb.LOG, Verb.LIMIT, Verb.QUARANTINE, Verb.BAN}
+    {
+        Verb.ACCEPT,
+        Verb.DROP,
+        Verb.REJECT,
+        Verb.LOG,
+        Verb.LIMIT,
+        Verb.QUARANTINE,
+        Verb.BAN,
+        Verb.SYNPROXY,
+    }
 )
 DECIDING = frozenset({Verb.ACCEPT, Verb.DROP, Verb.REJECT, Verb.BAN, Verb.QUARANTINE})
 """Verbs of which a rule has at most one, since the first decides."""
@@ -192,6 +201,8 @@ def _check_kind(fields: dict[str, Value], rule: Rule) -> None:
 def _check_finding_rule(fields: dict[str, Value], rule: Rule) -> None:
     if Verb.DROP in rule.actions:
         fields["action"].fail("a rule about findings bans: write `action: ban`")
+    if Verb.SYNPROXY in rule.actions:
+        fields["action"].fail("synproxy is for rules about packets; findings can be limited")
     if Verb.LIMIT in rule.actions and DECIDING & set(rule.actions):
         fields["action"].fail("limit cannot stand beside another decision about a finding")
     match, refused = (
@@ -231,6 +242,8 @@ def _check_packet_rule(fields: dict[str, Value], rule: Rule) -> None:
         fields["action"].fail("what exceeds a rate can be dropped or banned; write `action: drop`")
     if excess and Verb.BAN in rule.actions and rule.match.rate is not None and not rule.match.per:
         fields["match"].fail("`per: all` names nobody to ban; count per source or destination")
+    if Verb.SYNPROXY in rule.actions and not (rule.match.destination and rule.match.services):
+        fields["action"].fail("synproxy needs a `destination` and a TCP `service` in the match")
     if rule.responders and not excess:
         fields["scope"].fail("`responders` are for decisions; packets are judged in the kernel")
 

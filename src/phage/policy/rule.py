@@ -19,9 +19,9 @@ A rule file is YAML that reads like sentences:
 
 Three things hold everywhere: **a list means any of them, keys beside each other mean all of them,
 `not` means none of them.** Rules are asked in the order of their priority (the lowest first), then
-as they stand; the first that decides wins. `log`, `notify`, `run` and, for packets, `limit` do not
-decide: the next rule is asked. A rule is in dry run until it says `mode: enforce`. A rule without a
-match is an error, unless it says `match: everything`.
+as they stand; the first that decides wins. `log`, `notify`, `run`, `synproxy` and, for packets,
+`limit` do not decide: the next rule is asked. A rule is in dry run until it says `mode: enforce`. A
+rule without a match is an error, unless it says `match: everything`.
 
 A rule whose match names a finding is asked about findings: its `source` is who attacks and its
 `destination` who is attacked. Any other is asked about the first packet of each connection. One
@@ -66,6 +66,8 @@ class Verb(enum.StrEnum):
     """Drop everything of the target for a time, and cut the connections that stand."""
     QUARANTINE = "quarantine"
     """Let the device reach only what it needs to be mended: DHCP, DNS, ping of the router."""
+    SYNPROXY = "synproxy"
+    """Answer for a TCP service with SYN cookies, so that forged sources cost it nothing."""
     NOTIFY = "notify"
     RUN = "run"
 

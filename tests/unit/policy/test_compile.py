@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from phage.errors import RuleError
 from phage.policy.compile import compile_rules, next_change, set_terms
 from phage.policy.evaluate import Traffic, evaluate
 from phage.policy.facts import Device, Listed, StaticFacts
@@ -394,3 +395,32 @@ def test_no_edge_is_missed_where_the_clock_is_changed(start: str) -> None:
         told.append(edge)
         now = edge
     assert told == seen
+
+
+def test_a_service_is_answered_for_with_cookies() -> None:
+    rules = one(
+        "{destination: [192.0.2.10, 2001:db8::10], service: [https, tcp/8000-8001]}", "synproxy"
+    )
+    (proxy,) = compiled(rules).synproxy
+    assert proxy.services == networks("192.0.2.10/32", "2001:db8::10/128")
+    assert proxy.ports == ((443, 443), (8000, 8001))
+    assert compiled(rules).rules == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "mode: dry-run, match: {destination: 192.0.2.10, service: https}",
+        "mode: enforce, match: {destination: {list: bad}, service: https}",
+        "mode: enforce, match: {destination: 192.0.2.10, service: udp/443}",
+    ],
+)
+def test_nothing_is_answered_for_in_dry_run_or_without_addresses_and_ports(text: str) -> None:
+    rules = ruleset(f"rules: [{{name: r, {text}, action: synproxy}}]")
+    assert compiled(rules).synproxy == ()
+
+
+@pytest.mark.parametrize("match", ["{finding: any}", "{destination: 192.0.2.10}", "everything"])
+def test_a_proxy_needs_a_service(match: str) -> None:
+    with pytest.raises(RuleError, match="synproxy"):
+        one(match, "synproxy")
