@@ -143,7 +143,7 @@ class Enforcement:
             self.held = self.rulebook.held = self.state.panic.exists()
             self.rulebook.start(now)
         self._protect()
-        self.desk.respect((entry.value for entry in self.allow.listed), now)
+        self.desk.review(now)
         if self.held:
             _log.warning("the panic switch is on: nothing is blocked until `phage panic --release`")
             self.reconciler.hold(held=True)

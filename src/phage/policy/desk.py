@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import threading
 from collections import Counter, OrderedDict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -21,7 +22,7 @@ from phage.records.decision import Action, Decision, Direction, TargetKind
 from phage.records.finding import FindingState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from phage.policy.allowlist import AllowList
     from phage.policy.intent import Duration, Intent
@@ -37,6 +38,9 @@ GUESSING = frozenset({"bruteforce", "logins"})
 
 MAX_TOLD = 10_000
 """Findings and rules of which it is remembered that somebody was told."""
+
+MAX_LOOKED_UP = 64
+"""Newly protected entries that are looked up one by one; for more, everything is looked at."""
 
 LONGEST_REASON = 500
 """Characters of a reason; those of findings hold text from the network."""
@@ -73,7 +77,7 @@ class Outcome:
 
 @dataclass
 class Desk:
-    """Decides. Called from one thread, but for what people do by hand.
+    """Decides. May be used by several threads.
 
     Attributes:
         ledger: Where decisions stand.
@@ -95,6 +99,7 @@ class Desk:
     home: Sequence[Network] = ()
     ipv6_prefix: int = 64
     counts: Counter[str] = field(default_factory=Counter, init=False)
+    _lock: threading.RLock = field(default_factory=threading.RLock, init=False, repr=False)
     _told: OrderedDict[tuple[str, str], None] = field(
         default_factory=OrderedDict, init=False, repr=False
     )
@@ -104,12 +109,13 @@ class Desk:
         if finding.state is not FindingState.OPEN:
             return []
         outcomes: list[Outcome] = []
-        for intent in self.decide(finding, now):
-            made = list(self._decisions(intent, finding, now))
-            outcomes += made
-            told = intent.notify or (intent.action is None and not intent.run)
-            if told and not made and self._is_news(finding, intent):
-                outcomes.append(Outcome(intent, finding))
+        with self._lock:
+            for intent in self.decide(finding, now):
+                made = list(self._decisions(intent, finding, now))
+                outcomes += made
+                tells = bool(intent.notify) or (intent.action is None and not intent.run)
+                if tells and self._is_news(finding, intent) and not made:
+                    outcomes.append(Outcome(intent, finding))
         return outcomes
 
     def _decisions(self, intent: Intent, finding: Finding, now: int) -> Iterable[Outcome]:
@@ -299,10 +305,11 @@ class Desk:
                     decision, decision.reason, Objection("off", "enforcing is off (policy.enforce)")
                 ),
             )
-        elif self.ledger.enforced >= self.budget.in_all:
-            raise RefusedError(self.budget.refusal(self.ledger.enforced, decision.start))
-        made = self.ledger.add(decision)
-        self.counts["off" if made.dry_run else "carried_out"] += 1
+        with self._lock:
+            if self.enforce and self.ledger.enforced >= self.budget.in_all:
+                raise RefusedError(self.budget.refusal(self.ledger.enforced, decision.start))
+            made = self.ledger.add(decision)
+            self.counts["off" if made.dry_run else "carried_out"] += 1
         self.ledger.note(decision.by, "add", decision.start, made.id, str(made.target.value))
         return made
 
@@ -313,17 +320,23 @@ class Desk:
             self.ledger.note(by, "revoke", now, decision.id, decision.target.value)
         return ended
 
-    def respect(self, protected: Iterable[str], now: int) -> list[Decision]:
+    def respect(self, protected: Collection[str], now: int) -> list[Decision]:
         """End what stands against what has just been put on the allow-list."""
-        met = {
-            decision.id: decision
-            for value in protected
-            for decision in self.ledger.touching(parse_target(value))
-            if self.allow.objection(decision, guessing=True)
-        }
-        ended = self.ledger.end(met, now, "allow-list")
+        if len(protected) > MAX_LOOKED_UP:
+            return self.review(now)
+        return self._end_protected(
+            [each for value in protected for each in self.ledger.touching(parse_target(value))], now
+        )
+
+    def review(self, now: int) -> list[Decision]:
+        """End all that stands against the allow-list, as after a start with other settings."""
+        return self._end_protected(self.ledger.all_in_force(), now)
+
+    def _end_protected(self, decisions: Iterable[Decision], now: int) -> list[Decision]:
+        met = [each.id for each in decisions if self.allow.objection(each, guessing=True)]
+        ended = self.ledger.end(dict.fromkeys(met), now, "allow-list")
         for decision in ended:
-            _log.warning("%s is on the allow-list now: no longer blocked", decision.target.value)
+            _log.warning("%s is on the allow-list: no longer blocked", decision.target.value)
         return ended
 
 

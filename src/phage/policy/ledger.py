@@ -20,7 +20,7 @@ from phage.errors import PhageError, StoreDataError, StoreError
 from phage.policy.identity import Identities
 from phage.policy.target import network_of, network_target
 from phage.records.decision import Decision, Target, TargetKind
-from phage.store.repositories.decisions import AuditEntry
+from phage.store.repositories.decisions import SHORTEST_PREFIX, AuditEntry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -117,7 +117,7 @@ class Ledger:
     def get(self, id: str) -> Decision | None:  # noqa: A002  The field's name.
         """Return a decision that stands, by id or by the only beginning of one."""
         found = self._standing.get(id)
-        if found is None and id:
+        if found is None and len(id) >= SHORTEST_PREFIX:
             with self._lock:
                 near = [key for key in self._standing if key.startswith(id.upper())]
             found = self._standing.get(near[0]) if len(near) == 1 else None

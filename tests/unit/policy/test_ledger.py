@@ -188,5 +188,6 @@ def test_ids_sort_by_time() -> None:
     ledger = Ledger(MemoryBook())
     ids = [ledger.add(against(f"203.0.113.{n}")).id for n in range(100)]
     assert ids == sorted(ids)
-    assert ledger.get(ids[7][:26]) is not None
+    assert ledger.get(ids[7].lower()) is not None
     assert ledger.get(ids[0][:5]) is None
+    assert ledger.get(ids[0][:9]) is None
