@@ -13,7 +13,8 @@ from tests.system.banlab.conftest import SECOND, Lab, ban, wait
 
 from phage.enforcer.process import panic
 from phage.records.decision import Action, Decision, Direction, Pattern, Rate, ReceiptState
-from phage.respond.bans.lists import from_text, octets
+from phage.respond.bans.lists import from_text
+from phage.respond.netlink.bulk import octets
 from phage.respond.remote import EnforcerError
 
 if TYPE_CHECKING:
@@ -110,6 +111,18 @@ def test_two_decisions_on_one_target_are_kept_apart(lab: Lab) -> None:
     assert not lab.near.reaches("10.78.2.2")
     responder.revoke([first], time.time_ns())
     assert lab.near.reaches("10.78.2.2")
+
+
+def test_what_is_gone_already_can_be_revoked(lab: Lab) -> None:
+    responder = lab.start()
+    bans = [ban(f"10.78.1.{number}", number) for number in range(2, 8)]
+    applied(responder, *bans)
+    for number in range(2, 7):
+        element = ("ban4", "{", f"10.78.1.{number}", "}")
+        lab.router.run("nft", "delete", "element", "inet", "phage", *element)
+    receipts = responder.revoke(bans, time.time_ns())
+    assert {each.state for each in receipts} == {ReceiptState.WITHDRAWN}
+    assert members(lab) == set()
 
 
 def test_the_allow_list_comes_first_everywhere(lab: Lab) -> None:

@@ -26,7 +26,7 @@ from phage.daemon.benchmark.liveframes import SOURCES, LiveFrames
 from phage.errors import PhageError
 from phage.records.decision import Action, Decision, ReceiptState, Target, TargetKind
 from phage.respond.bans import lists
-from phage.respond.netlink.bulk import additions, deletions
+from phage.respond.netlink.bulk import additions, deletions, octets
 from phage.respond.netlink.link import Link
 from phage.respond.netlink.tables import Table
 from phage.respond.nft import layout
@@ -329,8 +329,8 @@ def _delta(
     table, name = Table(layout.TABLE), layout.list_set("bench", 4, 32)
     come, gone = lists.difference(changed, keys)
     requests = [
-        *deletions(table, name, lists.octets(4, gone)),
-        *additions(table, name, lists.octets(4, come)),
+        *deletions(table, name, octets(4, gone)),
+        *additions(table, name, octets(4, come)),
     ]
     link = Link()
     began = time.perf_counter()
@@ -357,7 +357,7 @@ def _peak() -> float:
 def _fill(addresses: npt.NDArray[np.uint32]) -> None:
     """Put addresses into the set of bans, as if each had been decided."""
     link, table = Link(), Table(layout.TABLE)
-    link.transact(additions(table, layout.BAN_FROM[4], lists.octets(4, addresses)))
+    link.transact(additions(table, layout.BAN_FROM[4], octets(4, addresses)))
     link.close()
 
 

@@ -311,8 +311,7 @@ class Builder:
     def fill_list(self, name: str, version: int, keys: npt.NDArray[Any]) -> None:
         """Add the keys of a bulk list to a set."""
         # NumPy is loaded where there are lists, and nowhere else.
-        from phage.respond.bans.lists import octets  # noqa: PLC0415
-        from phage.respond.netlink.bulk import additions  # noqa: PLC0415
+        from phage.respond.netlink.bulk import additions, octets  # noqa: PLC0415
 
         self.requests += additions(self.table, name, octets(version, keys))
 

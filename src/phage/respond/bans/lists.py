@@ -20,7 +20,7 @@ import numpy as np
 
 from phage.errors import PhageError
 from phage.respond.bans.building import list_spec
-from phage.respond.netlink.bulk import additions, deletions
+from phage.respond.netlink.bulk import additions, deletions, octets
 from phage.respond.nft import layout
 
 if TYPE_CHECKING:
@@ -137,13 +137,6 @@ def joined(parts: Sequence[Sets]) -> Sets:
         for at, keys in part.items():
             every[at].append(keys)
     return {at: np.unique(np.concatenate(keys)) for at, keys in every.items()}
-
-
-def octets(version: int, keys: Keys) -> npt.NDArray[np.uint8]:
-    """Return a row of octets in network order for each key."""
-    if version == 4:
-        return keys.astype(">u4").view(np.uint8).reshape(-1, 4)
-    return np.ascontiguousarray(keys).view(np.uint8).reshape(-1, 16)
 
 
 def arranged(sets: Sets, lengths: Iterable[tuple[int, int]] = ()) -> Sets:

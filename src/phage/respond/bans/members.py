@@ -101,12 +101,6 @@ class Members:
         """Forget a set and all that was in it."""
         self._held.pop(place, None)
 
-    def purge(self, now: int) -> None:
-        """Forget what has expired by itself."""
-        for keys in self._held.values():
-            for octets in [octets for octets, held in keys.items() if _last(held) <= now]:
-                del keys[octets]
-
     def sample(self, place: Place, now: int) -> bytes | None:
         """Return a key that must be in a set for a while yet, or None."""
         keys = self._held.get(place, {})

@@ -82,7 +82,14 @@ class Key:
     version: int
     length: int
     octets: bytes
-    network: Network | None = None
+
+    @property
+    def network(self) -> Network | None:
+        """Return the network whose connections are cut; None for a MAC alone."""
+        if self.keys is Keys.MAC:
+            return None
+        address = self.octets[-layout.HOST_BITS[self.version] // 8 :]
+        return ipaddress.ip_network((address, self.length))
 
 
 def keys_of(target: Target) -> tuple[Key, ...]:
@@ -93,7 +100,7 @@ def keys_of(target: Target) -> tuple[Key, ...]:
     has it.
     """
     if target.kind is TargetKind.IP:
-        return (_network_key(ipaddress.ip_network(ipaddress.ip_address(target.value))),)
+        return (_address_key(target.value),)
     if target.kind is TargetKind.PREFIX:
         return (_network_key(ipaddress.ip_network(target.value)),)
     if target.kind is TargetKind.MAC:
@@ -108,9 +115,15 @@ def _network_key(network: Network) -> Key:
     if network.prefixlen == 0:
         message = "the whole Internet is no target"
         raise ValueError(message)
-    return Key(
-        Keys.NETWORK, network.version, network.prefixlen, network.network_address.packed, network
-    )
+    return Key(Keys.NETWORK, network.version, network.prefixlen, network.network_address.packed)
+
+
+def _address_key(value: str) -> Key:
+    address = ipaddress.ip_address(value)
+    if "%" in value:
+        message = f"{value!r} is an address of one link only"
+        raise ValueError(message)
+    return Key(Keys.NETWORK, address.version, address.max_prefixlen, address.packed)
 
 
 def _mac(value: str) -> bytes:
@@ -124,7 +137,7 @@ def _device_keys(value: str) -> tuple[Key, ...]:
     mac_text, _, addresses = value.partition(" ")
     if not _MAC.fullmatch(mac_text) and not addresses:
         # A device whose MAC is not known goes by its address.
-        return (_network_key(ipaddress.ip_network(ipaddress.ip_address(mac_text))),)
+        return (_address_key(mac_text),)
     mac = _mac(mac_text)
     if not addresses:
         return (Key(Keys.MAC, 0, 0, mac),)
@@ -136,8 +149,7 @@ def _device_keys(value: str) -> tuple[Key, ...]:
     for each in listed:
         address = ipaddress.ip_address(each)
         octets = mac + bytes(2) + address.packed
-        network = ipaddress.ip_network(address)
-        keys.append(Key(Keys.PAIR, address.version, network.prefixlen, octets, network))
+        keys.append(Key(Keys.PAIR, address.version, address.max_prefixlen, octets))
     return tuple(keys)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,6 +16,13 @@ if TYPE_CHECKING:
 
     from phage.respond.netlink.messages import Request
     from phage.respond.netlink.tables import Table
+
+
+def octets(version: int, keys: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    """Return a row of octets in network order for each key, a number of 32 bits or octets."""
+    if version == 4:
+        return keys.astype(">u4").view(np.uint8).reshape(-1, 4)
+    return np.ascontiguousarray(keys).view(np.uint8).reshape(-1, 16)
 
 
 def elements(keys: npt.NDArray[np.uint8]) -> Iterator[bytes]:

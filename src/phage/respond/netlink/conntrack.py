@@ -81,12 +81,15 @@ def _cut_listed(link: Link, version: int, networks: Iterable[Network]) -> int:
     wanted = [each for each in networks if each.version == version]
     if not wanted:
         return 0
-    within = _Within(wanted)
     request = Request(
         SUBSYS_CTNETLINK << 8 | _GET, 0, generic(_FAMILY[version]), "list connections"
     )
+    listed = link.dump(request)
+    if not listed:
+        return 0
+    within = _Within(wanted)
     removed = 0
-    for body in link.dump(request):
+    for body in listed:
         entry = attributes(body)
         ends = {_source(entry.get(side, b""), version) for side in (_ORIGINAL, _REPLY)}
         if not any(within.holds(end) for end in ends):

@@ -20,10 +20,12 @@ from phage.respond.netlink.messages import (
 )
 
 if TYPE_CHECKING:
+    import ipaddress
     from collections.abc import Iterable
 
-    from phage.respond.bans.places import Network
     from phage.respond.netlink.link import Link
+
+    Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 PROTOCOL = 6
 """The version that every kernel since 2011 speaks."""

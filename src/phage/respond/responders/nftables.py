@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from phage.records.decision import Decision
     from phage.respond.bans.lists import Sets
-    from phage.respond.bans.places import Network, Place
+    from phage.respond.bans.places import Key, Network, Place
 
 EXPIRED = "it has expired"
 MAX_MEMBERS = 1_000_000
@@ -46,7 +46,7 @@ class _Wanted:
 
     decision: Decision
     members: tuple[tuple[Place, bytes, Holder], ...]
-    networks: tuple[Network, ...]
+    keys: tuple[Key, ...]
     special: Special | None
 
 
@@ -241,11 +241,11 @@ class NftablesResponder:
         return [receipt for each in suited for receipt in self.apply([each.decision], now)]
 
     def _cut(self, suited: Sequence[_Wanted]) -> None:
-        networks = [network for each in suited if each.special is None for network in each.networks]
-        if not (self.cut_connections and networks):
+        keys = [key for each in suited if each.special is None for key in each.keys]
+        if not (self.cut_connections and keys):
             return
         try:
-            cut(self._table.link, networks)
+            cut(self._table.link, [key.network for key in keys if key.network is not None])
         except KernelError:
             self.cut_failures += 1
 
@@ -267,17 +267,16 @@ def _wanted(decision: Decision) -> _Wanted:
     """Return a decision as sets and rules. Raises ValueError, for people, where that cannot be."""
     holder = (decision.id, decision.until or FOREVER)
     keys = keys_of(decision.target)
-    networks = tuple(key.network for key in keys if key.network is not None)
     if is_special(decision):
         own = special(decision)
         members = tuple((place, key.octets, holder) for place, key in own.keys)
-        return _Wanted(decision, members, networks, own)
+        return _Wanted(decision, members, keys, own)
     members = tuple(
         (place_of(decision.action, key, to=to), key.octets, holder)
         for key in keys
         for to in sides(decision, key)
     )
-    return _Wanted(decision, members, networks, None)
+    return _Wanted(decision, members, keys, None)
 
 
 def _sorted_out(

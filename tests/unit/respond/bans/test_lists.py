@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from phage.errors import PhageError
 from phage.respond.bans import lists
 from phage.respond.bans.lists import MAX_LENGTHS, arranged, difference, from_text
+from phage.respond.netlink.bulk import octets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -43,7 +44,7 @@ def covered(sets: lists.Sets) -> list[Any]:
     return collapsed(
         ipaddress.ip_network((row.tobytes(), length))
         for (version, length), keys in sets.items()
-        for row in lists.octets(version, keys)
+        for row in octets(version, keys)
     )
 
 

@@ -42,5 +42,3 @@ def test_samples_are_of_what_must_still_be_there() -> None:
     members.keep(members.added([(PLACE, KEY, ("a", 10))]))
     assert members.sample(PLACE, 9) == KEY
     assert members.sample(PLACE, 10) is None
-    members.purge(10)
-    assert len(members) == 0
