@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The long proofs whole: every fuzz target for SECONDS_EACH (default 600), then the long property tests,
-# then RULE_SETS (default 10000) random rule sets in the kernel, which takes root.
+# then RULE_SETS (default 10000) random rule sets in the kernel and KILLS (default 1000) killed processes,
+# which takes root.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 seconds=${SECONDS_EACH:-600}
@@ -17,3 +18,4 @@ fi
 PROPTEST_CASES=${PROPTEST_CASES:-20000} tools/cargo.sh test --workspace --release --locked
 HYPOTHESIS_PROFILE=nightly .venv/bin/python -m pytest -q tests/unit tests/conformance
 RULE_SETS=${RULE_SETS:-10000} .venv/bin/python -m pytest -q tests/system/test_rules_kernel.py
+KILLS=${KILLS:-1000} .venv/bin/python -m pytest -q tests/system/acting/test_kills.py -o junit_family=legacy --junitxml=target/kills.xml

@@ -6,14 +6,27 @@ import ipaddress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from phage.policy.allowlist import Entry
 from phage.policy.facts import Device, Session, StaticFacts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from phage.policy.allowlist import AllowList, Entry
+    from phage.detect.routers import Routers
+    from phage.policy.allowlist import AllowList
     from phage.records.packetrule import Network
     from phage.store.repositories.devices import DeviceSeen
+
+
+@dataclass
+class SeenRouters:
+    """The routers that were seen, as what is protected: without them nobody at home gets out."""
+
+    routers: Routers
+
+    def entries(self) -> list[Entry]:
+        """Return their MAC addresses."""
+        return [Entry(mac, "a router that was seen here") for mac in sorted(self.routers.known)]
 
 
 @dataclass

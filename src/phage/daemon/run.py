@@ -20,6 +20,7 @@ from phage.daemon import privilege
 from phage.daemon.acting import start_enforcement, start_enforcer
 from phage.daemon.engine import engine_settings
 from phage.daemon.evidence import EvidenceFolder
+from phage.daemon.facts import SeenRouters
 from phage.daemon.interfaces import default_interface
 from phage.daemon.links import Links
 from phage.daemon.pipeline import Pipeline, make_detectors, make_knowledge, total
@@ -27,6 +28,7 @@ from phage.daemon.policysinks import NotifySink, PolicyMetrics
 from phage.daemon.policysinks import health as policy_health
 from phage.daemon.sinks import EveSink, MetricsSink
 from phage.daemon.storesink import StoreSink, start_writer
+from phage.detect.routers import Routers
 from phage.errors import CaptureError, PhageError, StateError
 from phage.learn.model import StateFolder
 from phage.learn.models.ensemble import EnsembleModel
@@ -301,9 +303,12 @@ def run(options: RunOptions) -> int:
             sinks.append(NotifySink(dispatcher))
         evidence = EvidenceFolder(state.captures, settings.retention.captures_size)
         detectors = make_detectors(settings, clock)
-        enforcement = start_enforcement(settings, state, clock, stack)
+        routers = Routers()
+        enforcement = start_enforcement(settings, state, clock, stack, SeenRouters(routers))
         PolicyMetrics(registry, enforcement)
-        pipeline = Pipeline(detectors, make_knowledge(settings), sinks, evidence, enforcement)
+        pipeline = Pipeline(
+            detectors, make_knowledge(settings), sinks, evidence, enforcement, routers=routers
+        )
         daemon.losses.append(
             lambda: {
                 "evidence_failed": evidence.failed,

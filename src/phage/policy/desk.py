@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-GUESSING = frozenset({"bruteforce", "logins"})
+GUESSING = frozenset({"bruteforce", "loginfail"})
 """Detectors of those who guess passwords: that one is connected is no excuse there."""
 
 MAX_TOLD = 10_000
