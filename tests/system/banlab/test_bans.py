@@ -125,6 +125,15 @@ def test_what_is_gone_already_can_be_revoked(lab: Lab) -> None:
     assert members(lab) == set()
 
 
+def test_counters_go_on_when_rules_are_written_anew(lab: Lab) -> None:
+    responder = lab.start()
+    applied(responder, ban("10.78.1.2", 1))
+    for number in range(1, 4):
+        assert not lab.near.reaches("10.78.2.2")
+        applied(responder, ban(f"10.{number}.0.0/{16 + number}", 10 + number))
+        assert responder.counters()["ban_from"][0] == number
+
+
 def test_the_allow_list_comes_first_everywhere(lab: Lab) -> None:
     responder = lab.start("near")
     applied(

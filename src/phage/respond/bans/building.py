@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from phage.respond.bans.chains import COUNTERS, JUMPED_TO, ListShape, Shape, base_chains, render
 from phage.respond.bans.members import FOREVER, Change, Members
+from phage.respond.netlink.expressions import Count
 from phage.respond.netlink.messages import MAX_ATTRIBUTE
 from phage.respond.netlink.tables import (
     ELEMENT_INTERVAL_END,
@@ -123,7 +124,6 @@ class Content:
         found: dict[tuple[int, str], Rate | None] = {
             (OBJECT_COUNTER, name): None for name in COUNTERS
         }
-        found |= {(OBJECT_COUNTER, shape.counter): None for shape in self.list_shapes()}
         for each in self.specials.values():
             found[OBJECT_COUNTER, each.name] = None
             if each.rate is not None:
@@ -359,7 +359,9 @@ class Builder:
 
     def _rules(self, shape: Shape) -> None:
         for chain, rules in render(shape).items():
-            self.requests += [self.table.add_rule(chain, rule) for rule in rules]
+            for rule in rules:
+                counts = next((each.name for each in rule if isinstance(each, Count)), "")
+                self.requests.append(self.table.add_rule(chain, rule, counts))
 
 
 def _interval(network: Network) -> bytes:

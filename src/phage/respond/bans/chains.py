@@ -30,7 +30,8 @@ COUNTER_FROM = "ban_from"
 COUNTER_TO = "ban_to"
 COUNTER_REJECTED = "rejected"
 COUNTER_QUARANTINE = "quarantined"
-COUNTERS = (COUNTER_FROM, COUNTER_TO, COUNTER_REJECTED, COUNTER_QUARANTINE)
+COUNTERS = (COUNTER_REJECTED, COUNTER_QUARANTINE)
+"""Named counters; what floods are dropped by counts within its rules."""
 
 DROP_FROM, DROP_TO = "drop_from", "drop_to"
 HOLD_FROM, HOLD_TO = "hold_from", "hold_to"
@@ -39,6 +40,9 @@ QUARANTINE, QUARANTINE_TO = "quarantine", "quarantine_to"
 REFUSE = "refuse"
 SPLIT = (DROP_FROM, DROP_TO, HOLD_FROM, HOLD_TO)
 """Chains of which there is one for each IP version."""
+
+COUNTING = tuple(f"{chain}{version}" for chain in (DROP_FROM, DROP_TO) for version in (4, 6))
+"""Chains whose rules count."""
 
 JUMPED_TO = (
     REFUSE,
@@ -222,7 +226,7 @@ def _places(shape: Shape, version: int, action: Action, *, to: bool) -> Iterable
 def _drops(shape: Shape, version: int, *, to: bool) -> Iterator[Rule]:
     counter = COUNTER_TO if to else COUNTER_FROM
     for place in _places(shape, version, Action.BAN, to=to):
-        yield (*in_place(place, version), expr.reference(expr.COUNTER, counter), expr.drop())
+        yield (*in_place(place, version), expr.Count(counter), expr.drop())
     for each in shape.lists:
         if not (each.destination if to else each.source):
             continue
@@ -231,7 +235,7 @@ def _drops(shape: Shape, version: int, *, to: bool) -> Iterator[Rule]:
                 name = layout.list_set(each.name, version, length)
                 yield (
                     *_in_networks(name, version, length, to=to),
-                    expr.reference(expr.COUNTER, each.counter),
+                    expr.Count(each.counter),
                     expr.drop(),
                 )
 

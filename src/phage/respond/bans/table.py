@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from phage.respond.bans.building import Builder, Content, Standing
+from phage.respond.bans.chains import COUNTER_FROM, COUNTER_TO, COUNTING
 from phage.respond.netlink.errors import AbsentError, GenerationError, KernelError
 from phage.respond.netlink.link import Link
 from phage.respond.netlink.tables import Table, generation
@@ -73,6 +74,7 @@ class BanTable:
     table: Table = field(default_factory=lambda: Table(layout.TABLE))
     content: Content = field(default_factory=Content)
     heals: int = 0
+    _counted: dict[str, tuple[int, int]] = field(default_factory=dict)
     _marks: Marks | None = None
     _generation: int = 0
 
@@ -98,6 +100,7 @@ class BanTable:
             return
         builder = Builder(self.table, now)
         wider = (places, specials) != (before.places, before.specials)
+        counted = self._counts() if wider else {}
         if wider:
             builder.reshape(after.shape(tuple(self._numbers())), before, after)
         builder.alter(each for each in changes if each.place in places)
@@ -108,7 +111,7 @@ class BanTable:
             before.members.forget(place)
         self.content = after
         if wider:
-            self._mark()
+            self._rewritten(counted)
 
     def ensure(self, now: int) -> None:
         """Make the table, if that was not done yet. Raises KernelError."""
@@ -140,6 +143,7 @@ class BanTable:
         """
         before = self.content
         after = dataclasses.replace(before, lists=lists)
+        counted = self._counts() if wider else {}
         if wider:
             builder = Builder(self.table, now)
             builder.reshape(after.shape(tuple(self._numbers())), before, after, requests)
@@ -147,7 +151,7 @@ class BanTable:
         self._commit(requests, now)
         self.content = after
         if wider:
-            self._mark()
+            self._rewritten(counted)
 
     def clear(self) -> None:
         """Take everything out at once: bans, lists, static rules. Raises KernelError."""
@@ -175,12 +179,19 @@ class BanTable:
         self.heals += 1
 
     def counters(self) -> Mapping[str, tuple[int, int]]:
-        """Return packets and octets by counter. No set is listed."""
-        return self.table.counters(self.link)
+        """Return packets and octets by counter, since this process began. No set is listed."""
+        return {**_sum(self._counted, self._counts()), **self.table.counters(self.link)}
 
     def close(self) -> None:
         """Close the socket; what is in force stays."""
         self.link.close()
+
+    def _counts(self) -> dict[str, tuple[int, int]]:
+        """Return what our rules have counted since they were written."""
+        counted: dict[str, tuple[int, int]] = {COUNTER_FROM: (0, 0), COUNTER_TO: (0, 0)}
+        for chain in COUNTING:
+            counted = _sum(counted, self.table.counts(self.link, chain))
+        return counted
 
     def _first(self, changes: Sequence[Change], after: Content, now: int) -> None:
         """Build with the changes; forget them if that fails."""
@@ -202,16 +213,19 @@ class BanTable:
     def _build(self, now: int) -> None:
         """Write all of it anew in one transaction."""
         for _ in range(TRIES):
-            counted = generation(self.link)
+            number = generation(self.link)
             standing = Standing.look(self.table, self.link)
+            # What an earlier process counted is not ours to tell.
+            counted = self._counts() if self._marks is not None else {}
             try:
-                self._build_over(standing, counted, now)
+                self._build_over(standing, number, now)
             except GenerationError:
                 continue
+            self._rewritten(counted)
             return
         raise KernelError(errno.EAGAIN, "bring the bans into force", "others change rules")
 
-    def _build_over(self, standing: Standing, counted: int, now: int) -> None:
+    def _build_over(self, standing: Standing, number: int, now: int) -> None:
         if self._marks is None:
             self.content = dataclasses.replace(
                 self.content, lists={**standing.lists(), **self.content.lists}
@@ -220,7 +234,7 @@ class BanTable:
         builder = Builder(self.table, now)
         builder.build(shape, self.content, standing, self.link)
         try:
-            self.link.transact(builder.requests, counted)
+            self.link.transact(builder.requests, number)
         except GenerationError:
             raise
         except KernelError as error:
@@ -230,9 +244,8 @@ class BanTable:
             builder = Builder(self.table, now)
             builder.requests.append(self.table.delete())
             builder.build(shape, self.content, Standing(), self.link)
-            self.link.transact(builder.requests, counted)
-        self._generation = _next(counted)
-        self._mark()
+            self.link.transact(builder.requests, number)
+        self._generation = _next(number)
 
     def _commit(self, requests: Sequence[Request], now: int) -> None:
         """Send a transaction; leave out removals of what has expired meanwhile."""
@@ -257,6 +270,11 @@ class BanTable:
 
     def _numbers(self) -> dict[str, int]:
         return {device: number for device in self.devices if (number := _number(device))}
+
+    def _rewritten(self, counted: Mapping[str, tuple[int, int]]) -> None:
+        """Keep what the rules before had counted, and note how our table looks."""
+        self._counted = _sum(self._counted, counted)
+        self._mark()
 
     def _mark(self) -> None:
         """Note how our table looks; if somebody was at it meanwhile, that will be seen."""
@@ -293,6 +311,17 @@ class BanTable:
 def _next(counted: int) -> int:
     """Return the generation after: it never is 0."""
     return (counted + 1) & 0xFFFFFFFF or 1
+
+
+def _sum(
+    first: Mapping[str, tuple[int, int]], second: Mapping[str, tuple[int, int]]
+) -> dict[str, tuple[int, int]]:
+    """Add counters up by name."""
+    total = dict(first)
+    for name, (packets, octets) in second.items():
+        before = total.get(name, (0, 0))
+        total[name] = (before[0] + packets, before[1] + octets)
+    return total
 
 
 def _own_places(specials: Mapping[str, Special], ids: Iterable[str]) -> set[Place]:

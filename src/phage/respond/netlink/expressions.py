@@ -7,8 +7,12 @@ octets each. (linux/netfilter/nf_tables.h)
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
-from phage.respond.netlink.messages import attribute, be32, nest, text, u8
+from phage.respond.netlink.messages import attribute, be32, be64, nest, text, u8
+
+if TYPE_CHECKING:
+    from typing import Self
 
 LINK, NETWORK, TRANSPORT = 0, 1, 2
 """Where an offset counts from: the headers of the layers."""
@@ -94,6 +98,22 @@ def lookup(name: str, register: int = 1, *, absent: bool = False) -> bytes:
     return _expression(
         "lookup", text(1, name), be32(2, register), *([be32(5, 1)] if absent else [])
     )
+
+
+class Count(bytes):
+    """An expression that counts within its rule: ten times as cheap as a named counter.
+
+    Attributes:
+        name: What the rule's comment names it, to find it again.
+    """
+
+    name: str
+
+    def __new__(cls, name: str) -> Self:
+        """Make one that begins at nothing."""
+        made = super().__new__(cls, _expression("counter", be64(1, 0), be64(2, 0)))
+        made.name = name
+        return made
 
 
 def reference(kind: int, name: str) -> bytes:

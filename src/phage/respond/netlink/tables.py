@@ -19,6 +19,7 @@ from phage.respond.netlink.messages import (
     attributes,
     be32,
     be64,
+    each_attribute,
     generic,
     nest,
     string,
@@ -36,7 +37,7 @@ INET = 1
 
 _NEWTABLE, _GETTABLE, _DELTABLE = 0, 1, 2
 _NEWCHAIN, _GETCHAIN, _DELCHAIN = 3, 4, 5
-_NEWRULE, _DELRULE = 6, 8
+_NEWRULE, _GETRULE, _DELRULE = 6, 7, 8
 _NEWSET, _GETSET, _DELSET = 9, 10, 11
 _NEWSETELEM, _GETSETELEM, _DELSETELEM = 12, 13, 14
 _GETGEN = 16
@@ -151,9 +152,12 @@ class Table:
         """Remove all rules of a chain."""
         return _request(_DELRULE, 0, f"empty chain {name}", text(1, self.name), text(2, name))
 
-    def add_rule(self, chain: str, expressions: Iterable[bytes]) -> Request:
-        """Append a rule."""
-        parts = text(1, self.name), text(2, chain), nest(4, *expressions)
+    def add_rule(self, chain: str, expressions: Iterable[bytes], comment: str = "") -> Request:
+        """Append a rule; the program nft shows its comment."""
+        parts = [text(1, self.name), text(2, chain), nest(4, *expressions)]
+        if comment:
+            encoded = comment.encode("ascii") + b"\0"
+            parts.append(attribute(7, bytes((0, len(encoded))) + encoded))
         return _request(_NEWRULE, NLM_F_CREATE | NLM_F_APPEND, f"add a rule to {chain}", *parts)
 
     def create_set(self, spec: SetSpec, number: int) -> Request:
@@ -278,6 +282,23 @@ class Table:
             found[string(each[2])] = (int.from_bytes(packets, "big"), int.from_bytes(octets, "big"))
         return found
 
+    def counts(self, link: Link, chain: str) -> Mapping[str, tuple[int, int]]:
+        """Return packets and octets counted within a chain's rules, by the rules' comments."""
+        request = _request(_GETRULE, 0, "read rules", text(1, self.name), text(2, chain))
+        found: dict[str, tuple[int, int]] = {}
+        try:
+            rules = [attributes(body) for body in link.dump(request)]
+        except AbsentError:
+            return found
+        for rule in rules:
+            if string(rule.get(1, b"")) != self.name or string(rule.get(2, b"")) != chain:
+                continue
+            packets, octets = _counted(rule.get(4, b""))
+            name = string(rule.get(7, b"")[2:])
+            before = found.get(name, (0, 0))
+            found[name] = (before[0] + packets, before[1] + octets)
+        return found
+
     def _named(self, link: Link, message: int, what: str, name: int) -> list[dict[int, bytes]]:
         request = _request(message, 0, what, text(1, self.name))
         try:
@@ -299,6 +320,17 @@ def element(key: bytes, milliseconds: int = 0, flags: int = 0) -> bytes:
     if milliseconds:
         parts += be64(4, milliseconds)
     return nest(1, parts)
+
+
+def _counted(expressions: bytes) -> tuple[int, int]:
+    """Return packets and octets of the counter among a rule's expressions."""
+    for _, expression in each_attribute(expressions):
+        found = attributes(expression)
+        if string(found.get(1, b"")) == "counter":
+            data = attributes(found.get(2, b""))
+            packets, octets = data.get(2, b""), data.get(1, b"")
+            return int.from_bytes(packets, "big"), int.from_bytes(octets, "big")
+    return 0, 0
 
 
 def generation(link: Link) -> int:
