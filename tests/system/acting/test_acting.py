@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import signal
 import socket
 import subprocess
@@ -53,6 +54,34 @@ def test_who_scans_is_banned_in_the_kernel_and_stays_so_after_a_restart(site: Si
     assert not site.reaches()
     site.revoke(STRANGER)
     until("peace", site.reaches)
+
+
+def test_who_guesses_passwords_is_banned_though_he_is_connected(site: Site) -> None:
+    sshd = Path("/usr/sbin/sshd")
+    if not sshd.exists() or shutil.which("ssh-keygen") is None:
+        pytest.skip("lacks sshd (Debian: openssh-server)")
+    key, users, passwords = (site.folder / name for name in ("key", "users", "passwords"))
+    site.inside("router", "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key))
+    users.write_text("root\n", encoding="ascii")
+    passwords.write_text("".join(f"password{number}\n" for number in range(16)), encoding="ascii")
+    # sshd wants /run/sshd; the mount is of this process's namespace only.
+    site.start(
+        "router", "sh", "-c", 'mount -t tmpfs tmpfs /run && mkdir -m 755 /run/sshd && exec "$@"',
+        "sh", str(sshd), "-D", "-f", "/dev/null", "-h", str(key), "-o", "UsePAM=no",
+        "-o", "PasswordAuthentication=yes", "-o", "KbdInteractiveAuthentication=no",
+        "-o", "PermitRootLogin=yes",
+    )  # fmt: skip
+    until("sshd", lambda: ":22 " in site.inside("router", "ss", "-ltn"))
+    site.phage()
+    guessing = site.start(
+        "out", "nmap", "-n", "-Pn", "-p", "22", "--script", "ssh-brute", "--script-args",
+        f"userdb={users},passdb={passwords}", ROUTER_OUT,
+    )  # fmt: skip
+    until("the ban", lambda: site.banned() == {STRANGER})
+    guessing.kill()
+    (decision,) = site.decisions("--in-force")
+    assert decision["rule"] == "Who guesses passwords is banned"
+    assert not site.reaches()
 
 
 def test_nothing_is_blocked_while_enforcing_is_off_and_it_is_said_what_would_be(site: Site) -> None:
