@@ -107,6 +107,15 @@ class PrefixSet:
     def lookup(self, address: bytes) -> int | None:
         """Return the value of the longest prefix that holds an address of 16 octets."""
 
+    def lookup_all(self, addresses: bytes) -> bytes:
+        """Look up addresses of 16 octets each; return a number each, four octets, little-endian.
+
+        2**32 - 1 stands for an address in no prefix. Raises ValueError for a part of an address.
+        """
+
+    def octets(self) -> int:
+        """Return how much memory the set holds."""
+
 @final
 class Filter:
     """A compiled packet filter in the pcap filter language."""

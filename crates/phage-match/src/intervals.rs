@@ -10,9 +10,6 @@ pub(crate) trait Address: Copy + Ord + Default {
 
     /// The address after this one, if there is one.
     fn after(self) -> Option<Self>;
-
-    /// The first 16 bits.
-    fn top(self) -> usize;
 }
 
 macro_rules! address {
@@ -28,11 +25,6 @@ macro_rules! address {
             fn after(self) -> Option<Self> {
                 self.checked_add(1)
             }
-
-            #[inline]
-            fn top(self) -> usize {
-                (self >> (Self::BITS - 16)) as usize
-            }
         }
     };
 }
@@ -41,18 +33,19 @@ address!(u32);
 address!(u128);
 
 /// No prefix holds these addresses.
-const NOTHING: u32 = u32::MAX;
+pub(crate) const NOTHING: u32 = u32::MAX;
 
-/// Starts of intervals in order, the value of each, and where the starts of each 16-bit block begin.
-#[derive(Debug, Default)]
+/// Starts of intervals in order, and the value of each.
+///
+/// The first begins at address 0, each ends where the next begins, and neighbours differ in value.
+#[derive(Debug)]
 pub(crate) struct Intervals<A> {
-    starts: Vec<A>,
-    values: Vec<u32>,
-    blocks: Vec<u32>,
+    pub(crate) starts: Vec<A>,
+    pub(crate) values: Vec<u32>,
 }
 
 impl<A: Address> Intervals<A> {
-    /// Flattens prefixes `(address, length, value)`; values of `u32::MAX` are taken for nothing.
+    /// Flattens prefixes `(address, length, value)`; values of `NOTHING` are taken for nothing.
     pub(crate) fn new(prefixes: Vec<(A, u32, u32)>) -> Self {
         let mut prefixes: Vec<_> = prefixes
             .into_iter()
@@ -63,7 +56,11 @@ impl<A: Address> Intervals<A> {
             .collect();
         // Outer prefixes before inner ones; of equal ones the later stays last.
         prefixes.sort_by_key(|&((first, _), length, _)| (first, length));
-        let mut made = Self::default();
+        let mut made = Self {
+            starts: Vec::with_capacity(2 * prefixes.len() + 1),
+            values: Vec::with_capacity(2 * prefixes.len() + 1),
+        };
+        made.begin(A::default(), NOTHING);
         let mut open: Vec<(A, u32)> = Vec::new();
         for ((first, last), _, value) in prefixes {
             while let Some(&(end, _)) = open.last().filter(|(end, _)| *end < first) {
@@ -76,7 +73,7 @@ impl<A: Address> Intervals<A> {
         while let Some((end, _)) = open.pop() {
             made.resume(end, &open);
         }
-        made.index();
+        made.join();
         made
     }
 
@@ -101,38 +98,19 @@ impl<A: Address> Intervals<A> {
         }
     }
 
-    fn index(&mut self) {
-        if self.starts.is_empty() {
-            return;
-        }
-        self.blocks = vec![0; (1 << 16) + 1];
-        for start in &self.starts {
-            if let Some(count) = self.blocks.get_mut(start.top() + 1) {
-                *count += 1;
-            }
-        }
-        let mut sum = 0;
-        for count in &mut self.blocks {
-            sum += *count;
-            *count = sum;
-        }
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.starts.is_empty()
-    }
-
-    #[inline]
-    pub(crate) fn lookup(&self, address: A) -> Option<u32> {
-        let top = address.top();
-        let from = *self.blocks.get(top)? as usize;
-        let to = *self.blocks.get(top + 1)? as usize;
-        let within = self
-            .starts
-            .get(from..to)?
-            .partition_point(|start| *start <= address);
-        // The interval that holds the address may have begun in an earlier block.
-        let value = *self.values.get((from + within).checked_sub(1)?)?;
-        (value != NOTHING).then_some(value)
+    /// Makes one of neighbours with the same value, and gives memory back.
+    fn join(&mut self) {
+        let mut before = None;
+        let keep: Vec<bool> = self
+            .values
+            .iter()
+            .map(|&value| before.replace(value) != Some(value))
+            .collect();
+        let mut kept = keep.iter();
+        self.starts.retain(|_| kept.next() == Some(&true));
+        let mut kept = keep.iter();
+        self.values.retain(|_| kept.next() == Some(&true));
+        self.starts.shrink_to_fit();
+        self.values.shrink_to_fit();
     }
 }

@@ -75,9 +75,13 @@ proptest! {
             let host = u128::MAX.checked_shr(u32::from(prefix.length)).unwrap_or(0);
             [own, own & !host, own | host, (own | host).wrapping_add(1), (own & !host).wrapping_sub(1)]
         });
-        for address in asked.iter().copied().chain(near) {
-            let address = address.to_be_bytes();
-            prop_assert_eq!(set.lookup(&address), naive(&prefixes, &address));
+        let asked: Vec<_> = asked.iter().copied().chain(near).map(u128::to_be_bytes).collect();
+        let mut together = vec![0; asked.len()];
+        set.lookup_all(&asked, &mut together);
+        for (address, value) in asked.iter().zip(together) {
+            let expected = naive(&prefixes, address);
+            prop_assert_eq!(set.lookup(address), expected);
+            prop_assert_eq!(value, expected.unwrap_or(u32::MAX));
         }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use phage_match::{Prefix, PrefixSet};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 
 /// An immutable set of prefixes.
 #[pyclass(name = "PrefixSet", module = "phage._native", frozen)]
@@ -43,5 +44,18 @@ impl PyPrefixSet {
 
     fn lookup(&self, address: [u8; 16]) -> Option<u32> {
         self.0.lookup(&address)
+    }
+
+    fn lookup_all<'py>(&self, py: Python<'py>, addresses: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+        let (addresses, []) = addresses.as_chunks::<16>() else {
+            return Err(PyValueError::new_err("an address is 16 octets"));
+        };
+        let mut values = vec![0_u32; addresses.len()];
+        py.detach(|| self.0.lookup_all(addresses, &mut values));
+        Ok(PyBytes::new(py, bytemuck::cast_slice(&values)))
+    }
+
+    fn octets(&self) -> usize {
+        self.0.octets()
     }
 }
