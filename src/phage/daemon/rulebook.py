@@ -83,7 +83,12 @@ class Rulebook:
     trial_until: int = field(default=0, init=False)
     """When what is on trial is taken back, in nanoseconds since the Unix epoch; 0 for no trial."""
     _ruleset: RuleSet = field(default_factory=RuleSet, init=False, repr=False)
-    _before: RuleSet | None = field(default=None, init=False, repr=False)
+    _is_read: bool = field(default=False, init=False)
+    """Rules were read: what is in force in the kernel is not emptied for a file with a fault."""
+    _unread: str = field(default="", init=False)
+    """Why the files could not be read at the start; '' once others were applied."""
+    _before: tuple[RuleSet, bool] | None = field(default=None, init=False, repr=False)
+    """What is asked again if what is on trial is not confirmed, and whether it was read."""
     _facts: Facts | None = field(default=None, init=False, repr=False)
     _compiled: PacketRules | None = field(default=None, init=False, repr=False)
     _change_at: int | None = field(default=None, init=False)
@@ -105,17 +110,39 @@ class Rulebook:
         return [] if facts is None else decide(self._ruleset, finding, facts, now)
 
     def start(self, now: int) -> None:
-        """Read the rules and bring them into force; what cannot be read is a fault, no end."""
+        """Read the rules and bring them into force.
+
+        Files that cannot be read, or that nobody confirmed, give way to those that were confirmed
+        last. Where these cannot be read either, what is in force in the kernel is left as it is.
+        """
         self._look(now)
-        on_trial = self._trial.exists()
-        paths: Sequence[Path] = [self.kept] if on_trial else self.paths
         try:
-            self._ruleset = load(paths)
-            if not on_trial:
-                self._keep()
+            self._read()
             self._enforce(now, 0.0)
         except (PhageError, OSError) as error:
             self._failed(error)
+
+    def _read(self) -> None:
+        """Read the files, or else those that were confirmed last. Raises PhageError, OSError."""
+        if self._trial.exists():
+            _log.warning(
+                "the rule files were applied on trial and not confirmed: the rules before are in "
+                "force; `phage rules apply` brings the files into force"
+            )
+            self._ruleset = load([self.kept])
+        else:
+            try:
+                self._ruleset = load(self.paths)
+            except PhageError as error:
+                self._unread = str(error)
+                self._failed(error)
+                if not rule_paths([self.kept] if self.kept.is_dir() else []):
+                    return
+                self._ruleset = load([self.kept])
+                _log.warning("the rules that were confirmed last are in force")
+        self._is_read = True
+        if not self._unread and not self._trial.exists():
+            self._keep()
 
     def apply(self, now: int, confirm: float) -> None:
         """Read the files again and bring them into force, for `confirm` seconds or for good.
@@ -129,15 +156,16 @@ class Rulebook:
         wanted = load(self.paths)
         self._look(now)
         self._examine(wanted, now)
-        before = self._before or self._ruleset
-        self._ruleset, old = wanted, self._ruleset
+        old = self._ruleset, self._is_read
+        before = self._before or old
+        self._ruleset, self._is_read = wanted, True
         try:
             if confirm:
                 self._trial.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 self._trial.touch(mode=0o600)
             self._enforce(now, confirm, always=True)
         except (PhageError, OSError):
-            self._ruleset = old
+            self._ruleset, self._is_read = old
             if not self.trial_until:
                 self._trial.unlink(missing_ok=True)
             raise
@@ -155,7 +183,7 @@ class Rulebook:
             wrong += [str(each) for each in problems if each.gravity is Gravity.ERROR]
         if wrong:
             more = f"\nand {len(wrong) - MAX_SHOWN} more" if len(wrong) > MAX_SHOWN else ""
-            message = "\n".join(wrong[:MAX_SHOWN]) + more
+            message = "the rules stay as they are, since\n" + "\n".join(wrong[:MAX_SHOWN]) + more
             raise RulebookError(message)
 
     def confirm(self, now: int) -> None:
@@ -203,7 +231,8 @@ class Rulebook:
     def _return(self, now: int) -> None:
         """Ask the rules again that stood before those on trial."""
         if self._before is not None:
-            self._ruleset = self._before
+            self._ruleset, self._is_read = self._before
+        self.fault = self._unread
         self._before, self.trial_until = None, 0
         self._plan(now)
         self.renew()
@@ -211,7 +240,7 @@ class Rulebook:
     def _enforce(self, now: int, confirm: float, *, always: bool = False) -> None:
         """Compile, and bring the result into force where it differs from what is."""
         self._plan(now)
-        if self.switch is None or self._facts is None or self.held:
+        if self.switch is None or self._facts is None or self.held or not self._is_read:
             return
         made = compile_rules(self._ruleset, self._facts, now, self.generation + 1)
         if not always and self._compiled is not None and _same(made, self._compiled):
@@ -219,7 +248,7 @@ class Rulebook:
         self.switch.apply(made, confirm)
         self.generation += 1
         self._compiled = made
-        self.fault = ""
+        self.fault = self._unread
 
     def _plan(self, now: int) -> None:
         self._change_at = next_change(self._ruleset, now)
@@ -234,6 +263,7 @@ class Rulebook:
             shutil.copyfile(path, self.kept / f"{number:04d}-{path.stem}.yaml")
 
     def _confirmed(self) -> None:
+        self.fault = self._unread = ""
         try:
             self._keep()
             self._trial.unlink(missing_ok=True)

@@ -118,6 +118,43 @@ def test_a_fault_in_the_files_changes_nothing(desk: Desk, text: str) -> None:
     assert desk.kernel.calls == ["apply 0"]
 
 
+@pytest.mark.parametrize("text", ["rules: [", "x: 1\n"])
+def test_a_start_with_a_fault_in_the_files_takes_up_what_was_confirmed(
+    desk: Desk, text: str
+) -> None:
+    desk.write(TELL)
+    desk.open().start(EPOCH)
+    desk.write(text)
+    book = desk.open()
+    book.start(EPOCH)
+    book.tick(EPOCH + (FACTS_SECONDS + 1) * SECOND)
+    assert wants(book) == ["Tell"]
+    assert desk.kernel.rules is not None
+    assert [rule.name for rule in desk.kernel.rules.rules] == ["No mail"]
+    assert "rules.yaml" in book.fault
+    desk.write(BAN)
+    book.apply(EPOCH, 0.0)
+    assert not book.fault
+
+
+def test_a_start_without_any_rules_that_can_be_read_leaves_the_kernel_alone(desk: Desk) -> None:
+    desk.write("rules: [")
+    book = desk.open()
+    book.start(EPOCH)
+    book.tick(EPOCH + (FACTS_SECONDS + 1) * SECOND)
+    assert desk.kernel.calls == []
+    assert "rules.yaml" in book.fault
+    desk.write(BAN)
+    book.apply(EPOCH, 60.0)
+    assert wants(book) == ["Ban"]
+    book.tick(EPOCH + 61 * SECOND)
+    assert desk.kernel.calls == ["apply 60"]
+    assert "rules.yaml" in book.fault
+    book.apply(EPOCH, 0.0)
+    assert desk.kernel.calls == ["apply 60", "apply 0"]
+    assert not book.fault
+
+
 def test_a_test_that_fails_keeps_the_rules_out(desk: Desk) -> None:
     book = desk.open()
     book.start(EPOCH)
