@@ -57,7 +57,9 @@ pub enum Progress {
 
 /// One shard of the hot loop: a source, its tables, its models.
 pub struct Engine {
-    stages: Stages,
+    /// Boxed: its tables are aligned to cache lines, and what holds an engine (an object of Python's)
+    /// need not be.
+    stages: Box<Stages>,
     source: Option<Box<dyn Source>>,
     open: Window,
     closed: VecDeque<Window>,
@@ -65,10 +67,12 @@ pub struct Engine {
     last: SourceCounters,
 }
 
+const _: () = assert!(align_of::<Engine>() <= 16);
+
 impl Engine {
     /// Makes an engine; tables are allocated, but touched only as they fill.
     pub fn new(config: EngineConfig) -> Result<Self, EngineError> {
-        let stages = Stages::new(config)?;
+        let stages = Box::new(Stages::new(config)?);
         Ok(Self {
             stages,
             source: None,
