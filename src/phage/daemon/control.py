@@ -144,12 +144,12 @@ class ControlServer:
     def _reply(self, connection: socket.socket) -> Answer:
         raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
         _, uid, _ = _CREDENTIALS.unpack(raw)
-        if uid not in {0, self._owner}:
-            self.refused += 1
-            return {"error": "only root and the account that runs phage may ask"}
         try:
-            request = parse_request(_line(connection, MAX_REQUEST, SECONDS))
-            return {"ok": True, **self._handle(request, Caller(uid))}
+            line = _line(connection, MAX_REQUEST, SECONDS)  # What is not read would reset the link.
+            if uid not in {0, self._owner}:
+                self.refused += 1
+                return {"error": "only root and the account that runs phage may ask"}
+            return {"ok": True, **self._handle(parse_request(line), Caller(uid))}
         except PhageError as error:
             self.refused += 1
             return {"error": str(error)}
