@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from phage.daemon.facts import World
 from phage.daemon.receipts import Receipts
 from phage.daemon.responders import KERNEL, make_workers
 from phage.daemon.rulebook import Rulebook, rule_files
-from phage.errors import PhageError, StoreError
+from phage.errors import PhageError, StateError, StoreError
 from phage.policy.allowlist import AllowList, entries_of
 from phage.policy.budget import Budget
 from phage.policy.desk import Desk, networks
@@ -43,6 +44,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+PANIC_SECONDS = 1.0
+"""How long the enforcer may take for a panic."""
+
 GRACE_SECONDS = 0.005
 """How long detection waits for its decision to be carried out. The responder's thread gets the
 interpreter at once that way; one that is slow (a router, a script) holds nothing up for longer."""
@@ -67,8 +71,9 @@ class KernelSwitch:
     """The enforcer's static rules and allow-list, over a connection for each thread's use."""
 
     def __init__(self, state: StateDirectory) -> None:
-        self._rules = RemoteResponder(state.enforcer_socket)
-        self._allow = RemoteResponder(state.enforcer_socket)
+        self._socket = state.enforcer_socket
+        self._rules = RemoteResponder(self._socket)
+        self._allow = RemoteResponder(self._socket)
 
     def apply(self, rules: PacketRules, confirm: float) -> None:
         """Bring static rules into force, for `confirm` seconds unless confirmed."""
@@ -91,8 +96,9 @@ class KernelSwitch:
         self._allow.protect(allowed)
 
     def panic(self) -> None:
-        """Take everything out at once."""
-        self._allow.panic()
+        """Take everything out at once; any thread may ask, and waits for no other."""
+        with closing(RemoteResponder(self._socket, PANIC_SECONDS)) as remote:
+            remote.panic()
 
 
 @dataclass
@@ -129,6 +135,8 @@ class Enforcement:
     meter: HitMeter = field(default_factory=HitMeter)
     faults: int = 0
     held: bool = field(default=False, init=False)
+    _insists: bool = field(default=False, init=False)
+    """The panic switch was pulled, and that could not be written down."""
     rules_lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
     _protected: frozenset[Network] | None = field(default=None, init=False, repr=False)
     _stopping: threading.Event = field(default_factory=threading.Event, init=False, repr=False)
@@ -182,6 +190,26 @@ class Enforcement:
             self.reconciler.wait(GRACE_SECONDS)
         return outcomes
 
+    def panic(self) -> None:
+        """Take every block out and keep it out, also after a restart where that can be kept."""
+        try:
+            if not self.state.panic.exists():  # Whoever made it: root's is not ours to touch.
+                self.state.panic.touch(mode=0o600)
+        except OSError as error:  # A disk that is full or read-only keeps no block in force.
+            self._insists = True
+            _log.error("%s: %s; the panic ends with phage", self.state.panic, error.strerror)
+        self.hold(held=True)
+
+    def release(self) -> None:
+        """Bring blocks into force again. Raises StateError when the switch cannot be removed."""
+        try:
+            self.state.panic.unlink(missing_ok=True)
+        except OSError as error:
+            message = f"{self.state.panic}: {error.strerror}; remove it by hand"
+            raise StateError(message) from error
+        self._insists = False
+        self.hold(held=False)
+
     def hold(self, *, held: bool) -> None:
         """Take every block out and keep it out, or bring them back (`phage panic`)."""
         self.held = self.rulebook.held = held
@@ -205,8 +233,9 @@ class Enforcement:
             self._stopping.wait(seconds)
 
     def _tick(self) -> None:
-        if self.state.panic.exists() != self.held:
-            self.hold(held=not self.held)
+        wanted = self._insists or self.state.panic.exists()
+        if wanted != self.held:
+            self.hold(held=wanted)
         now = self.clock.now()
         due = self.ledger.next_expiry() - now
         if 0 < due < int(TICK_SECONDS * 1e9):

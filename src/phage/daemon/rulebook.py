@@ -20,6 +20,7 @@ from phage.policy.compile import compile_rules, next_change
 from phage.policy.decide import decide
 from phage.policy.ruleset import RuleSet, load, rule_paths
 from phage.policy.runtests import run_tests
+from phage.records.packetrule import PacketRules
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from phage.policy.facts import Facts
     from phage.policy.intent import Intent
     from phage.records.finding import Finding
-    from phage.records.packetrule import PacketRules
 
 _log = logging.getLogger(__name__)
 
@@ -245,10 +245,16 @@ class Rulebook:
         made = compile_rules(self._ruleset, self._facts, now, self.generation + 1)
         if not always and self._compiled is not None and _same(made, self._compiled):
             return
-        self.switch.apply(made, confirm)
+        self._bring(self.switch, made, confirm)
+        self.fault = self._unread
+
+    def _bring(self, switch: Switch, made: PacketRules, confirm: float) -> None:
+        switch.apply(made, confirm)
         self.generation += 1
         self._compiled = made
-        self.fault = self._unread
+        if self.held:  # Meanwhile somebody pulled the panic switch.
+            switch.apply(PacketRules(), 0.0)
+            self._compiled = None
 
     def _plan(self, now: int) -> None:
         self._change_at = next_change(self._ruleset, now)

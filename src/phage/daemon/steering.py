@@ -167,8 +167,9 @@ class Steering:
 
     def rule_hits(self, _request: requests.RuleHits, _caller: Caller) -> Answer:
         """Tell how often each static rule met a packet since it stands."""
-        switch = self.enforcement.switch
-        hits = switch.hits() if switch is not None else []
+        own = self.enforcement
+        with own.rules_lock:  # The switch is for one thread at a time.
+            hits = own.switch.hits() if own.switch is not None else []
         return {
             "hits": [
                 {"rule": rule, "packets": packets, "last_hit": _time(last)}
@@ -179,17 +180,14 @@ class Steering:
     def panic(self, _request: requests.Panic, caller: Caller) -> Answer:
         """Take every block out and keep it out."""
         own = self.enforcement
-        if not own.state.panic.exists():  # Whoever made it: root's is not ours to touch.
-            own.state.panic.touch(mode=0o600)
-        own.hold(held=True)
+        own.panic()
         own.ledger.note(caller.name, "panic", self.clock.now())
         return {"panic": True, "done": own.reconciler.wait(PANIC_SECONDS)}
 
     def release(self, _request: requests.Release, caller: Caller) -> Answer:
         """Bring blocks into force again."""
         own = self.enforcement
-        own.state.panic.unlink(missing_ok=True)
-        own.hold(held=False)
+        own.release()
         own.ledger.note(caller.name, "release", self.clock.now())
         return {"panic": False, "done": own.reconciler.wait(APPLY_SECONDS)}
 

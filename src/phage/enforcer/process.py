@@ -43,6 +43,8 @@ ACCOUNTS = ("phage-enforcer", "nobody", "daemon")
 """An account of its own where the package made one, else one that owns nothing; never the
 controller's, which could end it."""
 RULES_FILE = "rules.json"
+PANIC_SECONDS = 1.0
+"""How long an enforcer may take for `panic`; one that hangs holds nobody up."""
 OPEN_FILES = 64
 BACKLOG = 8
 
@@ -167,18 +169,24 @@ def panic_directly(folder: Path | None = None) -> None:
 
 
 def panic(socket_path: Path, folder: Path | None = None) -> bool:
-    """Take all blocks out by the enforcer, else directly; tell whether an enforcer did it.
+    """Take all blocks out, directly as root, and by the enforcer; tell whether an enforcer did it.
 
     Raises PhageError when neither is possible.
     """
-    remote = RemoteResponder(socket_path)
+    is_root = os.geteuid() == 0
+    if is_root:
+        panic_directly(folder)  # First: an enforcer may be busy for a minute, or hang.
+    remote = RemoteResponder(socket_path, PANIC_SECONDS)
     try:
         remote.panic()
     except EnforcerError:
-        panic_directly(folder)
+        if not is_root:
+            panic_directly(folder)
         return False
     finally:
         remote.close()
+    if is_root:
+        panic_directly(folder)  # An enforcer that lies has no say in this.
     return True
 
 

@@ -35,9 +35,11 @@ class EnforcerClient:
 
     Attributes:
         path: The enforcer's socket.
+        patience: Seconds that an answer may take.
     """
 
     path: Path
+    patience: float = PATIENCE_SECONDS
     _socket: socket.socket | None = None
 
     def ask(self, request: messages.Request) -> Any:  # noqa: ANN401  As the request says.
@@ -67,7 +69,7 @@ class EnforcerClient:
         if self._socket is None:
             opened = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             self._socket = opened
-            opened.settimeout(PATIENCE_SECONDS)
+            opened.settimeout(self.patience)
             opened.connect(str(self.path))
         self._socket.sendall(framed)
         (length,) = LENGTH.unpack(self._exactly(LENGTH.size))
@@ -101,11 +103,12 @@ class RemoteResponder:
     summary: ClassVar[str] = "this machine's kernel, through the enforcer"
 
     path: Path
+    patience: float = PATIENCE_SECONDS
     _client: EnforcerClient = field(init=False)
     _kernel: NftablesResponder = field(default_factory=NftablesResponder)
 
     def __post_init__(self) -> None:
-        self._client = EnforcerClient(self.path)
+        self._client = EnforcerClient(self.path, self.patience)
 
     def suits(self, decision: Decision) -> str:
         """Return '' when the kernel can carry it out, else why not."""

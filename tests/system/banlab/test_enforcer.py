@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -102,6 +103,23 @@ def test_it_ends_with_its_starter_and_bans_stay(
 
     wait("its end", ended)
     assert not lab.near.reaches("10.78.2.2")
+
+
+def test_panic_does_not_wait_for_an_enforcer_that_hangs(
+    lab: Lab, starter: subprocess.Popen[str]
+) -> None:
+    pid = pid_of(starter)
+    connected(lab).replace([ban("10.78.1.2")], time.time_ns())
+    assert not lab.near.reaches("10.78.2.2")
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        code = "import pathlib, sys; from phage.enforcer.process import panic\n"
+        code += "print(panic(pathlib.Path(sys.argv[1])))"
+        said = lab.router.run(sys.executable, "-c", code, str(lab.folder / "s"))
+        assert "False" in said
+        assert lab.near.reaches("10.78.2.2")
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 def test_static_rules_stand_again_after_a_restart(lab: Lab) -> None:

@@ -146,11 +146,27 @@ def test_panic_goes_on_without_a_daemon(
     assert not (tmp_path / "state" / "panic").exists()
 
 
+@pytest.mark.parametrize("kind", ["link", "folder"])
+def test_panic_goes_on_where_it_cannot_be_written_down(
+    phage: Phage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    (tmp_path / "state").mkdir()
+    if kind == "link":
+        (tmp_path / "state" / "panic").symlink_to(tmp_path / "elsewhere")
+    else:
+        (tmp_path / "state" / "panic").mkdir()
+    monkeypatch.setattr(process, "panic", lambda socket, folder: False)
+    answer = phage("panic")
+    assert answer.code == 1
+    assert "every block was removed" in answer.err
+    assert "come back when phage starts" in answer.err
+    assert not (tmp_path / "elsewhere").exists()
+
+
 def test_panic_tells_the_daemon_too(
     phage: Phage, daemon: Daemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(process, "panic", lambda socket, folder: True)
-    monkeypatch.setattr(process, "panic_directly", lambda folder: None)
     assert phage("panic").code == 0
     assert phage("panic", "--release").code == 0
     assert daemon.asked == [Panic(), Release()]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
@@ -47,7 +49,6 @@ from phage.testing.records import EPOCH, make_finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from phage.policy.desk import Outcome
     from phage.records.decision import Decision
@@ -235,6 +236,25 @@ def test_panic_lasts_over_a_restart_until_it_is_released(office: Office) -> None
     assert office.wall.entries == {"203.0.113.1", "203.0.113.2"}
     second.stop()
     office.store.close()
+
+
+def test_a_disk_that_is_full_stops_no_panic(
+    running: Enforcement, office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running.take(stranger())
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "touch", full)
+    steer = Steering(running, SystemClock())
+    assert steer(Panic(), ROOT) == {"panic": True, "done": True}
+    running._tick()  # noqa: SLF001  What its thread does.
+    assert running.held
+    assert office.wall.entries == set()
+    assert steer(Release(), ROOT)["done"]
+    running._tick()  # noqa: SLF001
+    assert office.wall.entries == {"203.0.113.1"}
 
 
 def test_the_status_tells_how_everything_does(running: Enforcement) -> None:

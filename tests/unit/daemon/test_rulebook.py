@@ -155,6 +155,21 @@ def test_a_start_without_any_rules_that_can_be_read_leaves_the_kernel_alone(desk
     assert not book.fault
 
 
+def test_a_panic_while_rules_come_into_force_takes_them_out(desk: Desk) -> None:
+    desk.write(TELL)
+    book = desk.open()
+    apply = desk.kernel.apply
+
+    def slow(rules: PacketRules, confirm: float) -> None:
+        apply(rules, confirm)
+        book.held = True
+
+    desk.kernel.apply = slow  # type: ignore[method-assign]
+    book.start(EPOCH)
+    assert desk.kernel.rules is not None
+    assert desk.kernel.rules.rules == ()
+
+
 def test_a_test_that_fails_keeps_the_rules_out(desk: Desk) -> None:
     book = desk.open()
     book.start(EPOCH)

@@ -37,11 +37,7 @@ def command(chosen: Chosen, release: bool) -> None:  # noqa: FBT001  An option.
 def _panic(chosen: Chosen, state: StateDirectory) -> None:
     from phage.daemon.requests import Panic
 
-    try:
-        state.panic.touch(mode=0o600)  # First: nothing is applied from now on.
-    except OSError as error:
-        message = f"{state.panic}: {error.strerror}; only root and the account that runs phage may"
-        raise StateError(message) from error
+    unwritten = _switch_on(state)  # First: nothing is applied from now on.
     done = _emptied(state)
     try:
         chosen.ask(Panic(), DAEMON_SECONDS)
@@ -52,12 +48,32 @@ def _panic(chosen: Chosen, state: StateDirectory) -> None:
         say(f"phage: {error}")
     for line in done:
         say(line)
+    if unwritten:
+        message = f"no block is in force, but they come back when phage starts anew: {unwritten}"
+        raise StateError(message)
     say("no block is in force; `phage panic --release` brings them back")
+
+
+def _switch_on(state: StateDirectory) -> str:
+    """Leave word that nothing is to be applied; return why that cannot be, '' when it is done.
+
+    A disk that is full or read-only must not keep the blocks in force.
+    """
+    try:
+        # Whoever owns the folder must not have root make a file elsewhere.
+        number = os.open(state.panic, os.O_CREAT | os.O_WRONLY | os.O_NOFOLLOW, 0o600)
+    except PermissionError as error:
+        message = f"{state.panic}: {error.strerror}; only root and the account that runs phage may"
+        raise StateError(message) from error
+    except OSError as error:
+        return f"{state.panic}: {error.strerror}"
+    os.close(number)
+    return ""
 
 
 def _emptied(state: StateDirectory) -> list[str]:
     """Take the blocks out of the kernel without the daemon; return what was done."""
-    from phage.enforcer.process import panic, panic_directly
+    from phage.enforcer.process import panic
 
     try:
         by_enforcer = panic(state.enforcer_socket, state.enforcer)
@@ -65,8 +81,6 @@ def _emptied(state: StateDirectory) -> list[str]:
         if os.geteuid() == 0:
             say(f"phage: {error}")
         return []
-    if os.geteuid() == 0 and by_enforcer:
-        panic_directly(state.enforcer)  # An enforcer that lies or hangs has no say in this.
     return ["the enforcer removed every block" if by_enforcer else "every block was removed"]
 
 
