@@ -257,6 +257,32 @@ def respond(name: str) -> Callable[[Workbench], tuple[Measurement, ...]]:
     return measure
 
 
+def match(kind: str) -> Callable[[Workbench], tuple[Measurement, ...]]:
+    """Return what measures look-ups of one kind of address, against each peer there is."""
+
+    def measure(_bench: Workbench) -> tuple[Measurement, ...]:
+        from phage.daemon.benchmark import match as matching  # noqa: PLC0415  200 MB of addresses.
+
+        value = _median(lambda: matching.rate(kind))
+        return tuple(
+            Measurement(f"match.{kind}", value, "lookups/s", peer, rate)
+            for peer, rate in matching.peers(kind)
+        )
+
+    return measure
+
+
+def match_memory(_bench: Workbench) -> tuple[Measurement, ...]:
+    """Measure the memory of the index, and the time to build it."""
+    from phage.daemon.benchmark import match as matching  # noqa: PLC0415  200 MB of addresses.
+
+    prefixes, seconds = matching.built()
+    return (
+        Measurement("match.memory", prefixes.octets(), "bytes"),
+        Measurement("match.build_s", seconds, "s"),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Benchmark:
     """One measurement by name."""
@@ -280,6 +306,10 @@ BENCHMARKS = (
     Benchmark("respond.latency_us", respond_latency),
     Benchmark("respond.finding_to_drop_ms", respond_finding_to_drop),
     Benchmark("collect.logs_lines", collect_logs),
+    Benchmark("match.ipv4.random", match("ipv4.random")),
+    Benchmark("match.ipv4.hot", match("ipv4.hot")),
+    Benchmark("match.ipv6.random", match("ipv6.random")),
+    Benchmark("match.memory", match_memory),
     Benchmark("home", home),
 )
 
