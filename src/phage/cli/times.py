@@ -19,9 +19,15 @@ else:
 
 
 class Span(_SpanType):
-    """A length of time ("10 min", "7 d", 60 for seconds); "ever" is 0."""
+    """A length of time ("10 min", "7 d", 60 for seconds); "ever" is 0.
+
+    Less than `least` seconds is refused: who writes 0 does not mean for ever.
+    """
 
     name = "time"
+
+    def __init__(self, least: float = 0.0) -> None:
+        self._least = least
 
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
@@ -32,9 +38,12 @@ class Span(_SpanType):
         if value == "ever":
             return 0.0
         try:
-            return float(str(parse_duration(value)))
+            seconds = float(str(parse_duration(value)))
         except ValueError as error:
             self.fail(f"{value!r}: {error}", param, ctx)
+        if seconds < self._least:
+            self.fail(f"{value!r}: must be at least {self._least:g} s, or `ever`", param, ctx)
+        return seconds
 
 
 class Moment(_ParamType):

@@ -85,6 +85,10 @@ class Steering:
         if request.action == "limit" and request.rate is None:
             message = "a limit needs the packets a second that it lets through (--rate)"
             raise RefusedError(message)
+        there = self.enforcement.reconciler.states()
+        if there and (unknown := sorted({*request.responders} - there.keys())):
+            message = f"there is no responder {unknown[0]!r}, but {', '.join(sorted(there))}"
+            raise RefusedError(message)
         made = self.enforcement.desk.add(
             Decision(
                 target=target,
@@ -99,7 +103,11 @@ class Steering:
             )
         )
         self.enforcement.reconciler.wait(APPLY_SECONDS)
-        return {"decision": summary(made), "receipts": self._receipts(made.id)}
+        return {
+            "decision": summary(made),
+            "receipts": self._receipts(made.id),
+            "panic": self.enforcement.held,
+        }
 
     def revoke(self, request: requests.RevokeDecisions, caller: Caller) -> Answer:
         """End decisions that are named by id, its beginning, or target."""

@@ -36,7 +36,8 @@ class Budget:
         if standing >= self.in_all:
             self.refused += 1
             return f"the budget of {self.in_all} blocks in all (policy.budget.in_all) is used up"
-        while self._times and now - self._times[0] >= MINUTE_NS:
+        # What lies ahead was counted before the clock was set back.
+        while self._times and not 0 <= now - self._times[0] < MINUTE_NS:
             self._times.popleft()
         if len(self._times) >= self.a_minute:
             self.refused += 1

@@ -431,6 +431,7 @@ def test_panic_lets_everything_through(lab: Lab) -> None:
     assert lab.near.reaches("10.78.2.2", "-I", "10.78.1.2")
     time.sleep(0.6)
     assert lab.near.reaches("10.78.2.2", "-I", "10.78.1.2"), "and it stays so"
+    assert responder.is_disturbed(), "who put the bans there is told that they are gone"
     lab.kill()
     with pytest.raises(EnforcerError):
         responder.counters()

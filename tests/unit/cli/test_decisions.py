@@ -99,14 +99,22 @@ def test_a_decision_is_asked_of_the_daemon(phage: Phage, daemon: Daemon) -> None
         "id": "01X", "target": "203.0.113.9", "action": "ban", "direction": "from", "until": "",
         "dry_run": True, "reason": "would have banned",
     }  # fmt: skip
-    daemon.answer = {"decision": made, "receipts": []}
+    daemon.answer = {"decision": made, "receipts": [], "panic": True}
     answer = phage("decisions", "add", "203.0.113.9", "--for", "ever", "--reason", "a test")
     assert answer.code == 0, answer.err
     assert daemon.asked == [AddDecision(target="203.0.113.9", seconds=0, reason="a test")]
     assert answer.out.startswith("recorded: ban from 203.0.113.9 for ever")
+    assert "the panic switch is on" in answer.err
     daemon.answer = {"decisions": [made]}
     assert phage("decisions", "revoke", "01X", "203.0.113.9").code == 0
     assert daemon.asked[-1] == RevokeDecisions(names=("01X", "203.0.113.9"))
+
+
+def test_no_time_at_all_is_not_for_ever(phage: Phage, daemon: Daemon) -> None:
+    answer = phage("decisions", "add", "203.0.113.9", "--for", "0s")
+    assert answer.code == 2
+    assert "at least 1 s" in answer.err
+    assert daemon.asked == []
 
 
 def test_rules_are_applied_by_the_daemon(phage: Phage, daemon: Daemon) -> None:

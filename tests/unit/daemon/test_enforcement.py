@@ -207,6 +207,7 @@ def test_people_add_list_and_revoke(running: Enforcement, office: Office) -> Non
         (AddDecision(target="127.0.0.1"), "allow-list"),
         (AddDecision(target="no such thing"), "no address"),
         (AddDecision(target="203.0.113.9", action="limit"), "--rate"),
+        (AddDecision(target="203.0.113.9", responders=("wal",)), "no responder 'wal', but wall"),
         (RevokeDecisions(names=("nobody here",)), "nothing stands"),
     ],
 )
@@ -249,11 +250,11 @@ def test_a_disk_that_is_full_stops_no_panic(
     monkeypatch.setattr(Path, "touch", full)
     steer = Steering(running, SystemClock())
     assert steer(Panic(), ROOT) == {"panic": True, "done": True}
-    running._tick()  # noqa: SLF001  What its thread does.
+    running._tick()
     assert running.held
     assert office.wall.entries == set()
     assert steer(Release(), ROOT)["done"]
-    running._tick()  # noqa: SLF001
+    running._tick()
     assert office.wall.entries == {"203.0.113.1"}
 
 

@@ -237,6 +237,13 @@ def test_the_budget_of_a_minute_is_kept_and_what_is_beyond_it_is_recorded(office
     assert not only(office.take(None, wants("203.0.113.9"))).dry_run
 
 
+def test_a_clock_that_is_set_back_does_not_use_up_the_budget() -> None:
+    budget = Budget(a_minute=1)
+    budget.spend(EPOCH)
+    assert budget.refusal(1, EPOCH + SECOND)
+    assert not budget.refusal(1, EPOCH - 60 * MINUTE)
+
+
 def test_the_budget_in_all_is_kept_by_rules_and_by_people(office: Office) -> None:
     office.desk.budget = Budget(in_all=1)
     office.take(None, wants("203.0.113.1"))

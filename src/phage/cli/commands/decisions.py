@@ -106,7 +106,12 @@ def show(chosen: Chosen, id_: str, form: str) -> None:
     show_default=True,
 )
 @click.option(
-    "--for", "seconds", type=Span(), default="1h", show_default=True, help="How long, or `ever`."
+    "--for",
+    "seconds",
+    type=Span(least=1),
+    default="1h",
+    show_default=True,
+    help="How long, or `ever`.",
 )
 @click.option(
     "--direction",
@@ -152,6 +157,8 @@ def add(
     answer = chosen.ask(request)
     made = answer["decision"]
     emit_one(form, made | {"receipts": answer["receipts"]}, _added(made, answer["receipts"]))
+    if answer.get("panic"):
+        say("the panic switch is on: nothing is carried out until `phage panic --release`")
 
 
 @command.command()

@@ -225,6 +225,7 @@ class NftablesResponder:
     def clear(self) -> None:
         """Remove the whole table at once: bans, lists, static rules. Raises KernelError."""
         self._table.clear()
+        self._is_replaced = False  # Whoever asks whether it is disturbed learns of it.
 
     def heal(self, now: int) -> None:
         """Put back what somebody flushed, from memory. Raises KernelError."""
