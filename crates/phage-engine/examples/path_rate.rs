@@ -3,10 +3,6 @@
 //!
 //! Prints packets a second of thread time (best and median of the runs), and a digest of every
 //! score, the same in each run. `phage bench` makes such a file.
-#![expect(
-    clippy::indexing_slicing,
-    reason = "rows of fixed length in a measurement"
-)]
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::Hasher;

@@ -12,7 +12,8 @@ use phage_flow::{
 };
 use phage_model::device::Identity;
 use phage_model::{
-    Damped, DampedConfig, Kernel, ModelFault, Phase, ScoreInput, Scorer, ScorerConfig, DAMPED_STRIDE,
+    Damped, DampedConfig, Kernel, ModelFault, Phase, ScoreInput, Scorer, ScorerConfig,
+    DAMPED_STRIDE,
 };
 
 use crate::applications::{Applications, Subject};

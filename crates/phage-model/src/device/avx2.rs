@@ -10,14 +10,13 @@ use std::arch::x86_64::{
     _mm256_cmpeq_epi32, _mm256_cvtepi32_ps, _mm256_cvtps_epi32, _mm256_div_ps,
     _mm256_extractf128_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_max_ps,
     _mm256_min_ps, _mm256_mul_ps, _mm256_or_ps, _mm256_or_si256, _mm256_permute2f128_ps,
-    _mm256_round_ps, _mm256_set1_epi32, _mm256_set1_ps, _mm256_set_m128, _mm256_slli_epi32,
-    _mm256_srli_epi32, _mm256_storeu_ps, _mm256_sub_epi32, _mm256_sub_ps, _mm_add_ps, _mm_add_ss,
-    _mm_cvtss_f32, _mm_loadu_ps, _mm_movehl_ps, _mm_shuffle_ps, _MM_FROUND_NO_EXC,
-    _MM_FROUND_TO_NEAREST_INT,
+    _mm256_round_ps, _mm256_set1_epi32, _mm256_set1_ps, _mm256_slli_epi32, _mm256_srli_epi32,
+    _mm256_storeu_ps, _mm256_sub_epi32, _mm256_sub_ps, _mm_add_ps, _mm_add_ss, _mm_cvtss_f32,
+    _mm_movehl_ps, _mm_shuffle_ps, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT,
 };
 
 use super::kernel::{Plain, Sixteen, Work};
-use super::lanes::{Neurons, GROUPS, HIDDEN, INPUTS, NEURONS};
+use super::lanes::{Neurons, HIDDEN, INPUTS, NEURONS};
 
 /// Proof that this processor has AVX2 and FMA.
 #[derive(Clone, Copy, Debug)]
@@ -211,12 +210,14 @@ impl Sixteen for Avx2 {
         })
     }
     #[inline(always)]
-    fn repeat(self, four: &[f32; GROUPS]) -> Pair {
-        let v = cpu!({
-            let four = _mm_loadu_ps(four.as_ptr());
-            _mm256_set_m128(four, four)
-        });
-        Pair(v, v)
+    fn spread(self, a: Pair) -> [Pair; HIDDEN] {
+        let twice = |v| Pair(v, v);
+        cpu!([
+            twice(_mm256_permute2f128_ps::<0x00>(a.0, a.0)),
+            twice(_mm256_permute2f128_ps::<0x11>(a.0, a.0)),
+            twice(_mm256_permute2f128_ps::<0x00>(a.1, a.1)),
+            twice(_mm256_permute2f128_ps::<0x11>(a.1, a.1)),
+        ])
     }
     #[inline(always)]
     fn fold(self, [a, b, c, d]: [Pair; HIDDEN]) -> Pair {

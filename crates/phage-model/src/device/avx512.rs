@@ -6,17 +6,16 @@
 
 use std::arch::x86_64::{
     __m512, _mm512_add_epi32, _mm512_add_ps, _mm512_and_ps, _mm512_andnot_ps,
-    _mm512_broadcast_f32x4, _mm512_cmpeq_epi32_mask, _mm512_fmadd_ps, _mm512_fnmadd_ps,
-    _mm512_getexp_ps, _mm512_getmant_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_mask_blend_ps,
-    _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps, _mm512_or_ps, _mm512_permutex2var_ps,
-    _mm512_rcp14_ps, _mm512_reduce_add_ps, _mm512_roundscale_ps, _mm512_scalef_ps,
-    _mm512_set1_epi32, _mm512_set1_ps, _mm512_setr_epi32, _mm512_shuffle_f32x4, _mm512_storeu_ps,
-    _mm512_sub_ps, _mm_loadu_ps, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT,
-    _MM_MANT_NORM_P75_1P5, _MM_MANT_SIGN_ZERO,
+    _mm512_cmpeq_epi32_mask, _mm512_fmadd_ps, _mm512_fnmadd_ps, _mm512_getexp_ps,
+    _mm512_getmant_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_mask_blend_ps, _mm512_max_ps,
+    _mm512_min_ps, _mm512_mul_ps, _mm512_or_ps, _mm512_permutex2var_ps, _mm512_rcp14_ps,
+    _mm512_reduce_add_ps, _mm512_roundscale_ps, _mm512_scalef_ps, _mm512_set1_epi32,
+    _mm512_set1_ps, _mm512_setr_epi32, _mm512_shuffle_f32x4, _mm512_storeu_ps, _mm512_sub_ps,
+    _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT, _MM_MANT_NORM_P75_1P5, _MM_MANT_SIGN_ZERO,
 };
 
 use super::kernel::{Sixteen, Work};
-use super::lanes::{Neurons, GROUPS, HIDDEN, INPUTS, NEURONS};
+use super::lanes::{Neurons, HIDDEN, INPUTS, NEURONS};
 
 /// Proof that this processor has AVX-512 F and DQ.
 #[derive(Clone, Copy, Debug)]
@@ -157,8 +156,13 @@ impl Sixteen for Avx512 {
         cpu!(_mm512_reduce_add_ps(a))
     }
     #[inline(always)]
-    fn repeat(self, four: &[f32; GROUPS]) -> __m512 {
-        cpu!(_mm512_broadcast_f32x4(_mm_loadu_ps(four.as_ptr())))
+    fn spread(self, a: __m512) -> [__m512; HIDDEN] {
+        cpu!([
+            _mm512_shuffle_f32x4::<0x00>(a, a),
+            _mm512_shuffle_f32x4::<0x55>(a, a),
+            _mm512_shuffle_f32x4::<0xaa>(a, a),
+            _mm512_shuffle_f32x4::<0xff>(a, a),
+        ])
     }
     #[inline(always)]
     fn fold(self, [a, b, c, d]: [__m512; HIDDEN]) -> __m512 {

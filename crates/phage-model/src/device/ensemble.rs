@@ -39,6 +39,29 @@ pub struct Ensemble {
     pub(crate) rows: u32,
 }
 
+/// Activations, residuals and score of a row.
+///
+/// Training is a chain of dependent operations that alone leaves the processor idle. It is in two
+/// parts, so that the parts of two ensembles can stand between each other.
+#[derive(Clone, Copy)]
+pub(crate) struct Look<V> {
+    hidden: V,
+    residual: [V; 2],
+    score: f32,
+}
+
+impl<V: Copy> Look<V> {
+    /// A look at nothing.
+    #[inline(always)]
+    pub(crate) fn nothing<S: Sixteen<V = V>>(s: S) -> Self {
+        Self {
+            hidden: s.splat(0.0),
+            residual: [s.splat(0.0); 2],
+            score: 0.0,
+        }
+    }
+}
+
 impl Ensemble {
     /// Makes an ensemble with small random weights.
     pub fn new(seed: u64) -> Self {
@@ -63,29 +86,20 @@ impl Ensemble {
 
     /// Hidden activations and residuals (input minus reconstruction).
     #[inline(always)]
-    fn run<S: Sixteen>(&self, s: S, inputs: &Row) -> (S::V, [S::V; 2]) {
-        let mut seen = *inputs;
-        for half in halves_mut(&mut seen) {
-            s.store(s.clamp(s.load(half), SEEN_LOW, SEEN_HIGH), half);
-        }
-        let blocks = seen.as_chunks::<GROUPS>().0;
+    fn run<S: Sixteen>(&self, s: S, inputs: [S::V; 2]) -> (S::V, [S::V; 2]) {
         let mut sums = [s.load(&self.hidden_bias), s.splat(0.0)];
-        for (weights, inputs) in self
-            .weights
-            .as_chunks::<2>()
-            .0
-            .iter()
-            .zip(blocks.as_chunks::<2>().0)
-        {
-            for ((sum, weights), inputs) in sums.iter_mut().zip(weights).zip(inputs) {
-                *sum = s.mul_add(s.load(weights), s.repeat(inputs), *sum);
+        let weights = self.weights.as_chunks::<HIDDEN>().0;
+        for (weights, input) in weights.iter().zip(inputs) {
+            let seen = s.spread(s.clamp(input, SEEN_LOW, SEEN_HIGH));
+            for (place, (weights, seen)) in weights.iter().zip(seen).enumerate() {
+                if let Some(sum) = sums.get_mut(place % 2) {
+                    *sum = s.mul_add(s.load(weights), seen, *sum);
+                }
             }
         }
         let hidden = s.logistic(s.add(sums[0], sums[1]));
         // Not by `map`: a closure would be compiled without the instructions of the kernel.
-        let [first, second] = halves(inputs);
-        let mut residual = [s.load(first), s.load(second)];
-        let weights = self.weights.as_chunks::<HIDDEN>().0;
+        let mut residual = inputs;
         for ((residual, weights), bias) in residual
             .iter_mut()
             .zip(weights)
@@ -118,7 +132,7 @@ impl Ensemble {
 
     /// The score of a row of inputs: 0 to 20, around 1 for what is normal.
     #[inline(always)]
-    pub(crate) fn score_with<S: Sixteen>(&self, s: S, inputs: &Row, resolution: &Row) -> f32 {
+    pub(crate) fn score_with<S: Sixteen>(&self, s: S, inputs: [S::V; 2], resolution: &Row) -> f32 {
         let (_, residual) = self.run(s, inputs);
         self.score_of(s, residual, resolution)
     }
@@ -132,12 +146,12 @@ impl Ensemble {
 
     /// [`Ensemble::score_with`] on any processor.
     pub fn score(&self, inputs: &Row, resolution: &Row) -> f32 {
-        self.score_with(Plain, inputs, resolution)
+        self.score_with(Plain, *halves(inputs), resolution)
     }
 
     /// The share of each input in the score, summing to 1.
     pub fn shares(&self, inputs: &Row, resolution: &Row) -> Row {
-        let (_, residual) = self.run(Plain, inputs);
+        let (_, residual) = self.run(Plain, *halves(inputs));
         let mut shares = [0.0; INPUTS];
         let deviations = self.deviations(Plain, residual, resolution);
         for (share, deviation) in shares.iter_mut().zip(deviations.iter().flatten()) {
@@ -150,52 +164,65 @@ impl Ensemble {
         shares
     }
 
-    /// One step of gradient descent on a row of inputs; answers how far the row was believed.
+    /// What the neurons make of a row of inputs, before a step of training.
+    #[inline(always)]
+    pub(crate) fn look<S: Sixteen>(&self, s: S, inputs: [S::V; 2], resolution: &Row) -> Look<S::V> {
+        let (hidden, residual) = self.run(s, inputs);
+        Look {
+            hidden,
+            residual,
+            score: self.score_of(s, residual, resolution),
+        }
+    }
+
+    /// One step of gradient descent on a row of inputs that was looked at; answers how far the row
+    /// was believed.
     ///
     /// A row that scores beyond three times what is typical takes a step that is smaller by the
     /// square of its excess (as a redescending estimator does): what happens often is learned
     /// nevertheless, a burst of something else hardly.
     #[inline(always)]
-    pub(crate) fn train_with<S: Sixteen>(
+    pub(crate) fn learn<S: Sixteen>(
         &mut self,
         s: S,
-        inputs: &Row,
-        resolution: &Row,
+        inputs: [S::V; 2],
+        look: Look<S::V>,
         rate: f32,
     ) -> f32 {
-        let (hidden, residual) = self.run(s, inputs);
-        let score = self.score_of(s, residual, resolution);
+        let Look {
+            hidden,
+            residual,
+            score,
+        } = look;
         let pace = self.believe(score);
         let rate = rate * pace;
-        let mut clipped = *inputs;
-        let mut errors = [0.0; INPUTS];
-        let mut seen_residual = residual;
-        let halves_of_both = halves_mut(&mut clipped)
-            .iter_mut()
-            .zip(halves_mut(&mut errors));
-        for ((clipped, error), residual) in halves_of_both.zip(&mut seen_residual) {
-            let input = s.load(clipped);
-            let seen = s.clamp(input, SEEN_LOW, SEEN_HIGH);
-            *residual = s.add(*residual, s.sub(seen, input));
-            s.store(seen, clipped);
-            s.store(*residual, error);
+        let mut seen = inputs;
+        let mut residual = residual;
+        for (input, residual) in seen.iter_mut().zip(&mut residual) {
+            let clipped = s.clamp(*input, SEEN_LOW, SEEN_HIGH);
+            *residual = s.add(*residual, s.sub(clipped, *input));
+            *input = clipped;
         }
-        let residual = seen_residual;
-        let blocks = clipped.as_chunks::<GROUPS>().0.iter();
-        let steps = blocks.zip(errors.as_chunks::<GROUPS>().0);
         let mut gradient = [s.splat(0.0); 2];
-        for (index, (weights, (_, error))) in self.weights.iter().zip(steps.clone()).enumerate() {
-            if let Some(sum) = gradient.get_mut(index % 2) {
-                *sum = s.mul_add(s.load(weights), s.repeat(error), *sum);
+        let weights = self.weights.as_chunks::<HIDDEN>().0;
+        for (weights, error) in weights.iter().zip(residual) {
+            for (place, (weights, error)) in weights.iter().zip(s.spread(error)).enumerate() {
+                if let Some(sum) = gradient.get_mut(place % 2) {
+                    *sum = s.mul_add(s.load(weights), error, *sum);
+                }
             }
         }
         let rate_of_all = s.splat(rate);
         let slope = s.mul(hidden, s.sub(s.splat(1.0), hidden));
         let gradient = s.mul(s.mul(s.add(gradient[0], gradient[1]), slope), rate_of_all);
         let hidden = s.mul(hidden, rate_of_all);
-        for (weights, (input, error)) in self.weights.iter_mut().zip(steps) {
-            let step = s.mul_add(gradient, s.repeat(input), s.mul(hidden, s.repeat(error)));
-            s.store(s.add(s.load(weights), step), weights);
+        let weights = self.weights.as_chunks_mut::<HIDDEN>().0;
+        for ((weights, input), error) in weights.iter_mut().zip(seen).zip(residual) {
+            let steps = s.spread(input).into_iter().zip(s.spread(error));
+            for (weights, (input, error)) in weights.iter_mut().zip(steps) {
+                let step = s.mul_add(gradient, input, s.mul(hidden, error));
+                s.store(s.add(s.load(weights), step), weights);
+            }
         }
         let bias = s.add(s.load(&self.hidden_bias), gradient);
         s.store(bias, &mut self.hidden_bias);

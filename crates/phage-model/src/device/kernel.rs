@@ -1,7 +1,7 @@
 //! Vectors of sixteen floats for the ensembles of devices, and the choice of instructions.
 //!
 //! Four autoencoders lie side by side: lane `4 i + g` belongs to group `g`. Two operations move
-//! values between the lanes of a group: [`Sixteen::repeat`] gives every neuron of a group the same
+//! values between the lanes of a group: [`Sixteen::spread`] gives every neuron of a group the same
 //! input, [`Sixteen::fold`] sums what the neurons of a group say of four inputs.
 
 use crate::simd::Kernel;
@@ -30,8 +30,9 @@ pub(crate) trait Sixteen: Copy {
     /// `a` where the mask is 1, `b` where it is 0.
     fn select(self, mask: &[u32; NEURONS], a: Self::V, b: Self::V) -> Self::V;
     fn sum(self, a: Self::V) -> f32;
-    /// Four values, four times.
-    fn repeat(self, four: &[f32; GROUPS]) -> Self::V;
+    /// The lanes `4 i + g` of the i-th vector of the answer, for any `h` in `4 h + g`, are the lane
+    /// `4 i + g` of `a`: the inputs of all groups, each for all hidden neurons.
+    fn spread(self, a: Self::V) -> [Self::V; HIDDEN];
     /// Lane `4 i + g` of the answer is the sum of the lanes `4 h + g` of `vectors[i]`.
     fn fold(self, vectors: [Self::V; HIDDEN]) -> Self::V;
     /// Features in the order of the catalog to the order of the lanes (see [`super::place`]).
@@ -180,10 +181,12 @@ impl Sixteen for Plain {
         a.iter().sum()
     }
     #[inline(always)]
-    fn repeat(self, four: &[f32; GROUPS]) -> Neurons {
-        let mut out = [0.0; NEURONS];
-        for block in out.as_chunks_mut::<GROUPS>().0 {
-            *block = *four;
+    fn spread(self, a: Neurons) -> [Neurons; HIDDEN] {
+        let mut out = [[0.0; NEURONS]; HIDDEN];
+        for (out, four) in out.iter_mut().zip(a.as_chunks::<GROUPS>().0) {
+            for block in out.as_chunks_mut::<GROUPS>().0 {
+                *block = *four;
+            }
         }
         out
     }

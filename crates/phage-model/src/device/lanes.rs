@@ -43,6 +43,12 @@ pub(super) fn logistic(x: f32) -> f32 {
     1.0 / (1.0 + exp2(x.clamp(-30.0, 30.0) * -std::f32::consts::LOG2_E))
 }
 
+/// e^x for |x| below 87, relative error about 1e-6 times |x|.
+#[inline(always)]
+pub(super) fn exponential(x: f32) -> f32 {
+    exp2(x * std::f32::consts::LOG2_E)
+}
+
 /// 2^x for |x| below 126, relative error about 2e-7.
 #[inline(always)]
 fn exp2(x: f32) -> f32 {

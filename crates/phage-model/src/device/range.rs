@@ -85,22 +85,28 @@ impl Range {
         let prior = prior.unwrap_or(self);
         let mut map = InputMap {
             low: [0.0; INPUTS],
-            width: [1.0; INPUTS],
             inverse: [1.0; INPUTS],
             resolution: [1.0; INPUTS],
+            width: [1.0; INPUTS],
         };
+        let mut tops = [0.0; INPUTS];
         let ends = self.low.iter().zip(&self.high);
         let prior_ends = prior.low.iter().zip(&prior.high);
+        for ((ends, prior_ends), (low, top)) in
+            ends.zip(prior_ends).zip(map.low.iter_mut().zip(&mut tops))
+        {
+            *low = prior_ends.0 + own * (ends.0 - prior_ends.0);
+            *top = (prior_ends.1 + own * (ends.1 - prior_ends.1)).max(*low);
+        }
+        let floors = scaling.floors(&tops);
         let fields = map.low.iter_mut().zip(&mut map.width);
         let fields = fields.zip(map.inverse.iter_mut().zip(&mut map.resolution));
-        for (place, ((ends, prior_ends), ((low, width), (inverse, resolution)))) in
-            ends.zip(prior_ends).zip(fields).enumerate()
+        for ((top, floor), ((low, width), (inverse, resolution))) in
+            tops.iter().zip(floors).zip(fields)
         {
-            let bottom = prior_ends.0 + own * (ends.0 - prior_ends.0);
-            let top = (prior_ends.1 + own * (ends.1 - prior_ends.1)).max(bottom);
-            let floor = scaling.floor(place, top).max(1e-6);
-            *width = (top - bottom).max(floor);
-            *low = (bottom + top - *width) * 0.5;
+            let floor = floor.max(1e-6);
+            *width = (top - *low).max(floor);
+            *low = (*low + top - *width) * 0.5;
             *inverse = 1.0 / *width;
             *resolution = resolution_of(floor, *width);
         }
@@ -141,22 +147,23 @@ impl InputMap {
 
     /// The inputs of a scaled row.
     #[inline(always)]
-    pub(crate) fn inputs<S: Sixteen>(&self, s: S, row: &Row) -> Row {
-        let mut inputs = [0.0; INPUTS];
+    pub(crate) fn inputs<S: Sixteen>(&self, s: S, row: [S::V; 2]) -> [S::V; 2] {
+        let mut inputs = row;
         let fields = halves(&self.low).iter().zip(halves(&self.inverse));
-        for ((input, x), (low, inverse)) in halves_mut(&mut inputs)
-            .iter_mut()
-            .zip(halves(row))
-            .zip(fields)
-        {
-            let input_of = s.mul(s.sub(s.load(x), s.load(low)), s.load(inverse));
-            s.store(s.clamp(input_of, LOWEST_INPUT, HIGHEST_INPUT), input);
+        for (input, (low, inverse)) in inputs.iter_mut().zip(fields) {
+            let input_of = s.mul(s.sub(*input, s.load(low)), s.load(inverse));
+            *input = s.clamp(input_of, LOWEST_INPUT, HIGHEST_INPUT);
         }
         inputs
     }
 
     /// The same on any processor.
     pub fn inputs_of(&self, row: &Row) -> Row {
-        self.inputs(Plain, row)
+        let mut inputs = [0.0; INPUTS];
+        let halves_of_inputs = self.inputs(Plain, *halves(row));
+        for (to, from) in halves_mut(&mut inputs).iter_mut().zip(halves_of_inputs) {
+            *to = from;
+        }
+        inputs
     }
 }

@@ -3,7 +3,7 @@
 use phage_decode::catalog::{Feature, Scale};
 
 use super::kernel::{DeviceKernel, Sixteen, Work};
-use super::lanes::{halves_mut, Row, GROUPS, INPUTS, NEURONS, VISIBLE};
+use super::lanes::{exponential, halves_mut, logarithm, Row, GROUPS, INPUTS, NEURONS, VISIBLE};
 
 /// Values beyond this are no measurement; they stand for "far too much".
 const LARGEST: f32 = 1e30;
@@ -53,14 +53,19 @@ impl Scaling {
         })
     }
 
-    /// The smallest meaningful width at a scaled value, on the scale.
-    pub fn floor(&self, place: usize, scaled: f32) -> f32 {
-        let floor = self.floor.get(place).copied().unwrap_or(1e-3);
-        if self.logarithmic.get(place) == Some(&1) {
-            (floor * (-scaled.abs()).exp()).ln_1p()
-        } else {
-            floor
+    /// The smallest meaningful widths at scaled values, on the scale.
+    pub fn floors(&self, scaled: &Row) -> Row {
+        let mut widths = [0.0; INPUTS];
+        let settings = self.floor.iter().zip(&self.logarithmic);
+        for ((width, scaled), (floor, logarithmic)) in widths.iter_mut().zip(scaled).zip(settings) {
+            let small = floor * exponential(-scaled.abs().min(69.0));
+            // Near 1 a float has few digits left for what is beyond 1: the series is closer there.
+            let series = small * (1.0 - small * (0.5 - small * (1.0 / 3.0)));
+            let log = logarithm(1.0 + small);
+            let on_scale = if small < 0.01 { series } else { log };
+            *width = if *logarithmic == 1 { on_scale } else { *floor };
         }
+        widths
     }
 
     /// From the scale back to the feature's unit.
@@ -83,25 +88,29 @@ impl Work for Apply<'_> {
 
     #[inline(always)]
     fn run<S: Sixteen>(self, s: S) -> Row {
-        self.scaling.lay(s, self.features)
+        let mut row = [0.0; INPUTS];
+        let values = self.scaling.lay(s, self.features);
+        for (half, value) in halves_mut(&mut row).iter_mut().zip(values) {
+            s.store(value, half);
+        }
+        row
     }
 }
 
 impl Scaling {
-    /// [`Scaling::apply`] with the instructions of a kernel.
+    /// [`Scaling::apply`] with the instructions of a kernel, without a way through memory.
     #[inline(always)]
-    pub(super) fn lay<S: Sixteen>(&self, s: S, features: &[f32; INPUTS]) -> Row {
-        let mut row = [0.0; INPUTS];
+    pub(super) fn lay<S: Sixteen>(&self, s: S, features: &[f32; INPUTS]) -> [S::V; 2] {
         let mut features = *features;
         for feature in &mut features {
             *feature = if feature.is_nan() { 0.0 } else { *feature };
         }
-        let values = s.arrange(&features);
+        let mut values = s.arrange(&features);
         let masks = self.logarithmic.as_chunks::<NEURONS>().0;
-        for ((half, value), mask) in halves_mut(&mut row).iter_mut().zip(values).zip(masks) {
-            let value = s.clamp(value, -LARGEST, LARGEST);
-            s.store(s.select(mask, s.curve(value), value), half);
+        for (value, mask) in values.iter_mut().zip(masks) {
+            *value = s.clamp(*value, -LARGEST, LARGEST);
+            *value = s.select(mask, s.curve(*value), *value);
         }
-        row
+        values
     }
 }

@@ -125,7 +125,6 @@ impl Scorer {
         let kernel = self.kernel;
         let devices = self.store.profiles.len() as u64;
         let prior = &mut self.prior;
-        let mut lends = true;
         if let Some(watched) = self.store.get_mut(number) {
             let profile = &mut watched.profile;
             if profile.model.is_refresh_due() {
@@ -133,15 +132,18 @@ impl Scorer {
                     .model
                     .refresh(Some(&prior.model.range), &self.scaling);
             }
-            profile.model.train(kernel, row, 0.0, 1.0);
-            lends = profile.lent * devices <= FAIR * prior.rows;
-            profile.lent += u64::from(lends);
-        }
-        if lends {
-            prior.rows += 1;
-            if prior.model.is_refresh_due() {
-                prior.model.refresh(None, &self.scaling);
+            let lends = profile.lent * devices <= FAIR * prior.rows;
+            if !lends {
+                profile.model.train(kernel, row, 0.0, 1.0);
+                return;
             }
+            profile.lent += 1;
+            prior.count(&self.scaling);
+            profile
+                .model
+                .train_both(&mut prior.model, kernel, row, 0.0, 1.0);
+        } else {
+            prior.count(&self.scaling);
             prior.model.train(kernel, row, 0.0, 1.0);
         }
     }
