@@ -169,8 +169,9 @@ impl HostTable {
             }
             self.tick(packet.time);
             *subject = self.add(packet, key, answer, row);
+            // Not once a batch: what is new must not depend on where batches end.
+            self.newness.saw();
         }
-        self.newness.saw(packets.len());
     }
 
     #[inline(always)]
