@@ -5,6 +5,7 @@
 )]
 
 use std::alloc::{alloc_zeroed, dealloc, handle_alloc_error, Layout};
+use std::num::NonZero;
 use std::ptr::NonNull;
 
 /// The size of a huge page on the machines that have them.
@@ -18,8 +19,7 @@ pub(crate) struct Arena<T> {
     mask: usize,
     /// What was mapped: more than the records, for their alignment. `None`: from the allocator.
     mapped: Option<(NonNull<u8>, usize)>,
-    /// Bytes that were already turned into huge pages, or tried.
-    settled: usize,
+    pages: Pages,
 }
 
 // SAFETY: the arena owns its memory alone and `T` is plain data.
@@ -45,7 +45,7 @@ impl<T: bytemuck::Pod> Arena<T> {
             first,
             mask: length - 1,
             mapped: Some((mapped, total)),
-            settled: 0,
+            pages: Pages::default(),
         })
     }
 
@@ -66,7 +66,7 @@ impl<T: bytemuck::Pod> Arena<T> {
             first: first.cast(),
             mask: length - 1,
             mapped: None,
-            settled: 0,
+            pages: Pages::default(),
         }
     }
 
@@ -89,14 +89,11 @@ impl<T: bytemuck::Pod> Arena<T> {
         unsafe { self.first.add(index & self.mask).as_mut() }
     }
 
-    /// Turns the next piece into huge pages; a piece at a time, because it copies what is there.
+    /// Turns the next piece into a huge page.
     pub(crate) fn grow_pages(&mut self) {
-        let bytes = self.len() * size_of::<T>();
-        if self.mapped.is_some() && self.settled + HUGE <= bytes {
-            // SAFETY: the offset is inside the arena.
-            let piece = unsafe { self.first.cast::<u8>().add(self.settled) };
-            advise(piece, HUGE);
-            self.settled += HUGE;
+        if self.mapped.is_some() {
+            let bytes = self.len() * size_of::<T>();
+            self.pages.turn(self.first.cast(), bytes);
         }
     }
 }
@@ -161,8 +158,14 @@ impl Pages {
     /// small table takes no more memory than it did. One piece a call, because it is copied.
     /// Where the system has no huge pages nothing happens.
     pub(crate) fn settle<T>(&mut self, records: &[T]) {
-        let begin = records.as_ptr().addr();
-        let end = begin + size_of_val(records);
+        if let Some(first) = NonNull::new(records.as_ptr().cast_mut()) {
+            self.turn(first.cast(), size_of_val(records));
+        }
+    }
+
+    fn turn(&mut self, first: NonNull<u8>, bytes: usize) {
+        let begin = first.addr().get();
+        let end = begin + bytes;
         if self.begin != begin {
             *self = Self { begin, settled: 0 };
         }
@@ -175,9 +178,8 @@ impl Pages {
             return;
         }
         self.settled += 1;
-        let start = records.as_ptr().cast::<u8>().with_addr(piece).cast_mut();
-        if let Some(start) = NonNull::new(start) {
-            advise(start, HUGE);
+        if let Some(piece) = NonZero::new(piece) {
+            advise(first.with_addr(piece), HUGE);
         }
     }
 }

@@ -219,13 +219,17 @@ impl<R: Record> Table<R> {
         }
     }
 
-    /// Goes one step towards huge pages if the table is used enough for them to pay.
-    ///
-    /// Below an eighth, most of a huge page would be memory that nothing was written to; from there on
-    /// two of three small pages hold a record already.
+    /// Goes one step towards huge pages, each arena once most of its small pages were written to:
+    /// before that, most of a huge page would be memory that nothing is in.
     pub(crate) fn settle(&mut self) {
-        if self.counters.records * 8 > self.counters.capacity {
+        const SMALL: u64 = 4096;
+        let counters = &self.counters;
+        if counters.records * SMALL > counters.capacity * size_of::<R>() as u64 {
             self.records.grow_pages();
+        }
+        let sets = counters.capacity / Set::WAYS as u64;
+        if counters.used * SMALL > 2 * sets * size_of::<Set>() as u64 {
+            self.sets.grow_pages();
         }
     }
 }
