@@ -1,7 +1,9 @@
 //! The last frames seen, kept so that a finding can show the packets around it.
 //!
 //! One block of memory, written round and round: a frame is cut to a snap length and copied once.
-//! Nothing is allocated after the start, and what is overwritten is simply no longer there.
+//! Nothing is allocated once the block is full, and what is overwritten is simply no longer there.
+
+use std::collections::VecDeque;
 
 use phage_decode::{FrameHeader, LinkType, Packet};
 
@@ -77,8 +79,10 @@ impl KeptFrame<'_> {
 #[derive(Debug)]
 pub struct FrameRing {
     bytes: Vec<u8>,
-    entries: Vec<Entry>,
-    next: usize,
+    /// Of the frames whose bytes are still there, oldest first: no more of them than there are, so
+    /// that the index stays in a cache.
+    entries: VecDeque<Entry>,
+    most: usize,
     written: u64,
     /// Where the next byte goes: `written`, counted from the beginning of the block.
     start: usize,
@@ -88,13 +92,11 @@ pub struct FrameRing {
 impl FrameRing {
     /// Makes a ring of `octets` bytes that keeps at most `snap` bytes of a frame.
     pub fn new(octets: usize, snap: usize) -> Self {
-        // A quarter of the ring's frames at the smallest size would do; 128 octets is what a cut
-        // frame takes on average, so the index is as long as the bytes last.
-        let entries = (octets / 128).max(1);
         Self {
             bytes: vec![0; octets.max(snap)],
-            entries: Vec::with_capacity(entries),
-            next: 0,
+            entries: VecDeque::new(),
+            // 128 octets is what a frame takes on average where they are small.
+            most: (octets / 128).max(1),
             written: 0,
             start: 0,
             snap,
@@ -115,8 +117,18 @@ impl FrameRing {
             place.copy_from_slice(kept);
         }
         self.start += kept.len();
-        let entry = Entry {
-            position: self.written,
+        let position = self.written;
+        self.written += kept.len() as u64;
+        while self.entries.len() >= self.most
+            || self
+                .entries
+                .front()
+                .is_some_and(|oldest| oldest.position + (size as u64) < self.written)
+        {
+            self.entries.pop_front();
+        }
+        self.entries.push_back(Entry {
+            position,
             time: packet.time,
             src: packet.src,
             dst: packet.dst,
@@ -125,27 +137,16 @@ impl FrameRing {
             captured: kept.len() as u32,
             length: packet.length,
             link,
-        };
-        self.written += kept.len() as u64;
-        if self.entries.len() < self.entries.capacity() {
-            self.entries.push(entry);
-        } else if let Some(place) = self.entries.get_mut(self.next) {
-            *place = entry;
-        }
-        self.next += 1;
-        if self.next >= self.entries.capacity() {
-            self.next = 0;
-        }
+        });
     }
 
     /// The frames that are still there and selected, oldest first.
     pub fn select(&self, selection: &Selection) -> Vec<KeptFrame<'_>> {
         let size = self.bytes.len() as u64;
-        let (older, newer) = self.entries.split_at(self.next.min(self.entries.len()));
-        let mut frames: Vec<_> = newer
+        let mut frames: Vec<_> = self
+            .entries
             .iter()
-            .chain(older)
-            .filter(|entry| entry.position + size >= self.written && selection.wants(entry))
+            .filter(|entry| selection.wants(entry))
             .filter_map(|entry| {
                 let start = (entry.position % size) as usize;
                 let bytes = self.bytes.get(start..start + entry.captured as usize)?;
