@@ -246,14 +246,23 @@ impl Simd for Avx512 {
     }
     #[inline(always)]
     fn gather(self, from: &[f32; 128], index: &[u32]) -> __m512 {
-        match index.first_chunk::<16>() {
-            // Indices modulo 128 stay inside the 128 floats.
-            Some(index) => cpu!({
+        match (index.first_chunk::<16>(), from.as_chunks::<16>().0) {
+            // Two registers at a time by the low five bits, then the pair by the other two: a gather
+            // costs a load for each lane.
+            (Some(index), [a, b, c, d, e, f, g, h]) => cpu!({
                 let index = _mm512_loadu_si512(index.as_ptr().cast());
-                let index = _mm512_and_si512(index, _mm512_set1_epi32(127));
-                _mm512_i32gather_ps::<4>(index, from.as_ptr())
+                let pair = |low: &[f32; 16], high: &[f32; 16]| {
+                    let low = _mm512_loadu_ps(low.as_ptr());
+                    let high = _mm512_loadu_ps(high.as_ptr());
+                    _mm512_permutex2var_ps(low, index, high)
+                };
+                let odd = _mm512_test_epi32_mask(index, _mm512_set1_epi32(32));
+                let upper = _mm512_test_epi32_mask(index, _mm512_set1_epi32(64));
+                let first = _mm512_mask_blend_ps(odd, pair(a, b), pair(c, d));
+                let second = _mm512_mask_blend_ps(odd, pair(e, f), pair(g, h));
+                _mm512_mask_blend_ps(upper, first, second)
             }),
-            None => self.splat(0.0),
+            _ => self.splat(0.0),
         }
     }
     #[inline(always)]
