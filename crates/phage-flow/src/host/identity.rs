@@ -98,9 +98,15 @@ fn address_key(secret: &Secret, hash: u64, vlan: u16) -> u64 {
 }
 
 impl HostTable {
-    /// The device that sent a packet; made if it may be.
+    /// The device that sent a packet; made if it may be. `mac` is the key of its MAC.
     #[inline]
-    pub(super) fn source(&mut self, packet: &Packet, key: &Keys, answer: &FlowTouch) -> u32 {
+    pub(super) fn source(
+        &mut self,
+        packet: &Packet,
+        key: &Keys,
+        answer: &FlowTouch,
+        mac: u64,
+    ) -> u32 {
         let address = Address {
             value: u128::from_be_bytes(packet.src),
             hash: key.src,
@@ -114,7 +120,7 @@ impl HostTable {
                 NO_DEVICE
             };
         }
-        let slot = match self.find_mac(packet.src_mac) {
+        let slot = match self.find_mac(packet.src_mac, mac) {
             Some(slot) => slot,
             None if home => self.admit_mac(packet, packet.src_mac),
             None => NO_DEVICE,
@@ -132,7 +138,13 @@ impl HostTable {
     /// The device that a packet goes to. A MAC at home that was never heard becomes one; an address
     /// behind a router only if it would be the subject: if the source is remote.
     #[inline]
-    pub(super) fn target(&mut self, packet: &Packet, key: &Keys, answer: &FlowTouch) -> u32 {
+    pub(super) fn target(
+        &mut self,
+        packet: &Packet,
+        key: &Keys,
+        answer: &FlowTouch,
+        mac: u64,
+    ) -> u32 {
         if packet.has(marks::GROUP) {
             return NO_DEVICE;
         }
@@ -154,7 +166,7 @@ impl HostTable {
                 NO_DEVICE
             };
         }
-        let slot = match self.find_mac(packet.dst_mac) {
+        let slot = match self.find_mac(packet.dst_mac, mac) {
             Some(slot) => slot,
             None if at_home && !packet.has(marks::ARP) => self.admit_mac(packet, packet.dst_mac),
             None => NO_DEVICE,
@@ -267,8 +279,7 @@ impl HostTable {
     }
 
     #[inline]
-    fn find_mac(&self, mac: u64) -> Option<u32> {
-        let key = mac_key(&self.secret, mac);
+    fn find_mac(&self, mac: u64, key: u64) -> Option<u32> {
         let devices = &self.devices;
         self.index
             .find(key, |slot| {

@@ -42,6 +42,8 @@ use sketch::{Estimates, HALF};
 /// Packets ahead for which indexes are asked for, and records after that.
 const INDEX_AHEAD: usize = 12;
 const RECORD_AHEAD: usize = 6;
+/// Packets whose MACs are hashed ahead: a power of two above [`INDEX_AHEAD`].
+const RING: usize = 16;
 /// Nanoseconds of a second, and those that a clock may go back before it is taken as set anew.
 const SECOND: i64 = 1_000_000_000;
 const SET_BACK: i64 = 3600 * SECOND;
@@ -149,6 +151,14 @@ impl HostTable {
         subjects: &mut [u32],
         features: &mut [f32],
     ) {
+        let count = packets.len().min(keys.len()).min(touches.len());
+        let mut macs = [[0; 2]; RING];
+        for i in 0..INDEX_AHEAD.min(count) {
+            self.prefetch_index(i, (packets, keys, touches), &mut macs);
+        }
+        for i in 0..RECORD_AHEAD.min(count) {
+            self.prefetch_record(i, (packets, keys, touches), &macs);
+        }
         let rows = features.chunks_exact_mut(BEHAVIOUR);
         let work = packets
             .iter()
@@ -157,68 +167,93 @@ impl HostTable {
             .zip(subjects)
             .zip(rows);
         for (i, ((((packet, key), answer), subject), row)) in work.enumerate() {
-            if let (Some(packet), Some(key)) =
-                (packets.get(i + INDEX_AHEAD), keys.get(i + INDEX_AHEAD))
-            {
-                self.prefetch_index(packet, key, touches.get(i + INDEX_AHEAD));
-            }
-            if let (Some(packet), Some(key)) =
-                (packets.get(i + RECORD_AHEAD), keys.get(i + RECORD_AHEAD))
-            {
-                self.prefetch_record(packet, key, touches.get(i + RECORD_AHEAD));
-            }
+            self.prefetch_index(i + INDEX_AHEAD, (packets, keys, touches), &mut macs);
+            self.prefetch_record(i + RECORD_AHEAD, (packets, keys, touches), &macs);
             self.tick(packet.time);
-            *subject = self.add(packet, key, answer, row);
+            let macs = macs.get(i % RING).copied().unwrap_or_default();
+            *subject = self.add(packet, key, answer, macs, row);
             // Not once a batch: what is new must not depend on where batches end.
             self.newness.saw();
         }
     }
 
+    /// Hashes the MACs of a packet to come, and begins to load what its ends are found by.
     #[inline(always)]
-    fn prefetch_index(&self, packet: &Packet, key: &Keys, answer: Option<&FlowTouch>) {
-        let home = answer.map_or(3, |answer| answer.home);
-        self.index.prefetch(mac_key(&self.secret, packet.src_mac));
-        if home & 1 == 0 {
+    fn prefetch_index(
+        &self,
+        i: usize,
+        (packets, keys, touches): (&[Packet], &[Keys], &[FlowTouch]),
+        macs: &mut [[u64; 2]; RING],
+    ) {
+        let (Some(packet), Some(key), Some(answer), Some(macs)) = (
+            packets.get(i),
+            keys.get(i),
+            touches.get(i),
+            macs.get_mut(i % RING),
+        ) else {
+            return;
+        };
+        *macs = [packet.src_mac, packet.dst_mac].map(|mac| mac_key(&self.secret, mac));
+        let [src, dst] = *macs;
+        self.index.prefetch(src);
+        if answer.home & 1 == 0 {
             self.remotes.prefetch(key.src);
         }
-        if home & 2 == 0 {
+        if answer.home & 2 == 0 {
             self.remotes.prefetch(key.dst);
         } else {
-            self.index.prefetch(mac_key(&self.secret, packet.dst_mac));
+            self.index.prefetch(dst);
         }
     }
 
+    /// Begins to load what is known of a packet's ends; `prefetch_index` was called for it before.
     #[inline(always)]
-    fn prefetch_record(&self, packet: &Packet, key: &Keys, answer: Option<&FlowTouch>) {
-        let home = answer.map_or(3, |answer| answer.home);
-        if let Some(answer) = answer {
-            prefetch(&self.memos, answer.slot as usize);
-            if answer.has(touch::FRESH) {
-                self.prefetch_relations(packet, key, answer);
-            }
+    fn prefetch_record(
+        &self,
+        i: usize,
+        (packets, keys, touches): (&[Packet], &[Keys], &[FlowTouch]),
+        macs: &[[u64; 2]; RING],
+    ) {
+        let (Some(packet), Some(key), Some(answer), Some(&macs)) = (
+            packets.get(i),
+            keys.get(i),
+            touches.get(i),
+            macs.get(i % RING),
+        ) else {
+            return;
+        };
+        prefetch(&self.memos, answer.slot as usize);
+        if answer.has(touch::FRESH) {
+            self.prefetch_relations(packet, key, answer, macs);
         }
-        if home & 1 == 0 {
+        let [src, dst] = macs;
+        if answer.home & 1 == 0 {
             self.remotes.prefetch_record(key.src, self.second);
         } else {
-            self.prefetch_device(packet.src_mac);
+            self.prefetch_device(src);
         }
-        if home & 2 == 0 {
+        if answer.home & 2 == 0 {
             self.remotes.prefetch_record(key.dst, self.second);
         } else {
-            self.prefetch_device(packet.dst_mac);
+            self.prefetch_device(dst);
         }
     }
 
     /// Begins to load what is known of the subject's peer and service, as `describe` will ask.
     #[inline]
-    fn prefetch_relations(&self, packet: &Packet, key: &Keys, answer: &FlowTouch) {
+    fn prefetch_relations(
+        &self,
+        packet: &Packet,
+        key: &Keys,
+        answer: &FlowTouch,
+        [src, dst]: [u64; 2],
+    ) {
         let sent = answer.home & 1 != 0;
-        let (mac, peer, peer_home) = if sent {
-            (packet.src_mac, key.dst, answer.home & 2 != 0)
+        let (device, peer, peer_home) = if sent {
+            (src, key.dst, answer.home & 2 != 0)
         } else {
-            (packet.dst_mac, key.src, false)
+            (dst, key.src, false)
         };
-        let device = mac_key(&self.secret, mac);
         if let Some(slot) = self.index.peek(device) {
             prefetch(&self.bitmaps, slot as usize);
         }
@@ -230,8 +265,8 @@ impl HostTable {
     }
 
     #[inline(always)]
-    fn prefetch_device(&self, mac: u64) {
-        if let Some(slot) = self.index.peek(mac_key(&self.secret, mac)) {
+    fn prefetch_device(&self, key: u64) {
+        if let Some(slot) = self.index.peek(key) {
             prefetch(&self.devices, slot as usize);
         }
     }

@@ -13,18 +13,19 @@ use crate::flow::{touch, FlowTouch};
 use crate::rows::NO_DEVICE;
 
 impl HostTable {
-    /// Takes one packet.
+    /// Takes one packet, with the keys of its MACs.
     #[inline]
     pub(super) fn add(
         &mut self,
         packet: &Packet,
         key: &Keys,
         answer: &FlowTouch,
+        [src_mac, dst_mac]: [u64; 2],
         row: &mut [f32],
     ) -> u32 {
         let events = events::of(packet, answer);
-        let src = self.source(packet, key, answer);
-        let dst = self.target(packet, key, answer);
+        let src = self.source(packet, key, answer, src_mac);
+        let dst = self.target(packet, key, answer, dst_mac);
         self.count_end(src, packet, key, answer, events, false);
         if dst != src || dst == NO_DEVICE {
             self.count_end(dst, packet, key, answer, events, true);
