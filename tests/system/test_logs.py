@@ -46,7 +46,7 @@ class Kept:
         self.addresses: list[str] = []
 
     def window(self, window: Window) -> None:
-        self.addresses += [event.address for event in window.events]
+        """Windows of events are shown to detectors only."""
 
     def decided(self, outcome: Outcome) -> None:
         """Nothing decides here."""
@@ -74,6 +74,7 @@ class Watching:
 
     def _run(self) -> None:
         for window in self.collector.windows():
+            self.kept.addresses += [event.address for event in window.events]
             self.pipeline.take(window, self.collector)
 
     def stop(self) -> None:

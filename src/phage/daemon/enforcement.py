@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from phage.policy.desk import Outcome
     from phage.records.finding import Finding
     from phage.records.packetrule import Network, PacketRules
+    from phage.records.window import Window
     from phage.store.repositories.devices import DeviceSeen
     from phage.store.repositories.rulehits import RuleHitsRepository
     from phage.store.store import Store
@@ -189,6 +190,15 @@ class Enforcement:
         if any(each.decision is not None and each.objection is None for each in outcomes):
             self.reconciler.wait(GRACE_SECONDS)
         return outcomes
+
+    def excess(self, window: Window) -> list[Finding]:
+        """Return findings about who exceeds the rate of a rule. Never raises."""
+        try:
+            return self.rulebook.excess(window)
+        except Exception:  # noqa: BLE001  A fault in policy must not end detection.
+            self.faults += 1
+            _log.exception("rates were not judged", extra={"limit": "policy"})
+            return []
 
     def panic(self) -> None:
         """Take every block out and keep it out, also after a restart where that can be kept."""

@@ -55,6 +55,9 @@ class Decider(Protocol):
     def take(self, finding: Finding) -> Sequence[Outcome]:
         """Decide about a finding; return what is new. Never raises."""
 
+    def excess(self, window: Window) -> Sequence[Finding]:
+        """Return findings about who exceeds the rate of a rule. Never raises."""
+
 
 def make_detectors(settings: Settings, clock: Clock) -> list[Runner[Detector]]:
     """Make every detector that is available and not disabled, with its settings.
@@ -93,6 +96,7 @@ class Pipeline:
         decider: Decides what follows from findings; None in a replay, which never acts.
         attacks: The findings that are open.
         routers: The routers that were seen.
+        watching: All collectors that learn: nothing is to be learned of whom a log tells.
     """
 
     detectors: Sequence[Runner[Detector]]
@@ -102,19 +106,24 @@ class Pipeline:
     decider: Decider | None = None
     attacks: Attacks = field(default_factory=Attacks)
     routers: Routers = field(default_factory=Routers)
+    watching: Sequence[Collector] = ()
     now: int = 0
     _captures: dict[str, str] = field(default_factory=dict)
 
     def take(self, window: Window, collector: Collector) -> None:
         """Take one window through every step."""
+        if window.events:
+            reports = self._inspect(window, of_logs=True)
+            self._hand_on(self._decide(self.attacks.merge(reports, window.end)), collector)
+            return
         self.now = max(self.now, window.end)
         self.knowledge.learning = window.learning
         self.knowledge.attacked = self.attacks.named
         self.routers.take(window, self.knowledge.attacked)
         self.knowledge.routers = self.routers.known
-        reports: list[Finding] = []
-        for runner in self.detectors:
-            reports += runner.call(runner.plugin.inspect, window, self.knowledge)
+        reports = self._inspect(window, of_logs=False)
+        if self.decider is not None:
+            reports += self.decider.excess(window)
         decided = self._decide(self.attacks.merge(reports, window.end))  # Before all that can wait.
         for sink in self.sinks:
             sink.window(window)
@@ -125,8 +134,7 @@ class Pipeline:
         reports: list[Finding] = []
         if now > self.now:
             empty = Window(self.now or now, now, learning=self.knowledge.learning)
-            for runner in self.detectors:
-                reports += runner.call(runner.plugin.inspect, empty, self.knowledge)
+            reports = self._inspect(empty, of_logs=False)
             self.now = now
         self._hand_on(self._decide(self.attacks.merge(reports, self.now)), None)
 
@@ -135,6 +143,13 @@ class Pipeline:
         self._hand_on([(finding, ()) for finding in self.attacks.finish(self.now)], None)
         for sink in self.sinks:
             sink.close()
+
+    def _inspect(self, window: Window, *, of_logs: bool) -> list[Finding]:
+        reports: list[Finding] = []
+        for runner in self.detectors:
+            if getattr(runner.plugin, "of_logs", False) is of_logs:
+                reports += runner.call(runner.plugin.inspect, window, self.knowledge)
+        return reports
 
     def _decide(self, findings: Iterable[Finding]) -> list[Decided]:
         take = self.decider.take if self.decider is not None else None
@@ -153,7 +168,8 @@ class Pipeline:
         capture = self._captures.get(finding.id)
         if capture is None and collector is not None:
             capture = self.evidence.keep(finding, collector) if self.evidence else ""
-            self._distrust(finding, collector)
+            for each in {id(each): each for each in (collector, *self.watching)}.values():
+                self._distrust(finding, each)
             self._captures[finding.id] = capture
         if finding.state != "open":
             self._captures.pop(finding.id, None)

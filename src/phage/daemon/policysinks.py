@@ -84,6 +84,7 @@ class PolicyMetrics:
             "ledger_full": own.ledger.state.refused_full,
             "ledger_lost": own.ledger.state.lost,
             "receipts_dropped": own.receipts.dropped,
+            "rates_dropped": own.rulebook.uncounted,
             "budget": own.desk.budget.refused,
             "allow_list_left_out": own.allow.left_out,
             "faults": own.faults,

@@ -18,6 +18,7 @@ from phage.errors import PhageError
 from phage.policy.check import Gravity, check
 from phage.policy.compile import compile_rules, next_change
 from phage.policy.decide import decide
+from phage.policy.excess import ExcessMeter
 from phage.policy.ruleset import RuleSet, load, rule_paths
 from phage.policy.runtests import run_tests
 from phage.records.packetrule import PacketRules
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from phage.policy.facts import Facts
     from phage.policy.intent import Intent
     from phage.records.finding import Finding
+    from phage.records.window import Window
 
 _log = logging.getLogger(__name__)
 
@@ -90,6 +92,7 @@ class Rulebook:
     _before: tuple[RuleSet, bool] | None = field(default=None, init=False, repr=False)
     """What is asked again if what is on trial is not confirmed, and whether it was read."""
     _facts: Facts | None = field(default=None, init=False, repr=False)
+    _meter: ExcessMeter = field(default_factory=ExcessMeter, init=False, repr=False)
     _compiled: PacketRules | None = field(default=None, init=False, repr=False)
     _change_at: int | None = field(default=None, init=False)
     _look_at: int = field(default=0, init=False)
@@ -108,6 +111,16 @@ class Rulebook:
         """Return what the rules want done about a finding."""
         facts = self._facts
         return [] if facts is None else decide(self._ruleset, finding, facts, now)
+
+    @property
+    def uncounted(self) -> int:
+        """Return how many flows were not counted for rules about rates, for want of room."""
+        return self._meter.dropped
+
+    def excess(self, window: Window) -> list[Finding]:
+        """Return findings about who exceeds the rate of a rule that bans, tells or runs for it."""
+        facts = self._facts
+        return [] if facts is None else self._meter.take(self._ruleset, window, facts)
 
     def start(self, now: int) -> None:
         """Read the rules and bring them into force.

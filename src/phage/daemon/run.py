@@ -9,10 +9,11 @@ import secrets
 import signal
 import threading
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from phage.api.server import MetricsServer
 from phage.clock import SystemClock
+from phage.collect.collector import Collector
 from phage.collect.collectors.afpacket import AfPacketCollector, RingSettings
 from phage.config.kinds import split_listen
 from phage.config.statedir import StateDirectory
@@ -23,6 +24,7 @@ from phage.daemon.evidence import EvidenceFolder
 from phage.daemon.facts import SeenRouters
 from phage.daemon.interfaces import default_interface
 from phage.daemon.links import Links
+from phage.daemon.logcollectors import make_log_collectors
 from phage.daemon.pipeline import Pipeline, make_detectors, make_knowledge, total
 from phage.daemon.policysinks import NotifySink, PolicyMetrics
 from phage.daemon.policysinks import health as policy_health
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from phage.clock import Clock
+    from phage.collect.logs.collector import LogCollector
     from phage.config.settings import Settings
     from phage.daemon.enforcement import Enforcement
     from phage.daemon.options import RunOptions
@@ -61,14 +64,27 @@ WAITING_WINDOWS = 64
 IDLE_SECONDS = 1.0
 
 
-class Feeder:
-    """Runs one collector in a thread of its own and puts its windows in the common queue."""
+class Watched(Collector, Protocol):
+    """A collector with a name that people know."""
 
-    def __init__(self, collector: AfPacketCollector, windows: queue.Queue[Fed]) -> None:
+    interface: str
+
+
+class Feeder:
+    """Runs one collector in a thread of its own and puts its windows in the common queue.
+
+    One that is `patient` waits for room: a log keeps what is not read yet, a ring does not.
+    """
+
+    def __init__(
+        self, collector: Watched, windows: queue.Queue[Fed], *, patient: bool = False
+    ) -> None:
         self.collector = collector
         self.dropped = 0
         self.error: CaptureError | None = None
         self._windows = windows
+        self._patient = patient
+        self._stopping = False
         self._thread = threading.Thread(
             target=self._feed, name=f"phage-{collector.interface}", daemon=True
         )
@@ -79,6 +95,7 @@ class Feeder:
 
     def stop(self) -> None:
         """Stop and wait for the thread."""
+        self._stopping = True
         self.collector.stop()
         self._thread.join(timeout=5.0)
 
@@ -89,16 +106,22 @@ class Feeder:
     def _feed(self) -> None:
         try:
             for window in self.collector.windows():
-                try:
-                    self._windows.put_nowait((window, self.collector))
-                except queue.Full:
-                    self.dropped += 1
+                while not self._put(window) and self._patient and not self._stopping:
+                    pass
         except CaptureError as error:
             self.error = error
             _log.error("%s: %s", self.collector.interface, error)
 
+    def _put(self, window: Window) -> bool:
+        try:
+            self._windows.put((window, self.collector), self._patient, IDLE_SECONDS)
+        except queue.Full:
+            self.dropped += not self._patient
+            return False
+        return True
 
-Fed = tuple["Window", AfPacketCollector]
+
+Fed = tuple["Window", Watched]
 
 
 class Daemon:
@@ -109,6 +132,7 @@ class Daemon:
         self.state = state
         self.clock = clock
         self.collectors: list[AfPacketCollector] = []
+        self.logs: list[LogCollector] = []
         self.feeders: list[Feeder] = []
         self.links = Links(self.collectors)
         self.windows: queue.Queue[Fed] = queue.Queue(WAITING_WINDOWS)
@@ -143,14 +167,25 @@ class Daemon:
                 collector.open()
                 self.collectors.append(collector)
 
+    def open_logs(self) -> None:
+        """Open the logs, while they can be read. Raises ConfigError, CaptureError."""
+        for log in make_log_collectors(self.settings.collect, self.clock, self.state.path):
+            log.open()
+            self.logs.append(log)
+
+    @property
+    def sources(self) -> list[Watched]:
+        """All that is watched: rings and logs."""
+        return [*self.collectors, *self.logs]
+
     def close(self) -> None:
-        """Close the rings."""
-        for collector in self.collectors:
-            collector.close()
+        """Close the rings and the logs."""
+        for source in self.sources:
+            source.close()
 
     def counters(self) -> Mapping[str, int]:
         """Return the counters of all collectors, and what was dropped here."""
-        counters = total(collector.counters() for collector in self.collectors)
+        counters = total(source.counters() for source in self.sources)
         counters["windows_dropped"] = sum(feeder.dropped for feeder in self.feeders)
         for loss in self.losses:
             counters |= loss()
@@ -174,7 +209,9 @@ class Daemon:
         self, pipeline: Pipeline, models: Sequence[tuple[StateFolder, EnsembleModel]]
     ) -> None:
         """Take windows until told to stop or nothing is left to watch."""
-        self.feeders = [Feeder(collector, self.windows) for collector in self.collectors]
+        rings = [Feeder(collector, self.windows) for collector in self.collectors]
+        logs = [Feeder(collector, self.windows, patient=True) for collector in self.logs]
+        self.feeders = rings + logs
         for feeder in self.feeders:
             feeder.start()
         self.links.start()
@@ -187,7 +224,7 @@ class Daemon:
                 except queue.Empty:
                     # Nothing came in that time: what was sent before it had its time to be seen.
                     pipeline.idle(self.clock.now() - int(IDLE_SECONDS * 1e9))
-                    if not any(feeder.is_alive() for feeder in self.feeders):
+                    if not any(feeder.is_alive() for feeder in rings):
                         break
                 else:
                     pipeline.take(window, collector)
@@ -278,8 +315,9 @@ def run(options: RunOptions) -> int:
     daemon = Daemon(options, state, clock)
     with ExitStack() as stack:
         stack.enter_context(state.lock())
-        daemon.open()
         stack.callback(daemon.close)
+        daemon.open()
+        daemon.open_logs()
         daemon.enforcer = start_enforcer(settings, state, stack)
         # Before any thread starts: the kernel keeps capabilities a thread.
         if line := privilege.drop(state.path):
@@ -307,7 +345,13 @@ def run(options: RunOptions) -> int:
         enforcement = start_enforcement(settings, state, clock, stack, SeenRouters(routers))
         PolicyMetrics(registry, enforcement)
         pipeline = Pipeline(
-            detectors, make_knowledge(settings), sinks, evidence, enforcement, routers=routers
+            detectors,
+            make_knowledge(settings),
+            sinks,
+            evidence,
+            enforcement,
+            routers=routers,
+            watching=daemon.collectors,
         )
         daemon.losses.append(
             lambda: {

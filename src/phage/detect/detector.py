@@ -53,6 +53,10 @@ class Detector(Protocol):
     attack opens and again when it goes on (same `key`); merging, closing and storing are not its
     business. The order of rows and observations of the same time within a window does not matter to
     it. It can be made without arguments; its settings are fields with defaults.
+
+    A detector that reads the events of logs says so by a class variable `of_logs = True`. It is
+    shown windows of events only, and all others are never shown these: logs and packets keep
+    clocks of their own.
     """
 
     name: ClassVar[str]

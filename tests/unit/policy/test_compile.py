@@ -200,7 +200,12 @@ def random_parties(dice: random.Random) -> dict[str, Any]:
     sides = ("source", "destination")
     if dice.random() < 0.6:
         return {side: dice.choice(PARTIES) for side in sides if dice.random() < 0.6}
-    other = ({"country": "DE"}, {"list": "bad"}, {dice.choice(sides): dice.choice(PARTIES)}, {})
+    other: tuple[dict[str, Any], ...] = (
+        {"country": "DE"},
+        {"list": "bad"},
+        {dice.choice(sides): dice.choice(PARTIES)},
+        {},
+    )
     return dice.choice(NEAR) | dice.choice(other)
 
 

@@ -47,6 +47,7 @@ class IdsAlert:
 
     name: ClassVar[str] = "idsalert"
     summary: ClassVar[str] = "Alerts of Suricata and others that write eve.json."
+    of_logs: ClassVar[bool] = True
 
     ignored: tuple[int, ...] = ()
     """Numbers of the engine's rules (signature_id) that are no finding."""

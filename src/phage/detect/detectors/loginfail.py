@@ -85,6 +85,7 @@ class LoginFail:
 
     name: ClassVar[str] = "loginfail"
     summary: ClassVar[str] = "Guessing of logins, from logs: fast, slow, of names, by many sources."
+    of_logs: ClassVar[bool] = True
 
     attempts: int = 6
     """Refused logins at once; a person with a forgotten password stops at five. An unknown name

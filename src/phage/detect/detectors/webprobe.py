@@ -52,6 +52,7 @@ class WebProbe:
 
     name: ClassVar[str] = "webprobe"
     summary: ClassVar[str] = "Searching for holes in Web servers, from access logs."
+    of_logs: ClassVar[bool] = True
 
     probes: int = 3
     """Different targets that no visitor asks for."""
