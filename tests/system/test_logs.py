@@ -160,3 +160,18 @@ def test_a_name_brings_no_other_address_into_the_log_of_a_real_server(
     until("lines", lambda: len(watching.kept.addresses) >= len(hostile))
     assert set(watching.kept.addresses) == {attacker.address}
     assert INNOCENT in (lab.folder / "sshd.log").read_text("utf-8", "replace")
+
+
+def test_phage_run_reads_the_logs_that_settings_name(lab: Lab) -> None:
+    log = lab.folder / "auth.log"
+    log.touch()
+    log.chmod(0o644)
+    phage = lab.phage(settings={"collect": {"logs": [{"path": str(log), "service": "sshd"}]}})
+    stamp = time.strftime("%b %d %H:%M:%S")
+    with log.open("a", encoding="ascii") as file:
+        for port in range(40_000, 40_030):
+            file.write(
+                f"{stamp} host sshd[99]: Failed password for invalid user admin "
+                f"from 203.0.113.77 port {port} ssh2\n"
+            )
+    phage.expect(r" loginfail .*203\.0\.113\.77")
