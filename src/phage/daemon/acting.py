@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from phage.config.statedir import StateDirectory
     from phage.policy.allowlist import Source
 
+PATIENCE_SECONDS = 0.1
+"""How long a decision waits for another writer of the store: it is carried out then, and written
+later. Batches of flows take less."""
+
 
 def start_enforcer(
     settings: Settings, state: StateDirectory, stack: ExitStack
@@ -69,6 +73,7 @@ def start_enforcement(
     """
     store = open_store(location(settings), clock)
     stack.callback(store.close)
+    store.database.be_impatient(PATIENCE_SECONDS)
     enforcement = make_enforcement(settings, state, store, clock, *extra)
     stack.callback(enforcement.stop)
     enforcement.start()

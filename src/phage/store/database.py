@@ -50,6 +50,9 @@ class Database(Protocol):
     def lock_schema(self) -> None:
         """Keep other processes from changing the schema until the transaction ends."""
 
+    def be_impatient(self, seconds: float) -> None:
+        """Wait no longer than this for another writer, and fail then."""
+
     def has_table(self, name: str) -> bool:
         """Tell whether there is a table."""
 

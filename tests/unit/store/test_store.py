@@ -15,10 +15,21 @@ from phage.store.connect import open_database
 from phage.store.database import masked_url, sqlite_path, sqlite_url
 from phage.store.schema import TABLES, latest, migrations, statements, version
 from phage.store.store import Store, StoreLocation, open_reader, open_store
-from phage.testing.records import make_finding
+from phage.testing.records import make_decision, make_finding
 
 if TYPE_CHECKING:
     from phage.clock import FixedClock
+
+
+def test_a_writer_may_be_impatient(location: StoreLocation, clock: FixedClock) -> None:
+    with open_store(location, clock) as one, open_store(location, clock) as other:
+        other.database.be_impatient(0.01)
+        if other.database.dialect == "sqlite":
+            assert other.database.query("PRAGMA busy_timeout") == [(10,)]
+            with one.database.transaction(), pytest.raises(StoreError, match="another process"):
+                other.decisions.save([make_decision(1)])
+        other.decisions.save([make_decision(1)])
+        assert other.decisions.count() == 1
 
 
 def test_a_new_store_has_the_latest_schema(store: Store) -> None:

@@ -65,6 +65,10 @@ class PostgresqlDatabase:
             message = f"{self.place}: {what}: {_first_line(error)}{advice}"
             raise StoreError(message) from error
 
+    def be_impatient(self, seconds: float) -> None:
+        """Wait no longer than this for another writer, and fail then."""
+        self.execute(f"SET lock_timeout = {int(seconds * 1000)}")
+
     def execute(self, sql: str, parameters: Sequence[Value] = ()) -> int:
         """Run one statement; return how many rows it changed."""
         with self._lock, self._errors("cannot be written"):

@@ -83,6 +83,11 @@ class SqliteDatabase:
             message = f"{self.path}: {what}: {error}{_advice(error)}"
             raise StoreError(message) from error
 
+    def be_impatient(self, seconds: float) -> None:
+        """Wait no longer than this for another writer, and fail then."""
+        with self._lock, self._errors("cannot be opened"):
+            self._connection.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
+
     def execute(self, sql: str, parameters: Sequence[Value] = ()) -> int:
         """Run one statement; return how many rows it changed."""
         with self._lock, self._errors("cannot be written"):
