@@ -11,7 +11,7 @@ from phage.errors import ConfigError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from phage.policy.adopting import Adoption
+    from phage.policy.adoption.adopting import Adoption
     from phage.policy.importer import Imported
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
@@ -32,8 +32,8 @@ def import_settings(
     Raises:
         ConfigError: Something is wrong with a file, or one would be overwritten.
     """
-    from phage.policy.adopting import adopt, rule_names
-    from phage.policy.importing import import_file
+    from phage.policy.adoption.adopting import adopt, rule_names
+    from phage.policy.adoption.importing import import_file
 
     imported = import_file(file)
     target = rules_folder / f"{checked_name(name or imported.program.lower())}.yaml"

@@ -36,8 +36,8 @@ def facts_here(chosen: Chosen) -> StaticFacts:
     from phage.clock import SystemClock
     from phage.daemon.facts import World
     from phage.policy.allowlist import AllowList, entries_of
-    from phage.policy.lifelines import Lifelines
-    from phage.policy.sessions import Sessions
+    from phage.policy.lifelines.lifelines import Lifelines
+    from phage.policy.lifelines.sessions import Sessions
 
     settings, clock = chosen.settings(), SystemClock()
     lifelines = Lifelines(clock)

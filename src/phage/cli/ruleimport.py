@@ -50,7 +50,7 @@ def _source(what: str) -> Source:
     from phage.config.document import read_text
     from phage.policy.importer import Source
     from phage.policy.presets import preset_names, preset_text
-    from phage.policy.reader import MAX_OCTETS
+    from phage.policy.reading.reader import MAX_OCTETS
 
     if what in preset_names():
         return Source(f"preset {what}", preset_text(what))
@@ -64,9 +64,9 @@ def _source(what: str) -> Source:
 def _take(source: Source, folder: Path, name: str, *, dry_run: bool) -> None:
     from phage.cli.imports import checked_name
     from phage.config.savefile import save_new
-    from phage.policy.dryrun import in_dry_run
-    from phage.policy.reader import read_file
+    from phage.policy.reading.reader import read_file
     from phage.policy.ruleset import join, rule_paths
+    from phage.policy.writing.dryrun import in_dry_run
 
     target = folder / f"{checked_name(name)}.yaml"
     if target.exists():

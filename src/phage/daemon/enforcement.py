@@ -23,8 +23,8 @@ from phage.policy.budget import Budget
 from phage.policy.desk import Desk, networks
 from phage.policy.hits import HitMeter
 from phage.policy.ledger import Ledger
-from phage.policy.lifelines import Lifelines
-from phage.policy.sessions import Sessions
+from phage.policy.lifelines.lifelines import Lifelines
+from phage.policy.lifelines.sessions import Sessions
 from phage.respond.reconcile import Reconciler
 from phage.respond.remote import RemoteResponder
 

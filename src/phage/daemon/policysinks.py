@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from phage.notify.notice import notice_of_decision, notice_of_finding
-from phage.policy.targets import ALL_NOTIFIERS
+from phage.policy.meaning.targets import ALL_NOTIFIERS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,23 +12,23 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from phage.config.load import suggestion
-from phage.policy.binding import Binder, has_traits, is_in_set
 from phage.policy.compile import shapes, syn_proxies
 from phage.policy.evaluate import Traffic, evaluate
-from phage.policy.matching import Party
+from phage.policy.meaning.binding import Binder, has_traits, is_in_set
+from phage.policy.meaning.matching import Party
+from phage.policy.meaning.resolve import DeviceTerm
+from phage.policy.meaning.timing import next_edge
 from phage.policy.place import Place
-from phage.policy.readmatch import ANY_FINDING
-from phage.policy.resolve import DeviceTerm
+from phage.policy.reading.match import ANY_FINDING
 from phage.policy.rule import Kind, Mode, Selector, Verb
 from phage.policy.shadow import ShapeIndex, covers_findings, covers_times
-from phage.policy.timing import next_edge
 from phage.records.packetrule import Hook, PacketAction
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from phage.policy.facts import Facts, Session
-    from phage.policy.resolve import Term
+    from phage.policy.meaning.resolve import Term
     from phage.policy.rule import Rule
     from phage.policy.ruleset import Conditions, ReadyRule, RuleSet
     from phage.records.packetrule import PacketRule

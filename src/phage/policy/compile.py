@@ -10,13 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from phage.policy.binding import Binder, End, is_in_set, set_name, within
 from phage.policy.evaluate import LIFELINES_ANYWHERE, LIFELINES_AT_ROUTER
+from phage.policy.meaning.binding import Binder, End, is_in_set, set_name, within
+from phage.policy.meaning.servicesets import common, joined, normal, without
+from phage.policy.meaning.timing import any_open, moment_of, next_edge
 from phage.policy.networks import collapse
 from phage.policy.rule import Mode, Verb, Way
 from phage.policy.services import PORTED, TCP
-from phage.policy.servicesets import common, joined, normal, without
-from phage.policy.timing import any_open, moment_of, next_edge
 from phage.records.packetrule import (
     Hook,
     PacketAction,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from phage.policy.facts import Facts
-    from phage.policy.resolve import Term
+    from phage.policy.meaning.resolve import Term
     from phage.policy.rule import Match, Rule
     from phage.policy.ruleset import Conditions, ReadyRule, RuleSet
     from phage.records.packetrule import Addresses, Service

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from phage.policy.matching import Scene
-from phage.policy.roles import RATE, roles_of
+from phage.policy.meaning.matching import Scene
+from phage.policy.meaning.roles import RATE, roles_of
+from phage.policy.meaning.targets import intents_of
+from phage.policy.meaning.timing import any_open, moment_of
 from phage.policy.rule import Mode, Verb, Way
 from phage.policy.services import PORTED
-from phage.policy.targets import intents_of
-from phage.policy.timing import any_open, moment_of
 from phage.records.finding import FindingState, Severity
 
 if TYPE_CHECKING:
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from phage.policy.facts import Facts
     from phage.policy.intent import Intent
-    from phage.policy.matching import Party
-    from phage.policy.roles import Roles
+    from phage.policy.meaning.matching import Party
+    from phage.policy.meaning.roles import Roles
     from phage.policy.rule import Rule
     from phage.policy.ruleset import Conditions, ReadyRule, RuleSet
     from phage.records.finding import Finding

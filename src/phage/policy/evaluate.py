@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from phage.policy.matching import Party, Scene, set_of
+from phage.policy.meaning.matching import Party, Scene, set_of
+from phage.policy.meaning.timing import any_open, moment_of
 from phage.policy.rule import Mode, Verb, Way
 from phage.policy.services import (
     ICMP,
@@ -19,15 +20,14 @@ from phage.policy.services import (
     protocol_name,
     service_texts,
 )
-from phage.policy.timing import any_open, moment_of
 from phage.records.packetrule import Hook, PacketAction, Service
 
 if TYPE_CHECKING:
     import datetime
 
     from phage.policy.facts import Facts
+    from phage.policy.meaning.resolve import Sides
     from phage.policy.place import Place
-    from phage.policy.resolve import Sides
     from phage.policy.rule import Rule
     from phage.policy.ruleset import ReadyRule, RuleSet
 

@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from phage.policy.evaluate import Asked, Traffic
-from phage.policy.matching import Party
-from phage.policy.roles import ATTACKER, RATE, VICTIM
+from phage.policy.meaning.matching import Party
+from phage.policy.meaning.roles import ATTACKER, RATE, VICTIM
 from phage.policy.services import PORTED
-from phage.policy.writer import rate_text
+from phage.policy.writing.writer import rate_text
 from phage.records.address import format_address, format_mac
 from phage.records.columns import Event
 from phage.records.finding import Finding, Peer, Severity, Subject

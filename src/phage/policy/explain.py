@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from phage.policy.evaluate import Traffic, Verdict, evaluate
-from phage.policy.matching import Party
+from phage.policy.meaning.matching import Party
 from phage.policy.rule import Mode
 from phage.policy.services import PORTED, TCP, parse_service
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from phage.policy.decide import decide
-from phage.policy.matching import Party, Scene
+from phage.policy.meaning.matching import Party, Scene
 from phage.records.decision import TargetKind
 from phage.records.finding import FindingState
 

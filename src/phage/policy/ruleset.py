@@ -8,11 +8,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from phage.policy.matching import SidesMatcher, TermsMatcher
+from phage.policy.meaning.matching import SidesMatcher, TermsMatcher
+from phage.policy.meaning.resolve import Resolver, Sides, Term, names_in, names_in_match
 from phage.policy.place import Fault, error_of
-from phage.policy.reader import MAX_RULES, read_file
-from phage.policy.readmatch import ANY_FINDING
-from phage.policy.resolve import Resolver, Sides, Term, names_in, names_in_match
+from phage.policy.reading.match import ANY_FINDING
+from phage.policy.reading.reader import MAX_RULES, read_file
 from phage.policy.rule import (
     Match,
     Mode,

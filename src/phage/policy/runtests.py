@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from phage.policy.decide import answers
 from phage.policy.evaluate import Traffic, evaluate
 from phage.policy.facts import StaticFacts, given_facts
-from phage.policy.matching import Party
-from phage.policy.roles import ATTACKER, SUBJECT_ROLES, VICTIM
+from phage.policy.meaning.matching import Party
+from phage.policy.meaning.roles import ATTACKER, SUBJECT_ROLES, VICTIM
 from phage.policy.rule import FindingCase, RuleTest, Verb
 from phage.records.finding import Finding, Peer, Severity, Subject
 from phage.records.packetrule import PacketAction

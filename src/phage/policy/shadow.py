@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from phage.policy.matching import set_of
+from phage.policy.meaning.matching import set_of
+from phage.policy.meaning.servicesets import covers as covers_services
 from phage.policy.networks import overlap
-from phage.policy.servicesets import covers as covers_services
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

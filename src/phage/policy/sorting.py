@@ -10,14 +10,14 @@ import bisect
 from typing import TYPE_CHECKING
 
 from phage.policy.evaluate import LIFELINES_ANYWHERE, LIFELINES_AT_ROUTER
-from phage.policy.matching import Party, Scene
+from phage.policy.meaning.matching import Party, Scene
 from phage.policy.networks import NetworkSet
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from phage.policy.facts import Facts
-    from phage.policy.matching import SidesMatcher, TermsMatcher
+    from phage.policy.meaning.matching import SidesMatcher, TermsMatcher
     from phage.policy.ruleset import Conditions, RuleSet
 
 LIFELINES = (*LIFELINES_ANYWHERE, *LIFELINES_AT_ROUTER)

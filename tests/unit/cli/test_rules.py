@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from phage.policy.reader import read_rules
+from phage.policy.reading.reader import read_rules
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from phage.errors import ConfigError
-from phage.policy.adopting import adopt, rule_names
+from phage.policy.adoption.adopting import adopt, rule_names
 from phage.policy.importer import Excess, Imported, ImportedRule, SettingChange
-from phage.policy.reader import read_rules
+from phage.policy.reading.reader import read_rules
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,12 +11,12 @@ from phage.errors import RuleError
 from phage.policy.check import check
 from phage.policy.explain import explain, sentences, traffic_of
 from phage.policy.facts import Device, Session, StaticFacts
-from phage.policy.reader import read_rules
+from phage.policy.reading.reader import read_rules
+from phage.policy.reading.schema import rule_schema
 from phage.policy.rule import Kind
 from phage.policy.ruleset import RuleSet, join, load
 from phage.policy.runtests import run_tests
-from phage.policy.schema import rule_schema
-from phage.policy.writer import dump, ruleset_values, write_file
+from phage.policy.writing.writer import dump, ruleset_values, write_file
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,8 +14,8 @@ from phage.errors import RuleError
 from phage.policy.compile import compile_rules, next_change, set_terms
 from phage.policy.evaluate import Traffic, evaluate
 from phage.policy.facts import Device, Listed, StaticFacts
-from phage.policy.matching import Party
-from phage.policy.reader import read_rules
+from phage.policy.meaning.matching import Party
+from phage.policy.reading.reader import read_rules
 from phage.policy.rule import Kind
 from phage.policy.ruleset import RuleSet, join
 from phage.records.address import parse_mac

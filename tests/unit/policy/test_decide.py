@@ -11,7 +11,7 @@ import pytest
 from phage.policy.decide import decide
 from phage.policy.facts import Device, StaticFacts
 from phage.policy.intent import Duration, Intent
-from phage.policy.reader import read_rules
+from phage.policy.reading.reader import read_rules
 from phage.policy.rule import Kind
 from phage.policy.ruleset import RuleSet, join
 from phage.records import Finding, FindingState, Peer, Severity, Subject

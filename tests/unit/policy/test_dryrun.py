@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from phage.errors import RuleError
-from phage.policy.dryrun import in_dry_run
 from phage.policy.presets import preset_names, preset_text
 from phage.policy.rule import Mode
+from phage.policy.writing.dryrun import in_dry_run
 
 RULE = "name: a, match: {service: ssh}, action: drop"
 

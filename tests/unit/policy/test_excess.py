@@ -13,7 +13,7 @@ from phage.policy import excess
 from phage.policy.decide import decide
 from phage.policy.excess import ExcessMeter
 from phage.policy.facts import StaticFacts
-from phage.policy.reader import read_rules
+from phage.policy.reading.reader import read_rules
 from phage.policy.ruleset import RuleSet, join
 from phage.records import Finding, Window
 from phage.records.columns import FLOW, Event

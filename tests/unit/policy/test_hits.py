@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from phage.policy.hits import HitMeter, unused
-from phage.policy.reader import read_rules
+from phage.policy.reading.reader import read_rules
 from phage.policy.ruleset import join
 from phage.records.rulehits import RuleHits
 

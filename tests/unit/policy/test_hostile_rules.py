@@ -19,10 +19,10 @@ from phage.errors import RuleError
 from phage.policy.check import check
 from phage.policy.compile import compile_rules, next_change
 from phage.policy.facts import StaticFacts
-from phage.policy.reader import MAX_OCTETS, read_file, read_rules
-from phage.policy.readmatch import MATCH_KEYS
-from phage.policy.readparties import PARTY_KEYS
-from phage.policy.readrule import RULE_KEYS
+from phage.policy.reading.match import MATCH_KEYS
+from phage.policy.reading.parties import PARTY_KEYS
+from phage.policy.reading.reader import MAX_OCTETS, read_file, read_rules
+from phage.policy.reading.rule import RULE_KEYS
 from phage.policy.ruleset import RuleSet, join
 from phage.policy.runtests import run_tests
 

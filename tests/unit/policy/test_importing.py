@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phage.errors import ConfigError
+from phage.policy.adoption.importing import import_file, import_text
+from phage.policy.adoption.writer import write_rules
 from phage.policy.importer import Source
-from phage.policy.importing import import_file, import_text
-from phage.policy.importwriter import write_rules
-from phage.policy.reader import read_rules
+from phage.policy.reading.reader import read_rules
 from phage.policy.rule import Match, Mode
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from phage.clock import FixedClock
-from phage.policy import rtnetlink
-from phage.policy.lifelines import Lifelines
-from phage.policy.sessions import GRACE_SECONDS, Sessions
+from phage.policy.lifelines import rtnetlink
+from phage.policy.lifelines.lifelines import Lifelines
+from phage.policy.lifelines.sessions import GRACE_SECONDS, Sessions
 from phage.testing.records import EPOCH, SECOND
 
 if TYPE_CHECKING:

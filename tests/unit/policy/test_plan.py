@@ -11,11 +11,11 @@ import pytest
 from phage.policy import plan as plans
 from phage.policy.evaluate import Traffic, evaluate
 from phage.policy.facts import Device, StaticFacts
-from phage.policy.matching import Party
+from phage.policy.meaning.matching import Party
 from phage.policy.plan import make_plan, needs
 from phage.policy.planfindings import plan_findings
 from phage.policy.presets import preset_names, preset_text
-from phage.policy.reader import read_rules
+from phage.policy.reading.reader import read_rules
 from phage.policy.rule import Kind
 from phage.policy.ruleset import RuleSet, join
 from phage.records import FindingState, Severity, Subject

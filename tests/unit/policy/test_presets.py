@@ -9,7 +9,7 @@ import pytest
 from phage.policy.check import check
 from phage.policy.facts import given_facts
 from phage.policy.presets import preset_names, preset_summary, preset_text
-from phage.policy.reader import read_rules
+from phage.policy.reading.reader import read_rules
 from phage.policy.rule import Mode
 from phage.policy.ruleset import RuleSet, join
 from phage.policy.runtests import run_tests

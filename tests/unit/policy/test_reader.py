@@ -9,7 +9,7 @@ import pytest
 
 from phage.errors import RuleError
 from phage.policy.intent import Duration
-from phage.policy.reader import read_rules
+from phage.policy.reading.reader import read_rules
 from phage.policy.rule import (
     FindingCase,
     Kind,

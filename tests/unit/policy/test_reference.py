@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from phage.policy.reader import read_rules
-from phage.policy.readmatch import MATCH_KEYS
-from phage.policy.readparties import PARTY_KEYS
-from phage.policy.readrule import RULE_KEYS
+from phage.policy.reading.match import MATCH_KEYS
+from phage.policy.reading.parties import PARTY_KEYS
+from phage.policy.reading.reader import read_rules
+from phage.policy.reading.rule import RULE_KEYS
 from phage.policy.rule import Mode, Role, Verb, Way
 from phage.policy.ruleset import join
 from phage.policy.runtests import run_tests

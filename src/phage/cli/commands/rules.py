@@ -147,7 +147,7 @@ def explain(
 @settings_options
 def show(chosen: Chosen, files: tuple[Path, ...], form: str) -> None:
     """Show rules in the order in which they are asked, or what they become in the kernel."""
-    from phage.policy.writer import dump, ruleset_values
+    from phage.policy.writing.writer import dump, ruleset_values
 
     ruleset = read(chosen, files)
     if form == "table":
@@ -167,7 +167,7 @@ def export(chosen: Chosen, files: tuple[Path, ...]) -> None:
 
     Tests are taken along where all rules come from one file.
     """
-    from phage.policy.writer import dump, ruleset_values
+    from phage.policy.writing.writer import dump, ruleset_values
 
     ruleset = read(chosen, files)
     if len(ruleset.files) > 1 and ruleset.tests:
@@ -178,7 +178,7 @@ def export(chosen: Chosen, files: tuple[Path, ...]) -> None:
 @command.command()
 def schema() -> None:
     """Print the JSON Schema of rule files, for editors."""
-    from phage.policy.schema import rule_schema
+    from phage.policy.reading.schema import rule_schema
 
     print(encode(rule_schema(), indent=2))
 
@@ -213,7 +213,7 @@ def _result(result: Result) -> dict[str, Any]:
 
 
 def _rule(rule: Rule) -> dict[str, Any]:
-    from phage.policy.writer import match_values
+    from phage.policy.writing.writer import match_values
 
     match = match_values(rule.match)
     return {

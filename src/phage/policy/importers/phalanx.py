@@ -13,10 +13,10 @@ import tomllib
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from phage.errors import ConfigError
+from phage.policy.adoption.values import Faults, networks, number
 from phage.policy.importer import Excess, Imported, ImportedRule, NotImported, SettingChange
-from phage.policy.importvalues import Faults, networks, number
-from phage.policy.readmatch import MAX_RATE, MAX_RATE_SECONDS
-from phage.policy.readtime import MAX_SECONDS
+from phage.policy.reading.match import MAX_RATE, MAX_RATE_SECONDS
+from phage.policy.reading.time import MAX_SECONDS
 
 if TYPE_CHECKING:
     from phage.policy.importer import Source

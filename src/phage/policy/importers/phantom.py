@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from phage.config.document import Document, parse_document
 from phage.errors import ConfigError
+from phage.policy.adoption.values import Faults, networks, number, ports, protocol, rate
 from phage.policy.importer import (
     MAX_RULES,
     Imported,
@@ -19,7 +20,6 @@ from phage.policy.importer import (
     NotImported,
     SettingChange,
 )
-from phage.policy.importvalues import Faults, networks, number, ports, protocol, rate
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from phage.errors import ConfigError
+from phage.policy.adoption.importing import import_text
 from phage.policy.importer import Excess, Source
 from phage.policy.importers.phalanx import FOREVER
-from phage.policy.importing import import_text
 
 if TYPE_CHECKING:
     from phage.policy.importer import Imported

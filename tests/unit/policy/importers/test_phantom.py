@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from phage.errors import ConfigError
+from phage.policy.adoption.importing import import_text
 from phage.policy.importer import Source
-from phage.policy.importing import import_text
 from phage.records.decision import Rate
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from phage.config.document import compose
 from phage.errors import RuleError
-from phage.policy.node import Value
-from phage.policy.reader import read_rules
+from phage.policy.reading.node import Value
+from phage.policy.reading.reader import read_rules
 from phage.policy.rule import Mode
 
 if TYPE_CHECKING:

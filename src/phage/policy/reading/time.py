@@ -9,11 +9,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from phage.config.kinds import parse_duration
 from phage.policy.intent import Duration
-from phage.policy.readparties import is_object_name
+from phage.policy.reading.parties import is_object_name
 from phage.policy.rule import ObjectName, TimeWindow
 
 if TYPE_CHECKING:
-    from phage.policy.node import Value
+    from phage.policy.reading.node import Value
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _NAMES = {

@@ -8,9 +8,8 @@ import yaml
 
 from phage.config.kinds import format_duration
 from phage.policy.intent import Duration
-from phage.policy.plain import Values, filled, some
-from phage.policy.readmatch import ANY_FINDING
-from phage.policy.readtime import DAYS
+from phage.policy.reading.match import ANY_FINDING
+from phage.policy.reading.time import DAYS
 from phage.policy.rule import (
     PRIORITY,
     Kind,
@@ -19,7 +18,8 @@ from phage.policy.rule import (
     TimeWindow,
 )
 from phage.policy.services import protocol_name, range_text, service_texts
-from phage.policy.writetest import given_values, test_values
+from phage.policy.writing.plain import Values, filled, some
+from phage.policy.writing.test import given_values, test_values
 
 if TYPE_CHECKING:
     import datetime

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from phage.policy.matching import Party
+from phage.policy.meaning.matching import Party
 from phage.policy.services import parse_service
 
 if TYPE_CHECKING:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from phage.policy.plain import filled, some
 from phage.policy.rule import FindingCase, Kind, TrafficCase
 from phage.policy.services import protocol_name
+from phage.policy.writing.plain import filled, some
 
 if TYPE_CHECKING:
-    from phage.policy.plain import Values
     from phage.policy.rule import Given, RuleTest
+    from phage.policy.writing.plain import Values
 
 
 def given_values(given: Given) -> Values:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import ipaddress
 from typing import TYPE_CHECKING
 
-from phage.policy.readmatch import read_services
-from phage.policy.readparties import (
+from phage.policy.reading.match import read_services
+from phage.policy.reading.parties import (
     canonical_country,
     canonical_domain,
     canonical_mac,
     canonical_system,
     parse_networks,
 )
-from phage.policy.readrule import read_verbs
-from phage.policy.readtime import read_moment
+from phage.policy.reading.rule import read_verbs
+from phage.policy.reading.time import read_moment
 from phage.policy.rule import (
     FindingCase,
     Given,
@@ -31,7 +31,7 @@ from phage.records.packetrule import Service
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from phage.policy.node import Value
+    from phage.policy.reading.node import Value
     from phage.records.packetrule import Network
 
 TEST_KEYS = ("name", "traffic", "finding", "expect", "rule", "at")

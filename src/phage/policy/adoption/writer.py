@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from phage.policy.facts import ANY_LIST
-from phage.policy.node import MAX_NAME
+from phage.policy.reading.node import MAX_NAME
 from phage.policy.services import protocol_name, range_text
 
 if TYPE_CHECKING:

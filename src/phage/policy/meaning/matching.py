@@ -8,16 +8,16 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from phage.policy.facts import is_below
+from phage.policy.meaning.resolve import DeviceTerm
 from phage.policy.networks import SPECIAL, NetworkSet
-from phage.policy.resolve import DeviceTerm
 from phage.policy.rule import Kind, Selector
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from phage.policy.facts import Device, Facts
+    from phage.policy.meaning.resolve import Sides, Term
     from phage.policy.networks import Address
-    from phage.policy.resolve import Sides, Term
     from phage.records.packetrule import Network
 
 MAX_KEPT = 256

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from phage.policy.matching import set_of
+from phage.policy.meaning.matching import set_of
+from phage.policy.meaning.resolve import DeviceTerm
 from phage.policy.networks import SPECIAL, collapse, complement, intersect, overlap, subtract
-from phage.policy.resolve import DeviceTerm
 from phage.policy.rule import Kind
 from phage.records.address import parse_mac
 from phage.records.packetrule import Addresses
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from phage.policy.facts import Device, Facts
-    from phage.policy.resolve import Side, Sides, Term
+    from phage.policy.meaning.resolve import Side, Sides, Term
     from phage.policy.rule import Selector
     from phage.records.packetrule import Network
 

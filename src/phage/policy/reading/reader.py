@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from phage.config.document import DocumentError, compose, read_text
 from phage.errors import ConfigError, RuleError
-from phage.policy.node import Value
 from phage.policy.place import MAX_REPORTED, Fault, Place, error_of
-from phage.policy.readmatch import read_services
-from phage.policy.readparties import is_object_name, read_parties
-from phage.policy.readrule import read_rule
-from phage.policy.readtest import read_given, read_test
-from phage.policy.readtime import read_times, read_zone
+from phage.policy.reading.match import read_services
+from phage.policy.reading.node import Value
+from phage.policy.reading.parties import is_object_name, read_parties
+from phage.policy.reading.rule import read_rule
+from phage.policy.reading.test import read_given, read_test
+from phage.policy.reading.time import read_times, read_zone
 from phage.policy.rule import WELL_KNOWN, Given, NamedObject, RuleFile
 from phage.policy.services import SERVICES
 from phage.records.packetrule import Hook, PacketAction

@@ -14,15 +14,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from phage.policy import rtnetlink
 from phage.policy.allowlist import Entry
+from phage.policy.lifelines import rtnetlink
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from ipaddress import IPv4Address
 
     from phage.clock import Clock
-    from phage.policy.rtnetlink import OwnAddress
+    from phage.policy.lifelines.rtnetlink import OwnAddress
 
 MAX_FILE = 1 << 20
 """Octets read of one file."""

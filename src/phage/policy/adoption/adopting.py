@@ -13,9 +13,9 @@ from phage.config.edit import edit
 from phage.config.section import Section
 from phage.config.settings import Settings
 from phage.errors import ConfigError, RuleError
+from phage.policy.adoption.writer import write_rules
 from phage.policy.importer import NotImported
-from phage.policy.importwriter import write_rules
-from phage.policy.reader import read_file, read_rules
+from phage.policy.reading.reader import read_file, read_rules
 from phage.policy.ruleset import rule_paths
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from phage.records.address import format_mac, parse_mac
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from phage.policy.node import Value
+    from phage.policy.reading.node import Value
     from phage.records.packetrule import Network
 
     Address = ipaddress.IPv4Address | ipaddress.IPv6Address

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from phage.policy.intent import Intent
-from phage.policy.roles import CALLED
+from phage.policy.meaning.roles import CALLED
 from phage.policy.rule import Mode, Role, Verb
 from phage.policy.services import ICMP, ICMPV6, PORTED, TCP
 from phage.records.decision import Action, Direction, Pattern, Target, TargetKind
@@ -13,8 +13,8 @@ from phage.records.decision import Action, Direction, Pattern, Target, TargetKin
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from phage.policy.matching import Party
-    from phage.policy.roles import Roles
+    from phage.policy.meaning.matching import Party
+    from phage.policy.meaning.roles import Roles
     from phage.policy.rule import Rule
     from phage.records.finding import Finding
     from phage.records.packetrule import Service

@@ -6,14 +6,14 @@ import re
 from typing import TYPE_CHECKING
 
 from phage.config.kinds import check_interface
-from phage.policy.readparties import (
+from phage.policy.reading.parties import (
     FAR_KEYS,
     NEAR_KEYS,
     is_object_name,
     read_keyed,
     read_parties,
 )
-from phage.policy.readtime import read_times
+from phage.policy.reading.time import read_times
 from phage.policy.rule import Match, ObjectName, Way
 from phage.policy.services import PORTED, TCP, UDP, parse_protocol, parse_range, parse_service
 from phage.records.decision import Rate
@@ -21,7 +21,7 @@ from phage.records.finding import Severity
 from phage.records.packetrule import Service
 
 if TYPE_CHECKING:
-    from phage.policy.node import Value
+    from phage.policy.reading.node import Value
 
 DIRECT_KEYS = ("source", "destination")
 SERVICE_KEYS = ("service", "protocol", "port", "source_port")

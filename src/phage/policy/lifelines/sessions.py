@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from phage.policy.allowlist import Entry
 from phage.policy.facts import Session
-from phage.policy.lifelines import connections
+from phage.policy.lifelines.lifelines import connections
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

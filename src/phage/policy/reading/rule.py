@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from phage.policy.intent import Duration
-from phage.policy.readmatch import read_match, read_per, read_rate, read_services
-from phage.policy.readtime import read_duration
+from phage.policy.reading.match import read_match, read_per, read_rate, read_services
+from phage.policy.reading.time import read_duration
 from phage.policy.rule import PRIORITY, Mode, Role, Rule, Verb
 from phage.policy.services import parse_range
 from phage.records.decision import Direction, Pattern
 from phage.records.packetrule import Hook, Service
 
 if TYPE_CHECKING:
-    from phage.policy.node import Value
+    from phage.policy.reading.node import Value
 
 RULE_KEYS = (
     "name",

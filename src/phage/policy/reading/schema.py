@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from phage.policy.reader import DEFAULTS, FILE_KEYS
-from phage.policy.readmatch import MATCH_KEYS, NOT_KEYS, PER
-from phage.policy.readparties import FAR_KEYS, NEAR_KEYS, PARTY_KEYS
-from phage.policy.readrule import PATTERN_KEYS, RULE_KEYS
-from phage.policy.readtest import (
+from phage.policy.reading.match import MATCH_KEYS, NOT_KEYS, PER
+from phage.policy.reading.parties import FAR_KEYS, NEAR_KEYS, PARTY_KEYS
+from phage.policy.reading.reader import DEFAULTS, FILE_KEYS
+from phage.policy.reading.rule import PATTERN_KEYS, RULE_KEYS
+from phage.policy.reading.test import (
     FINDING_KEYS,
     GIVEN_KEYS,
     NOTHING,

@@ -1,0 +1,1 @@
+"""What this machine depends on, and who administers it."""

@@ -1,0 +1,1 @@
+"""What rules mean: who, what and when is meant."""

@@ -1,0 +1,1 @@
+"""Reading rule files: YAML in, records out, every fault with its place."""

@@ -1,0 +1,1 @@
+"""Writing rule files: records back to YAML."""
