@@ -52,7 +52,7 @@ class World:
     def facts(self) -> StaticFacts:
         """Return what is known now."""
         return StaticFacts(
-            own=_networks(entry for entry in self.allow.entries if entry.is_own),
+            own=_own(self.allow.entries),
             home=tuple(self.home),
             gateways=tuple(ipaddress.ip_network(text) for text in sorted(self.gateways())),
             protected=tuple(sorted(self.allow.networks, key=_order)),
@@ -64,6 +64,13 @@ class World:
 
 def _device(seen: DeviceSeen) -> Device:
     return Device(seen.device, (seen.ip,) if seen.ip else (), seen.mac)
+
+
+def _own(entries: Iterable[Entry]) -> tuple[Network, ...]:
+    """Return the addresses of this machine, then those by which all of its networks are meant."""
+    own = [entry for entry in entries if entry.is_own]
+    addresses = _networks(entry for entry in own if not entry.is_everybody)
+    return tuple(dict.fromkeys((*addresses, *_networks(own))))
 
 
 def _networks(entries: Iterable[Entry]) -> tuple[Network, ...]:

@@ -33,12 +33,14 @@ class Entry:
         value: Address, network, MAC address or domain name.
         why: What it is, for people: "a router of this machine".
         is_own: It is this machine itself: what it offers may be limited, never cut.
+        is_everybody: It is an address by which all of a network here are meant.
         is_unproven: It is connected to administer, but may still be guessing the password.
     """
 
     value: str
     why: str
     is_own: bool = False
+    is_everybody: bool = False
     is_unproven: bool = False
 
 

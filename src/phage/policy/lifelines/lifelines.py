@@ -115,7 +115,7 @@ class Lifelines:
                 yield Entry(str(own.address), "an address of this machine", is_own=True)
                 for address in _of_everybody(own):
                     why = "the broadcast address of a network here"
-                    yield Entry(str(address), why, is_own=True)
+                    yield Entry(str(address), why, is_own=True, is_everybody=True)
             self._routers = tuple(map(str, rtnetlink.gateways()))
             for router in self._routers:
                 yield Entry(router, "a router of this machine")
