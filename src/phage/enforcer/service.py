@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from phage.errors import PhageError
 from phage.records.packetrule import PacketRules
+from phage.respond.bans.plain import Batch
 from phage.respond.wire import messages
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from phage.clock import Clock
-    from phage.records.decision import Receipt
     from phage.respond.nft.apply import RuleSwitch
     from phage.respond.responders.nftables import NftablesResponder
 
@@ -91,13 +91,13 @@ class Service:
             self._last_fault = ""
 
     def _apply(self, asked: messages.Apply) -> object:
-        return _receipts(self.kernel.apply(asked.decisions, self.clock.now()))
+        return self.kernel.apply_batch(Batch(asked.decisions, asked.bans), self.clock.now())
 
     def _revoke(self, asked: messages.Revoke) -> object:
-        return _receipts(self.kernel.revoke(asked.decisions, self.clock.now()))
+        return self.kernel.revoke_batch(Batch(asked.decisions, asked.bans), self.clock.now())
 
     def _replace(self, asked: messages.Replace) -> object:
-        return _receipts(self.kernel.replace(asked.decisions, self.clock.now()))
+        return self.kernel.replace_batch(Batch(asked.decisions, asked.bans), self.clock.now())
 
     def _protect(self, asked: messages.Protect) -> None:
         self.kernel.protect(asked.networks, self.clock.now())
@@ -121,7 +121,3 @@ class Service:
         """The kernel first: it takes a millisecond. Then that the rules do not come back."""
         self.kernel.clear()
         self.rules.apply(NO_RULES, 0)
-
-
-def _receipts(receipts: Sequence[Receipt]) -> list[list[str]]:
-    return [[each.decision, each.state, each.detail] for each in receipts]

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from phage.errors import PhageError
-from phage.records.decision import Receipt, ReceiptState
+from phage.records.decision import ReceiptState
+from phage.respond.bans.plain import pack, receipts
 from phage.respond.responders.nftables import NftablesResponder
 from phage.respond.wire import messages
 from phage.respond.wire.messages import LENGTH, LONGEST_FRAME, bare
@@ -16,8 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from phage.records.decision import Decision
+    from phage.records.decision import Decision, Receipt
     from phage.records.packetrule import PacketRules
+
+    Carrying = type[messages.Apply | messages.Revoke | messages.Replace]
 
 PATIENCE_SECONDS = 60.0
 """A bulk list of a million takes a second or two; static rules of a million prefixes 40 s."""
@@ -116,15 +119,15 @@ class RemoteResponder:
 
     def apply(self, decisions: Sequence[Decision], now: int) -> Sequence[Receipt]:
         """Have decisions brought into force."""
-        return self._receipts(messages.Apply(_bare(decisions)), now)
+        return self._receipts(messages.Apply, decisions, now)
 
     def revoke(self, decisions: Sequence[Decision], now: int) -> Sequence[Receipt]:
         """Have decisions taken out of force."""
-        return self._receipts(messages.Revoke(_bare(decisions)), now)
+        return self._receipts(messages.Revoke, decisions, now)
 
     def replace(self, decisions: Sequence[Decision], now: int) -> Sequence[Receipt]:
         """Have exactly these in force."""
-        return self._receipts(messages.Replace(_bare(decisions)), now)
+        return self._receipts(messages.Replace, decisions, now)
 
     def is_disturbed(self) -> bool:
         """Tell whether somebody flushed the table, or the enforcer is not the one it was."""
@@ -193,21 +196,14 @@ class RemoteResponder:
         answer = self._client.ask(messages.RuleHits())
         return [(str(rule), int(packets), int(last)) for rule, packets, last in answer]
 
-    def _receipts(
-        self, request: messages.Apply | messages.Revoke | messages.Replace, now: int
-    ) -> list[Receipt]:
+    def _receipts(self, kind: Carrying, decisions: Sequence[Decision], now: int) -> list[Receipt]:
+        batch, order = pack(decisions)
         try:
-            answer = self._client.ask(request)
+            answer = self._client.ask(kind(tuple(map(bare, batch.decisions)), batch.bans))
         except PhageError as error:
-            return [
-                Receipt(each.id, self.name, ReceiptState.FAILED, now, str(error))
-                for each in request.decisions
+            runs = [(len(order), ReceiptState.FAILED, str(error))]
+        else:
+            runs = [
+                (int(count), ReceiptState(state), str(detail)) for count, state, detail in answer
             ]
-        return [
-            Receipt(str(decision), self.name, ReceiptState(state), now, str(detail))
-            for decision, state, detail in answer
-        ]
-
-
-def _bare(decisions: Sequence[Decision]) -> tuple[Decision, ...]:
-    return tuple(map(bare, decisions))
+        return receipts(self.name, order, runs, now)

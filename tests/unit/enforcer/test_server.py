@@ -39,7 +39,8 @@ class FakeService:
             raise self.fault
         self.asked.append(request)
         if isinstance(request, messages.Apply | messages.Revoke | messages.Replace):
-            return [[each.id, "applied", "set ban4"] for each in request.decisions]
+            count = len(request.decisions) + sum(map(len, request.bans))
+            return [[count, "applied", "set ban4"]]
         return True
 
     def tick(self) -> None:

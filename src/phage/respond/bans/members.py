@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -9,12 +10,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from phage.respond.bans.places import Place
+    from phage.respond.bans.plain import PlainBans
 
 FOREVER = 1 << 63
 """Later than any other time."""
 
 Holder = tuple[str, int]
 """A decision's id, and until when it wants the key in the set (FOREVER for without end)."""
+
+_HOLDER = struct.Struct(">QH")
+"""A holder as it is kept: its end, and how long its id is, which follows. Half a million of them as
+tuples would take four times the memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +51,7 @@ class Change:
 class Members:
     """Keys by set, each with its holders. A key stays until the last of its holders' times."""
 
-    _held: dict[Place, dict[bytes, tuple[Holder, ...]]] = field(default_factory=dict)
+    _held: dict[Place, dict[bytes, bytes]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return sum(map(len, self._held.values()))
@@ -77,25 +83,42 @@ class Members:
             at = (place, octets)
             holders = changed.get(at)
             if holders is None:
-                holders = self._held.get(place, {}).get(octets, ())
+                holders = self._holders(place, octets)
             changed[at] = change(holders, holder)
         return [
-            Change(place, octets, self._held.get(place, {}).get(octets, ()), holders)
+            Change(place, octets, self._holders(place, octets), holders)
             for (place, octets), holders in changed.items()
         ]
+
+    def _holders(self, place: Place, octets: bytes) -> tuple[Holder, ...]:
+        held = self._held.get(place)
+        packed = held.get(octets) if held else None
+        return _unpacked(packed) if packed else ()
+
+    def fill(self, place: Place, bans: PlainBans, now: int) -> None:
+        """Take plain bans over that have not expired, in addition to what is there."""
+        held = self._held.setdefault(place, {})
+        for octets, until, id_ in zip(bans.each(), bans.each_end(), bans.each_id(), strict=True):
+            if 0 < until <= now:
+                continue
+            holder = _HOLDER.pack(until or FOREVER, len(id_)) + id_.encode("ascii")
+            others = held.get(octets)
+            held[octets] = holder if others is None else others + holder
+        if not held:
+            del self._held[place]
 
     def keep(self, changes: Iterable[Change]) -> None:
         """Take over what has changed."""
         for each in changes:
             if each.new:
-                self._held.setdefault(each.place, {})[each.octets] = each.new
+                self._held.setdefault(each.place, {})[each.octets] = _packed(each.new)
             else:
                 self._held.get(each.place, {}).pop(each.octets, None)
 
     def each(self, place: Place) -> Iterator[tuple[bytes, int]]:
         """Yield the keys of a set, each with its end."""
         for octets, holders in self._held.get(place, {}).items():
-            yield octets, _last(holders)
+            yield octets, _latest(holders)
 
     def forget(self, place: Place) -> None:
         """Forget a set and all that was in it."""
@@ -105,10 +128,32 @@ class Members:
         """Return a key that must be in a set for a while yet, or None."""
         keys = self._held.get(place, {})
         for octets, holders in reversed(keys.items()):
-            if _last(holders) > now:
+            if _latest(holders) > now:
                 return octets
         return None
 
 
 def _last(holders: Iterable[Holder]) -> int:
     return max((until for _, until in holders), default=0)
+
+
+def _packed(holders: Iterable[Holder]) -> bytes:
+    encoded = ((id_.encode(), until) for id_, until in holders)
+    return b"".join(_HOLDER.pack(until, len(id_)) + id_ for id_, until in encoded)
+
+
+def _unpacked(packed: bytes) -> tuple[Holder, ...]:
+    found = []
+    at = 0
+    while at < len(packed):
+        until, length = _HOLDER.unpack_from(packed, at)
+        at += _HOLDER.size + length
+        found.append((packed[at - length : at].decode(), until))
+    return tuple(found)
+
+
+def _latest(packed: bytes) -> int:
+    until, length = _HOLDER.unpack_from(packed)
+    if len(packed) == _HOLDER.size + length:
+        return int(until)
+    return _last(_unpacked(packed))

@@ -63,6 +63,10 @@ class Place:
     length: int
     name: str
 
+    def __hash__(self) -> int:
+        """Names tell sets apart, and each key that comes asks for this."""
+        return hash(self.name)
+
     def spec(self) -> SetSpec:
         """Return what the set is in the kernel."""
         address = KEY_IPV4 if self.version == 4 else KEY_IPV6

@@ -20,16 +20,16 @@ from phage.respond.netlink.messages import (
 )
 
 if TYPE_CHECKING:
-    import ipaddress
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Mapping, Sequence
 
     from phage.respond.netlink.link import Link
 
-    Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-    Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+    Ends = Mapping[tuple[int, int], Sequence[bytes]]
+    """Networks by IP version and prefix length, each in network order."""
 
 _GET, _DELETE = 1, 2
 _FAMILY = {4: 2, 6: 10}
+_WHOLE = ((4, 32), (6, 128))
 _ORIGINAL, _REPLY, _ZONE, _FILTER = 1, 2, 18, 25
 _TUPLE_IP = 1
 _SOURCE = {4: 1, 6: 3}
@@ -40,45 +40,44 @@ FILTERED_AT_ONCE = 32
 addresses the table is listed once instead."""
 
 
-def cut(link: Link, networks: Sequence[Network]) -> int:
+def cut(link: Link, ends: Ends) -> int:
     """Remove the entries of connections with these networks at either end.
 
     Returns how many were removed as far as it is known: the kernel does not tell when it filters
     by itself. An address that has none is no error. Raises KernelError.
     """
-    hosts = [each.network_address for each in networks if each.num_addresses == 1]
-    if len(hosts) == len(networks) <= FILTERED_AT_ONCE:
+    hosts = [(at[0], each) for at, some in ends.items() if at in _WHOLE for each in some]
+    if len(hosts) == sum(map(len, ends.values())) <= FILTERED_AT_ONCE:
         try:
-            for host in hosts:
-                _cut_host(link, host)
+            for version, host in hosts:
+                _cut_host(link, version, host)
         except KernelError as error:
             # Kernels before 6.8 know the filter in listings only.
             if error.number not in (errno.EINVAL, errno.EOPNOTSUPP):
                 raise
         else:
             return 0
-    return sum(_cut_listed(link, version, networks) for version in (4, 6))
+    return sum(_cut_listed(link, version, ends) for version in (4, 6))
 
 
-def _cut_host(link: Link, host: Address) -> None:
+def _cut_host(link: Link, version: int, host: bytes) -> None:
     """Remove by the kernel's own filter: the host opened the connection, or answers in it."""
     for direction, flags in ((_ORIGINAL, 1), (_REPLY, 2)):
-        address = nest(_TUPLE_IP, attribute(_SOURCE[host.version], host.packed))
+        address = nest(_TUPLE_IP, attribute(_SOURCE[version], host))
         body = (
-            generic(_FAMILY[host.version])
+            generic(_FAMILY[version])
             + nest(direction, address)
             + nest(_FILTER, attribute(flags, _FILTER_SOURCE))
         )
-        what = f"cut the connections of {host}"
         try:
-            link.ask(Request(SUBSYS_CTNETLINK << 8 | _DELETE, 0, body, what))
+            link.ask(Request(SUBSYS_CTNETLINK << 8 | _DELETE, 0, body, "cut connections"))
         except AbsentError:
             continue
 
 
-def _cut_listed(link: Link, version: int, networks: Iterable[Network]) -> int:
+def _cut_listed(link: Link, version: int, ends: Ends) -> int:
     """List the table and remove what lies in the networks."""
-    wanted = [each for each in networks if each.version == version]
+    wanted = {at[1]: some for at, some in ends.items() if at[0] == version and some}
     if not wanted:
         return 0
     request = Request(
@@ -91,8 +90,8 @@ def _cut_listed(link: Link, version: int, networks: Iterable[Network]) -> int:
     removed = 0
     for body in listed:
         entry = attributes(body)
-        ends = {_source(entry.get(side, b""), version) for side in (_ORIGINAL, _REPLY)}
-        if not any(within.holds(end) for end in ends):
+        found = {_source(entry.get(side, b""), version) for side in (_ORIGINAL, _REPLY)}
+        if not any(map(within.holds, found)):
             continue
         removed += _remove(link, version, entry)
     return removed
@@ -116,16 +115,17 @@ def _remove(link: Link, version: int, entry: dict[int, bytes]) -> int:
 class _Within:
     """Tells whether an address lies in one of many networks, by one look-up a prefix length."""
 
-    def __init__(self, networks: Iterable[Network]) -> None:
-        self._by_length: dict[int, set[int]] = {}
-        for each in networks:
-            cut_off = each.max_prefixlen - each.prefixlen
-            number = int(each.network_address) >> cut_off
-            self._by_length.setdefault(cut_off, set()).add(number)
+    def __init__(self, by_length: Mapping[int, Sequence[bytes]]) -> None:
+        self._by_length = {length: frozenset(some) for length, some in by_length.items()}
 
     def holds(self, packed: bytes) -> bool:
         """Tell whether the address is in one of them."""
-        number = int.from_bytes(packed, "big")
-        return bool(packed) and any(
-            number >> cut_off in numbers for cut_off, numbers in self._by_length.items()
-        )
+        return any(_cut_off(packed, length) in some for length, some in self._by_length.items())
+
+
+def _cut_off(packed: bytes, length: int) -> bytes:
+    """Return the network of an address."""
+    beyond = 8 * len(packed) - length
+    if beyond <= 0:
+        return packed
+    return (int.from_bytes(packed, "big") >> beyond << beyond).to_bytes(len(packed), "big")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 from phage.respond.netlink.errors import AbsentError, KernelError
@@ -314,12 +315,21 @@ class Table:
 
 def element(key: bytes, milliseconds: int = 0, flags: int = 0) -> bytes:
     """Encode one element of a set; `milliseconds` until it expires, 0 for never."""
+    if milliseconds and not flags:
+        before, between = _around(len(key))
+        return before + key + between + milliseconds.to_bytes(8, "big")
     parts = nest(1, attribute(1, key))
     if flags:
         parts += be32(3, flags)
-    if milliseconds:
-        parts += be64(4, milliseconds)
     return nest(1, parts)
+
+
+@cache
+def _around(octets: int) -> tuple[bytes, bytes]:
+    """Return what stands before a key in a timed element, and between it and the time."""
+    whole = nest(1, nest(1, attribute(1, bytes(octets))), be64(4, 0))
+    between = whole[-12 - (-octets & 3) : -8]
+    return whole[: len(whole) - 8 - len(between) - octets], between
 
 
 def _counted(expressions: bytes) -> tuple[int, int]:

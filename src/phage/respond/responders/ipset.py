@@ -205,7 +205,11 @@ class IpsetResponder:
     def _cut(self, networks: Iterable[Network]) -> None:
         if self.cut_connections:
             try:
-                cut(self._link, list(networks))
+                ends: dict[tuple[int, int], list[bytes]] = {}
+                for each in networks:
+                    at = (each.version, each.prefixlen)
+                    ends.setdefault(at, []).append(each.network_address.packed)
+                cut(self._link, ends)
             except KernelError:
                 # The packets are dropped all the same.
                 return

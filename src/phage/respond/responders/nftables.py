@@ -11,11 +11,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 from phage.errors import PhageError
-from phage.records.decision import Receipt, ReceiptState
 from phage.respond.bans.building import LIST_NAME, BulkList
-from phage.respond.bans.members import FOREVER, Holder, Members
-from phage.respond.bans.places import keys_of, place_of, sides
-from phage.respond.bans.special import Special, is_special, special
+from phage.respond.bans.order import Order, why_not
+from phage.respond.bans.plain import is_plain, pack, receipts
 from phage.respond.bans.table import BanTable
 from phage.respond.netlink.conntrack import cut
 from phage.respond.netlink.errors import KernelError
@@ -25,11 +23,12 @@ from phage.respond.netlink.tables import generation
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from phage.records.decision import Decision
+    from phage.records.decision import Decision, Receipt
     from phage.respond.bans.lists import Sets
-    from phage.respond.bans.places import Key, Network, Place
+    from phage.respond.bans.places import Network, Place
+    from phage.respond.bans.plain import Batch, Run
+    from phage.respond.bans.special import Special
 
-EXPIRED = "it has expired"
 MAX_MEMBERS = 1_000_000
 """Addresses under single decisions: a kilobyte of memory each, here and in the kernel."""
 MAX_SETS = 128
@@ -38,16 +37,6 @@ MAX_SPECIALS = 128
 """Decisions with rules of their own: a packet walks through them all."""
 MAX_LISTS = 16
 """Bulk lists, each of some look-ups a packet."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Wanted:
-    """A decision as sets and rules."""
-
-    decision: Decision
-    members: tuple[tuple[Place, bytes, Holder], ...]
-    keys: tuple[Key, ...]
-    special: Special | None
 
 
 @dataclass(slots=True)
@@ -91,69 +80,74 @@ class NftablesResponder:
 
     def suits(self, decision: Decision) -> str:
         """Return '' when the kernel can carry it out, else why not."""
-        try:
-            _wanted(decision)
-        except ValueError as error:
-            return str(error)
-        return ""
+        return "" if is_plain(decision) else why_not(decision)
 
     def apply(self, decisions: Sequence[Decision], now: int) -> Sequence[Receipt]:
         """Bring decisions into force, all in one transaction; cut their connections."""
-        self._now = now
-        suited, receipts = _sorted_out(decisions, now)
-        if not suited:
-            return receipts
-        content = self._table.content
-        specials = {each.decision.id: each.special for each in suited if each.special}
-        try:
-            changes = content.members.added(each for one in suited for each in one.members)
-            self._check_room(
-                len(content.members) + sum(not each.before for each in changes),
-                content.places | {each.place for each in changes},
-                {**content.specials, **specials},
-            )
-            gone = content.specials.keys() & specials.keys()
-            self._table.change(changes, now, specials, gone)
-        except PhageError as error:
-            if len(suited) > 1:
-                return [*receipts, *self._one_by_one(suited, now)]
-            return [*receipts, _failed(suited[0].decision, now, error)]
-        self._cut(suited)
-        return [*receipts, *(_applied(each, now) for each in suited)]
+        batch, order = pack(decisions)
+        return receipts(self.name, order, self.apply_batch(batch, now), now)
 
     def revoke(self, decisions: Sequence[Decision], now: int) -> Sequence[Receipt]:
         """Take decisions out of force, all in one transaction."""
-        self._now = now
-        known, receipts = _sorted_out(decisions, now, ending=True)
-        try:
-            content = self._table.content
-            changes = content.members.removed(each for one in known for each in one.members)
-            gone = content.specials.keys() & {each.decision.id for each in known}
-            if gone or any(each.old != each.new for each in changes):
-                self._table.change(changes, now, gone=gone)
-        except KernelError as error:
-            return [*receipts, *(_failed(each.decision, now, error) for each in known)]
-        return [
-            *receipts,
-            *(Receipt(each.decision.id, self.name, ReceiptState.WITHDRAWN, now) for each in known),
-        ]
+        batch, order = pack(decisions)
+        return receipts(self.name, order, self.revoke_batch(batch, now), now)
 
     def replace(self, decisions: Sequence[Decision], now: int) -> Sequence[Receipt]:
         """Bring exactly these into force, in one transaction; lists and allow-list stay."""
+        batch, order = pack(decisions)
+        return receipts(self.name, order, self.replace_batch(batch, now), now)
+
+    def apply_batch(self, batch: Batch, now: int) -> list[Run]:
+        """Apply what is packed already; return what became of it, in its order."""
         self._now = now
-        suited, receipts = _sorted_out(decisions, now)
-        members = Members()
-        changes = members.added(each for one in suited for each in one.members)
-        members.keep(changes)
-        specials = {each.decision.id: each.special for each in suited if each.special}
+        order = Order(batch, now)
+        content = self._table.content
         try:
-            self._check_room(len(members), members.places, specials)
-            self._table.replace(members, specials, now)
+            changes = content.members.added(order.members())
+            self._check_room(
+                len(content.members) + sum(not each.before for each in changes),
+                content.places | {each.place for each in changes},
+                {**content.specials, **order.specials},
+            )
+            gone = content.specials.keys() & order.specials.keys()
+            if changes or gone:
+                self._table.change(changes, now, order.specials, gone)
         except PhageError as error:
-            return [*receipts, *(_failed(each.decision, now, error) for each in suited)]
+            if len(batch) <= 1:
+                return order.failed(error)
+            # One decision that the kernel refuses must not keep the others out.
+            first, second = batch.halves()
+            return [*self.apply_batch(first, now), *self.apply_batch(second, now)]
+        self._cut(order)
+        return order.runs
+
+    def revoke_batch(self, batch: Batch, now: int) -> list[Run]:
+        """Revoke what is packed already; return what became of it, in its order."""
+        self._now = now
+        order = Order(batch, now, ending=True)
+        content = self._table.content
+        try:
+            changes = content.members.removed(order.members())
+            gone = content.specials.keys() & {each.id for each in batch.decisions}
+            if gone or any(each.old != each.new for each in changes):
+                self._table.change(changes, now, gone=gone)
+        except KernelError as error:
+            return order.failed(error)
+        return order.runs
+
+    def replace_batch(self, batch: Batch, now: int) -> list[Run]:
+        """Replace all by what is packed already; return what became of it, in its order."""
+        self._now = now
+        order = Order(batch, now)
+        members = order.all_members()
+        try:
+            self._check_room(len(members), members.places, order.specials)
+            self._table.replace(members, order.specials, now)
+        except PhageError as error:
+            return order.failed(error)
         self._is_replaced = True
-        self._cut(suited)
-        return [*receipts, *(_applied(each, now) for each in suited)]
+        self._cut(order)
+        return order.runs
 
     def is_disturbed(self) -> bool:
         """Tell whether somebody flushed or changed the table; one question to the kernel.
@@ -237,18 +231,12 @@ class NftablesResponder:
         """Return how often a change found the table flushed, and put it back."""
         return self._table.heals
 
-    def _one_by_one(self, suited: Sequence[_Wanted], now: int) -> list[Receipt]:
-        """One decision that the kernel refuses must not keep the others out."""
-        return [receipt for each in suited for receipt in self.apply([each.decision], now)]
-
-    def _cut(self, suited: Sequence[_Wanted]) -> None:
-        keys = [key for each in suited if each.special is None for key in each.keys]
-        if not (self.cut_connections and keys):
-            return
-        try:
-            cut(self._table.link, [key.network for key in keys if key.network is not None])
-        except KernelError:
-            self.cut_failures += 1
+    def _cut(self, order: Order) -> None:
+        if self.cut_connections and (ends := order.ends()):
+            try:
+                cut(self._table.link, ends)
+            except KernelError:
+                self.cut_failures += 1
 
     @staticmethod
     def _check_room(
@@ -262,49 +250,3 @@ class NftablesResponder:
             if count > most:
                 message = f"the kernel holds at most {most:,} {what} of decisions"
                 raise PhageError(message)
-
-
-def _wanted(decision: Decision) -> _Wanted:
-    """Return a decision as sets and rules. Raises ValueError, for people, where that cannot be."""
-    holder = (decision.id, decision.until or FOREVER)
-    keys = keys_of(decision.target)
-    if is_special(decision):
-        own = special(decision)
-        members = tuple((place, key.octets, holder) for place, key in own.keys)
-        return _Wanted(decision, members, keys, own)
-    members = tuple(
-        (place_of(decision.action, key, to=to), key.octets, holder)
-        for key in keys
-        for to in sides(decision, key)
-    )
-    return _Wanted(decision, members, keys, None)
-
-
-def _sorted_out(
-    decisions: Sequence[Decision], now: int, *, ending: bool = False
-) -> tuple[list[_Wanted], list[Receipt]]:
-    """Return what can be carried out, and receipts for what cannot, or is over already."""
-    suited: list[_Wanted] = []
-    receipts: list[Receipt] = []
-    for each in decisions:
-        why = EXPIRED if each.until and each.until <= now and not ending else ""
-        if not why:
-            try:
-                suited.append(_wanted(each))
-            except ValueError as error:
-                why = str(error)
-        if why:
-            name = NftablesResponder.name
-            receipts.append(Receipt(each.id, name, ReceiptState.UNSUITED, now, why))
-    return suited, receipts
-
-
-def _applied(wanted: _Wanted, now: int) -> Receipt:
-    sets = ", ".join(dict.fromkeys(place.name for place, _, _ in wanted.members))
-    detail = f"set {sets}"
-    return Receipt(wanted.decision.id, NftablesResponder.name, ReceiptState.APPLIED, now, detail)
-
-
-def _failed(decision: Decision, now: int, error: PhageError) -> Receipt:
-    name = NftablesResponder.name
-    return Receipt(decision.id, name, ReceiptState.FAILED, now, str(error))

@@ -195,6 +195,11 @@ def _record(kind: Any) -> Decoder:  # noqa: ANN401  A dataclass.
     def decode_record(value: object, where: str) -> Any:  # noqa: ANN401
         if not isinstance(value, list) or len(value) != len(fields):
             raise _wrong(where, f"the {len(fields)} fields of a {kind.__name__}", value)
-        return kind(*[field(item, name) for (name, field), item in zip(fields, value, strict=True)])
+        every = [field(item, name) for (name, field), item in zip(fields, value, strict=True)]
+        try:
+            return kind(*every)
+        except ValueError as error:
+            message = f"{where}: must be {error}"
+            raise MessageError(message) from error
 
     return decode_record

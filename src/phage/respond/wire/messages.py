@@ -17,37 +17,44 @@ from typing import Any, ClassVar
 
 from phage.records.decision import Decision  # noqa: TC001  The decoder reads it.
 from phage.records.packetrule import PacketRules  # noqa: TC001  The same.
+from phage.respond.bans.plain import PlainBans  # noqa: TC001  The same.
 from phage.respond.wire.codec import MessageError, decode, encode
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 LONGEST_FRAME = 64 << 20
-"""Octets: 300,000 decisions at the start, or a list of eleven million IPv4 addresses."""
+"""Octets: a million plain bans, or a list of eleven million IPv4 addresses."""
 LENGTH = struct.Struct(">I")
 
 
 @dataclass(frozen=True, slots=True)
 class Apply:
-    """Bring decisions into force. Answered by receipts: [decision, state, detail] each."""
+    """Bring decisions into force, and plain bans, which come in columns.
+
+    Answered by what became of them in this order: [how many after each other, state, detail] each.
+    """
 
     ask: ClassVar[str] = "apply"
     decisions: tuple[Decision, ...]
+    bans: tuple[PlainBans, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Revoke:
-    """Take decisions out of force. Answered by receipts."""
+    """Take decisions out of force. Answered as `Apply` is."""
 
     ask: ClassVar[str] = "revoke"
     decisions: tuple[Decision, ...]
+    bans: tuple[PlainBans, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Replace:
-    """Bring exactly these decisions into force. Answered by receipts."""
+    """Bring exactly these decisions into force. Answered as `Apply` is."""
 
     ask: ClassVar[str] = "replace"
     decisions: tuple[Decision, ...]
+    bans: tuple[PlainBans, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from phage.records.packetrule import (
     PacketRules,
     Service,
 )
+from phage.respond.bans.plain import PlainBans
 from phage.respond.wire import messages
 from phage.respond.wire.codec import MessageError, encode
 
@@ -50,8 +51,9 @@ RULES = PacketRules(
     (("s", (ipaddress.ip_network("192.0.2.0/24"),)),),
     7,
 )
+BANS = PlainBans(4, 24, Direction.BOTH, bytes([192, 0, 2, 0]), bytes(7) + b"\1", b"0" * 26)
 REQUESTS = [
-    messages.Apply((DECISION,)),
+    messages.Apply((DECISION,), (BANS,)),
     messages.Revoke(()),
     messages.Replace((DECISION, DECISION)),
     messages.IsDisturbed(),
@@ -91,7 +93,7 @@ def test_a_bare_decision_tells_nobody_why() -> None:
 
 def changed(path: tuple[int | str, ...], value: object) -> bytes:
     """Return the request to apply a decision, with one thing in it changed."""
-    document = {"ask": "apply", "decisions": [encode(DECISION)]}
+    document = {"ask": "apply", "decisions": [encode(DECISION)], "bans": [encode(BANS)]}
     at: typing.Any = document
     for step in path[:-1]:
         at = at[step]
