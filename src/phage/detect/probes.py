@@ -74,6 +74,19 @@ def outcome_of(row: Flow) -> Outcome:
     return _plain_outcome(row)
 
 
+def is_two_way(row: Flow) -> bool:
+    """Tell whether the source surely got what it was answered: nobody forged its address.
+
+    An answer alone does not tell: the victim sends it to whoever is named as the source. Who
+    completes a handshake blindly is answered by a reset (RFC 9293, section 3.10.7.4), and is sent
+    no data.
+    """
+    if row.protocol != _TCP:
+        return False
+    acknowledged = row.handshake > 0 and not row.flags_received & _RST
+    return acknowledged or (row.payload_received > 0 and row.payload_sent > 0)
+
+
 def _plain_outcome(row: Flow) -> Outcome:
     if row.errors:
         return Outcome.FAILED
@@ -151,6 +164,8 @@ class Source:
     burst_start: int = 0
     burst_last: int = 0
     sent: int = 0
+    proven: int = 0
+    """When a connection began last of which the source surely got the answers; 0 for never."""
 
     @property
     def size(self) -> int:

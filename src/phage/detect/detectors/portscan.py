@@ -18,6 +18,7 @@ from phage.detect.probes import (
     Pair,
     Probes,
     Source,
+    is_two_way,
     outcome_of,
     protocol_of,
 )
@@ -110,6 +111,8 @@ class Portscan:
     _flooded: dict[bytes, int] = field(init=False, repr=False)
     _held: dict[HostKey, None] = field(init=False, repr=False)
     _answered_outside: int = field(init=False, default=0, repr=False)
+    _turned: dict[str, Scan] = field(init=False, default_factory=dict, repr=False)
+    """Scans of which the last window proved that their source is nobody's invention."""
 
     def __post_init__(self) -> None:
         """Make the tables."""
@@ -154,8 +157,9 @@ class Portscan:
         touched = self._look_at_flows(window, rows, routers)
         for source in touched.values():
             self._judge(source, window, changed)
-        for name, scan in changed.items():
+        for name, scan in (changed | self._turned).items():
             yield self._finding(name, scan, knowledge)
+        self._turned.clear()
 
     def _look_at_link(
         self, neighbours: list[Observation], routers: frozenset[int], changed: dict[str, Scan]
@@ -332,6 +336,7 @@ class Portscan:
         subject = explain.subject_of(source.address, source.mac, home=isinstance(source.key, int))
         first = min((entry[0] for entry in source.failed.values()), default=now)
         scan = Scan(subject, first, now, source.home, source.usual.highest)
+        scan.two_way = source.proven >= first
         return self._scans.put(name, scan)
 
     def _extend(self, scan: Scan, source: Source, pairs: list[Pair], now: int) -> None:
@@ -347,10 +352,15 @@ class Portscan:
             scan.severity = Severity.HIGH
 
     def _note_answer(self, source: Source, row: Flow, *, was_scanned: bool) -> None:
-        scan = self._scans.get(_device_name(source))
+        name = _device_name(source)
+        scan = self._scans.get(name)
+        if is_two_way(row):
+            source.proven = max(source.proven, row.start)
+            if scan is not None and row.start >= scan.first and not scan.two_way:
+                scan.two_way = True
+                self._turned[name] = scan
         if scan is None or not was_scanned or row.start < scan.first:
             return
-        scan.two_way = True
         if len(scan.answered) < SHOWN:
             place = explain.service(row.protocol, row.dst_port)
             scan.answered[f"{format_address(row.dst)} {place}"] = None

@@ -74,6 +74,28 @@ def test_a_connect_scan_that_finds_open_ports_names_them() -> None:
     assert not finding.spoofable
 
 
+@pytest.mark.parametrize("pause", [0.0002, 0.05])
+def test_who_completes_handshakes_is_nobodys_invention(pause: float) -> None:
+    timeline = Timeline()
+    for number in range(100):
+        answer: Answer = "open" if number + 1 in {22, 80} else "refused"
+        timeline.connect(
+            1 + number * pause, remote(5), VICTIM, number + 1, answer=answer, payload=(0, 0)
+        )
+    timeline.connect(8, device(3), remote(1), 443)
+    assert not one(timeline).spoofable
+
+
+@pytest.mark.parametrize("pause", [0.0002, 0.05])
+def test_answers_to_a_forged_source_are_no_evidence_against_it(pause: float) -> None:
+    timeline = Timeline()
+    for number in range(100):
+        answer: Answer = "half" if number + 1 in {22, 80} else "silent"
+        timeline.connect(1 + number * pause, remote(5), VICTIM, number + 1, answer=answer)
+    timeline.connect(1.2, remote(5), VICTIM, 443, answer="half", handshake=90, flags=(0x12, 0x14))
+    assert one(timeline).spoofable
+
+
 def test_a_slow_scan_of_one_probe_in_half_a_minute() -> None:
     timeline = Timeline()
     for number in range(30):
