@@ -216,6 +216,13 @@ class AllowList:
         """Tell whether a canonical target is protected, or holds what is."""
         return self._entry(target, lambda _: False) is not None
 
+    def is_own(self, target: Target) -> bool:
+        """Tell whether a canonical target is an address of this machine."""
+        if target.kind is not TargetKind.IP or (network := network_of(target)) is None:
+            return False
+        touching = self._snapshot.ranges[network.version].touching(network)
+        return any(entry.is_own for entry in touching)
+
     def _entry(self, target: Target, excused: Callable[[Entry], bool]) -> Entry | None:
         snapshot = self._snapshot
         if target.kind is TargetKind.DOMAIN:

@@ -253,7 +253,9 @@ class Desk:
 
     def _spares_sources(self, decision: Decision) -> bool:
         """Tell whether a decision is about packets to one of ours, not about who sent any."""
-        return decision.direction is Direction.TO and self._is_home(decision.target)
+        return decision.direction is Direction.TO and (
+            self._is_home(decision.target) or self.allow.is_own(decision.target)
+        )
 
     def _seconds(self, duration: Duration, decision: Decision, now: int) -> float:
         """Return how long a decision lasts: longer for who comes again."""

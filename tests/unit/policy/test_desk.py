@@ -214,6 +214,17 @@ def test_a_service_of_our_own_may_be_limited_and_never_cut() -> None:
         assert only(office.take(None, intent)).dry_run
 
 
+def test_a_flood_at_our_public_address_is_limited_though_its_sources_are_forged() -> None:
+    office = Office(allow=AllowList([Entry("198.51.100.10", "an address of ours", is_own=True)]))
+    flood = make_finding(1, spoofable=True)
+    limit = wants(
+        "198.51.100.10", action=Action.LIMIT, rate=Rate(100), direction=Direction.TO, pattern=WEB
+    )
+    assert not only(office.take(flood, limit)).dry_run
+    stranger = replace(limit, target=parse_target("198.51.100.11"))
+    assert only(office.take(flood, stranger)).dry_run
+
+
 def test_a_strangers_ipv6_address_is_banned_by_its_network(office: Office) -> None:
     assert only(office.take(None, wants("2001:db8::5"))).target.value == "2001:db8::/64"
     assert office.take(None, wants("2001:db8::6")) == []
