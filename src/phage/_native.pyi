@@ -94,6 +94,53 @@ class Engine:
         """Close the source."""
 
 @final
+class ExportDecoder:
+    """Decodes NetFlow 1, 5, 7, 9, IPFIX and sFlow 5. Not to be used from two threads at once.
+
+    Addresses are 16 octets, IPv4 mapped (::ffff:a.b.c.d); times are nanoseconds since the epoch.
+    """
+
+    ROW_SIZE: int
+    """Octets of a record."""
+
+    def __init__(
+        self,
+        *,
+        domains: int | None = None,
+        fields: int | None = None,
+        pending: int | None = None,
+        correct_clocks: bool = False,
+        options: bool = False,
+    ) -> None:
+        """Make a decoder that remembers at most so much.
+
+        `domains` observation domains, `fields` fields of all templates, `pending` octets of data
+        whose template has not come. `correct_clocks` shifts the times of exporters whose clock is
+        wrong; `options` makes `describe` tell options records too.
+        """
+
+    def feed(self, datagram: bytes, address: bytes, time: int, port: int = 0) -> bytes:
+        """Decode a datagram; return its records (EXPORT rows of `phage.records.columns`)."""
+
+    def feed_many(self, datagrams: list[bytes], address: bytes, time: int, port: int = 0) -> bytes:
+        """Decode datagrams of one exporter; return their records."""
+
+    def describe(self, datagram: bytes, address: bytes, time: int, port: int = 0) -> str:
+        """Decode a datagram; return a line of JSON for each record."""
+
+    def open_file(self, path: str, expression: str | None = None) -> None:
+        """Read datagrams from a capture file. Raises ValueError if it is none."""
+
+    def describe_next(self) -> str | None:
+        """Describe the records in the next frames of the capture file; None at its end."""
+
+    def counters(self) -> dict[str, int]:
+        """Return what was decoded, dropped and malformed."""
+
+    def exporters(self) -> list[dict[str, int | bytes]]:
+        """Return what is known and was counted of each observation domain."""
+
+@final
 class PrefixSet:
     """An immutable set of prefixes: which one holds an address, the longest if several do."""
 

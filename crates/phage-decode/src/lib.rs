@@ -6,6 +6,7 @@
 
 pub mod app;
 pub mod catalog;
+pub mod export;
 pub mod frame;
 pub mod keys;
 pub mod packet;
@@ -13,5 +14,5 @@ pub mod pcap;
 
 pub use frame::{Batch, FrameHeader, LinkType};
 pub use keys::{Keys, Secret};
-pub use packet::{decode, Fault, Packet};
+pub use packet::{decode, decode_outer, Fault, Packet};
 pub use pcap::{CaptureFault, CaptureFaultKind, CaptureParser, CaptureWriter, Step, StepState};

@@ -44,6 +44,7 @@ fn every_field_of_a_tcp_segment() {
         tcp_sequence: 0x0102_0304,
         tcp_acknowledgement: 0x0506_0708,
         tunnel: 0,
+        network_offset: 14,
         tcp_window: 0xfaf0,
         ether_type: 0x0800,
         vlan: 0,
@@ -56,6 +57,7 @@ fn every_field_of_a_tcp_segment() {
         protocol: 6,
         tcp_flags: 0x12,
         ttl: 64,
+        traffic_class: 0,
         fault: Fault::None,
     };
     assert_eq!(packet, expected);

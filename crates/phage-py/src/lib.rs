@@ -2,6 +2,7 @@
 
 mod catalog;
 mod engine;
+mod export;
 mod prefixes;
 mod tools;
 
@@ -11,6 +12,7 @@ use pyo3::prelude::*;
 #[pymodule]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<engine::PyEngine>()?;
+    module.add_class::<export::PyExportDecoder>()?;
     module.add_class::<prefixes::PyPrefixSet>()?;
     module.add_class::<tools::PyFilter>()?;
     module.add_class::<tools::PyTransmitter>()?;

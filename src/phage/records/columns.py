@@ -128,6 +128,41 @@ MATCH = np.dtype(
     align=True,
 )
 
+EXPORT = np.dtype(
+    [
+        ("start", "<i8"),
+        ("last", "<i8"),
+        ("src", "V16"),
+        ("dst", "V16"),
+        ("packets", "<u8", (2,)),
+        ("octets", "<u8", (2,)),
+        ("in_interface", "<u4"),
+        ("out_interface", "<u4"),
+        ("src_as", "<u4"),
+        ("dst_as", "<u4"),
+        ("sampling", "<u4"),
+        ("sampler", "<u4"),
+        ("exporter", "<u4"),
+        ("domain", "<u4"),
+        ("present", "<u4"),
+        ("src_port", "<u2"),
+        ("dst_port", "<u2"),
+        ("vlan", "<u2"),
+        ("template", "<u2"),
+        ("flags", "u1", (2,)),
+        ("protocol", "u1"),
+        ("ip_version", "u1"),
+        ("tos", "u1"),
+        ("src_mask", "u1"),
+        ("dst_mask", "u1"),
+        ("direction", "u1"),
+        ("forwarding", "u1"),
+        ("version", "u1"),
+    ],
+    align=True,
+)
+"""Records of flow exporters: `FlowRecord` in crates/phage-decode/src/export/record.rs."""
+
 ROW_SIZES = (FLOW.itemsize, HOST.itemsize, SCORE.itemsize, MATCH.itemsize)
 
 

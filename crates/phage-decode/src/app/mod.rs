@@ -25,7 +25,7 @@ pub mod nbns;
 pub mod neighbour;
 pub mod quic;
 pub mod rdp;
-mod reader;
+pub(crate) mod reader;
 pub mod replies;
 pub mod smb;
 pub mod ssdp;

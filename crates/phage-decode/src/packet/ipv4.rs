@@ -5,7 +5,7 @@ use super::{ether_type, marks, Fault, Packet};
 
 /// An IPv4 address as 16 bytes, `::ffff:a.b.c.d`.
 #[inline(always)]
-pub(super) fn mapped(address: [u8; 4]) -> [u8; 16] {
+pub(crate) fn mapped(address: [u8; 4]) -> [u8; 16] {
     (0xffff_0000_0000_u128 | u128::from(u32::from_be_bytes(address))).to_be_bytes()
 }
 
@@ -20,6 +20,8 @@ pub(super) fn decode(walk: &mut Walk<'_>, packet: &mut Packet) -> Result<Layer, 
     walk.begin_network(packet);
     packet.ether_type = ether_type::IPV4;
     packet.ip_version = 4;
+    packet.network_offset = walk.at as u32;
+    packet.traffic_class = h[1];
     packet.ttl = h[8];
     packet.protocol = h[9];
     packet.src = mapped([h[12], h[13], h[14], h[15]]);

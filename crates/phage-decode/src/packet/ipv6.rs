@@ -32,6 +32,8 @@ pub(super) fn decode(walk: &mut Walk<'_>, packet: &mut Packet) -> Result<Layer, 
     walk.begin_network(packet);
     packet.ether_type = ether_type::IPV6;
     packet.ip_version = 6;
+    packet.network_offset = walk.at as u32;
+    packet.traffic_class = h[0] << 4 | h[1] >> 4;
     packet.ttl = h[7];
     packet.protocol = h[6];
     let (_, addresses) = h.split_at(8);

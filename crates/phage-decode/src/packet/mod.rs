@@ -17,6 +17,7 @@ mod tunnel;
 mod walk;
 
 use crate::frame::FrameHeader;
+pub(crate) use ipv4::mapped as ipv4_mapped;
 use walk::{Layer, Walk};
 
 /// What was wrong with a packet: the first thing, counted by kind.
@@ -185,6 +186,8 @@ pub struct Packet {
     pub tcp_acknowledgement: u32,
     /// VXLAN or Geneve network identifier, GRE key or outermost MPLS label; 0 where there is none.
     pub tunnel: u32,
+    /// Where the IP header starts in the captured bytes; 0 where there is none or it is the first.
+    pub network_offset: u32,
     /// TCP window, unscaled.
     pub tcp_window: u16,
     /// `EtherType` of what the link layer carries, after tags and labels; 0 for 802.2 frames
@@ -212,6 +215,8 @@ pub struct Packet {
     pub tcp_flags: u8,
     /// Time to live or hop limit.
     pub ttl: u8,
+    /// Type of service or traffic class.
+    pub traffic_class: u8,
     /// What was wrong.
     pub fault: Fault,
 }
@@ -253,6 +258,25 @@ impl Packet {
 /// [`Packet::fault`]. `transport_offset`, `payload_offset` and `payload_offset +
 /// payload_captured` never lie beyond the captured bytes.
 pub fn decode(bytes: &[u8], header: &FrameHeader, packet: &mut Packet) {
+    let mut walk = begin(bytes, header, packet);
+    if let Err(fault) = follow(&mut walk, packet, link::first(header.link)) {
+        walk.stop(packet, fault);
+    }
+}
+
+/// Decodes as [`decode`] does, down to the outermost transport header: tunnels are not entered.
+///
+/// It is how exporters of flows read a packet, whose keys are those of the outer IP header.
+pub fn decode_outer(bytes: &[u8], header: &FrameHeader, packet: &mut Packet) {
+    let mut walk = begin(bytes, header, packet);
+    if let Err(fault) = follow_outer(&mut walk, packet, link::first(header.link)) {
+        walk.stop(packet, fault);
+    }
+}
+
+/// Clears the record and starts the walk.
+#[inline(always)]
+fn begin<'a>(bytes: &'a [u8], header: &FrameHeader, packet: &mut Packet) -> Walk<'a> {
     let captured = bytes.len() as u32;
     // A record may claim that less was on the wire than was captured; the bytes are there.
     let length = header.length.max(captured);
@@ -267,10 +291,7 @@ pub fn decode(bytes: &[u8], header: &FrameHeader, packet: &mut Packet) {
         marks: if captured < within { marks::CUT } else { 0 },
         ..Packet::default()
     };
-    let mut walk = Walk::new(bytes, within as usize, removed != 0);
-    if let Err(fault) = follow(&mut walk, packet, link::first(header.link)) {
-        walk.stop(packet, fault);
-    }
+    Walk::new(bytes, within as usize, removed != 0)
 }
 
 /// Follows the layers until there is none that is decoded.
@@ -284,6 +305,25 @@ fn follow(walk: &mut Walk<'_>, packet: &mut Packet, first: Layer) -> Result<(), 
             Layer::Ipv6 => ipv6::decode(walk, packet)?,
             Layer::Transport(protocol) => transport::decode(walk, packet, protocol)?,
             Layer::Done => return Ok(()),
+            other => outer(walk, packet, other)?,
+        };
+    }
+}
+
+/// Follows the layers up to the first tunnel.
+fn follow_outer(walk: &mut Walk<'_>, packet: &mut Packet, first: Layer) -> Result<(), Fault> {
+    let mut layer = first;
+    loop {
+        layer = match layer {
+            Layer::Ethernet => link::ethernet(walk, packet)?,
+            Layer::Ipv4 => ipv4::decode(walk, packet)?,
+            Layer::Ipv6 => ipv6::decode(walk, packet)?,
+            Layer::Transport(protocol) => transport::decode(walk, packet, protocol)?,
+            Layer::Gre | Layer::IpInIp(_) => {
+                walk.finish(packet, 0);
+                return Ok(());
+            }
+            Layer::Done | Layer::Vxlan { .. } | Layer::Geneve => return Ok(()),
             other => outer(walk, packet, other)?,
         };
     }

@@ -262,6 +262,7 @@ pub(crate) fn stale() -> Packet {
         tcp_sequence: u32::MAX,
         tcp_acknowledgement: u32::MAX,
         tunnel: u32::MAX,
+        network_offset: u32::MAX,
         tcp_window: u16::MAX,
         ether_type: u16::MAX,
         vlan: u16::MAX,
@@ -274,6 +275,7 @@ pub(crate) fn stale() -> Packet {
         protocol: u8::MAX,
         tcp_flags: u8::MAX,
         ttl: u8::MAX,
+        traffic_class: u8::MAX,
         fault: Fault::TunnelTooDeep,
     }
 }

@@ -1,0 +1,540 @@
+//! `NetFlow` and IPFIX messages: headers, sets, data.
+
+use std::sync::{Arc, OnceLock};
+
+use super::domain::Key;
+use super::pending::Waiting;
+use super::plan::{Clock, Records};
+use super::sampling::Rate;
+use super::template::{self, Change, Dialect, Field, Template};
+use super::{
+    sflow, ExportDecoder, ExportFault, FlowRecord, Origin, Sink, MOST_TEMPLATES_WEIGHT,
+    MOST_WAITING,
+};
+use crate::app::reader::Reader;
+
+/// The seconds that an exporter's clock may differ before its times are shifted.
+const DRIFT: i64 = 5_000_000_000;
+
+/// Where the sets of a message belong.
+#[derive(Clone, Copy, Debug)]
+struct Message {
+    place: usize,
+    serial: u32,
+    port: u16,
+    clock: Clock,
+    dialect: Dialect,
+}
+
+/// What the data of a message came to: records, unless a part could not be counted.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tally {
+    records: u32,
+    unsure: bool,
+}
+
+impl ExportDecoder {
+    /// Reads `NetFlow` version 1, 5 or 7: a header that counts records of one layout.
+    pub(super) fn fixed(
+        &mut self,
+        datagram: &[u8],
+        from: Origin,
+        time: i64,
+        sink: &mut dyn Sink,
+    ) -> Result<(), ExportFault> {
+        let mut header = Reader::new(datagram);
+        let [version, count, boot_high, boot_low, seconds_high, seconds_low, nanos_high, nanos_low] =
+            words(&mut header).ok_or(ExportFault::Header)?;
+        let mut rest = [0; 4];
+        if version != 1 {
+            rest = words(&mut header).ok_or(ExportFault::Header)?;
+        }
+        let [sequence_high, sequence_low, engine, interval] = rest;
+        let join = |high: u16, low: u16| u32::from(high) << 16 | u32::from(low);
+        let version = version as u8;
+        let key = Key {
+            address: from.address,
+            domain: if version == 5 { u32::from(engine) } else { 0 },
+            version,
+        };
+        let template = layout(version);
+        let data = header.rest();
+        let held = data.len() / template.length;
+        // Thirty fit into a datagram; a count beyond that which is a lie is no message at all.
+        if usize::from(count) > held && count > 30 {
+            return Err(ExportFault::Count);
+        }
+        let records = held.min(usize::from(count));
+        let place = self.heard(key, datagram, time);
+        if records < usize::from(count) {
+            self.fault(place, ExportFault::Count);
+        }
+        let nanoseconds = i64::from(join(nanos_high, nanos_low).min(999_999_999));
+        let export = i64::from(join(seconds_high, seconds_low)) * 1_000_000_000 + nanoseconds;
+        let uptime = join(boot_high, boot_low);
+        let clock = self.clock(export, Some(uptime), time);
+        let Some(domain) = self.domains.get_mut(place) else {
+            return Ok(());
+        };
+        if version != 1 {
+            let sequence = join(sequence_high, sequence_low);
+            domain.sequence(sequence, Some(uptime), Some(u32::from(count)));
+        }
+        domain.counters.records += records as u64;
+        // The two highest bits are the mode.
+        let sampling = if version == 5 {
+            u32::from(interval & 0x3fff)
+        } else {
+            0
+        };
+        let prototype = FlowRecord {
+            sampling,
+            exporter: domain.serial,
+            domain: key.domain,
+            version,
+            ..prototype(template, clock)
+        };
+        let data = data.get(..records * template.length).unwrap_or(&[]);
+        let set = Records::Fixed {
+            data,
+            length: template.length,
+        };
+        copy(template, set, records, prototype, clock, sink);
+        Ok(())
+    }
+
+    /// Reads `NetFlow` version 9 (RFC 3954, 5).
+    pub(super) fn netflow9(
+        &mut self,
+        datagram: &[u8],
+        from: Origin,
+        time: i64,
+        sink: &mut dyn Sink,
+    ) -> Result<(), ExportFault> {
+        let mut reader = Reader::new(datagram);
+        let mut next = || reader.u32();
+        let fields = (|| Some([next()?, next()?, next()?, next()?, next()?]))();
+        let [_, uptime, seconds, sequence, domain] = fields.ok_or(ExportFault::Header)?;
+        let key = Key {
+            address: from.address,
+            domain,
+            version: 9,
+        };
+        let place = self.heard(key, datagram, time);
+        let clock = self.clock(i64::from(seconds) * 1_000_000_000, Some(uptime), time);
+        if let Some(domain) = self.domains.get_mut(place) {
+            domain.sequence(sequence, Some(uptime), Some(1));
+        }
+        let message = self.message(place, from, clock, Dialect::NetFlow);
+        self.sets(reader, message, sink);
+        Ok(())
+    }
+
+    /// Reads an IPFIX message (RFC 7011, 3.1).
+    pub(super) fn ipfix(
+        &mut self,
+        datagram: &[u8],
+        from: Origin,
+        time: i64,
+        sink: &mut dyn Sink,
+    ) -> Result<(), ExportFault> {
+        let mut header = Reader::new(datagram);
+        let mut next = || header.u32();
+        let fields = (|| Some([next()?, next()?, next()?, next()?]))();
+        let [start, seconds, sequence, domain] = fields.ok_or(ExportFault::Header)?;
+        let length = (start & 0xffff) as usize;
+        if length < 16 {
+            return Err(ExportFault::Header);
+        }
+        let key = Key {
+            address: from.address,
+            domain,
+            version: 10,
+        };
+        let place = self.heard(key, datagram, time);
+        if length < datagram.len() {
+            self.fault(place, ExportFault::Trailing);
+        } else if length > datagram.len() {
+            self.fault(place, ExportFault::Count);
+        }
+        let export = i64::from(seconds) * 1_000_000_000;
+        let boot = self.domains.get_mut(place).and_then(|domain| domain.boot);
+        let uptime = boot.map(|boot| (export / 1_000_000).wrapping_sub(boot) as u32);
+        let clock = self.clock(export, uptime, time);
+        let sets = datagram.get(16..length.min(datagram.len())).unwrap_or(&[]);
+        let message = self.message(place, from, clock, Dialect::Ipfix);
+        let tally = self.sets(Reader::new(sets), message, sink);
+        if let Some(domain) = self.domains.get_mut(place) {
+            domain.sequence(sequence, None, (!tally.unsure).then_some(tally.records));
+        }
+        Ok(())
+    }
+
+    fn message(&mut self, place: usize, from: Origin, clock: Clock, dialect: Dialect) -> Message {
+        Message {
+            place,
+            serial: self
+                .domains
+                .get_mut(place)
+                .map_or(0, |domain| domain.serial),
+            port: from.port,
+            clock,
+            dialect,
+        }
+    }
+
+    /// The clock of a message; shifted to the time of arrival where that is wanted.
+    fn clock(&self, export: i64, uptime: Option<u32>, arrival: i64) -> Clock {
+        let drifted = (arrival - export).abs() > DRIFT;
+        Clock {
+            export: if self.limits.correct_clocks && drifted {
+                arrival
+            } else {
+                export
+            },
+            uptime,
+        }
+    }
+
+    /// Reads the sets of a message.
+    fn sets(&mut self, mut rest: Reader<'_>, message: Message, sink: &mut dyn Sink) -> Tally {
+        let mut tally = Tally::default();
+        while let (true, Some(id), Some(length)) = (rest.len() >= 4, rest.u16(), rest.u16()) {
+            let Some(wanted) = usize::from(length).checked_sub(4) else {
+                // Some exporters pad a message with zeros; there is nothing behind them.
+                if (id, length) != (0, 0) || rest.rest().iter().any(|octet| *octet != 0) {
+                    self.fault(message.place, ExportFault::SetLength);
+                }
+                tally.unsure = true;
+                break;
+            };
+            let whole = wanted <= rest.len();
+            let set = rest.take(wanted.min(rest.len())).unwrap_or(&[]);
+            if !whole {
+                self.fault(message.place, ExportFault::SetLength);
+                tally.unsure = true;
+            }
+            match (message.dialect, id) {
+                (Dialect::NetFlow, 0) | (Dialect::Ipfix, 2) => {
+                    self.templates(set, false, message, sink);
+                }
+                (Dialect::NetFlow, 1) | (Dialect::Ipfix, 3) => {
+                    self.templates(set, true, message, sink);
+                }
+                (_, 256..) => self.data(id, set, whole, message, &mut tally, sink),
+                _ => self.fault(message.place, ExportFault::TemplateNumber),
+            }
+        }
+        tally
+    }
+
+    fn templates(&mut self, set: &[u8], options: bool, message: Message, sink: &mut dyn Sink) {
+        let mut set = Reader::new(set);
+        while let Some(change) = template::next(&mut set, message.dialect, options) {
+            match change {
+                Ok(Change::Learn(template)) => self.learn(template, message, sink),
+                Ok(Change::Withdraw(id)) => {
+                    if let Some(domain) = self.domains.get_mut(message.place) {
+                        let lighter = domain.withdraw(id, message.port);
+                        self.domains.weight -= lighter;
+                    }
+                }
+                Err(fault) => {
+                    self.fault(message.place, fault);
+                    if fault == ExportFault::TemplateTruncated {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes a template, and decodes what waited for it.
+    fn learn(&mut self, template: Template, message: Message, sink: &mut dyn Sink) {
+        let id = template.id;
+        while self.domains.weight + template.weight() > self.limits.fields {
+            if !self.domains.relieve(message.place) {
+                self.refused += 1;
+                return;
+            }
+        }
+        let Some(domain) = self.domains.get_mut(message.place) else {
+            return;
+        };
+        if domain.weight + template.weight() > MOST_TEMPLATES_WEIGHT {
+            self.refused += 1;
+            return;
+        }
+        let heavier = domain.learn(message.port, template);
+        let waits = domain.waiting > 0;
+        self.domains.weight = self.domains.weight.saturating_add_signed(heavier);
+        if !waits {
+            return;
+        }
+        for set in self.pending.take((message.place, message.serial), id) {
+            if let Some(domain) = self.domains.get_mut(message.place) {
+                domain.waiting -= 1;
+            }
+            let message = Message {
+                port: set.port,
+                clock: set.clock,
+                ..message
+            };
+            self.data(id, &set.data, true, message, &mut Tally::default(), sink);
+        }
+    }
+
+    /// Decodes a data set, or keeps it until its template comes.
+    fn data(
+        &mut self,
+        id: u16,
+        data: &[u8],
+        whole: bool,
+        message: Message,
+        tally: &mut Tally,
+        sink: &mut dyn Sink,
+    ) {
+        let Some(domain) = self.domains.get_mut(message.place) else {
+            return;
+        };
+        let Some(template) = domain.template(id, message.port).map(Arc::clone) else {
+            domain.counters.early += 1;
+            tally.unsure = true;
+            if whole {
+                self.keep(id, data, message);
+            }
+            return;
+        };
+        if template.options {
+            tally.records += self.options(&template, data, message, sink);
+            return;
+        }
+        let mut starts = std::mem::take(&mut self.starts);
+        let (records, end) = if template.variable {
+            template.plan.bound(data, template.length, &mut starts)
+        } else {
+            let records = data.len() / template.length;
+            (records, records * template.length)
+        };
+        tally.records += records as u32;
+        let set = if template.variable {
+            Records::Variable {
+                data,
+                starts: &starts,
+                stride: template.plan.stride(),
+            }
+        } else {
+            Records::Fixed {
+                data,
+                length: template.length,
+            }
+        };
+        let mut clock = message.clock;
+        let Some(domain) = self.domains.get_mut(message.place) else {
+            return;
+        };
+        if template.plan.boot && records > 0 {
+            let started = template
+                .walk(set.record(0))
+                .find(|(field, _)| field.number == 160);
+            let boot = started.map(|(_, octets)| super::plan::number(octets) as i64);
+            let uptime = |boot| (clock.export / 1_000_000).wrapping_sub(boot) as u32;
+            clock.uptime = boot.map(uptime).or(clock.uptime);
+        }
+        let prototype = FlowRecord {
+            exporter: domain.serial,
+            domain: domain.key.domain,
+            version: domain.key.version,
+            ..prototype(&template, clock)
+        };
+        let first = sink.rows().len();
+        expand(&template, set, records, prototype, clock, sink.rows());
+        if let Some(rows) = sink.rows().get_mut(first..) {
+            domain.sampling.fill(&template, rows);
+        }
+        domain.counters.records += records as u64;
+        // Records of variable length that end in the middle of one are not padding.
+        if template.variable && data.len() - end >= template.length.max(4) {
+            self.fault(message.place, ExportFault::RecordTruncated);
+            tally.unsure = true;
+        }
+        sink.set(first, &template, set);
+        self.starts = starts;
+    }
+
+    fn keep(&mut self, id: u16, data: &[u8], message: Message) {
+        let Some(domain) = self.domains.get_mut(message.place) else {
+            return;
+        };
+        if domain.waiting >= MOST_WAITING {
+            self.pending.dropped += 1;
+            return;
+        }
+        domain.waiting += 1;
+        let gone = self.pending.keep(Waiting {
+            domain: (message.place, message.serial),
+            template: id,
+            port: message.port,
+            clock: message.clock,
+            data: data.to_vec(),
+        });
+        for (place, serial) in gone {
+            if let Some(domain) = self
+                .domains
+                .get_mut(place)
+                .filter(|domain| domain.serial == serial)
+            {
+                domain.waiting -= 1;
+            }
+        }
+    }
+
+    /// Reads options: what they tell of sampling and of the exporter's start. Answers how many.
+    fn options(
+        &mut self,
+        template: &Template,
+        data: &[u8],
+        message: Message,
+        sink: &mut dyn Sink,
+    ) -> u32 {
+        let mut rest = data;
+        let mut records = 0;
+        while rest.len() >= template.length {
+            let mut values = template.walk(rest);
+            if values.by_ref().count() < template.fields.len() {
+                self.fault(message.place, ExportFault::RecordTruncated);
+                break;
+            }
+            let after = values.rest();
+            let record = rest.get(..rest.len() - after.len()).unwrap_or(&[]);
+            rest = after;
+            records += 1;
+            let Some(domain) = self.domains.get_mut(message.place) else {
+                break;
+            };
+            domain.counters.options += 1;
+            domain
+                .sampling
+                .learn(Rate::read(template.walk(record), template.scopes));
+            let started = template
+                .walk(record)
+                .find(|(field, _)| (field.enterprise, field.number) == (0, 160));
+            if let Some((_, octets)) = started {
+                domain.boot = Some(super::plan::number(octets) as i64);
+            }
+            sink.option(template, record, domain.key.domain);
+        }
+        records
+    }
+}
+
+fn words<const N: usize>(reader: &mut Reader<'_>) -> Option<[u16; N]> {
+    let mut words = [0; N];
+    for word in &mut words {
+        *word = reader.u16()?;
+    }
+    Some(words)
+}
+
+fn prototype(template: &Template, clock: Clock) -> FlowRecord {
+    FlowRecord {
+        start: clock.export,
+        last: clock.export,
+        template: template.id,
+        present: template.plan.present,
+        ..FlowRecord::default()
+    }
+}
+
+fn copy(
+    template: &Template,
+    set: Records<'_>,
+    records: usize,
+    prototype: FlowRecord,
+    clock: Clock,
+    sink: &mut dyn Sink,
+) {
+    let first = sink.rows().len();
+    expand(template, set, records, prototype, clock, sink.rows());
+    sink.set(first, template, set);
+}
+
+/// Appends the records of a set.
+fn expand(
+    template: &Template,
+    set: Records<'_>,
+    records: usize,
+    prototype: FlowRecord,
+    clock: Clock,
+    rows: &mut Vec<FlowRecord>,
+) {
+    let first = rows.len();
+    rows.resize(first + records, prototype);
+    let rows = rows.get_mut(first..).unwrap_or(&mut []);
+    template.plan.run(&set, clock, rows);
+    if template.plan.rates || template.plan.frame {
+        for (place, row) in rows.iter_mut().enumerate() {
+            let record = set.record(place);
+            if template.plan.rates {
+                let rate = Rate::read(template.walk(record), 0).interval;
+                row.sampling = rate.unwrap_or(row.sampling);
+            }
+            if template.plan.frame {
+                sflow::section(template.walk(record), row);
+            }
+        }
+    }
+}
+
+/// The layout of the records of `NetFlow` version 1, 5 or 7, told as a template.
+fn layout(version: u8) -> &'static Template {
+    static LAYOUTS: OnceLock<[Template; 3]> = OnceLock::new();
+    /// Octets without a meaning.
+    const PADDING: u16 = 210;
+    const HEAD: [(u16, u16); 11] = [
+        (8, 4),
+        (12, 4),
+        (15, 4),
+        (10, 2),
+        (14, 2),
+        (2, 4),
+        (1, 4),
+        (22, 4),
+        (21, 4),
+        (7, 2),
+        (11, 2),
+    ];
+    const TAIL: [(u16, u16); 7] = [(6, 1), (4, 1), (5, 1), (16, 2), (17, 2), (9, 1), (13, 1)];
+    let layouts = LAYOUTS.get_or_init(|| {
+        let make = |tail: &[(u16, u16)]| {
+            let fields = HEAD.iter().chain(tail);
+            let fields = fields
+                .map(|(number, length)| Field::iana(*number, *length))
+                .collect();
+            Template::new(0, fields, None, Dialect::NetFlow).unwrap_or_else(|_| empty())
+        };
+        let one = [(PADDING, 2), (4, 1), (5, 1), (6, 1), (PADDING, 11)];
+        let five = [&[(PADDING, 1)], &TAIL[..], &[(PADDING, 2)]].concat();
+        let seven = [&[(PADDING, 1)], &TAIL[..], &[(PADDING, 2), (PADDING, 4)]].concat();
+        [make(&one), make(&five), make(&seven)]
+    });
+    let [one, five, seven] = layouts;
+    match version {
+        1 => one,
+        7 => seven,
+        _ => five,
+    }
+}
+
+/// A layout of one octet: what stands in for a fixed layout that does not compile, which none is.
+fn empty() -> Template {
+    Template {
+        id: 0,
+        options: false,
+        fields: Vec::new(),
+        scopes: 0,
+        length: 1,
+        variable: false,
+        plan: super::plan::Plan::default(),
+    }
+}
