@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, JsonValue, SecretStr
 
 from phage.config.collect import CollectSettings
+from phage.config.intel import IntelSettings
 from phage.config.kinds import Duration, InterfaceName, Listen, Network, Protected, Size
 from phage.config.notify import ChannelSettings
 from phage.config.section import Section
@@ -300,6 +301,7 @@ class Settings(Section):
     learning: LearningSettings = LearningSettings()
     detectors: DetectorSettings = DetectorSettings()
     collect: CollectSettings = CollectSettings()
+    intel: IntelSettings = IntelSettings()
     policy: PolicySettings = PolicySettings()
     respond: RespondSettings = RespondSettings()
     store: StoreSettings = StoreSettings()

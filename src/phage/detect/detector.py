@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from phage.records import Finding, Window
+    from phage.records.indicator import IndicatorKind, Mention
 
 
 class CatalogEntry(NamedTuple):
@@ -17,6 +18,19 @@ class CatalogEntry(NamedTuple):
     name: str
     unit: str
     meaning: str
+
+
+class Intelligence(Protocol):
+    """What threat intelligence says; it is asked, and never changes while a window is looked at."""
+
+    def address(self, raw: bytes) -> tuple[Mention, ...]:
+        """Return who lists an address (16 octets), directly or with a network around it."""
+
+    def domain(self, name: str) -> tuple[Mention, ...]:
+        """Return who lists a domain or one above it."""
+
+    def value(self, kind: IndicatorKind, value: str) -> tuple[Mention, ...]:
+        """Return who lists a value in canonical form."""
 
 
 @dataclass(slots=True)
@@ -32,6 +46,7 @@ class Knowledge:
         names: What people call devices, by MAC, else by address: "Camera", "Anna's phone".
         catalog: The features that score rows name by number: behaviour first, then damped.
         attacked: MAC and IP addresses of all whom open findings of specific detectors name.
+        intelligence: What threat intelligence says; None where there are no feeds.
     """
 
     learning: bool = True
@@ -42,6 +57,7 @@ class Knowledge:
     names: Mapping[str, str] = field(default_factory=dict)
     catalog: tuple[CatalogEntry, ...] = ()
     attacked: frozenset[str] = frozenset()
+    intelligence: Intelligence | None = None
 
 
 @runtime_checkable

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from phage.intel.networks import Networks, joined, parse_networks
+from phage.intel.networks import Networks, parse_networks
 from phage.intel.wellknown import SPECIAL, WELL_KNOWN
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ class Guard:
         return self._sifted(networks)
 
     def _sifted(self, networks: Networks) -> Verdict:
+        spans = _Spans(networks)
         left = np.ones(len(networks), np.bool_)
         counts: dict[str, int] = {}
         examples: dict[str, Sequence[str]] = {}
@@ -89,17 +91,17 @@ class Guard:
 
         leave("too short a prefix", _too_short(networks))
         public = [each for each in self.own if ipaddress.ip_network(each).is_global]
-        own = overlapping(networks, public)
+        own = _meeting(spans, _ranges(tuple(public)))
         if (own & left).any():
             held = f"it lists our own address {networks.select(own & left).texts(1)[0]}"
             return Verdict(networks, held)
-        strays = leave("private or not assigned", overlapping(networks, SPECIAL))
+        strays = leave("private or not assigned", _meeting(spans, _ranges(SPECIAL)))
         if not self.tolerant and strays > max(3, STRAY * len(networks)):
             shown = ", ".join(examples["private or not assigned"][:3])
             held = f"it lists {strays} private or unassigned addresses, such as {shown}"
             return Verdict(networks, held, counts, examples)
         for name, ranges in self.known.items():
-            leave(name, overlapping(networks, ranges))
+            leave(name, _meeting(spans, _ranges(ranges)))
         return Verdict(networks.select(left), "", counts, examples)
 
 
@@ -115,13 +117,36 @@ def overlapping(networks: Networks, ranges: Iterable[str]) -> Chosen:
 
     IPv6 ranges longer than /64 count as /64.
     """
-    spans = joined([parse_networks(tuple(ranges))])
-    first, last = _span(networks.octets, networks.lengths)
-    narrow = networks.is_v4
-    found = np.zeros(len(networks), np.bool_)
-    starts, ends = _span(spans.octets, spans.lengths)
-    for start, end, is_v4 in zip(starts, ends, spans.is_v4, strict=True):
-        found |= (first <= end) & (last >= start) & (narrow == is_v4)
+    return _meeting(_Spans(networks), _Spans(parse_networks(tuple(ranges))))
+
+
+@lru_cache(maxsize=64)
+def _ranges(texts: tuple[str, ...]) -> _Spans:
+    return _Spans(parse_networks(texts))
+
+
+class _Spans:
+    """First and last address of each network: the low half of IPv4, the high half of IPv6."""
+
+    def __init__(self, networks: Networks) -> None:
+        self.first, self.last = _span(networks.octets, networks.lengths)
+        self.narrow = networks.is_v4
+
+
+def _meeting(spans: _Spans, ranges: _Spans) -> Chosen:
+    found = np.zeros(len(spans.first), np.bool_)
+    for kind in (True, False):
+        asked = np.flatnonzero(spans.narrow == kind)
+        of_kind = ranges.narrow == kind
+        starts, ends = ranges.first[of_kind], ranges.last[of_kind]
+        if not len(asked) or not len(starts):
+            continue
+        # Of the ranges that begin before the end of a network one has to end behind its beginning.
+        order = np.argsort(starts, kind="stable")
+        reach = np.maximum.accumulate(ends[order])
+        before = np.searchsorted(starts[order], spans.last[asked], side="right")
+        met = reach[np.maximum(before, 1) - 1] >= spans.first[asked]
+        found[asked] = met & (before > 0)
     return found
 
 

@@ -187,8 +187,15 @@ def _masked(octets: npt.NDArray[np.uint8], lengths: npt.NDArray[np.uint8]) -> np
 
 
 def _sorted(octets: npt.NDArray[np.uint8], lengths: npt.NDArray[np.uint8]) -> Networks:
-    words = np.ascontiguousarray(octets).view(">u8")
-    high, low = words[:, 0].astype(np.uint64), words[:, 1].astype(np.uint64)
+    words = np.ascontiguousarray(octets).view(">u8").astype(np.uint64)
+    high, low = words[:, 0], words[:, 1]
+    if not high.any() and not (low >> np.uint64(48)).any():
+        # IPv4 only, as most lists are: one number is all there is to sort by.
+        keys = np.sort(low << np.uint64(8) | lengths.astype(np.uint64))
+        keys = keys[np.diff(keys, prepend=keys[:1] + np.uint64(1)) != 0]
+        made = np.zeros((len(keys), 2), ">u8")
+        made[:, 1] = keys >> np.uint64(8)
+        return Networks(made.view(np.uint8), (keys & np.uint64(0xFF)).astype(np.uint8))
     order = np.lexsort((lengths, low, high))
     high, low, ordered = high[order], low[order], lengths[order]
     new = np.ones(len(order), np.bool_)

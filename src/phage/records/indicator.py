@@ -41,3 +41,15 @@ class Indicator:
     tags: tuple[str, ...] = ()
     description: str = ""
     tlp: str = "clear"
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """One feed's word on something that was seen: which indicator met it, and how sure."""
+
+    feed: str
+    kind: IndicatorKind
+    value: str
+    confidence: int
+    tags: tuple[str, ...] = ()
+    description: str = ""

@@ -23,6 +23,8 @@ TABLES = (
     "receipts",
     "decision_audit",
     "rule_hits",
+    "feeds",
+    "indicators",
 )
 """All tables with data, those that others refer to first."""
 

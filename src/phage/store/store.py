@@ -16,6 +16,7 @@ from phage.store.repositories.devices import DeviceRepository
 from phage.store.repositories.findings import FindingRepository
 from phage.store.repositories.flowgroups import FlowGroupRepository
 from phage.store.repositories.flows import FlowRepository
+from phage.store.repositories.indicators import IndicatorRepository
 from phage.store.repositories.models import ModelRepository
 from phage.store.repositories.receipts import ReceiptRepository
 from phage.store.repositories.rulehits import RuleHitsRepository
@@ -63,6 +64,7 @@ class Store:
         self.decisions = DecisionRepository(database)
         self.receipts = ReceiptRepository(database)
         self.rule_hits = RuleHitsRepository(database)
+        self.indicators = IndicatorRepository(database)
 
     def close(self) -> None:
         """Close the connection."""

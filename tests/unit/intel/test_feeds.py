@@ -58,7 +58,7 @@ LISTS = {
     "cins": "45.1.2.3\n45.1.1.0/24\n",
     "blocklistde": "45.1.1.0/24\n45.1.2.3\n",
     "ipsum": "# IPsum\n45.1.2.3\t8\n45.1.1.0/24\t3\n",
-    "dshield": "# DShield\nStart\tEnd\tNetblock\tAttacks\n45.1.1.0\t45.1.1.255\t24\t1234\tNAME\tNL\n"
+    "dshield": "# D\nStart\tEnd\tNetblock\tAttacks\n45.1.1.0\t45.1.1.255\t24\t1234\tNAME\tNL\n"
     "45.1.2.3\t45.1.2.3\t32\t1\tNAME\tNL\tm\n",
     "spamhaus": '{"cidr":"45.1.1.0/24","sblid":"SBL1","rir":"ripencc"}\n{"cidr":"45.1.2.3/32"}\n'
     '{"type":"metadata","timestamp":1789220642,"size":100,"records":2}\n',

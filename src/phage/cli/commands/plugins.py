@@ -21,7 +21,7 @@ COLUMNS = (
 
 @click.group()
 def command() -> None:
-    """List the plug-ins: detectors, collectors, models, buses, notifiers."""
+    """List the plug-ins: detectors, collectors, models, buses, feeds, notifiers."""
 
 
 @command.command("list")
@@ -42,6 +42,7 @@ def known_families() -> dict[str, Family]:
     from phage.bus.bus import Bus
     from phage.collect.collector import Collector
     from phage.detect.detector import Detector
+    from phage.intel.feed import FEEDS
     from phage.learn.model import Model
     from phage.notify.channels import NOTIFIERS
     from phage.plugin import Family
@@ -52,6 +53,7 @@ def known_families() -> dict[str, Family]:
         Family("collectors", Collector, "phage.collect.collectors"),
         Family("models", Model, "phage.learn.models"),
         Family("buses", Bus, "phage.bus.buses"),
+        FEEDS,
         NOTIFIERS,
         IMPORTERS,
     )

@@ -1,0 +1,46 @@
+"""Settings of threat intelligence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, JsonValue
+
+from phage.config.kinds import Duration, Size
+from phage.config.section import Section
+
+
+class FeedSettings(Section):
+    """One feed."""
+
+    type: str = Field(description="The kind of feed; `phage plugins list feeds` names them.")
+    enabled: bool = Field(default=True, description="Get it and use it.")
+    every: Duration = Field(
+        21_600.0, ge=60, description="How often it is got; never more often than its maker allows."
+    )
+    settings: dict[str, JsonValue] = Field(
+        {}, description="Its settings, for example {url: https://example.org/list.txt}."
+    )
+
+
+class IntelSettings(Section):
+    """Threat intelligence: feeds of indicators, and how they are got."""
+
+    feeds: dict[str, FeedSettings] = Field(
+        {}, description="Feeds, by names that rules can use: {drop: {type: spamhaus}}."
+    )
+    proxy: str = Field(
+        "", description="Proxy for all feeds, http://HOST:PORT; the environment's is not used."
+    )
+    contact: str = Field(
+        "", description="Address of contact that feeds are told in the User-Agent; some ask for it."
+    )
+    ca_file: Path | None = Field(
+        None, description="Certificates to trust instead of the system's, in PEM."
+    )
+    size: Size = Field(
+        128 * 2**20, ge=2**16, le=2**31, description="Larger documents are refused, unpacked too."
+    )
+    timeout: Duration = Field(
+        120.0, ge=1, le=3600, description="A document that takes longer is refused."
+    )

@@ -1,0 +1,206 @@
+"""Threat intelligence in the daemon: feeds are updated aside, and what they say is put in force."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from phage.config.plugins import make
+from phage.errors import ConfigError, StoreError
+from phage.intel import keep
+from phage.intel.catalog import Catalog, Source, catalog_of
+from phage.intel.feed import FEEDS
+from phage.intel.fetch import Fetcher, FetchLimits
+from phage.intel.networks import empty, joined, parse_networks
+from phage.intel.update import Subscription, Updater
+from phage.plugin import discover
+from phage.records.indicator import IndicatorKind
+from phage.store.store import StoreLocation, open_store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from contextlib import ExitStack
+    from pathlib import Path
+
+    from phage.clock import Clock
+    from phage.collect.packets import PacketCollector
+    from phage.config.settings import Settings
+    from phage.config.statedir import StateDirectory
+    from phage.detect.detector import Knowledge
+    from phage.intel.feed import Feed
+    from phage.store.store import Store
+
+_log = logging.getLogger(__name__)
+
+OWN = "own"
+"""The feed of what a person imported."""
+
+LOOK_SECONDS = 30.0
+"""How often it is looked whether a feed is due."""
+
+REMAKE_SECONDS = 3600.0
+"""Confidence decays and indicators expire: the catalog is made anew at least so often."""
+
+
+def subscriptions(settings: Settings) -> list[Subscription]:
+    """Return the feeds that are enabled. Raises ConfigError for one that is not complete."""
+    plugins = {plugin.name: plugin for plugin in discover(FEEDS)}
+    found = []
+    for name, chosen in settings.intel.feeds.items():
+        where = f"intel.feeds.{name}"
+        plugin = plugins.get(chosen.type)
+        if plugin is None:
+            message = f"{where}.type: there is no {chosen.type!r}; there are {', '.join(plugins)}"
+            raise ConfigError(message)
+        if not chosen.enabled:
+            continue
+        feed: Feed = make(plugin, chosen.settings, f"{where}.settings")
+        if fault := feed.check():
+            message = f"{where}.settings: {fault}"
+            raise ConfigError(message)
+        found.append(Subscription(name, feed, chosen.every))
+    return found
+
+
+def make_updater(settings: Settings, folder: Path, store: Store, clock: Clock) -> Updater:
+    """Return what updates feeds and keeps what they say."""
+    own = settings.intel
+    limits = FetchLimits(octets=own.size, seconds=own.timeout)
+    agent = f"phage ({own.contact})" if own.contact else "phage"
+    ca_file = str(own.ca_file) if own.ca_file else ""
+
+    def fetcher() -> Fetcher:
+        return Fetcher(clock, limits, own.proxy, agent, ca_file)
+
+    return Updater(store.indicators, folder, clock, fetcher, tuple(map(str, settings.home)))
+
+
+def load_catalog(
+    feeds: Iterable[Subscription], folder: Path, store: Store, clock: Clock
+) -> Catalog:
+    """Return what all feeds say, as it was kept, and what a person imported."""
+    states = store.indicators.states()
+    sources = []
+    for each in feeds:
+        networks = keep.load(folder, each.name) or empty()
+        indicators = tuple(store.indicators.of(each.name))
+        state = states.get(each.name)
+        updated = state.updated if state is not None else 0
+        sources.append(Source(each.name, networks, indicators, each.feed.confidence, updated))
+    imported = tuple(store.indicators.of(OWN))
+    if imported:
+        texts = [each.value for each in imported if each.kind is IndicatorKind.NETWORK]
+        networks = joined([parse_networks(texts)]) if texts else empty()
+        sources.append(Source(OWN, networks, imported, 90))
+    return catalog_of(sources, clock.now())
+
+
+def intel_folder(state: StateDirectory) -> Path:
+    """Return where networks of feeds are kept."""
+    return state.path / "intel"
+
+
+@dataclass
+class IntelService:
+    """Updates feeds in a thread of its own and puts what they say in force, whole.
+
+    Attributes:
+        settings: The settings in force.
+        folder: Where networks of feeds are kept.
+        clock: Tells what is due.
+        publish: Takes each new catalog; called from the thread.
+        catalog: What is in force.
+        fault: Why feeds cannot be kept; '' when all is well.
+    """
+
+    settings: Settings
+    folder: Path
+    clock: Clock
+    publish: Callable[[Catalog], None]
+    catalog: Catalog = field(default_factory=Catalog)
+    fault: str = ""
+    faults: Mapping[str, str] = field(default_factory=dict)
+    """What is wrong with feeds, by name."""
+    _stopping: threading.Event = field(default_factory=threading.Event, init=False)
+    _thread: threading.Thread | None = field(default=None, init=False)
+
+    def start(self) -> None:
+        """Put in force what was kept, then go on in a thread. Raises ConfigError."""
+        feeds = subscriptions(self.settings)
+        self._thread = threading.Thread(
+            target=self._run, args=(feeds,), name="phage-intel", daemon=True
+        )
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop; a download that goes on is left to itself."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join(timeout=2.0)
+
+    def _run(self, feeds: Sequence[Subscription]) -> None:
+        password = self.settings.store.password.get_secret_value()
+        default = self.settings.state_folder / "store.sqlite3"
+        location = StoreLocation.of(self.settings.store.url, password, default)
+        remake = 0.0
+        while not self._stopping.is_set():
+            try:
+                with open_store(location, self.clock) as store:
+                    if not remake:  # Before anything is asked of anybody.
+                        self._put(feeds, store)
+                    changed = self._update(feeds, store)
+                    now = self.clock.monotonic()
+                    if changed or now >= remake:
+                        store.indicators.expire(self.clock.now())
+                        self._put(feeds, store)
+                        remake = now + REMAKE_SECONDS
+                self.fault = ""
+            except (StoreError, OSError) as error:
+                self.fault = str(error)
+                _log.error("feeds: %s", error, extra={"limit": "intel"})
+            self._stopping.wait(LOOK_SECONDS)
+
+    def _update(self, feeds: Sequence[Subscription], store: Store) -> bool:
+        updater = make_updater(self.settings, self.folder, store, self.clock)
+        before, faults, changed = store.indicators.states(), dict(self.faults), False
+        for each in feeds:
+            if self._stopping.is_set():
+                break
+            state = updater.update(each)
+            old = before.get(each.name)
+            changed = changed or (state.updated > (old.updated if old is not None else 0))
+            if state.fault and faults.get(each.name) != state.fault:
+                _log.warning("feed %s: %s", each.name, state.fault)
+            faults[each.name] = state.fault
+        self.faults = {name: fault for name, fault in faults.items() if fault}
+        return changed
+
+    def _put(self, feeds: Sequence[Subscription], store: Store) -> None:
+        self.catalog = load_catalog(feeds, self.folder, store, self.clock)
+        self.publish(self.catalog)
+
+
+def start_intel(
+    settings: Settings,
+    state: StateDirectory,
+    clock: Clock,
+    collectors: Sequence[PacketCollector],
+    knowledge: Knowledge,
+    stack: ExitStack,
+) -> IntelService:
+    """Start threat intelligence; matches go to collectors, and what they mean to detectors.
+
+    Called after the collectors are open. Raises ConfigError for a feed that is not complete.
+    """
+
+    def publish(catalog: Catalog) -> None:
+        knowledge.intelligence = catalog
+        for collector in collectors:
+            collector.match(catalog.prefixes)
+
+    service = IntelService(settings, intel_folder(state), clock, publish)
+    service.start()
+    stack.callback(service.stop)
+    return service
