@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,6 +44,9 @@ def save_over(path: Path, text: str) -> None:
 @contextlib.contextmanager
 def _written_beside(path: Path, text: str) -> Iterator[Path]:
     """Write to a file in the same folder, which is gone afterwards unless it was renamed."""
+    # What reads and never writes stays small without it.
+    import tempfile  # noqa: PLC0415
+
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         number, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)

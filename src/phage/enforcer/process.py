@@ -5,8 +5,10 @@ The kernel keeps the bans with their timeouts when it ends; the next one takes o
 
 from __future__ import annotations
 
-import argparse
 import contextlib
+import ctypes
+import gc
+import json
 import logging
 import os
 import resource
@@ -100,13 +102,8 @@ def start(
     """
     listener = listen(socket_path, controller_uid)
     reading, writing = os.pipe2(os.O_CLOEXEC)
-    command = [
-        sys.executable, "-P", "-m", "phage.enforcer.process",
-        "--listener", str(listener.fileno()), "--lifeline", str(reading),
-        "--user", str(controller_uid), "--folder", str(folder),
-    ]  # fmt: skip
-    for device in devices:
-        command += ["--device", device]
+    told = json.dumps([listener.fileno(), controller_uid, str(folder), [*devices], reading])
+    command = [sys.executable, "-P", "-m", "phage.enforcer.process", told]
     try:
         process = subprocess.Popen(  # noqa: S603  Our own program.
             command,
@@ -214,6 +211,7 @@ def run(
     signal.set_wakeup_fd(told)
     server = Server(listener, service, clock, frozenset({0, user}))
     service.start()
+    release_memory()
     try:
         wakes = [wake] if lifeline is None else [wake, lifeline]
         server.serve(lambda: bool(ended) or _is_cut(lifeline), wakes)
@@ -224,6 +222,14 @@ def run(
         os.close(wake)
         os.close(told)
     return confined
+
+
+def release_memory() -> None:
+    """Give what the C library keeps for later back to the kernel, where the library can (glibc)."""
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 def confine(user: int, folder: Path) -> str:
@@ -290,17 +296,11 @@ def _environment() -> dict[str, str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run as `start` starts it."""
-    parser = argparse.ArgumentParser(prog="phage.enforcer.process")
-    parser.add_argument("--listener", type=int, required=True)
-    parser.add_argument("--lifeline", type=int, required=True)
-    parser.add_argument("--user", type=int, required=True)
-    parser.add_argument("--folder", type=Path, required=True)
-    parser.add_argument("--device", action="append", default=[])
-    options = parser.parse_args(arguments)
-    listener = socket.socket(fileno=options.listener)
+    """Run as `start` starts it: with the arguments of `run` as one array of JSON."""
+    (told,) = sys.argv[1:] if arguments is None else arguments
+    listener, user, folder, devices, lifeline = json.loads(told)
     try:
-        run(listener, options.user, options.folder, options.device, options.lifeline)
+        run(socket.socket(fileno=listener), user, Path(folder), devices, lifeline)
     except PhageError as error:
         sys.stderr.write(f"phage enforcer: {error}\n")
         return 1

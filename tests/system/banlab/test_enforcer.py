@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
+import random
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -142,3 +145,40 @@ def test_static_rules_stand_again_after_a_restart(lab: Lab) -> None:
     lab.kill()
     lab.start()
     assert lab.near.reaches("10.78.2.2"), "and it is remembered"
+
+
+KILLED = 20
+
+
+def test_killed_in_the_middle_of_a_batch_nothing_is_half_done(lab: Lab) -> None:
+    """Each batch is in the kernel whole or not at all, and the next enforcer makes it right."""
+    from phage.records.decision import ReceiptState
+
+    chance = random.Random(5)
+    responder = lab.start()
+    kept = [ban(f"198.18.{each // 250}.{each % 250}", each) for each in range(500)]
+    for turn in range(KILLED):
+        responder.replace(kept, time.time_ns())
+        batch = [
+            ban(f"198.19.{each // 250}.{each % 250}", 1000 + turn * 5000 + each)
+            for each in range(5000)
+        ]
+        killer = threading.Timer(chance.uniform(0.0, 0.12), lab.kill)
+        killer.start()
+        receipts = responder.apply(batch, time.time_ns())
+        killer.join()
+        there = banned(lab)
+        assert len(there) in (500, 5500), f"round {turn}"
+        if receipts[0].state is ReceiptState.APPLIED:
+            assert len(there) == 5500
+        responder.close()
+        responder = lab.start()
+        responder.replace([*kept, *batch[:10]], time.time_ns())
+        assert len(banned(lab)) == 510
+        assert not responder.is_disturbed()
+
+
+def banned(lab: Lab) -> list[str]:
+    listed = json.loads(lab.router.run("nft", "-j", "list", "set", "inet", "phage", "ban4"))
+    (found,) = [each["set"] for each in listed["nftables"] if "set" in each]
+    return [each["elem"]["val"] for each in found.get("elem", [])]
