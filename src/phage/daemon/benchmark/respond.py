@@ -108,7 +108,11 @@ def figures(name: str) -> tuple[tuple[str, float, str, str, float | None], ...]:
     if name == "respond.load_1m_s":
         return _load_figures()
     found = measure("drop")
-    return ((name, found["dropped"], "packets/s", "the same forwarded", found["forwarded"]),)
+    return (
+        (name, found["dropped"], "packets/s", "the same forwarded", found["forwarded"]),
+        (f"{name}_best", found["dropped_best"], "packets/s", "the same forwarded",
+         found["forwarded_best"]),
+    )  # fmt: skip
 
 
 def _load_figures() -> tuple[tuple[str, float, str, str, float | None], ...]:
@@ -256,8 +260,14 @@ def _passed() -> int:
 def drop(namespace: str) -> Figures:
     """Drop packets from 100,000 banned sources at ingress, in turn with forwarding them.
 
-    In packets a second of one core, without making them. Forwarded ones go out by another veth,
-    whose far end drops them.
+    In packets a second of one core's time: the median of rounds whose number is fixed, and the best
+    of them. A round makes frames and drops them, makes them and has the kernel take them, without
+    phage's table and then with it; what making them takes is left out of both.
+
+    Each packet has one of 65,536 random sources, so that each look-up goes to the memory, while
+    forwarding is the cheapest there is: one destination, no connection tracking, no filter, and in
+    place of a network card's driver a veth whose far end drops at once. Taking a packet off a card
+    is left out of both too.
     """
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     with _cable(namespace) as (far, _):
@@ -274,21 +284,22 @@ def drop(namespace: str) -> Figures:
         _fill(np.concatenate((sources, _spread(BANS - SOURCES, high=2 << 28))))
         asleep: list[float] = []
         awake: list[float] = []
-        made: list[float] = []
         for _ in range(ROUNDS):
             for flags, times in (("{ flags dormant; }", asleep), ("{ }", awake)):
                 _run("nft", "add", "table", "inet", layout.TABLE, flags)
                 whole, making = frames.nanoseconds(FRAMES)
-                times.append(whole)
-                made.append(making)
+                times.append(whole - making)
         counted = responder.counters()["ban_from"][0]
         frames.close()
     if counted < ROUNDS * FRAMES:
         message = f"only {counted:,} of {ROUNDS * FRAMES:,} packets were dropped"
         raise PhageError(message)
-    # The best of the rounds is the one that nothing else on the machine was in the way of.
-    making = min(made)
-    return {"dropped": 1e9 / (min(awake) - making), "forwarded": 1e9 / (min(asleep) - making)}
+    return {
+        "dropped": 1e9 / statistics.median(awake),
+        "forwarded": 1e9 / statistics.median(asleep),
+        "dropped_best": 1e9 / min(awake),
+        "forwarded_best": 1e9 / min(asleep),
+    }
 
 
 JOBS: dict[str, Callable[[str], Figures]] = {
