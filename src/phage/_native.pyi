@@ -125,6 +125,9 @@ class ExportDecoder:
     def feed_many(self, datagrams: list[bytes], address: bytes, time: int, port: int = 0) -> bytes:
         """Decode datagrams of one exporter; return their records."""
 
+    def count(self, datagrams: list[bytes], address: bytes, time: int, port: int = 0) -> int:
+        """Decode datagrams of one exporter; return how many records they hold."""
+
     def describe(self, datagram: bytes, address: bytes, time: int, port: int = 0) -> str:
         """Decode a datagram; return a line of JSON for each record."""
 

@@ -106,6 +106,28 @@ impl PyExportDecoder {
         PyBytes::new(py, bytemuck::cast_slice(rows))
     }
 
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "Python's list is converted to it"
+    )]
+    #[pyo3(signature = (datagrams, address, time, port = 0))]
+    fn count(
+        &mut self,
+        datagrams: Vec<Bound<'_, PyBytes>>,
+        address: [u8; 16],
+        time: i64,
+        port: u16,
+    ) -> usize {
+        let Inner { decoder, rows, .. } = self.inner();
+        let mut records = 0;
+        for datagram in &datagrams {
+            rows.clear();
+            decoder.feed(datagram.as_bytes(), Origin { address, port }, time, rows);
+            records += rows.len();
+        }
+        records
+    }
+
     #[pyo3(signature = (datagram, address, time, port = 0))]
     fn describe(&mut self, datagram: &[u8], address: [u8; 16], time: i64, port: u16) -> String {
         let Inner { decoder, lines, .. } = self.inner();

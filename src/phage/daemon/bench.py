@@ -212,6 +212,20 @@ def collect_logs(bench: Workbench) -> tuple[Measurement, ...]:
     )
 
 
+def export_decode(version: str) -> Callable[[Workbench], tuple[Measurement, ...]]:
+    """Return what measures decoding flow exports from memory."""
+
+    def measure(_bench: Workbench) -> tuple[Measurement, ...]:
+        from phage.daemon.benchmark import export  # noqa: PLC0415  Megabytes of datagrams.
+
+        return tuple(
+            Measurement(name, _median(each.rate), "records/s", export.PEER, each.peer_rate())
+            for name, each in export.traffic(version)
+        )
+
+    return measure
+
+
 def memory_idle(_bench: Workbench) -> Measurement:
     """Measure the proportional set size of `phage run` on a quiet interface."""
     from phage.daemon.benchmark.live import idle_memory  # noqa: PLC0415  Needs root; others do not.
@@ -306,6 +320,8 @@ BENCHMARKS = (
     Benchmark("respond.latency_us", respond_latency),
     Benchmark("respond.finding_to_drop_ms", respond_finding_to_drop),
     Benchmark("collect.logs_lines", collect_logs),
+    Benchmark("export.decode.v9", export_decode("v9")),
+    Benchmark("export.decode.ipfix", export_decode("ipfix")),
     Benchmark("match.ipv4.random", match("ipv4.random")),
     Benchmark("match.ipv4.hot", match("ipv4.hot")),
     Benchmark("match.ipv6.random", match("ipv6.random")),
