@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from phage.clock import SystemClock
 from phage.errors import PhageError
 from phage.records.decision import (
     Action,
@@ -28,8 +29,9 @@ from phage.respond.netlink.ipset import ELEMENTS_AT_ONCE, LONGEST_TIMEOUT, IpSet
 from phage.respond.netlink.link import Link
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from phage.clock import Clock
     from phage.records.decision import Decision
     from phage.respond.bans.places import Network
 
@@ -45,6 +47,9 @@ FOLDERS = ("/usr/sbin", "/sbin", "/usr/local/sbin")
 CHAIN = "PHAGE"
 HOOKS = ("INPUT", "FORWARD")
 PATIENCE_SECONDS = 10.0
+LOOK_SECONDS = 10.0
+"""What somebody else removed of iptables' rules is back within so long: to look takes a program for
+each IP version, some milliseconds."""
 
 
 @dataclass(slots=True)
@@ -61,6 +66,8 @@ class IpsetResponder:
 
     install_rules: bool = True
     cut_connections: bool = True
+    _clock: Clock = field(default_factory=SystemClock)
+    _look_at: float = 0.0
     _link: Link = field(default_factory=Link)
     _held: dict[Network, dict[str, int]] = field(default_factory=dict)
     _is_ready: bool = False
@@ -127,12 +134,14 @@ class IpsetResponder:
         return [*receipts, *self._answers(wanted, ReceiptState.APPLIED, now)]
 
     def is_disturbed(self) -> bool:
-        """Tell whether somebody removed or emptied a set; iptables' rules are not looked at."""
+        """Tell whether somebody removed or emptied a set, or our rules of iptables."""
         if not self._is_ready:
             return True
         try:
-            return not all(self._stands(spec) for spec in SETS)
-        except KernelError:
+            if not all(self._stands(spec) for spec in SETS):
+                return True
+            return self.install_rules and self._lost_rules()
+        except PhageError:
             return True
 
     def close(self) -> None:
@@ -189,6 +198,15 @@ class IpsetResponder:
         self._add(aside, mine, now)
         self._link.ask(spec.swap(aside))
         self._link.ask(aside.destroy())
+
+    def _lost_rules(self) -> bool:
+        """Tell whether iptables' rules are gone; a program is run only once in a while."""
+        now = self._clock.monotonic()
+        if now < self._look_at:
+            return False
+        lost = not _are_installed()
+        self._look_at = now if lost else now + LOOK_SECONDS
+        return lost
 
     def _stands(self, spec: IpSet) -> bool:
         if not spec.exists(self._link):
@@ -258,17 +276,27 @@ def _install() -> None:
             message = f"there is no {name} in /usr/sbin; install iptables"
             raise PhageError(message)
         _iptables(program, "-N", CHAIN, check=False)
-        for spec in SETS:
-            if spec.version == version:
-                rule = (CHAIN, "-m", "set", "--match-set", spec.name, "src", "-j", "DROP")
-                _unless_there(program, "-A", *rule)
-        for hook in HOOKS:
-            _unless_there(program, "-I", hook, "-j", CHAIN)
+        for how, rule in _rules(version):
+            if not _iptables(program, "-C", *rule, check=False):
+                _iptables(program, how, *rule, check=True)
 
 
-def _unless_there(program: Path, how: str, *rule: str) -> None:
-    if not _iptables(program, "-C", *rule, check=False):
-        _iptables(program, how, *rule, check=True)
+def _are_installed() -> bool:
+    """Tell whether all of our rules are there. Raises PhageError."""
+    return all(
+        (program := _program(name)) is not None and _iptables(program, "-C", *rule, check=False)
+        for version, name in PROGRAMS.items()
+        for _, rule in _rules(version)
+    )
+
+
+def _rules(version: int) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield our rules of an IP version, each with how it is put where it belongs."""
+    for spec in SETS:
+        if spec.version == version:
+            yield "-A", (CHAIN, "-m", "set", "--match-set", spec.name, "src", "-j", "DROP")
+    for hook in HOOKS:
+        yield "-I", (hook, "-j", CHAIN)
 
 
 def _iptables(program: Path, *arguments: str, check: bool) -> bool:
