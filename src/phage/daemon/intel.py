@@ -124,6 +124,7 @@ class IntelService:
     faults: Mapping[str, str] = field(default_factory=dict)
     """What is wrong with feeds, by name."""
     _stopping: threading.Event = field(default_factory=threading.Event, init=False)
+    _seen: dict[str, int] = field(default_factory=dict, init=False)
     _thread: threading.Thread | None = field(default=None, init=False)
 
     def start(self) -> None:
@@ -164,17 +165,18 @@ class IntelService:
 
     def _update(self, feeds: Sequence[Subscription], store: Store) -> bool:
         updater = make_updater(self.settings, self.folder, store, self.clock)
-        before, faults, changed = store.indicators.states(), dict(self.faults), False
+        faults = dict(self.faults)
         for each in feeds:
             if self._stopping.is_set():
                 break
             state = updater.update(each)
-            old = before.get(each.name)
-            changed = changed or (state.updated > (old.updated if old is not None else 0))
             if state.fault and faults.get(each.name) != state.fault:
                 _log.warning("feed %s: %s", each.name, state.fault)
             faults[each.name] = state.fault
         self.faults = {name: fault for name, fault in faults.items() if fault}
+        # `phage feeds update` and `phage indicators import` change the same store meanwhile.
+        seen = {name: state.updated for name, state in store.indicators.states().items()}
+        changed, self._seen = seen != self._seen, seen
         return changed
 
     def _put(self, feeds: Sequence[Subscription], store: Store) -> None:

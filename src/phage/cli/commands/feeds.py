@@ -1,0 +1,216 @@
+"""`phage feeds`."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from phage.cli.output import Column, emit, output_option, say
+from phage.cli.settings import settings_options
+from phage.errors import ConfigError
+
+if TYPE_CHECKING:
+    from phage.cli.settings import Chosen
+    from phage.intel.update import Subscription
+    from phage.records.feedstate import FeedState
+
+COLUMNS = (
+    Column("name", "name"),
+    Column("type", "type"),
+    Column("enabled", "enabled"),
+    Column("entries", "entries", right=True),
+    Column("left out", "left_out_text"),
+    Column("updated", "updated"),
+    Column("next", "due"),
+    Column("fault", "fault", wrap=True),
+)
+TRIED = (
+    Column("name", "name"),
+    Column("entries", "entries", right=True),
+    Column("left out", "left_out_text"),
+    Column("fault", "fault", wrap=True),
+)
+
+
+@click.group()
+def command() -> None:
+    """List, add, switch and update feeds of threat intelligence."""
+
+
+@command.command("list")
+@output_option
+@settings_options
+def list_(chosen: Chosen, form: str) -> None:
+    """List the feeds of the settings: what they gave, when, and what is wrong."""
+    from phage.errors import StoreError
+
+    settings = chosen.settings()
+    states: dict[str, FeedState] = {}
+    try:
+        with chosen.reader() as store:
+            states = store.indicators.states()
+    except StoreError:  # Nothing was got yet.
+        pass
+    shapes = [
+        {"name": name, "type": each.type, "enabled": each.enabled, **_shape(states.get(name))}
+        for name, each in settings.intel.feeds.items()
+    ]
+    emit(form, shapes, COLUMNS, empty="no feeds; `phage feeds add` adds one")
+
+
+@command.command()
+@click.argument("name")
+@click.argument("kind", metavar="TYPE")
+@click.option(
+    "--set", "values", multiple=True, metavar="KEY=VALUE", help="A setting of the feed; repeat."
+)
+@click.option("--every", default="", help="How often it is got, such as 6h.")
+@settings_options
+def add(chosen: Chosen, name: str, kind: str, values: tuple[str, ...], every: str) -> None:
+    """Add the feed NAME of TYPE to the settings; `phage plugins list feeds` names the types.
+
+    For example: phage feeds add drop spamhaus; phage feeds add mine netset --set url=/etc/my.list
+    """
+    entry: dict[str, Any] = {"type": kind}
+    if values:
+        entry["settings"] = dict(_pair(text) for text in values)
+    if every:
+        entry["every"] = every
+    if name in chosen.settings(may_be_made=True).intel.feeds:
+        message = f"there is a feed {name!r} already; `phage feeds list` shows it"
+        raise ConfigError(message)
+    # A line for each key, so that `phage feeds enable` can change one of them.
+    _change(chosen, [(("intel", "feeds", name, key), value) for key, value in entry.items()])
+    say(f"added {name}; `phage run` uses it from its next start")
+
+
+@command.command()
+@click.argument("name")
+@click.option("--off", is_flag=True, help="Disable it: it is not got, and not used.")
+@settings_options
+def enable(chosen: Chosen, name: str, off: bool) -> None:  # noqa: FBT001  A flag.
+    """Enable the feed NAME, or disable it with --off."""
+    _require(chosen, name)
+    _change(chosen, [(("intel", "feeds", name, "enabled"), not off)])
+    say(f"{name} is {'disabled' if off else 'enabled'}; `phage run` knows from its next start")
+
+
+@command.command()
+@click.argument("names", nargs=-1, metavar="[NAME...]")
+@output_option
+@settings_options
+def update(chosen: Chosen, names: tuple[str, ...], form: str) -> int:
+    """Get feeds now, all or by NAME; their makers' intervals are kept even so."""
+    from phage.cli.intelstore import writer
+    from phage.cli.main import DONE, FAILED
+    from phage.clock import SystemClock
+    from phage.daemon.intel import intel_folder, make_updater
+
+    for name in names:
+        _require(chosen, name)
+    settings = chosen.settings()
+    folder = intel_folder(chosen.state(settings))
+    with writer(chosen) as store:
+        updater = make_updater(settings, folder, store, SystemClock())
+        shapes = [
+            {"name": each.name, **_shape(updater.update(each, always=True))}
+            for each in _wanted(chosen, names)
+        ]
+    emit(form, shapes, TRIED, empty="no feeds")
+    return FAILED if any(shape["fault"] for shape in shapes) else DONE
+
+
+@command.command()
+@click.argument("name")
+@output_option
+@settings_options
+def test(chosen: Chosen, name: str, form: str) -> int:
+    """Get the feed NAME and say what would be used of it; nothing is kept."""
+    import tempfile
+    from pathlib import Path
+
+    from phage.cli.main import DONE, FAILED
+    from phage.clock import SystemClock
+    from phage.daemon.intel import make_updater
+    from phage.store.store import StoreLocation, open_store
+
+    _require(chosen, name)
+    clock = SystemClock()
+    with tempfile.TemporaryDirectory(prefix="phage-feed-") as folder:
+        location = StoreLocation.of("", "", Path(folder) / "store.sqlite3")
+        with open_store(location, clock) as store:
+            updater = make_updater(chosen.settings(), Path(folder), store, clock)
+            shapes = [
+                {"name": each.name, **_shape(updater.update(each, always=True))}
+                for each in _wanted(chosen, (name,))
+            ]
+    emit(form, shapes, TRIED, empty=f"{name} is disabled")
+    return FAILED if any(shape["fault"] for shape in shapes) else DONE
+
+
+def _shape(state: FeedState | None) -> dict[str, Any]:
+    from phage.clock import rfc3339
+
+    if state is None:
+        return {"entries": None, "left_out": {}, "updated": None, "due": None, "fault": ""}
+    left_out = dict(state.left_out)
+    return {
+        "entries": state.entries,
+        "left_out": left_out,
+        "left_out_text": ", ".join(f"{count} {reason}" for reason, count in left_out.items()),
+        "examples": {reason: list(some) for reason, some in state.examples.items()},
+        "updated": rfc3339(state.updated) if state.updated else None,
+        "due": rfc3339(state.due) if state.due else None,
+        "failures": state.failures,
+        "fault": state.fault,
+    }
+
+
+def _wanted(chosen: Chosen, names: tuple[str, ...]) -> list[Subscription]:
+    from phage.daemon.intel import subscriptions
+
+    return [each for each in subscriptions(chosen.settings()) if not names or each.name in names]
+
+
+def _require(chosen: Chosen, name: str) -> None:
+    known = chosen.settings().intel.feeds
+    if name not in known:
+        message = f"there is no feed {name!r}; there are {', '.join(known) or 'none'}"
+        raise ConfigError(message)
+
+
+def _pair(text: str) -> tuple[str, Any]:
+    """Read KEY=VALUE; a value is JSON where it can be, else text."""
+    key, sign, value = text.partition("=")
+    if not key or not sign:
+        message = f"{text!r}: write KEY=VALUE"
+        raise click.BadParameter(message, param_hint="--set")
+    try:
+        return key, json.loads(value)
+    except ValueError:
+        return key, value
+
+
+def _change(chosen: Chosen, changes: list[tuple[tuple[str, ...], object]]) -> None:
+    """Change the settings file; what is wrong afterwards is refused, and the file is as before."""
+    import os
+    import tempfile
+    from pathlib import Path
+
+    from phage.config.document import MAX_OCTETS, read_text
+    from phage.config.edit import edit
+    from phage.config.load import load_settings
+    from phage.config.savefile import save_over
+    from phage.daemon.intel import subscriptions
+
+    path = chosen.file_to_write
+    before = read_text(path, MAX_OCTETS, "settings file") if path.exists() else ""
+    after = edit(before, str(path), changes)
+    with tempfile.TemporaryDirectory(prefix="phage-settings-") as folder:
+        trial = Path(folder) / path.name
+        trial.write_text(after, encoding="utf-8")
+        subscriptions(load_settings(trial, os.environ, {}))
+    save_over(path, after)
+    say(f"changed {path}")
