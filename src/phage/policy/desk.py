@@ -263,6 +263,7 @@ class Desk:
             decision.rule,
             decision.target,
             now - int(duration.memory * 1e9),
+            now,
             dry_run=decision.dry_run,
         )
         try:

@@ -47,8 +47,10 @@ class Book(Protocol):
     def standing(self) -> Iterable[Decision]:
         """Yield what has not ended."""
 
-    def times_before(self, rule: str, target: Target, since: int, *, dry_run: bool) -> int:
-        """Return how often a rule decided against a target."""
+    def times_before(
+        self, rule: str, target: Target, since: int, now: int, *, dry_run: bool
+    ) -> int:
+        """Return at how many times since a time, now left out, a rule decided against a target."""
 
     def pardon(self, rule: str, target: Target, now: int) -> str:
         """Return who revoked what a rule decided against a target, before its time; else ''."""
@@ -154,10 +156,15 @@ class Ledger:
                 return other
         return None
 
-    def times_before(self, rule: str, target: Target, since: int, *, dry_run: bool) -> int:
-        """Return how often a rule decided against a target; 0 while the store cannot say."""
+    def times_before(
+        self, rule: str, target: Target, since: int, now: int, *, dry_run: bool
+    ) -> int:
+        """Return how often a rule decided against a target before; 0 while the store cannot say.
+
+        What is decided at one time, as a ban and a script's part in it, is one.
+        """
         try:
-            return self.book.times_before(rule, target, since, dry_run=dry_run)
+            return self.book.times_before(rule, target, since, now, dry_run=dry_run)
         except StoreError as error:
             self._fault(error)
             return 0
@@ -263,22 +270,40 @@ class Ledger:
         waiting = [*self._unsaved, *decisions]
         try:
             self.book.save(waiting)
-        except StoreDataError as error:
+        except StoreDataError:
             self._unsaved.clear()
-            self.state.lost += len(waiting)
-            _log.error("%s", error, extra={"limit": "ledger"})
+            self._commit_each(waiting, must=must)
         except StoreError as error:
             if must:
                 raise
-            self._fault(error)
-            over = len(self._unsaved) + len(decisions) - MAX_UNSAVED
-            self.state.lost += max(0, over)
-            self._unsaved.extend(decisions)
+            self._keep_waiting(decisions, error)
         else:
             self._unsaved.clear()
             if self.state.fault:
                 self.state.fault = ""
                 _log.warning("the ledger is written again")
+
+    def _commit_each(self, decisions: list[Decision], *, must: bool) -> None:
+        """Write one by one, since the store will not take one of them: only that one is lost."""
+        for index, decision in enumerate(decisions):
+            try:
+                self.book.save([decision])
+            except StoreDataError as error:
+                self.state.lost += 1
+                _log.error("decision %s: %s", decision.id, error, extra={"limit": "ledger"})
+                if must and index == len(decisions) - 1:  # What must be written is the last.
+                    raise
+            except StoreError as error:
+                self._keep_waiting(decisions[index : -1 if must else None], error)
+                if must:
+                    raise
+                return
+
+    def _keep_waiting(self, decisions: list[Decision], error: StoreError) -> None:
+        """Keep what could not be written, as much as fits, until the store can be."""
+        self._fault(error)
+        self.state.lost += max(0, len(self._unsaved) + len(decisions) - MAX_UNSAVED)
+        self._unsaved.extend(decisions)
 
     def _fault(self, error: StoreError) -> None:
         if not self.state.fault:

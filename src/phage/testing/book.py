@@ -32,15 +32,21 @@ class MemoryBook:
         """Return what has not ended."""
         return [decision for decision in self.saved.values() if not decision.ended]
 
-    def times_before(self, rule: str, target: Target, since: int, *, dry_run: bool) -> int:
-        """Return how often a rule decided against a target."""
+    def times_before(
+        self, rule: str, target: Target, since: int, now: int, *, dry_run: bool
+    ) -> int:
+        """Return at how many times since a time, now left out, a rule decided against a target."""
         if self.fails:
             message = "the disk is full"
             raise StoreError(message)
-        return sum(
-            (each.rule, each.target, each.dry_run) == (rule, target, dry_run)
-            and each.start >= since
-            for each in self.saved.values()
+        return len(
+            {
+                each.start
+                for each in self.saved.values()
+                if (each.rule, each.target, each.dry_run) == (rule, target, dry_run)
+                and each.start >= since
+                and each.start != now
+            }
         )
 
     def pardon(self, rule: str, target: Target, now: int) -> str:

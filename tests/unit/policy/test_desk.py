@@ -104,6 +104,20 @@ def test_who_comes_again_is_banned_longer_up_to_a_limit(office: Office) -> None:
     assert lengths == [600, 2400, 9600, 38_400, 86_400, 86_400]
 
 
+def test_a_ban_and_its_script_are_one_incident(office: Office) -> None:
+    office.intents = [wants(run=("trigger",))]
+    lengths = []
+    for _ in range(3):
+        ban, script = office.take()
+        assert ban is not None
+        assert script is not None
+        assert ban.until == script.until
+        lengths.append((ban.until - ban.start) // SECOND)
+        office.now = ban.until + SECOND
+        office.ledger.expire(office.now)
+    assert lengths == [600, 2400, 9600]
+
+
 def test_what_was_long_ago_does_not_count(office: Office) -> None:
     office.intents = [wants(duration=Duration(first=600, factor=4, memory=3600))]
     first = only(office.take())

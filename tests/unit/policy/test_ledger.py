@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phage.clock import FixedClock
-from phage.errors import StoreError
+from phage.errors import StoreDataError, StoreError
 from phage.policy.ledger import MAX_UNSAVED, Ledger, LedgerFullError
 from phage.policy.target import parse_target
 from phage.records.decision import Action, Decision
@@ -19,7 +19,7 @@ from phage.testing.book import MemoryBook
 from phage.testing.records import EPOCH, SECOND, make_decision
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 HOUR = 3600 * SECOND
@@ -109,7 +109,7 @@ def test_blocking_goes_on_while_the_store_fails_and_is_written_later() -> None:
     made = ledger.add(against("203.0.113.9"))
     assert ledger.in_force(made.id) is made
     assert ledger.state.fault == "the disk is full"
-    assert ledger.times_before("r", made.target, 0, dry_run=False) == 0
+    assert ledger.times_before("r", made.target, 0, EPOCH, dry_run=False) == 0
     with pytest.raises(StoreError):
         ledger.add(against("203.0.113.10", until=0))
     shelf.fails = False
@@ -126,6 +126,37 @@ def test_what_waits_for_the_store_is_bounded_and_counted() -> None:
     for second in range(MAX_UNSAVED + 9):
         ledger.add(replace(made, until=EPOCH + HOUR + (second + 1) * SECOND))
     assert ledger.state.lost == 10
+
+
+@dataclass
+class PickyBook(MemoryBook):
+    """A book that never takes decisions against one address."""
+
+    unwanted: str = ""
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def save(self, decisions: Iterable[Decision]) -> None:
+        wanted = list(decisions)
+        if any(each.target.value == self.unwanted for each in wanted):
+            message = "cannot be written as text"
+            raise StoreDataError(message)
+        super().save(wanted)
+
+
+def test_a_decision_that_the_store_never_takes_costs_no_other() -> None:
+    shelf = PickyBook("203.0.113.7")
+    ledger = Ledger(shelf)
+    shelf.fails = True
+    made = [ledger.add(against(f"203.0.113.{last}")) for last in (8, 9)]
+    shelf.fails = False
+    odd = ledger.add(against("203.0.113.7"))
+    assert list(shelf.saved) == [each.id for each in made]
+    assert ledger.in_force(odd.id) is odd
+    assert ledger.state.lost == 1
+    with pytest.raises(StoreDataError):
+        ledger.add(against("203.0.113.7", until=0))
 
 
 def test_a_full_ledger_refuses_what_is_new_and_extends_what_stands() -> None:

@@ -135,12 +135,15 @@ def test_earlier_decisions_of_a_rule_against_a_target_are_counted(store: Store) 
     store.decisions.save([make_decision(4, target=target, dry_run=True)])
     store.decisions.save([make_decision(5, target=target, rule="another")])
 
-    def times(since: int, *, dry_run: bool = False) -> int:
-        return store.decisions.times_before("Scanners", target, since, dry_run=dry_run)
+    def times(since: int, now: int = 0, *, dry_run: bool = False) -> int:
+        return store.decisions.times_before("Scanners", target, since, now, dry_run=dry_run)
 
     assert times(0) == 4
     assert times(EPOCH + 2 * SECOND) == 2
     assert times(0, dry_run=True) == 1
+    assert times(0, now=EPOCH + SECOND) == 3
+    store.decisions.save([make_decision(9, target=target, start=EPOCH, responders=("trigger",))])
+    assert times(0) == 4
 
 
 def test_receipts_keep_the_last_word_of_each_responder(store: Store) -> None:

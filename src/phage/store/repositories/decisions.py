@@ -126,12 +126,17 @@ class DecisionRepository:
         ):
             yield _from_row(row)
 
-    def times_before(self, rule: str, target: Target, since: int, *, dry_run: bool) -> int:
-        """Return how often a rule decided against a target since a time, in nanoseconds."""
+    def times_before(
+        self, rule: str, target: Target, since: int, now: int, *, dry_run: bool
+    ) -> int:
+        """Return at how many times since a time a rule decided against a target, now left out.
+
+        What was decided at one time, as a ban and a script's part in it, is one. In nanoseconds.
+        """
         rows = self._database.query(
-            "SELECT count(*) FROM decisions WHERE target = ? AND kind = ? AND rule = ? "
-            "AND dry_run = ? AND started >= ?",
-            (storable(target.value), str(target.kind), storable(rule), int(dry_run), since),
+            "SELECT count(DISTINCT started) FROM decisions WHERE target = ? AND kind = ? "
+            "AND rule = ? AND dry_run = ? AND started >= ? AND started <> ?",
+            (storable(target.value), str(target.kind), storable(rule), int(dry_run), since, now),
         )
         return int(rows[0][0] or 0)
 
