@@ -137,6 +137,12 @@ class ExportDecoder:
     def describe_next(self) -> str | None:
         """Describe the records in the next frames of the capture file; None at its end."""
 
+    def save(self) -> bytes:
+        """Return templates and rates of sampling, to be loaded after a restart."""
+
+    def load(self, state: bytes) -> None:
+        """Take over a saved state. Raises ValueError when it is damaged or of another version."""
+
     def counters(self) -> dict[str, int]:
         """Return what was decoded, dropped and malformed."""
 

@@ -183,6 +183,15 @@ impl PyExportDecoder {
         Ok(Some(lines.take()))
     }
 
+    fn save<'py>(&mut self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &self.inner().decoder.save())
+    }
+
+    fn load(&mut self, state: &[u8]) -> PyResult<()> {
+        let loaded = self.inner().decoder.load(state);
+        loaded.map_err(|fault| PyValueError::new_err(fault.to_string()))
+    }
+
     fn counters<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let Inner { decoder, .. } = self.inner();
         let counters = PyDict::new(py);

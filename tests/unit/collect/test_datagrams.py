@@ -94,3 +94,10 @@ def test_the_command_prints_a_line_a_record(tmp_path: Path) -> None:
     lines = [line for line in result.output.splitlines() if line.startswith("{")]
     assert [json.loads(line)["dport"] for line in lines] == [443] * 3
     assert "datagrams 1" in result.output
+
+
+def test_a_damaged_state_is_refused() -> None:
+    decoder = ExportDecoder()
+    decoder.load(decoder.save())
+    with pytest.raises(ValueError, match="damaged"):
+        decoder.load(b"nonsense")

@@ -98,6 +98,12 @@ impl Domain {
         own.or_else(|| known.last()).map(|(_, template)| template)
     }
 
+    /// Every template, with the port that it came from.
+    pub(super) fn templates(&self) -> impl Iterator<Item = (u16, &Template)> {
+        let all = self.templates.values().flatten();
+        all.map(|(port, template)| (*port, template.as_ref()))
+    }
+
     /// Takes a template; answers how much heavier the domain became.
     pub(super) fn learn(&mut self, port: u16, template: Template) -> isize {
         let known = self.templates.entry(template.id).or_default();
@@ -232,16 +238,13 @@ impl Domains {
         place
     }
 
-    /// Takes the templates from the least valuable domain but this one; answers whether any went.
-    pub(super) fn relieve(&mut self, but: usize) -> bool {
+    /// Takes the templates from the least valuable of the next few domains, but this one's.
+    pub(super) fn relieve(&mut self, but: usize) {
         let place = self.least(Some(but));
-        let Some(slot) = self.slots.get_mut(place).filter(|_| place != but) else {
-            return false;
-        };
-        let weight = std::mem::take(&mut slot.weight);
-        slot.templates.clear();
-        self.weight -= weight;
-        weight > 0
+        if let Some(slot) = self.slots.get_mut(place).filter(|_| place != but) {
+            self.weight -= std::mem::take(&mut slot.weight);
+            slot.templates.clear();
+        }
     }
 
     /// Of the next few domains the one that gave fewest records, and of these the one that was

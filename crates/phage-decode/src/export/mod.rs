@@ -16,6 +16,7 @@ mod plan;
 mod record;
 mod sampling;
 mod sflow;
+mod state;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,7 @@ pub use json::JsonLines;
 pub use plan::Records;
 pub use record::{present, FlowRecord};
 pub use sflow::Sample;
+pub use state::StateFault;
 pub use template::{Dialect, Field, Template, Values};
 
 use domain::{Domains, Key};

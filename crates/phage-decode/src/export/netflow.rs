@@ -249,25 +249,36 @@ impl ExportDecoder {
         }
     }
 
-    /// Takes a template, and decodes what waited for it.
-    fn learn(&mut self, template: Template, message: Message, sink: &mut dyn Sink) {
-        let id = template.id;
+    /// Takes a template where the bounds allow it; answers whether data waits for the domain's.
+    pub(super) fn admit(&mut self, place: usize, port: u16, template: Template) -> bool {
+        /// Turns at making room: in each some domains are looked at.
+        const TURNS: usize = 64;
+        let mut turns = TURNS;
         while self.domains.weight + template.weight() > self.limits.fields {
-            if !self.domains.relieve(message.place) {
+            if turns == 0 {
                 self.refused += 1;
-                return;
+                return false;
             }
+            turns -= 1;
+            self.domains.relieve(place);
         }
-        let Some(domain) = self.domains.get_mut(message.place) else {
-            return;
+        let Some(domain) = self.domains.get_mut(place) else {
+            return false;
         };
         if domain.weight + template.weight() > MOST_TEMPLATES_WEIGHT {
             self.refused += 1;
-            return;
+            return false;
         }
-        let heavier = domain.learn(message.port, template);
+        let heavier = domain.learn(port, template);
         let waits = domain.waiting > 0;
         self.domains.weight = self.domains.weight.saturating_add_signed(heavier);
+        waits
+    }
+
+    /// Takes a template, and decodes what waited for it.
+    fn learn(&mut self, template: Template, message: Message, sink: &mut dyn Sink) {
+        let id = template.id;
+        let waits = self.admit(message.place, message.port, template);
         if !waits {
             return;
         }

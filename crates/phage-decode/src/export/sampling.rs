@@ -16,8 +16,10 @@ const MOST: usize = 4_096;
 pub(super) struct Rate {
     /// One packet in so many.
     pub(super) interval: Option<u32>,
-    sampler: Option<u32>,
-    interface: Option<u32>,
+    /// Of this sampler only.
+    pub(super) sampler: Option<u32>,
+    /// Of this interface only.
+    pub(super) interface: Option<u32>,
 }
 
 impl Rate {
@@ -85,6 +87,25 @@ impl Sampling {
         if table.len() < MOST || table.contains_key(&key) {
             table.insert(key, interval);
         }
+    }
+
+    /// What [`Sampling::learn`] would have to be told.
+    pub(super) fn rates(&self) -> impl Iterator<Item = Rate> + '_ {
+        let everywhere = positive(u64::from(self.everywhere)).map(|interval| Rate {
+            interval: Some(interval),
+            ..Rate::default()
+        });
+        let samplers = self.samplers.iter().map(|(sampler, interval)| Rate {
+            interval: Some(*interval),
+            sampler: Some(*sampler),
+            interface: None,
+        });
+        let interfaces = self.interfaces.iter().map(|(interface, interval)| Rate {
+            interval: Some(*interval),
+            sampler: None,
+            interface: Some(*interface),
+        });
+        everywhere.into_iter().chain(samplers).chain(interfaces)
     }
 
     /// Fills in what the records of a set do not tell themselves.

@@ -240,6 +240,41 @@ fn a_million_templates_of_one_exporter_are_bounded() {
     assert!(decoder.refused > 0);
 }
 
+#[test]
+fn templates_and_rates_outlive_a_restart() {
+    let mut options = bytes16(&[257, 3, 1]);
+    options.extend(bytes16(&[302, 4, 305, 4, 306, 4]));
+    let told: Vec<u8> = [5_u32, 1, 99]
+        .iter()
+        .flat_map(|value| value.to_be_bytes())
+        .collect();
+    let layout = bytes16(&[256, 2, 302, 4, 2, 4]);
+    let mut before = ExportDecoder::default();
+    decode(
+        &mut before,
+        &ipfix(0, 1, &[set(3, &options), set(257, &told), set(2, &layout)]),
+    );
+    let state = before.save();
+    let mut after = ExportDecoder::default();
+    assert_eq!(after.load(&state), Ok(()));
+    let data: Vec<u8> = [5_u32, 8]
+        .iter()
+        .flat_map(|value| value.to_be_bytes())
+        .collect();
+    let rows = decode(&mut after, &ipfix(0, 1, &[set(256, &data)]));
+    assert_eq!(
+        rows.first().map(|row| (row.sampling, row.packets[0])),
+        Some((100, 8))
+    );
+    assert_eq!(after.save().len(), state.len());
+    for cut in 0..state.len() {
+        let mut damaged = ExportDecoder::default();
+        let _ = damaged.load(&state[..cut]);
+    }
+    assert_eq!(after.load(b"phagexp1\x07"), Err(super::StateFault));
+    assert_eq!(after.load(b"phage"), Err(super::StateFault));
+}
+
 fn prefix() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         Just(vec![0, 5]),
