@@ -297,6 +297,13 @@ def match_memory(_bench: Workbench) -> tuple[Measurement, ...]:
     )
 
 
+def feeds_load(_bench: Workbench) -> Measurement:
+    """Measure a million lines of lists from their text to an index in force."""
+    from phage.daemon.benchmark.feeds import load_seconds  # noqa: PLC0415  20 MB of lists.
+
+    return Measurement("feeds.load_s", _median(load_seconds), "s")
+
+
 @dataclass(frozen=True, slots=True)
 class Benchmark:
     """One measurement by name."""
@@ -326,6 +333,7 @@ BENCHMARKS = (
     Benchmark("match.ipv4.hot", match("ipv4.hot")),
     Benchmark("match.ipv6.random", match("ipv6.random")),
     Benchmark("match.memory", match_memory),
+    Benchmark("feeds.load_s", feeds_load),
     Benchmark("home", home),
 )
 

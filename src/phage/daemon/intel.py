@@ -7,6 +7,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from phage.collect.packets import PacketCollector
 from phage.config.plugins import make
 from phage.errors import ConfigError, StoreError
 from phage.intel import keep
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from phage.clock import Clock
-    from phage.collect.packets import PacketCollector
     from phage.config.settings import Settings
     from phage.config.statedir import StateDirectory
     from phage.detect.detector import Knowledge
@@ -188,18 +188,19 @@ def start_intel(
     settings: Settings,
     state: StateDirectory,
     clock: Clock,
-    collectors: Sequence[PacketCollector],
+    collectors: Iterable[object],
     knowledge: Knowledge,
     stack: ExitStack,
 ) -> IntelService:
-    """Start threat intelligence; matches go to collectors, and what they mean to detectors.
+    """Start threat intelligence; networks go to collectors of packets, the rest to detectors.
 
     Called after the collectors are open. Raises ConfigError for a feed that is not complete.
     """
+    matching = [each for each in collectors if isinstance(each, PacketCollector)]
 
     def publish(catalog: Catalog) -> None:
         knowledge.intelligence = catalog
-        for collector in collectors:
+        for collector in matching:
             collector.match(catalog.prefixes)
 
     service = IntelService(settings, intel_folder(state), clock, publish)

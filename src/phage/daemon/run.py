@@ -22,6 +22,7 @@ from phage.daemon.acting import start_enforcement, start_enforcer
 from phage.daemon.engine import engine_settings
 from phage.daemon.evidence import EvidenceFolder
 from phage.daemon.facts import SeenRouters
+from phage.daemon.intel import start_intel
 from phage.daemon.interfaces import default_interface
 from phage.daemon.links import Links
 from phage.daemon.logcollectors import make_log_collectors
@@ -192,6 +193,11 @@ class Daemon:
         return counters
 
     @property
+    def watched(self) -> str:
+        """What is watched, for people."""
+        return ", ".join(dict.fromkeys(collector.interface for collector in self.collectors))
+
+    @property
     def has_failed(self) -> bool:
         """Tell whether watching ended though nobody said so."""
         return not self._stopping.is_set()
@@ -353,12 +359,14 @@ def run(options: RunOptions) -> int:
             routers=routers,
             watching=daemon.collectors,
         )
+        intel = start_intel(settings, state, clock, daemon.collectors, pipeline.knowledge, stack)
         daemon.losses.append(
             lambda: {
                 "evidence_failed": evidence.failed,
                 "detectors_failures": sum(runner.failures for runner in detectors),
                 "detectors_dropped": sum(runner.plugin.dropped for runner in detectors),
                 "store_dropped": sum(writer.state.dropped.values()),
+                "feeds_failing": len(intel.faults) + bool(intel.fault),
             }
         )
         if settings.api.enabled:
@@ -367,8 +375,7 @@ def run(options: RunOptions) -> int:
             stack.callback(server.stop)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, daemon.stop)
-        names = ", ".join(dict.fromkeys(collector.interface for collector in daemon.collectors))
-        options.ready(f"watching {names}; state in {state.path}")
+        options.ready(f"watching {daemon.watched}; state in {state.path}")
         spare_collector()
         daemon.watch(pipeline, models)
         pipeline.finish()
