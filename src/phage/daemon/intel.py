@@ -46,6 +46,8 @@ REMAKE_SECONDS = 3600.0
 
 def subscriptions(settings: Settings) -> list[Subscription]:
     """Return the feeds that are enabled. Raises ConfigError for one that is not complete."""
+    if not settings.intel.feeds:
+        return []  # Nothing is loaded for nothing.
     plugins = {plugin.name: plugin for plugin in discover(FEEDS)}
     found = []
     for name, chosen in settings.intel.feeds.items():
