@@ -8,12 +8,12 @@ state, so that a daemon that is started while a trial runs does not take up what
 from __future__ import annotations
 
 import logging
-import shutil
 from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from phage.daemon.keptrules import KeptRules
 from phage.errors import PhageError
 from phage.policy.check import Gravity, check
 from phage.policy.compile import compile_rules, next_change
@@ -98,14 +98,13 @@ class Rulebook:
     _look_at: int = field(default=0, init=False)
 
     @property
+    def _kept(self) -> KeptRules:
+        return KeptRules(self.kept)
+
+    @property
     def ruleset(self) -> RuleSet:
         """The rules that are asked."""
         return self._ruleset
-
-    @property
-    def _trial(self) -> Path:
-        """The file that says that the rule files have not been confirmed."""
-        return self.kept / "on-trial"
 
     def decide(self, finding: Finding, now: int) -> list[Intent]:
         """Return what the rules want done about a finding."""
@@ -137,25 +136,27 @@ class Rulebook:
 
     def _read(self) -> None:
         """Read the files, or else those that were confirmed last. Raises PhageError, OSError."""
-        if self._trial.exists():
+        on_trial = self._kept.is_trial
+        if on_trial:
             _log.warning(
                 "the rule files were applied on trial and not confirmed: the rules before are in "
                 "force; `phage rules apply` brings the files into force"
             )
-            self._ruleset = load([self.kept])
+            self._ruleset = self._kept.load() or RuleSet()
         else:
             try:
                 self._ruleset = load(self.paths)
             except PhageError as error:
                 self._unread = str(error)
                 self._failed(error)
-                if not rule_paths([self.kept] if self.kept.is_dir() else []):
+                kept = self._kept.load()
+                if kept is None:
                     return
-                self._ruleset = load([self.kept])
+                self._ruleset = kept
                 _log.warning("the rules that were confirmed last are in force")
         self._is_read = True
-        if not self._unread and not self._trial.exists():
-            self._keep()
+        if not self._unread and not on_trial:
+            self._kept.save(self._ruleset.files)
 
     def apply(self, now: int, confirm: float) -> None:
         """Read the files again and bring them into force, for `confirm` seconds or for good.
@@ -174,13 +175,12 @@ class Rulebook:
         self._ruleset, self._is_read = wanted, True
         try:
             if confirm:
-                self._trial.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                self._trial.touch(mode=0o600)
+                self._kept.begin_trial()
             self._enforce(now, confirm, always=True)
         except (PhageError, OSError):
             self._ruleset, self._is_read = old
             if not self.trial_until:
-                self._trial.unlink(missing_ok=True)
+                self._kept.end_trial()
             raise
         self._before = before if confirm else None
         self.trial_until = now + int(confirm * 1e9) if confirm else 0
@@ -272,20 +272,10 @@ class Rulebook:
     def _plan(self, now: int) -> None:
         self._change_at = next_change(self._ruleset, now)
 
-    def _keep(self) -> None:
-        """Copy the files that are in force, for a start while others are on trial."""
-        if self.kept.is_dir():
-            for old in self.kept.glob("*.yaml"):
-                old.unlink()
-        self.kept.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for number, path in enumerate(rule_paths(self.paths)):
-            shutil.copyfile(path, self.kept / f"{number:04d}-{path.stem}.yaml")
-
     def _confirmed(self) -> None:
         self.fault = self._unread = ""
         try:
-            self._keep()
-            self._trial.unlink(missing_ok=True)
+            self._kept.save(self._ruleset.files)
         except OSError as error:
             self._failed(error)
 

@@ -420,6 +420,7 @@ class RuleFile:
         rules: Rules as they stand.
         given: What tests take for known.
         tests: Tests as they stand.
+        text: The file as it was read.
     """
 
     source: str
@@ -429,3 +430,4 @@ class RuleFile:
     rules: tuple[Rule, ...] = ()
     given: Given = field(default_factory=Given)
     tests: tuple[RuleTest, ...] = ()
+    text: str = field(default="", repr=False, compare=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,8 +16,6 @@ from phage.policy.facts import StaticFacts
 from phage.testing.records import EPOCH, SECOND, make_finding
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from phage.records.packetrule import PacketRules
 
 BAN = """
@@ -244,6 +243,46 @@ def test_a_restart_takes_up_only_what_was_confirmed(desk: Desk) -> None:
     assert wants(again) == ["Ban"]
     again.apply(EPOCH + 2 * SECOND, 0.0)
     assert wants(again) == ["Tell"]
+
+
+def test_what_is_kept_is_what_was_examined_not_what_the_files_say_by_then(desk: Desk) -> None:
+    book = desk.open()
+    book.start(EPOCH)
+    desk.write(TELL)
+    book.apply(EPOCH, 60.0)
+    desk.write(BAN.replace("Ban", "Unexamined"))
+    book.confirm(EPOCH + SECOND)
+    desk.write("rules: [")
+    again = desk.open()
+    again.start(EPOCH)
+    assert wants(again) == ["Tell"]
+
+
+@pytest.mark.parametrize("renames", [0, 1, 2])
+def test_a_kill_while_rules_are_kept_leaves_those_of_before_or_of_after(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, renames: int
+) -> None:
+    book = desk.open()
+    book.start(EPOCH)
+    desk.write(TELL)
+    book.apply(EPOCH, 60.0)
+    left = [renames]
+    rename = Path.rename
+
+    def dying(path: Path, target: Path) -> Path:
+        if not left[0]:
+            raise KeyboardInterrupt
+        left[0] -= 1
+        return rename(path, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", dying)
+        with pytest.raises(KeyboardInterrupt):
+            book.confirm(EPOCH + SECOND)
+    desk.write("rules: [")
+    again = desk.open()
+    again.start(EPOCH)
+    assert wants(again) == (["Tell"] if renames == 2 else ["Ban"])
 
 
 def test_rules_are_compiled_anew_when_a_window_opens_and_closes(desk: Desk) -> None:

@@ -6,6 +6,7 @@ refused. All faults of a file are told at once, up to `MAX_REPORTED`.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from phage.config.document import DocumentError, compose, read_text
@@ -60,8 +61,8 @@ def read_rules(text: str, source: str) -> RuleFile:
         place = Place(source, error.line, error.column)
         raise error_of([Fault(place, error.reason)]) from error
     if root is None:
-        return RuleFile(source)
-    return _Reader(source).read(Value(root, source))
+        return RuleFile(source, text=text)
+    return replace(_Reader(source).read(Value(root, source)), text=text)
 
 
 class _Reader:
