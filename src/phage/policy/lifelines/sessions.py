@@ -3,10 +3,10 @@
 A login over SSH is an established connection to its port. So is somebody who is just guessing
 passwords, and must not protect himself by that. A connection counts as a session when the machine
 says that its other end is logged in (utmp(5), systemd-logind), when phage was started from it, or
-when it has lasted longer than a server waits for a password (LoginGraceTime of sshd_config(5), 120
-seconds). Where the machine keeps no record of logins (a container, an appliance), every
-established connection counts; only findings about guessing passwords look past those that are
-young.
+when it has lasted longer than a server waits for a password (120 seconds of LoginGraceTime in
+sshd_config(5); 300 seconds of AUTH_TIMEOUT in dropbear). Where the machine keeps no record of
+logins (a container, an appliance), every established connection counts; only findings about
+guessing passwords look past those that are young.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from phage.clock import Clock
 
-GRACE_SECONDS = 130.0
-"""Longer than sshd waits for a password by default."""
+GRACE_SECONDS = 330.0
+"""Longer than any usual server waits for a password: who only idles is hung up on before."""
 
 MAX_SESSIONS = 1024
 """Connections whose age is remembered; a machine has a few administrators."""
