@@ -183,7 +183,10 @@ class RespondSettings(Section):
     """Who carries decisions out, when policy.enforce is on; `phage plugins list` names them."""
 
     responders: tuple[str, ...] = Field(
-        ("nftables",), max_length=32, description="Responders, by name."
+        ("nftables",),
+        max_length=32,
+        description="Responders, by name; nftables for this machine's kernel, ipset where iptables "
+        "filters.",
     )
     settings: dict[str, dict[str, JsonValue]] = Field(
         {}, description="Settings of responders by name, for example {rtbh: {next_hop4: self}}."

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from phage.daemon import privilege
 from phage.daemon.control import ControlServer
 from phage.daemon.enforcement import Enforcement, make_enforcement
-from phage.daemon.responders import KERNEL, kernel_devices
+from phage.daemon.responders import IPSET, THROUGH_ENFORCER, kernel_devices
 from phage.daemon.steering import Steering
 from phage.daemon.storesink import location
 from phage.enforcer import process
@@ -44,14 +44,15 @@ def start_enforcer(
         PermissionMissingError: There is no CAP_NET_ADMIN.
         PhageError: It cannot be started.
     """
-    if not settings.policy.enforce or KERNEL not in settings.respond.responders:
+    kernel = [name for name in settings.respond.responders if name in THROUGH_ENFORCER]
+    if not settings.policy.enforce or not kernel:
         return None
     if _answers(state):
         return None
     if not _may_enforce():
         message = (
             "policy.enforce is on, but blocking takes CAP_NET_ADMIN: run phage as root, start "
-            "`phage enforcer` apart, or take nftables out of respond.responders"
+            f"`phage enforcer` apart, or take {' and '.join(kernel)} out of respond.responders"
         )
         raise PermissionMissingError(message)
     enforcer = process.start(
@@ -59,6 +60,7 @@ def start_enforcer(
         privilege.successor(state.path),
         state.enforcer,
         kernel_devices(settings.respond),
+        iptables=IPSET in kernel,
     )
     stack.callback(enforcer.stop)
     return enforcer

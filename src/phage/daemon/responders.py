@@ -10,6 +10,7 @@ from phage.errors import ConfigError
 from phage.plugin import Family, Runner, discover
 from phage.respond.reconcile import Worker
 from phage.respond.remote import RemoteResponder
+from phage.respond.remoteipset import RemoteIpset
 from phage.respond.responder import Responder
 
 if TYPE_CHECKING:
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
 RESPONDERS = Family("responders", Responder, "phage.respond.responders")
 
 KERNEL = RemoteResponder.name
-"""The responder that acts in this machine's kernel: through the enforcer, not by itself."""
+IPSET = RemoteIpset.name
+THROUGH_ENFORCER = frozenset({KERNEL, IPSET})
+"""The responders that act in this machine's kernel: through the enforcer, not by themselves."""
 
 SCRIPT = "script"
 
@@ -44,7 +47,8 @@ def make_workers(
         if name == KERNEL:
             made: Responder = RemoteResponder(state.enforcer_socket)
         else:
-            made = _made(plugins, name, settings.settings.get(name, {}), "respond.settings")
+            own = _made(plugins, name, settings.settings.get(name, {}), "respond.settings")
+            made = RemoteIpset(state.enforcer_socket, own) if name == IPSET else own
         workers.append(Worker(Runner(name, made, clock), standing, clock, tell))
     for name, values in settings.scripts.items():
         if name in plugins:

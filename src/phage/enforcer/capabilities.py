@@ -1,4 +1,4 @@
-"""Linux capabilities: keep one, give up the rest for good (capabilities(7), prctl(2)).
+"""Linux capabilities: keep some, give up the rest for good (capabilities(7), prctl(2)).
 
 Must run before a second thread is started: the kernel keeps capabilities a thread.
 """
@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 from phage.errors import PhageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 CAP_NET_ADMIN = 12
+CAP_NET_RAW = 13
 _LAST_CAPABILITY = 63
 _PR_SET_DUMPABLE = 4
 _PR_SET_KEEPCAPS = 8
@@ -50,15 +51,15 @@ def account(names: Iterable[str], *, but: int) -> pwd.struct_passwd | None:
     return None
 
 
-def keep_only(capability: int, user: pwd.struct_passwd | None) -> None:
-    """Become a user (None: stay who we are) with one capability, which programs inherit.
+def keep_only(capabilities: Sequence[int], user: pwd.struct_passwd | None) -> None:
+    """Become a user (None: stay who we are) with some capabilities, which programs inherit.
 
     Neither this process nor what it starts can have another again. Raises PhageError when the
     kernel refuses.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     for each in range(_LAST_CAPABILITY + 1):
-        if each != capability:
+        if each not in capabilities:
             # Refused for those that the kernel does not have, and without CAP_SETPCAP.
             libc.prctl(_PR_CAPBSET_DROP, each, 0, 0, 0)
     if user is not None:
@@ -66,12 +67,13 @@ def keep_only(capability: int, user: pwd.struct_passwd | None) -> None:
         os.setgroups([])
         os.setresgid(user.pw_gid, user.pw_gid, user.pw_gid)
         os.setresuid(user.pw_uid, user.pw_uid, user.pw_uid)
-    bit = 1 << capability
-    sets = (_Sets * 2)(_Sets(bit, bit, bit), _Sets(0, 0, 0))
+    bits = sum(1 << each for each in capabilities)
+    sets = (_Sets * 2)(_Sets(bits, bits, bits), _Sets(0, 0, 0))
     header = _Header(_CAPABILITY_VERSION_3, 0)
     _checked(libc.capset(ctypes.byref(header), sets), "drop capabilities")
-    ambient = libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, capability, 0, 0)
-    _checked(ambient, "hand a capability on")
+    for each in capabilities:
+        ambient = libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, each, 0, 0)
+        _checked(ambient, "hand a capability on")
     _checked(libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "forbid new privileges")
     _checked(libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0), "keep others out of its memory")
 

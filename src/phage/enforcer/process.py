@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING
 
 import phage
 from phage.clock import SystemClock
-from phage.enforcer.capabilities import CAP_NET_ADMIN, account, keep_only
+from phage.enforcer import ipsets
+from phage.enforcer.capabilities import CAP_NET_ADMIN, CAP_NET_RAW, account, keep_only
 from phage.enforcer.server import Server
 from phage.enforcer.service import Service
 from phage.errors import PhageError
@@ -88,7 +89,12 @@ class Enforcer:
 
 
 def start(
-    socket_path: Path, controller_uid: int, folder: Path, devices: Sequence[str] = ()
+    socket_path: Path,
+    controller_uid: int,
+    folder: Path,
+    devices: Sequence[str] = (),
+    *,
+    iptables: bool = False,
 ) -> Enforcer:
     """Start the enforcer; to be called as root, before privileges are given up.
 
@@ -97,12 +103,15 @@ def start(
         controller_uid: The only user beside root that it serves.
         folder: Where it keeps the static rules; made if need be, and its own.
         devices: Interfaces at whose ingress bans are asked.
+        iptables: It may run iptables, for the responder `ipset`.
 
     Raises PhageError when it cannot be started.
     """
     listener = listen(socket_path, controller_uid)
     reading, writing = os.pipe2(os.O_CLOEXEC)
-    told = json.dumps([listener.fileno(), controller_uid, str(folder), [*devices], reading])
+    told = json.dumps(
+        [listener.fileno(), controller_uid, str(folder), [*devices], reading, iptables]
+    )
     command = [sys.executable, "-P", "-m", "phage.enforcer.process", told]
     try:
         process = subprocess.Popen(  # noqa: S603  Our own program.
@@ -149,7 +158,7 @@ def beside(state: Path) -> Path:
 
 
 def panic_directly(folder: Path | None = None) -> None:
-    """Take all blocks out without an enforcer: remove the table, forget the static rules.
+    """Take all blocks out without an enforcer: the table, what is in sets, the static rules.
 
     Takes CAP_NET_ADMIN. `folder` is where the enforcer keeps its rules, which then do not come
     back at its next start. That there is no table is no error. Raises PhageError.
@@ -161,6 +170,7 @@ def panic_directly(folder: Path | None = None) -> None:
         pass
     finally:
         link.close()
+    ipsets.empty()
     if folder is not None and (folder / RULES_FILE).exists():
         saved.save(folder / RULES_FILE, saved.Saved())
 
@@ -193,16 +203,21 @@ def run(
     folder: Path,
     devices: Sequence[str] = (),
     lifeline: int | None = None,
+    *,
+    iptables: bool = False,
 ) -> str:
     """Give up all privileges but one and serve, until told to end or the lifeline is cut.
 
     Returns how it was confined. Raises PhageError when that is impossible.
     """
-    confined = confine(user, folder)
+    confined = confine(user, folder, iptables=iptables)
     _log.info("%s", confined)
     clock = SystemClock()
     service = Service(
-        NftablesResponder(tuple(devices)), RuleSwitch(folder / RULES_FILE, clock), clock
+        NftablesResponder(tuple(devices)),
+        RuleSwitch(folder / RULES_FILE, clock),
+        clock,
+        iptables=iptables,
     )
     wake, told = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     ended: list[int] = []
@@ -232,28 +247,32 @@ def release_memory() -> None:
         trim(0)
 
 
-def confine(user: int, folder: Path) -> str:
+def confine(user: int, folder: Path, *, iptables: bool = False) -> str:
     """Give up everything but CAP_NET_ADMIN; return a line that says as whom it goes on.
+
+    With iptables CAP_NET_RAW is kept too: without it iptables cannot ask ipset about a set.
 
     Where the account cannot reach the program or the folder (a checkout below /root), root's
     account stays, which without capabilities owns root's files and nothing else.
     """
+    kept = (CAP_NET_ADMIN, CAP_NET_RAW) if iptables else (CAP_NET_ADMIN,)
+    names = "CAP_NET_ADMIN and CAP_NET_RAW" if iptables else "CAP_NET_ADMIN"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES, OPEN_FILES))
     os.umask(0o077)
     if os.geteuid() != 0:
-        keep_only(CAP_NET_ADMIN, None)
-        return "enforcing with CAP_NET_ADMIN only"
+        keep_only(kept, None)
+        return f"enforcing with {names} only"
     chosen = account(ACCOUNTS, but=user)
     blocked = _unreachable(folder)
     if chosen is None or blocked:
-        keep_only(CAP_NET_ADMIN, None)
+        keep_only(kept, None)
         why = f"others cannot enter {blocked}" if blocked else "there is no other account"
-        return f"enforcing with CAP_NET_ADMIN only, as root: {why}"
+        return f"enforcing with {names} only, as root: {why}"
     _hand_over(folder, chosen)
-    keep_only(CAP_NET_ADMIN, chosen)
-    return f"enforcing with CAP_NET_ADMIN only, as {chosen.pw_name}"
+    keep_only(kept, chosen)
+    return f"enforcing with {names} only, as {chosen.pw_name}"
 
 
 def _is_cut(lifeline: int | None) -> bool:
@@ -298,9 +317,16 @@ def _environment() -> dict[str, str]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run as `start` starts it: with the arguments of `run` as one array of JSON."""
     (told,) = sys.argv[1:] if arguments is None else arguments
-    listener, user, folder, devices, lifeline = json.loads(told)
+    listener, user, folder, devices, lifeline, iptables = json.loads(told)
     try:
-        run(socket.socket(fileno=listener), user, Path(folder), devices, lifeline)
+        run(
+            socket.socket(fileno=listener),
+            user,
+            Path(folder),
+            devices,
+            lifeline,
+            iptables=iptables,
+        )
     except PhageError as error:
         sys.stderr.write(f"phage enforcer: {error}\n")
         return 1

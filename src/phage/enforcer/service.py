@@ -6,9 +6,11 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from phage.enforcer import ipsets
 from phage.errors import PhageError
 from phage.records.packetrule import PacketRules
 from phage.respond.bans.plain import Batch
+from phage.respond.responders.ipset import IpsetResponder
 from phage.respond.wire import messages
 
 if TYPE_CHECKING:
@@ -32,12 +34,16 @@ class Service:
         rules: The static rules.
         clock: Tells until when a decision lasts: the asker's time is not believed.
         faults: What went wrong by itself, between requests.
+        sets: The bans of hosts with iptables; inert unless somebody asks for them.
+        iptables: iptables can be run.
     """
 
     kernel: NftablesResponder
     rules: RuleSwitch
     clock: Clock
     faults: int = 0
+    sets: IpsetResponder = field(default_factory=IpsetResponder)
+    iptables: bool = False
     _last_fault: str = ""
     _actions: dict[type[Any], Callable[[Any], object]] = field(init=False)
 
@@ -57,6 +63,8 @@ class Service:
             messages.RuleHits: lambda _: self.rules.hits(),
             messages.Trial: lambda _: self.rules.trial_until,
             messages.Panic: self._panic,
+            messages.Ipset: self._ipset,
+            messages.IpsetIsDisturbed: lambda _: self.sets.is_disturbed(),
         }
 
     def start(self) -> None:
@@ -76,6 +84,7 @@ class Service:
     def close(self) -> None:
         """Close the sockets; what is in force stays."""
         self.kernel.close()
+        self.sets.close()
         self.rules.close()
 
     def _guarded(self, work: Callable[[], object]) -> None:
@@ -120,4 +129,24 @@ class Service:
     def _panic(self, _asked: messages.Panic) -> None:
         """The kernel first: it takes a millisecond. Then that the rules do not come back."""
         self.kernel.clear()
+        self._forget_sets()
+        ipsets.empty()
         self.rules.apply(NO_RULES, 0)
+
+    def _ipset(self, asked: messages.Ipset) -> object:
+        if asked.install_rules and not self.iptables:
+            message = (
+                "this enforcer may not run iptables: start it with `phage enforcer --iptables`, or "
+                "set respond.settings.ipset.install_rules: false and have your rules ask the sets"
+            )
+            raise PhageError(message)
+        self.sets.install_rules = asked.install_rules
+        self.sets.cut_connections = asked.cut_connections
+        return ipsets.carry_out(
+            self.sets, asked.work, Batch(asked.decisions, asked.bans), self.clock.now()
+        )
+
+    def _forget_sets(self) -> None:
+        """Begin anew: what comes next is a `Replace`."""
+        self.sets.close()
+        self.sets = IpsetResponder()

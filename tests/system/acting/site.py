@@ -70,6 +70,7 @@ class Site:
     folder: Path
     process: subprocess.Popen[str] | None = None
     lines: list[str] = field(default_factory=list)
+    respond: dict[str, object] = field(default_factory=dict)
     others: list[subprocess.Popen[bytes]] = field(default_factory=list)
     _reader: threading.Thread | None = None
 
@@ -135,6 +136,7 @@ class Site:
         config = self.folder / "phage.yaml"
         settings = {
             "policy": {"enforce": True, "rules": [str(self.rules)], **policy},
+            "respond": self.respond,
             "api": {"enabled": False},
         }
         config.write_text(json.dumps(settings), encoding="utf-8")

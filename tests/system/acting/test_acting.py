@@ -15,6 +15,7 @@ import pytest
 from tests.system.acting.site import PATIENCE, ROUTER_IN, ROUTER_OUT, SERVER, STRANGER, Site, until
 
 from phage.daemon.control import ControlError
+from phage.respond.responders.ipset import IpsetResponder
 
 pytestmark = pytest.mark.system
 
@@ -54,6 +55,27 @@ def test_who_scans_is_banned_in_the_kernel_and_stays_so_after_a_restart(site: Si
     assert not site.reaches()
     site.revoke(STRANGER)
     until("peace", site.reaches)
+
+
+def test_a_host_with_iptables_is_guarded_by_ipset(site: Site) -> None:
+    if why := IpsetResponder.available():
+        pytest.skip(why)
+    site.respond = {"responders": ["ipset"]}
+    site.phage()
+    assert site.reaches()
+    site.add(STRANGER)
+    until("silence", lambda: not site.reaches())
+    assert "PHAGE" in site.inside("router", "iptables", "-S", "FORWARD")
+    assert site.status()["responders"]["ipset"]["fault"] == ""
+    site.inside("router", "iptables", "-F", "FORWARD")
+    until("the ban again", lambda: not site.reaches())
+    site.revoke(STRANGER)
+    until("peace", site.reaches)
+    site.add(STRANGER)
+    until("silence", lambda: not site.reaches())
+    site.inside("router", sys.executable, "-m", "phage", "panic", "--state-dir", str(site.state))
+    until("peace", site.reaches)
+    assert site.stop() == 0
 
 
 def test_who_guesses_passwords_is_banned_though_he_is_connected(site: Site) -> None:

@@ -84,13 +84,15 @@ class Lab:
     def socket(self) -> Path:
         return self.folder / "enforcer.sock"
 
-    def start(self, *interfaces: str) -> RemoteResponder:
+    def start(self, *interfaces: str, iptables: bool = False) -> RemoteResponder:
         """Start the enforcer in the router; return what asks it."""
         command = [sys.executable, "-m", "phage", "enforcer", "--user", str(os.geteuid())]
         command += ["--socket", str(self.socket), "--folder", str(self.folder / "own")]
         command += ["--state-dir", str(self.folder)]
         for each in interfaces:
             command += ["-i", each]
+        if iptables:
+            command.append("--iptables")
         self.enforcer = subprocess.Popen(
             ["ip", "netns", "exec", self.router.namespace, *command],
             stdout=subprocess.DEVNULL,

@@ -43,6 +43,11 @@ _PATH = click.Path(path_type=Path)
     metavar="IFACE",
     help="Interface at whose ingress bans are asked; may be given several times.",
 )
+@click.option(
+    "--iptables",
+    is_flag=True,
+    help="Let it run iptables, for the responder ipset; takes CAP_NET_RAW too.",
+)
 @settings_options
 def command(
     chosen: Chosen,
@@ -50,6 +55,7 @@ def command(
     user: str,
     folder: Path | None,
     interfaces: tuple[str, ...],
+    iptables: bool,  # noqa: FBT001  An option.
 ) -> None:
     """Change the kernel's packet filter as the controller asks, until stopped.
 
@@ -66,7 +72,7 @@ def command(
     socket_path = path or state.path / "enforcer.sock"
     with listen(socket_path, number) as listener:
         say(f"enforcing for user {number} at {socket_path}")
-        run(listener, number, folder or beside(state.path), interfaces)
+        run(listener, number, folder or beside(state.path), interfaces, iptables=iptables)
 
 
 def user_number(user: str) -> int:

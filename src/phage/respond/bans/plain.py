@@ -20,6 +20,7 @@ from phage.records.decision import (
     Pattern,
     Receipt,
     ReceiptState,
+    Target,
     TargetKind,
 )
 from phage.respond.nft import layout
@@ -170,6 +171,11 @@ def pack(decisions: Iterable[Decision]) -> tuple[Batch, list[Decision]]:
     return Batch(tuple(others), bans), order
 
 
+def unpack(batch: Batch) -> list[Decision]:
+    """Return a batch as decisions, in its order; of plain bans only what the columns hold."""
+    return [*batch.decisions, *chain.from_iterable(map(_decisions, batch.bans))]
+
+
 def is_plain(decision: Decision) -> bool:
     """Tell whether a decision goes into columns, which the kernel can always carry out."""
     return _plain_key(decision) is not None
@@ -184,6 +190,18 @@ def receipts(
         some = order[len(made) : len(made) + count]
         made += [Receipt(each.id, responder, state, now, detail) for each in some]
     return made
+
+
+def _decisions(bans: PlainBans) -> Iterator[Decision]:
+    is_single = bans.length == layout.HOST_BITS[bans.version]
+    for key, until, id_ in zip(bans.each(), bans.each_end(), bans.each_id(), strict=True):
+        address = str(ipaddress.ip_address(key))
+        target = (
+            Target(TargetKind.IP, address)
+            if is_single
+            else Target(TargetKind.PREFIX, f"{address}/{bans.length}")
+        )
+        yield Decision(target, Action.BAN, "", 0, until, id_, direction=bans.direction)
 
 
 def _plain_key(decision: Decision) -> tuple[int, int, bytes] | None:

@@ -28,6 +28,9 @@ class Script:
     without a shell, with a bare environment, and is killed when it takes too long. Exit code 0
     tells that it did what it was asked.
 
+    It has phage's privileges, which are none: what calls iptables, ipset or nft is refused by the
+    kernel. The responders `nftables` and `ipset` are for that.
+
     Fails where a program ends before it has done its work, or says 0 though it failed.
     """
 

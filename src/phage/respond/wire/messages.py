@@ -8,6 +8,7 @@ A frame is a length of four octets in network order and as much JSON. A request 
 from __future__ import annotations
 
 import dataclasses
+import enum
 import ipaddress
 import json
 import struct
@@ -149,6 +150,41 @@ class Panic:
     ask: ClassVar[str] = "panic"
 
 
+class Work(enum.StrEnum):
+    """What a responder is asked to do with decisions."""
+
+    APPLY = "apply"
+    REVOKE = "revoke"
+    REPLACE = "replace"
+
+
+@dataclass(frozen=True, slots=True)
+class Ipset:
+    """Have the responder `ipset` carry decisions out. Answered as `Apply` is.
+
+    Attributes:
+        work: What to do with them.
+        install_rules: Have iptables ask the sets.
+        cut_connections: Cut the connections of what is banned.
+        decisions: Decisions.
+        bans: Plain bans, which come in columns.
+    """
+
+    ask: ClassVar[str] = "ipset"
+    work: Work
+    install_rules: bool
+    cut_connections: bool
+    decisions: tuple[Decision, ...]
+    bans: tuple[PlainBans, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class IpsetIsDisturbed:
+    """Ask whether somebody else changed the sets of ipset's. Answered by true or false."""
+
+    ask: ClassVar[str] = "ipset_is_disturbed"
+
+
 Request = (
     Apply
     | Revoke
@@ -164,6 +200,8 @@ Request = (
     | RuleHits
     | Trial
     | Panic
+    | Ipset
+    | IpsetIsDisturbed
 )
 
 REQUESTS: dict[str, type[Any]] = {each.ask: each for each in typing.get_args(Request)}

@@ -67,6 +67,8 @@ REQUESTS = [
     messages.RuleHits(),
     messages.Trial(),
     messages.Panic(),
+    messages.Ipset(messages.Work.REVOKE, True, False, (DECISION,), (BANS,)),
+    messages.IpsetIsDisturbed(),
 ]
 
 
