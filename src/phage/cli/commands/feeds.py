@@ -104,7 +104,6 @@ def enable(chosen: Chosen, name: str, off: bool) -> None:  # noqa: FBT001  A fla
 def update(chosen: Chosen, names: tuple[str, ...], form: str) -> int:
     """Get feeds now, all or by NAME; their makers' intervals are kept even so."""
     from phage.cli.intelstore import writer
-    from phage.cli.main import DONE, FAILED
     from phage.clock import SystemClock
     from phage.daemon.intel import intel_folder, make_updater
 
@@ -119,7 +118,7 @@ def update(chosen: Chosen, names: tuple[str, ...], form: str) -> int:
             for each in _wanted(chosen, names)
         ]
     emit(form, shapes, TRIED, empty="no feeds")
-    return FAILED if any(shape["fault"] for shape in shapes) else DONE
+    return 1 if any(shape["fault"] for shape in shapes) else 0
 
 
 @command.command()
@@ -131,7 +130,6 @@ def test(chosen: Chosen, name: str, form: str) -> int:
     import tempfile
     from pathlib import Path
 
-    from phage.cli.main import DONE, FAILED
     from phage.clock import SystemClock
     from phage.daemon.intel import make_updater
     from phage.store.store import StoreLocation, open_store
@@ -147,7 +145,7 @@ def test(chosen: Chosen, name: str, form: str) -> int:
                 for each in _wanted(chosen, (name,))
             ]
     emit(form, shapes, TRIED, empty=f"{name} is disabled")
-    return FAILED if any(shape["fault"] for shape in shapes) else DONE
+    return 1 if any(shape["fault"] for shape in shapes) else 0
 
 
 def _shape(state: FeedState | None) -> dict[str, Any]:

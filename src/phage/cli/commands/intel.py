@@ -37,7 +37,6 @@ def check(chosen: Chosen, values: tuple[str, ...], form: str) -> int:
     Asked of what was got last; nothing is sent anywhere. The exit code is 3 when one is listed.
     """
     from phage.cli.intelstore import catalog
-    from phage.cli.main import DONE, FOUND
     from phage.intel.values import guessed
 
     for value in values:
@@ -59,4 +58,4 @@ def check(chosen: Chosen, values: tuple[str, ...], form: str) -> int:
         for each in known.check(value)
     ]
     emit(form, shapes, COLUMNS, empty="no feed lists it")
-    return FOUND if shapes else DONE
+    return 3 if shapes else 0
