@@ -83,11 +83,10 @@ impl ExportDecoder {
                 self.admit(place, port, template);
             }
             RATE => {
-                let rate = Rate {
-                    interval: optional(rest)?,
-                    sampler: optional(rest)?,
-                    interface: optional(rest)?,
-                };
+                let mut rate = Rate::default();
+                for into in [&mut rate.interval, &mut rate.sampler, &mut rate.interface] {
+                    optional(rest, into)?;
+                }
                 let place = self.domains.place(key);
                 self.domains.get_mut(place)?.sampling.learn(rate);
             }
@@ -104,10 +103,12 @@ fn begin(state: &mut Vec<u8>, kind: u8, key: Key) {
     state.push(key.version);
 }
 
-fn optional(rest: &mut Reader<'_>) -> Option<Option<u32>> {
+/// Reads a number that may not be known; ends where the octets do.
+fn optional(rest: &mut Reader<'_>, into: &mut Option<u32>) -> Option<()> {
     let given = rest.u8()? == 1;
     let value = rest.u32()?;
-    Some(given.then_some(value))
+    *into = given.then_some(value);
+    Some(())
 }
 
 fn template(key: Key, rest: &mut Reader<'_>) -> Option<(u16, Template)> {
