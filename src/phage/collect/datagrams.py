@@ -7,12 +7,13 @@ import struct
 from typing import TYPE_CHECKING
 
 from phage.errors import PhageError
+from phage.native import ExportDecoder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from phage.native import ExportDecoder
+__all__ = ["DatagramFileError", "ExportDecoder", "describe_file"]
 
 _MAGICS = frozenset(
     bytes.fromhex(magic)

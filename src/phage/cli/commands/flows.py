@@ -113,8 +113,7 @@ def decode(
     Every record tells the elements that were sent, by their names at IANA, and beside them what is
     the same for every version: src, dst, sport, dport, proto, packets, bytes, sampling, ...
     """
-    from phage.collect.datagrams import describe_file
-    from phage.native import ExportDecoder
+    from phage.collect.datagrams import ExportDecoder, describe_file
 
     try:
         ipaddress.ip_address(exporter)

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from functools import cached_property
 
-from phage.native import ExportDecoder
+from phage.collect.datagrams import ExportDecoder
 
 PEER = "field after field, in Python"
 
