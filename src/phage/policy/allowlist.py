@@ -16,7 +16,7 @@ from phage.policy.target import canonical, mac_of, network_of, parse_target
 from phage.records.decision import Action, Direction, TargetKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from phage.records.decision import Decision, Target
     from phage.records.packetrule import Network
@@ -66,52 +66,75 @@ NOBODY = tuple(
 """Whom nobody can be: a decision against them would hit everybody."""
 
 
-@dataclass(slots=True)
-class _Ranges:
-    """Networks of one IP version as sorted ranges that do not overlap, each with its entries."""
-
-    starts: list[int] = field(default_factory=list)
-    ends: list[int] = field(default_factory=list)
-    entries: list[tuple[Entry, ...]] = field(default_factory=list)
-
-    @classmethod
-    def of(cls, networks: Iterable[tuple[Network, Entry]]) -> _Ranges:
-        ranges = cls()
-        pairs = sorted(networks, key=lambda pair: (int(pair[0].network_address), pair[0].prefixlen))
-        for network, entry in pairs:
-            first, last = int(network.network_address), int(network.broadcast_address)
-            if ranges.ends and first <= ranges.ends[-1]:  # Networks nest; they never just overlap.
-                ranges.entries[-1] += (entry,)
-            else:
-                ranges.starts.append(first)
-                ranges.ends.append(last)
-                ranges.entries.append((entry,))
-        return ranges
-
-    def touching(self, network: Network) -> Iterable[Entry]:
-        """Yield the entries of ranges that share an address with a network."""
-        first, last = int(network.network_address), int(network.broadcast_address)
-        index = bisect.bisect_left(self.ends, first)
-        while index < len(self.starts) and self.starts[index] <= last:
-            for entry in self.entries[index]:
-                own = ipaddress.ip_network(entry.value)
-                if int(own.network_address) <= last and int(own.broadcast_address) >= first:
-                    yield entry
-            index += 1
+_NOBODY = frozenset(ipaddress.ip_network(entry.value) for entry in NOBODY)
 
 
 @dataclass(frozen=True, slots=True)
-class _Snapshot:
-    """All entries as of one look, made for questions."""
+class _Networks:
+    """Networks of one IP version, each with its entry. They nest; they never just overlap.
 
-    ranges: dict[int, _Ranges]
+    Attributes:
+        at: Entries by prefix length and first address.
+        lengths: Prefix lengths that there are, the shortest first.
+        starts: First addresses, sorted.
+        sorted: Prefix length and entry of each of `starts`.
+    """
+
+    at: dict[tuple[int, int], Entry]
+    lengths: tuple[int, ...]
+    starts: list[int]
+    sorted: list[tuple[int, Entry]]
+
+    @classmethod
+    def of(cls, networks: Iterable[tuple[Network, Entry]]) -> _Networks:
+        at = {
+            (network.prefixlen, int(network.network_address)): entry for network, entry in networks
+        }
+        order = sorted((start, length) for length, start in at)
+        return cls(
+            at,
+            tuple(sorted({length for length, _ in at})),
+            [start for start, _ in order],
+            [(length, at[length, start]) for start, length in order],
+        )
+
+    def touching(self, network: Network) -> Iterator[Entry]:
+        """Yield the entries that share an address with a network: around it, then within it."""
+        first, last = int(network.network_address), int(network.broadcast_address)
+        for length in self.lengths:
+            if length > network.prefixlen:
+                break
+            host_bits = network.max_prefixlen - length
+            entry = self.at.get((length, first >> host_bits << host_bits))
+            if entry is not None:
+                yield entry
+        begin, end = bisect.bisect_left(self.starts, first), bisect.bisect_right(self.starts, last)
+        for index in range(begin, end):
+            length, entry = self.sorted[index]
+            if length > network.prefixlen:
+                yield entry
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Some entries, made for questions.
+
+    Attributes:
+        networks: By IP version.
+        macs: By MAC address.
+        domains: By name.
+        others: Networks of others that are protected for sure.
+        certain: Texts of all that is protected for sure.
+    """
+
+    networks: dict[int, _Networks]
     macs: dict[str, Entry]
     domains: dict[str, Entry]
-    networks: frozenset[Network]
+    others: frozenset[Network]
     certain: frozenset[str]
 
     @classmethod
-    def of(cls, entries: Iterable[Entry]) -> _Snapshot:
+    def of(cls, entries: Iterable[Entry]) -> _Part:
         networks: dict[Network, Entry] = {}
         macs: dict[str, Entry] = {}
         domains: dict[str, Entry] = {}
@@ -126,22 +149,46 @@ class _Snapshot:
                 macs.setdefault(target.value, entry)
             else:
                 domains.setdefault(target.value, entry)
-        ranges = {
-            version: _Ranges.of(
+        by_version = {
+            version: _Networks.of(
                 (network, entry)
                 for network, entry in networks.items()
                 if network.version == version
             )
             for version in (4, 6)
         }
-        certain = frozenset(network for network, entry in networks.items() if not entry.is_unproven)
-        nobody = {ipaddress.ip_network(entry.value) for entry in NOBODY}
+        certain = {net: entry for net, entry in networks.items() if not entry.is_unproven}
         # What is ours, or nobody's, passes no ban by itself: rules about it have to be asked.
-        others = frozenset(
-            network for network in certain if not networks[network].is_own and network not in nobody
-        )
-        values = frozenset({*(networks[network].value for network in certain), *macs, *domains})
-        return cls(ranges, macs, domains, others, values)
+        others = frozenset(net for net, entry in certain.items() if not entry.is_own) - _NOBODY
+        values = frozenset({*(entry.value for entry in certain.values()), *macs, *domains})
+        return cls(by_version, macs, domains, others, values)
+
+
+@dataclass(frozen=True, slots=True)
+class _Snapshot:
+    """All entries as of one look: what does not change, and what was seen."""
+
+    fixed: _Part
+    seen: _Part
+    networks: frozenset[Network]
+    certain: frozenset[str]
+
+    @classmethod
+    def of(cls, fixed: _Part, seen: _Part) -> _Snapshot:
+        return cls(fixed, seen, fixed.others | seen.others, fixed.certain | seen.certain)
+
+    def touching(self, network: Network) -> Iterator[Entry]:
+        """Yield the entries that share an address with a network."""
+        yield from self.fixed.networks[network.version].touching(network)
+        yield from self.seen.networks[network.version].touching(network)
+
+    def mac(self, mac: str) -> Entry | None:
+        """Return the entry of a MAC address."""
+        return self.fixed.macs.get(mac) or self.seen.macs.get(mac)
+
+    def domain(self, name: str) -> Entry | None:
+        """Return the entry that is a domain, above it, or below it."""
+        return _domain_entry(self.fixed.domains, name) or _domain_entry(self.seen.domains, name)
 
 
 @dataclass
@@ -162,7 +209,7 @@ class AllowList:
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self._snapshot = _Snapshot.of((*NOBODY, *self.listed))
+        self._snapshot = _Snapshot.of(_Part.of((*NOBODY, *self.listed)), _Part.of(()))
 
     def look(self) -> frozenset[str]:
         """Look at every source; return what is newly protected for sure."""
@@ -175,7 +222,7 @@ class AllowList:
             fitting = fitting[: max(0, MAX_ENTRIES - len(self.listed))]
             self.left_out = len(seen) - len(fitting)
             before = self._snapshot
-            self._snapshot = _Snapshot.of((*NOBODY, *self.listed, *fitting))
+            self._snapshot = _Snapshot.of(before.fixed, _Part.of(fitting))
             return self._snapshot.certain - before.certain
 
     @property
@@ -220,23 +267,22 @@ class AllowList:
         """Tell whether a canonical target is an address of this machine."""
         if target.kind is not TargetKind.IP or (network := network_of(target)) is None:
             return False
-        touching = self._snapshot.ranges[network.version].touching(network)
-        return any(entry.is_own for entry in touching)
+        return any(entry.is_own for entry in self._snapshot.touching(network))
 
     def _entry(self, target: Target, excused: Callable[[Entry], bool]) -> Entry | None:
         snapshot = self._snapshot
         if target.kind is TargetKind.DOMAIN:
-            return _domain_entry(snapshot.domains, target.value)
+            return snapshot.domain(target.value)
         mac = mac_of(target)
         if mac:
             # The lowest bit of the first octet marks a group (IEEE 802).
             if int(mac[:2], 16) & 1:
                 return Entry(mac, "a multicast or broadcast address")
-            return snapshot.macs.get(mac)
+            return snapshot.mac(mac)
         network = network_of(target)
         if network is None:
             return None
-        for entry in snapshot.ranges[network.version].touching(network):
+        for entry in snapshot.touching(network):
             if not excused(entry):
                 return entry
         return None

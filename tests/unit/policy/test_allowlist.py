@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phage.policy.allowlist import NOBODY, AllowList, Entry, entries_of
-from phage.policy.target import canonical, network_target, parse_target
+from phage.policy.target import canonical, network_of, network_target, parse_target
 from phage.records.decision import Target, TargetKind
 from phage.testing.records import make_decision
 
@@ -38,6 +38,47 @@ def test_any_network_that_shares_an_address_with_an_entry_is_protected(
         asked.network_address
     ):  # Not an IPv4 in disguise.
         assert allow.protects(target) == expected
+
+
+@pytest.mark.parametrize("text", ["10.1.0.0", "10.1.0.0/16", "11.0.0.0"])
+def test_of_a_long_list_that_nests_only_what_shares_an_address_is_looked_at(text: str) -> None:
+    listed = [Entry("10.0.0.0/8", "all")]
+    listed += [Entry(str(ipaddress.IPv4Address(0x0A000000 + 512 * n)), "one") for n in range(9000)]
+    target = parse_target(text)
+    looked_at: list[Entry] = []
+
+    def excuses(entry: Entry) -> bool:
+        looked_at.append(entry)
+        return True
+
+    AllowList(listed)._entry(target, excuses)
+    network = network_of(target)
+    assert network is not None
+    assert len(looked_at) == sum(
+        network.overlaps(ipaddress.ip_network(entry.value)) for entry in listed
+    )
+
+
+def test_the_users_list_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Changing:
+        number = 0
+
+        def entries(self) -> list[Entry]:
+            self.number += 1
+            return [Entry(f"203.0.113.{self.number}", "seen")]
+
+    allow = AllowList([Entry(f"198.51.100.{n}", "mine") for n in range(9)], [Changing()])
+    parsed: list[str] = []
+
+    def parse(text: str) -> Target:
+        parsed.append(text)
+        return parse_target(text)
+
+    monkeypatch.setattr("phage.policy.allowlist.parse_target", parse)
+    assert allow.look() == {"203.0.113.1"}
+    assert allow.look() == {"203.0.113.2"}
+    assert not any(text.startswith("198.") for text in parsed)
+    assert allow.protects(parse_target("198.51.100.3"))
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from phage.clock import FixedClock
 from phage.policy.lifelines import rtnetlink
-from phage.policy.lifelines.lifelines import Lifelines
-from phage.policy.lifelines.sessions import GRACE_SECONDS, Sessions
+from phage.policy.lifelines.lifelines import Lifelines, connections
+from phage.policy.lifelines.sessions import GRACE_SECONDS, READ_EVERY, Sessions
 from phage.testing.records import EPOCH, SECOND
 
 if TYPE_CHECKING:
@@ -167,6 +167,33 @@ def test_a_connection_becomes_a_session_when_it_outlasts_the_grace_time(
     assert {e.value: e.is_unproven for e in found.entries()} == {"203.0.113.9": False}
     write(tmp_path, {"proc/net/tcp": lines()})
     assert list(found.entries()) == []
+
+
+def test_the_table_of_sockets_is_read_when_a_connection_came_or_went(tmp_path: Path) -> None:
+    def tell(opened: int, *ends: tuple[str, str, str]) -> None:
+        counts = f"Tcp: MaxConn PassiveOpens CurrEstab\nTcp: -1 {opened} 0\n"
+        write(tmp_path, {"proc/net/snmp": counts, "proc/net/tcp": lines(*ends)})
+
+    clock = FixedClock(EPOCH)
+    found = Sessions(clock, root=tmp_path)
+    tell(1)
+    assert found.entries() == []
+    tell(1, SSH)
+    assert found.entries() == []
+    tell(2, SSH)
+    assert [entry.value for entry in found.entries()] == ["203.0.113.9"]
+    tell(2)
+    clock.nanoseconds += int(READ_EVERY * SECOND)
+    assert found.entries() == []
+
+
+def test_of_a_table_only_what_is_wanted_is_read(tmp_path: Path) -> None:
+    other = ("0100000A:0017", "097100CB:0016", "01")
+    write(tmp_path, {"tcp": lines(SSH, other, (*SSH[:2], "06"))})
+    every = list(connections(tmp_path / "tcp"))
+    assert len(every) == 3
+    assert list(connections(tmp_path / "tcp", local=[22], state=1)) == every[:1]
+    assert list(connections(tmp_path / "tcp", remote=[22])) == every[1:2]
 
 
 def test_ipv4_in_ipv6_sockets_and_loopback(tmp_path: Path) -> None:

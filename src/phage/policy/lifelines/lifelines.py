@@ -7,12 +7,13 @@ read is left out and named in `Lifelines.faults`. Only `look_names_up` asks anyb
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
 import socket
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from phage.policy.allowlist import Entry
 from phage.policy.lifelines import rtnetlink
@@ -34,6 +35,8 @@ READ_EVERY = 10.0
 """Seconds between two readings of files; what the kernel knows is asked at each look."""
 
 NTP_PORT = 123
+
+_CHUNK = 1 << 16
 
 _RESOLVERS = ("etc/resolv.conf", "run/systemd/resolve/resolv.conf")
 _LEASES = (
@@ -151,9 +154,8 @@ class Lifelines:
     def _sockets(self) -> Iterator[Entry]:
         """Yield the time servers that programs here have sockets to."""
         for name in ("udp", "udp6"):
-            for _, remote, _ in connections(self.root / "proc/net" / name):
-                if remote[1] == NTP_PORT:
-                    yield from _addresses([remote[0]], "a time server in use here")
+            for _, remote in connections(self.root / "proc/net" / name, remote=(NTP_PORT,)):
+                yield from _addresses([remote[0]], "a time server in use here")
 
     def routers(self) -> tuple[str, ...]:
         """Return the addresses of this machine's routers, as of the last look."""
@@ -183,12 +185,31 @@ class Lifelines:
 Endpoint = tuple[str, int]
 
 
-def connections(path: Path) -> Iterator[tuple[Endpoint, Endpoint, int]]:
-    """Yield local end, remote end and state of each socket of a table of proc_pid_net(5)."""
-    for line in _text(path, 64 * MAX_FILE).splitlines()[1:]:
-        words = line.split()
-        if len(words) > 3:
-            yield _endpoint(words[1]), _endpoint(words[2]), int(words[3], 16)
+def connections(
+    path: Path, local: Iterable[int] = (), remote: Iterable[int] = (), state: int | None = None
+) -> Iterator[tuple[Endpoint, Endpoint]]:
+    """Yield local and remote end of the sockets of a table of proc_pid_net(5).
+
+    Args:
+        path: The table; a busy server has ten thousands of lines, and most are not wanted.
+        local: Ports of the local end that are wanted; () for all.
+        remote: The same of the remote end.
+        state: State that is wanted (include/net/tcp_states.h); None for all.
+    """
+    for found in _lines(tuple(local), tuple(remote), state).finditer(_octets(path, 64 * MAX_FILE)):
+        yield _endpoint(found[1].decode()), _endpoint(found[2].decode())
+
+
+@functools.lru_cache(maxsize=16)
+def _lines(local: tuple[int, ...], remote: tuple[int, ...], state: int | None) -> re.Pattern[bytes]:
+    """Return what matches the lines of such a table that are wanted."""
+
+    def end(ports: tuple[int, ...]) -> str:
+        port = "|".join(f"{port:04X}" for port in ports) or "[0-9A-F]{4}"
+        return f"([0-9A-F]+:(?:{port}))"
+
+    number = "[0-9A-F]{2}" if state is None else f"{state:02X}"
+    return re.compile(rf"^ *\d+: {end(local)} {end(remote)} {number}\b".encode(), re.MULTILINE)
 
 
 def _endpoint(text: str) -> Endpoint:
@@ -220,12 +241,23 @@ def _of_everybody(own: OwnAddress) -> Iterator[IPv4Address]:
         yield network.network_address
 
 
-def _text(path: Path, most: int = MAX_FILE) -> str:
+def _text(path: Path) -> str:
+    return _octets(path, MAX_FILE).decode("utf-8", "replace")
+
+
+def _octets(path: Path, most: int) -> bytes:
     try:
         with path.open("rb") as file:
-            return file.read(most).decode("utf-8", "replace")
+            return b"".join(_chunks(file, most))
     except OSError:
-        return ""
+        return b""
+
+
+def _chunks(file: BinaryIO, most: int) -> Iterator[bytes]:
+    """Yield a file piece by piece: room for all of it is not asked for before it is needed."""
+    while most > 0 and (chunk := file.read(min(most, _CHUNK))):
+        most -= len(chunk)
+        yield chunk
 
 
 def _look_up(name: str) -> list[str]:

@@ -23,9 +23,10 @@ from phage.policy.facts import Session
 from phage.policy.lifelines.lifelines import connections
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from phage.clock import Clock
+    from phage.policy.lifelines.lifelines import Endpoint
 
 GRACE_SECONDS = 330.0
 """Longer than any usual server waits for a password: who only idles is hung up on before."""
@@ -33,9 +34,14 @@ GRACE_SECONDS = 330.0
 MAX_SESSIONS = 1024
 """Connections whose age is remembered; a machine has a few administrators."""
 
+READ_EVERY = 10.0
+"""Seconds after which the table of sockets is read though no connection came or went: the kernel
+walks through room for a hundred thousand connections for it."""
+
 _ESTABLISHED = 1
 _UTMP = struct.Struct("=hxxi32s4s32s256shhiii16s20s")
 _BOOT, _USER_PROCESS = 2, 7
+_COUNTS = ("PassiveOpens", "CurrEstab")
 _VARIABLES = ("SSH_CLIENT", "SSH_CONNECTION")
 
 
@@ -58,7 +64,10 @@ class Sessions:
     root: Path = Path("/")
     dropped: int = field(default=0, init=False)
     _sessions: tuple[Session, ...] = field(default=(), init=False, repr=False)
-    _since: dict[tuple[str, int], float] = field(default_factory=dict, init=False, repr=False)
+    _since: dict[Endpoint, float] = field(default_factory=dict, init=False, repr=False)
+    _ends: Sequence[tuple[Endpoint, Endpoint]] = field(default=(), init=False, repr=False)
+    _read_after: tuple[str, ...] = field(default=(), init=False, repr=False)
+    _read_at: float = field(default=0.0, init=False, repr=False)
 
     def entries(self) -> list[Entry]:
         """Return the addresses of sessions."""
@@ -82,24 +91,45 @@ class Sessions:
     def _connected(self) -> dict[str, float]:
         """Return for how long each address has been connected, the longest, in seconds."""
         now = self.clock.monotonic()
-        ports = {*self.ports, *self._started_by()}
-        seen: dict[tuple[str, int], float] = {}
+        ports = sorted({*self.ports, *self._started_by()})
+        seen: dict[Endpoint, float] = {}
         sessions: dict[Session, None] = {}
-        for name in ("tcp", "tcp6"):
-            for local, remote, state in connections(self.root / "proc/net" / name):
-                if state != _ESTABLISHED or local[1] not in ports:
-                    continue
-                if len(seen) >= MAX_SESSIONS and remote not in self._since:
-                    self.dropped += 1
-                    continue
-                seen[remote] = self._since.get(remote, now)
-                sessions[Session(remote[0], local[0], local[1])] = None
+        for local, remote in self._established(ports, now):
+            if len(seen) >= MAX_SESSIONS and remote not in self._since:
+                self.dropped += 1
+                continue
+            seen[remote] = self._since.get(remote, now)
+            sessions[Session(remote[0], local[0], local[1])] = None
         self._since, self._sessions = seen, tuple(sessions)
         ages: dict[str, float] = {}
         for (address, _), since in seen.items():
             if not ipaddress.ip_address(address).is_loopback:
                 ages[address] = max(ages.get(address, 0.0), now - since)
         return ages
+
+    def _established(self, ports: Sequence[int], now: float) -> Sequence[tuple[Endpoint, Endpoint]]:
+        """Return both ends of the connections to ports of this machine, read when any changed."""
+        changes = self._changes()  # Before the table, so that what changes meanwhile is seen next.
+        if not changes or changes != self._read_after or now - self._read_at >= READ_EVERY:
+            self._ends = [
+                ends
+                for name in ("tcp", "tcp6")
+                for ends in connections(
+                    self.root / "proc/net" / name, local=ports, state=_ESTABLISHED
+                )
+            ]
+            self._read_after, self._read_at = changes, now
+        return self._ends
+
+    def _changes(self) -> tuple[str, ...]:
+        """Return what the kernel counts of connections (proc_net_snmp(5)); () when it does not."""
+        try:
+            lines = (self.root / "proc/net/snmp").read_text("ascii").splitlines()
+        except (OSError, ValueError):
+            return ()
+        names, values = ([*(line.split() for line in lines if line.startswith("Tcp:")), [], []])[:2]
+        counts = dict(zip(names, values, strict=False))
+        return tuple(counts[name] for name in _COUNTS if name in counts)
 
     def _started_from(self) -> set[str]:
         return {
