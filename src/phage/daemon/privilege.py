@@ -11,9 +11,15 @@ import os
 import pwd
 import stat
 import sys
+from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from phage.config.ownership import hand_over
 from phage.errors import PhageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 CAP_NET_RAW = 13
 _PR_SET_KEEPCAPS = 8
@@ -37,12 +43,7 @@ class _Sets(ctypes.Structure):
 
 def account() -> pwd.struct_passwd | None:
     """Return the account to run as, or None where there is neither."""
-    for name in ACCOUNTS:
-        try:
-            return pwd.getpwnam(name)
-        except KeyError:
-            continue
-    return None
+    return next(_accounts(), None)
 
 
 def successor(state_dir: Path) -> int:
@@ -67,7 +68,7 @@ def drop(state_dir: Path) -> str:
     blocked = _unreachable(state_dir)
     libc = ctypes.CDLL(None, use_errno=True)
     if user is not None and not blocked:
-        _hand_over(state_dir, user)
+        hand_over(state_dir, user.pw_uid, user.pw_gid, {0, *_uids()})
         _checked(libc.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0), "keep capabilities")
         os.setgroups([])
         os.setresgid(user.pw_gid, user.pw_gid, user.pw_gid)
@@ -86,6 +87,17 @@ def drop(state_dir: Path) -> str:
     return f"running with CAP_NET_RAW only, as {user.pw_name}"
 
 
+def _accounts() -> Iterator[pwd.struct_passwd]:
+    for name in ACCOUNTS:
+        with suppress(KeyError):
+            yield pwd.getpwnam(name)
+
+
+def _uids() -> list[int]:
+    """Return the accounts that the state may have belonged to, before there was a better one."""
+    return [each.pw_uid for each in _accounts()]
+
+
 def _checked(result: int, what: str) -> None:
     if result != 0:
         message = f"cannot {what}: {os.strerror(ctypes.get_errno())}"
@@ -102,8 +114,3 @@ def _unreachable(state_dir: Path) -> str:
         if not folder.stat().st_mode & stat.S_IXOTH:
             return str(folder)
     return ""
-
-
-def _hand_over(folder: Path, user: pwd.struct_passwd) -> None:
-    for path in (folder, *folder.rglob("*")):
-        os.chown(path, user.pw_uid, user.pw_gid, follow_symlinks=False)

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 
 import phage
 from phage.clock import SystemClock
+from phage.config.ownership import hand_over
 from phage.enforcer import ipsets
 from phage.enforcer.capabilities import CAP_NET_ADMIN, CAP_NET_RAW, account, keep_only
 from phage.enforcer.server import Server
@@ -37,7 +38,6 @@ from phage.respond.remote import EnforcerError, RemoteResponder
 from phage.respond.responders.nftables import NftablesResponder
 
 if TYPE_CHECKING:
-    import pwd
     from collections.abc import Sequence
 
 _log = logging.getLogger(__name__)
@@ -270,7 +270,7 @@ def confine(user: int, folder: Path, *, iptables: bool = False) -> str:
         keep_only(kept, None)
         why = f"others cannot enter {blocked}" if blocked else "there is no other account"
         return f"enforcing with {names} only, as root: {why}"
-    _hand_over(folder, chosen)
+    hand_over(folder, chosen.pw_uid, chosen.pw_gid, {0})
     keep_only(kept, chosen)
     return f"enforcing with {names} only, as {chosen.pw_name}"
 
@@ -296,11 +296,6 @@ def _unreachable(folder: Path) -> str:
         if not each.stat().st_mode & stat.S_IXOTH:
             return str(each)
     return ""
-
-
-def _hand_over(folder: Path, user: pwd.struct_passwd) -> None:
-    for path in (folder, *folder.iterdir()):
-        os.chown(path, user.pw_uid, user.pw_gid, follow_symlinks=False)
 
 
 def _environment() -> dict[str, str]:
