@@ -61,6 +61,10 @@ LOOK_SECONDS = 1.0
 IDLE_LOOK_SECONDS = 2.0
 """The same while enforcing is off, and nobody can be cut off."""
 
+CLOCK_SECONDS = 2.0
+"""By how much the time of day must have been set before everything is put in force again: the
+kernel counts a block's seconds by themselves, the ledger keeps the time of day of its end."""
+
 NAMES_SECONDS = 600.0
 """How often time servers are looked up by name: pools change, slowly."""
 
@@ -141,6 +145,8 @@ class Enforcement:
     held: bool = field(default=False, init=False)
     _insists: bool = field(default=False, init=False)
     """The panic switch was pulled, and that could not be written down."""
+    _clock_ahead: float | None = field(default=None, init=False, repr=False)
+    """By how many seconds the time of day was ahead of the time since the machine's start."""
     rules_lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
     _protected: frozenset[Network] | None = field(default=None, init=False, repr=False)
     _stopping: threading.Event = field(default_factory=threading.Event, init=False, repr=False)
@@ -255,7 +261,22 @@ class Enforcement:
             self._stopping.wait(due / 1e9)
             now = self.clock.now()
         self.ledger.expire(now)
+        self._follow_clock()
         self.receipts.flush()
+
+    def _follow_clock(self) -> None:
+        """Put everything in force again for the time it has left, when the clock was set."""
+        ahead = self.clock.now() / 1e9 - self.clock.monotonic()
+        before = self._clock_ahead
+        if before is not None and abs(ahead - before) < CLOCK_SECONDS:
+            return
+        self._clock_ahead = ahead
+        if before is not None:
+            _log.warning(
+                "the clock was set by %+.0f s: blocks are put in force anew", ahead - before
+            )
+            self.reconciler.renew()
+            self.rulebook.renew()
 
     def _look(self) -> None:
         new = self.allow.look()

@@ -152,6 +152,13 @@ class Worker:
             self._failures, self._retry_at = 0, 0.0
             self._condition.notify_all()
 
+    def renew(self) -> None:
+        """Put everything in force again soon."""
+        with self._condition:
+            self._whole = True
+            self._retry_at = 0.0
+            self._condition.notify_all()
+
     def wait(self, seconds: float) -> bool:
         """Wait until all that was marked has been tried; tell whether it has."""
         with self._condition:
@@ -413,6 +420,11 @@ class Reconciler:
         """Take everything out and keep it out (`phage panic`), or bring it back."""
         for worker in self.workers:
             worker.hold(held=held)
+
+    def renew(self) -> None:
+        """Put everything in force again soon, as after the clock was set."""
+        for worker in self.workers:
+            worker.renew()
 
     def wait(self, seconds: float) -> bool:
         """Wait until every responder has tried what was marked; tell whether all have."""

@@ -147,6 +147,27 @@ def test_a_finding_is_decided_carried_out_and_written_down(
     assert (receipt.responder, receipt.state) == ("wall", "applied")
 
 
+class SetClock(SystemClock):
+    """A clock that can be set."""
+
+    offset = 0
+
+    def now(self) -> int:
+        return super().now() + self.offset
+
+
+def test_when_the_clock_is_set_back_blocks_are_put_in_force_for_longer(office: Office) -> None:
+    enforcement = office.open()
+    enforcement.clock = clock = SetClock()
+    enforcement.reconciler.renew = lambda: renewed.append(clock.offset)  # type: ignore[method-assign]
+    renewed: list[int] = []
+    for offset in (0, -(10**9), -3600 * 10**9, -3600 * 10**9, 0):
+        clock.offset = offset
+        enforcement._tick()
+    assert renewed == [-3600 * 10**9, 0]
+    office.store.close()
+
+
 def test_what_stood_is_in_force_again_after_a_restart(office: Office) -> None:
     for _ in range(2):
         enforcement = office.open()
