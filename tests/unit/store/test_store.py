@@ -32,6 +32,23 @@ def test_a_writer_may_be_impatient(location: StoreLocation, clock: FixedClock) -
         assert other.decisions.count() == 1
 
 
+@pytest.mark.system
+def test_a_connection_that_the_server_ended_is_made_again(
+    postgresql: StoreLocation, clock: FixedClock
+) -> None:
+    with open_store(postgresql, clock) as one, open_store(postgresql, clock) as other:
+        other.database.be_impatient(0.25)
+        (process,) = other.database.query("SELECT pg_backend_pid()")[0]
+        one.database.query("SELECT pg_terminate_backend(?, 5000)", (process,))
+        with pytest.raises(StoreError):
+            other.decisions.save([make_decision(1)])
+        other.decisions.save([make_decision(2)])
+        assert other.decisions.count() == 1
+        assert other.database.query("SHOW lock_timeout") == [("250ms",)]
+    with pytest.raises(StoreError):
+        other.decisions.count()
+
+
 def test_a_new_store_has_the_latest_schema(store: Store) -> None:
     assert version(store.database) == latest(store.database.dialect)
     assert all(store.database.has_table(table) for table in TABLES)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import threading
 from typing import TYPE_CHECKING, LiteralString
 
 import psycopg
 
+from phage.clock import SystemClock
 from phage.errors import StoreDataError, StoreError
 from phage.store.database import Row, Value, masked_url
 from phage.store.schema import TABLES
@@ -21,6 +23,10 @@ CONNECT_SECONDS = 5
 STATEMENT_MILLISECONDS = 60_000
 """No statement of phage takes this long; a hung server must not hang phage."""
 
+RECONNECT_SECONDS = 10.0
+"""Pause between two tries to reach a server that ended the connection: nobody who stores something
+waits long for one that is gone."""
+
 SCHEMA_LOCK = 0x7068_6167
 """Key of the advisory lock that a change of the schema holds: "phag"."""
 
@@ -29,7 +35,10 @@ INDEX_FACTOR = 1.75
 
 
 class PostgresqlDatabase:
-    """One connection to a PostgreSQL server. Raises StoreError when it cannot be made."""
+    """One connection to a PostgreSQL server. Raises StoreError when it cannot be made.
+
+    One that the server ended, as at its restart, is made again when it is next used.
+    """
 
     dialect = "postgresql"
 
@@ -40,16 +49,37 @@ class PostgresqlDatabase:
         options = f"-c statement_timeout={STATEMENT_MILLISECONDS} -c timezone=UTC"
         if not writable:
             options += " -c default_transaction_read_only=on"
+        self._connect = functools.partial(
+            psycopg.connect,
+            url.replace("postgres://", "postgresql://", 1),
+            autocommit=True,
+            connect_timeout=CONNECT_SECONDS,
+            application_name="phage",
+            options=options,
+            client_encoding="utf-8",
+            password=password or None,
+        )
+        self._patience: float | None = None
+        self._clock = SystemClock()
+        self._retry_at = 0.0
+        self._is_closed = False
         with self._errors("cannot be reached"):
-            self._connection = psycopg.connect(
-                url.replace("postgres://", "postgresql://", 1),
-                autocommit=True,
-                connect_timeout=CONNECT_SECONDS,
-                application_name="phage",
-                options=options,
-                client_encoding="utf-8",
-                password=password or None,
-            )
+            self._connection_now = self._connect()
+
+    @property
+    def _connection(self) -> psycopg.Connection[Row]:
+        """The connection; a new one where the server ended the last, but for a transaction.
+
+        Raises psycopg.Error, at once while the server has just not been reached.
+        """
+        lost = self._connection_now.closed and not self._depth and not self._is_closed
+        if lost and self._clock.monotonic() >= self._retry_at:
+            self._retry_at = self._clock.monotonic() + RECONNECT_SECONDS
+            self._connection_now = self._connect()
+            self._retry_at = 0.0
+            if self._patience is not None:
+                self._connection_now.execute(_lock_timeout(self._patience))
+        return self._connection_now
 
     @contextlib.contextmanager
     def _errors(self, what: str) -> Iterator[None]:
@@ -67,7 +97,9 @@ class PostgresqlDatabase:
 
     def be_impatient(self, seconds: float) -> None:
         """Wait no longer than this for another writer, and fail then."""
-        self.execute(f"SET lock_timeout = {int(seconds * 1000)}")
+        self._patience = seconds
+        with self._lock, self._errors("cannot be written"):
+            self._connection.execute(_lock_timeout(seconds))
 
     def execute(self, sql: str, parameters: Sequence[Value] = ()) -> int:
         """Run one statement; return how many rows it changed."""
@@ -160,12 +192,17 @@ class PostgresqlDatabase:
     def close(self) -> None:
         """Close the connection."""
         with self._lock, contextlib.suppress(psycopg.Error):
-            self._connection.close()
+            self._is_closed = True
+            self._connection_now.close()
 
 
 def _own(sql: str) -> LiteralString:
     """Turn `?` into psycopg's placeholder. SQL is phage's own text: no literal holds `?` or `%`."""
     return sql.replace("?", "%s")
+
+
+def _lock_timeout(seconds: float) -> LiteralString:
+    return f"SET lock_timeout = {int(seconds * 1000)}"
 
 
 def _first_line(error: Exception) -> str:
