@@ -150,18 +150,21 @@ impl Ensemble {
     }
 
     /// The share of each input in the score, summing to 1.
-    pub fn shares(&self, inputs: &Row, resolution: &Row) -> Row {
-        let (_, residual) = self.run(Plain, *halves(inputs));
+    #[inline(always)]
+    pub(crate) fn shares_with<S: Sixteen>(&self, s: S, inputs: [S::V; 2], resolution: &Row) -> Row {
+        let (_, residual) = self.run(s, inputs);
+        let [a, b] = self.deviations(s, residual, resolution);
+        let sum = s.splat(s.sum(s.add(a, b)).max(f32::MIN_POSITIVE));
         let mut shares = [0.0; INPUTS];
-        let deviations = self.deviations(Plain, residual, resolution);
-        for (share, deviation) in shares.iter_mut().zip(deviations.iter().flatten()) {
-            *share = *deviation;
-        }
-        let sum = shares.iter().sum::<f32>().max(f32::MIN_POSITIVE);
-        for share in &mut shares {
-            *share /= sum;
+        for (shares, deviations) in halves_mut(&mut shares).iter_mut().zip([a, b]) {
+            s.store(s.div(deviations, sum), shares);
         }
         shares
+    }
+
+    /// [`Ensemble::shares_with`] on any processor.
+    pub fn shares(&self, inputs: &Row, resolution: &Row) -> Row {
+        self.shares_with(Plain, *halves(inputs), resolution)
     }
 
     /// What the neurons make of a row of inputs, before a step of training.

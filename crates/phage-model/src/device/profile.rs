@@ -94,6 +94,12 @@ impl Model {
         }))
     }
 
+    /// The share of each input in the score of a scaled row.
+    #[inline]
+    pub(crate) fn shares(&self, kernel: DeviceKernel, row: &Row) -> Row {
+        kernel.run(Shares { model: self, row })
+    }
+
     /// Asks for the lines that a score reads.
     #[inline(always)]
     pub(crate) fn fetch_for_score(&self) {
@@ -195,6 +201,23 @@ impl Work for Score<'_> {
         self.model
             .ensemble
             .score_with(s, inputs, &self.model.map.resolution)
+    }
+}
+
+struct Shares<'a> {
+    model: &'a Model,
+    row: &'a Row,
+}
+
+impl Work for Shares<'_> {
+    type Output = Row;
+
+    #[inline(always)]
+    fn run<S: Sixteen>(self, s: S) -> Row {
+        let [first, second] = halves(self.row);
+        let map = &self.model.map;
+        let inputs = map.inputs(s, [s.load(first), s.load(second)]);
+        self.model.ensemble.shares_with(s, inputs, &map.resolution)
     }
 }
 

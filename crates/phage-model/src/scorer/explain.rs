@@ -1,11 +1,13 @@
 //! Rows of a window: the most surprising packet of each device and what was unusual in it.
 
-use super::peak::FeatureRows;
+use super::peak::{FeatureRows, Peak};
 use super::Scorer;
 use crate::device::{place, Model, Row, Scaling, INPUTS};
 use crate::network::Contribution;
 use crate::rows::{ScoreRow, EXPLAINED};
 
+/// Devices ahead that are asked for: all that spoke in a window are more than a cache holds.
+const AHEAD: usize = 6;
 /// No feature.
 const NO_FEATURE: u16 = u16::MAX;
 
@@ -23,8 +25,12 @@ impl Scorer {
     pub(super) fn explain(&mut self, rows: &mut Vec<ScoreRow>) {
         let mut contributions = Vec::new();
         let mut causes = Vec::new();
-        rows.reserve(self.peaks.entries().len());
-        for peak in self.peaks.entries() {
+        let peaks = self.peaks.entries();
+        rows.reserve(peaks.len());
+        for (at, peak) in peaks.iter().enumerate() {
+            if let Some(ahead) = peaks.get(at + AHEAD) {
+                self.fetch(ahead);
+            }
             let watched = self.store.profiles.get(peak.profile as usize);
             let mature = watched.is_some_and(|watched| watched.profile.mature);
             let identity = self.store.identity(peak.device);
@@ -42,7 +48,8 @@ impl Scorer {
                 causes.clear();
                 let sum = (peak.own + peak.network).max(f32::MIN_POSITIVE);
                 let scaled = self.scaling.apply(self.kernel, &features.behaviour);
-                own_causes(&scaled, model, peak.own / sum, &mut causes);
+                let shares = model.shares(self.kernel, &scaled);
+                own_causes(&shares, peak.own / sum, &mut causes);
                 self.network
                     .contributions(&features.damped, &mut contributions);
                 network_causes(&contributions, peak.network / sum, &mut causes);
@@ -61,13 +68,22 @@ impl Scorer {
         }
         self.peaks.clear();
     }
+
+    /// Asks for what the row of a device reads.
+    #[inline(always)]
+    fn fetch(&self, peak: &Peak) {
+        self.store.fetch_identity(peak.device);
+        if let Some(watched) = self.store.profiles.get(peak.profile as usize) {
+            watched.fetch();
+            if self.peaks.features(peak).is_some() {
+                watched.profile.model.fetch_for_score();
+            }
+        }
+    }
 }
 
 /// The parts of the behaviour features in the score of a device's ensemble.
-fn own_causes(scaled: &Row, model: &Model, part: f32, causes: &mut Vec<Cause>) {
-    let shares = model
-        .ensemble
-        .shares(&model.map.inputs_of(scaled), &model.map.resolution);
+fn own_causes(shares: &Row, part: f32, causes: &mut Vec<Cause>) {
     causes.extend((0..INPUTS).map(|feature| Cause {
         feature: feature as u16,
         from: feature,

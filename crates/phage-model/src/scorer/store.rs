@@ -160,6 +160,14 @@ impl Store {
             .map_or_else(Identity::default, |slot| slot.identity)
     }
 
+    /// Asks for the identity behind a subject's index.
+    #[inline(always)]
+    pub(super) fn fetch_identity(&self, subject: u32) {
+        if let Some(slot) = self.slots.get(subject as usize) {
+            prefetch(&slot.identity, 0);
+        }
+    }
+
     /// Gives stale profiles away when there is no room; called once a window, not on the way of a
     /// packet. Answers the numbers whose meaning changed.
     pub(super) fn make_room(&mut self, now: i64) -> Vec<u32> {
