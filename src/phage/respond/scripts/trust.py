@@ -1,8 +1,10 @@
-"""Whether a program is safe to run: nobody but its owner can change what it does."""
+"""Whether a program is safe to run: nobody but root and the running account can change it."""
 
 from __future__ import annotations
 
+import grp
 import os
+import pwd
 import stat
 from pathlib import Path
 
@@ -22,8 +24,6 @@ def distrust(path: str) -> str:
         return f"{path}: cannot be found: {getattr(error, 'strerror', None) or error}"
     if not stat.S_ISREG(status.st_mode):
         return f"{path}: is no file"
-    if status.st_uid not in {0, os.geteuid()}:
-        return f"{path}: belongs to another account; make root its owner"
     open_places = [reason for place in (real, *real.parents) if (reason := _writable(place))]
     if not open_places and not os.access(real, os.X_OK):
         return f"{path}: may not be run; chmod +x it"
@@ -31,8 +31,28 @@ def distrust(path: str) -> str:
 
 
 def _writable(place: Path) -> str:
-    mode = place.stat().st_mode
+    status = place.stat()
+    mode = status.st_mode
+    if status.st_uid not in {0, os.geteuid()}:
+        return f"{place}: belongs to another account; make root its owner"
     # In a sticky folder, as /tmp, only its owner can replace a file.
-    if mode & stat.S_IWOTH and not (stat.S_ISDIR(mode) and mode & stat.S_ISVTX):
+    if stat.S_ISDIR(mode) and mode & stat.S_ISVTX:
+        return ""
+    if mode & stat.S_IWOTH:
         return f"{place}: may be written by everybody; chmod o-w it"
+    if mode & stat.S_IWGRP and status.st_gid != 0 and not _is_private(status.st_gid):
+        return f"{place}: may be written by a group; chmod g-w it"
     return ""
+
+
+def _is_private(number: int) -> bool:
+    """Tell whether a group is the running account's own: its primary one, of its name, no others.
+
+    Many systems make one for each account, whose files are writable by it.
+    """
+    try:
+        user, group = pwd.getpwuid(os.geteuid()), grp.getgrgid(number)
+    except KeyError:
+        return False
+    is_own = user.pw_gid == number and group.gr_name == user.pw_name
+    return is_own and set(group.gr_mem) <= {user.pw_name}
