@@ -18,7 +18,13 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 
 
 def import_settings(
-    file: Path, name: str, rules_folder: Path, settings_file: Path, *, dry_run: bool
+    file: Path,
+    name: str,
+    rules_folder: Path,
+    settings_file: Path,
+    *,
+    dry_run: bool,
+    may_be_made: bool = True,
 ) -> None:
     """Import a file of another program.
 
@@ -28,6 +34,7 @@ def import_settings(
         rules_folder: Where rule files are.
         settings_file: The settings file in use, or to be made.
         dry_run: Show all, and write nothing.
+        may_be_made: The settings file may be made where there is none.
 
     Raises:
         ConfigError: Something is wrong with a file, or one would be overwritten.
@@ -45,6 +52,12 @@ def import_settings(
     _tell(file, imported, adoption)
     if dry_run:
         _show(target, settings_file, adoption)
+    elif adoption.diff(str(settings_file)) and not (may_be_made or settings_file.exists()):
+        message = (
+            "settings are to be imported, and no settings file was read; name the one to write "
+            "them to with --config FILE"
+        )
+        raise ConfigError(message)
     else:
         _write(target, settings_file, adoption)
 
@@ -97,8 +110,9 @@ def _write(target: Path, settings_file: Path, adoption: Adoption) -> None:
         say(f"wrote {target}; look at it, then `phage rules check`")
     diff = adoption.diff(str(settings_file))
     if diff:
-        save_over(settings_file, adoption.after)
-        say(f"changed {settings_file}:")
+        done = "changed" if settings_file.exists() else "made"
+        save_over(settings_file, adoption.after, folder_mode=0o755)
+        say(f"{done} {settings_file}:")
         print(escape_lines(diff), end="")
     if not adoption.rules and not diff:
         say("there was nothing to write")

@@ -44,6 +44,15 @@ class Chosen:
 
         return self.file or default_file(os.environ, Path.home(), os.geteuid())
 
+    @property
+    def names_only_state(self) -> bool:
+        """Tell whether a folder of state was named, and no settings file is there to change.
+
+        Whoever keeps phage's state apart does not mean the machine's settings.
+        """
+        named = self.state_dir is not None or bool(os.environ.get("PHAGE_STATE_DIR"))
+        return named and self.file is None
+
     def settings(
         self, overrides: Mapping[Key, object] | None = None, *, may_be_made: bool = False
     ) -> Settings:

@@ -26,13 +26,15 @@ def save_new(path: Path, text: str) -> None:
             raise ConfigError(message) from None
 
 
-def save_over(path: Path, text: str) -> None:
+def save_over(path: Path, text: str, *, folder_mode: int = 0o700) -> None:
     """Write a file in place of the one that is there, with its owner and permissions.
+
+    A new file is for its owner only; a folder that is made for it gets `folder_mode`.
 
     Raises ConfigError when it cannot be written.
     """
     path = path.resolve()  # A link to the file stays a link.
-    with _written_beside(path, text) as written:
+    with _written_beside(path, text, folder_mode) as written:
         if path.exists():
             about = path.stat()
             written.chmod(about.st_mode & 0o7777)
@@ -42,10 +44,10 @@ def save_over(path: Path, text: str) -> None:
 
 
 @contextlib.contextmanager
-def _written_beside(path: Path, text: str) -> Iterator[Path]:
+def _written_beside(path: Path, text: str, folder_mode: int = 0o700) -> Iterator[Path]:
     """Write to a file in the same folder, which is gone afterwards unless it was renamed."""
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.parent.mkdir(mode=folder_mode, parents=True, exist_ok=True)
         # `tempfile` would do the same, and bring a megabyte of modules into the enforcer.
         written = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
         number = os.open(written, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)

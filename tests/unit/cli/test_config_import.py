@@ -57,6 +57,26 @@ def test_rules_and_settings_are_written_once(phage: Callable[..., Any], tmp_path
     assert '"Block Known Malicious IPs (2)"' in rules.with_name("second.yaml").read_text()
 
 
+def test_settings_are_not_written_where_nobody_named_a_file(
+    phage: Callable[..., Any], tmp_path: Path
+) -> None:
+    answer = phage("config", "import", "old.yaml")
+    assert answer.code == 1
+    assert "--config FILE" in answer.err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["old.yaml"]
+
+
+def test_a_settings_file_that_is_new_is_made_in_a_folder_that_others_may_read(
+    phage: Callable[..., Any], tmp_path: Path
+) -> None:
+    file = tmp_path / "etc" / "phage.yaml"
+    answer = phage("config", "import", "old.yaml", "--config", str(file))
+    assert answer.code == 0, answer.err
+    assert f"made {file}" in answer.err
+    assert file.parent.stat().st_mode & 0o777 == 0o755
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
 @pytest.mark.parametrize("name", ["../x", "a/b", ".x", "", "x y", "\n"])
 def test_names_that_are_paths_are_refused(
     phage: Callable[..., Any], tmp_path: Path, name: str

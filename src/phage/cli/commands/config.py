@@ -67,4 +67,11 @@ def import_(chosen: Chosen, file: Path, name: str, dry_run: bool) -> None:  # no
     from phage.cli.imports import import_settings
 
     rules = chosen.state(chosen.settings(may_be_made=True)).rules
-    import_settings(file, name, rules, chosen.file_to_write, dry_run=dry_run)
+    import_settings(
+        file,
+        name,
+        rules,
+        chosen.file_to_write,
+        dry_run=dry_run,
+        may_be_made=not chosen.names_only_state,
+    )
