@@ -20,6 +20,7 @@ from phage.detect.detector import CatalogEntry, Detector, Knowledge
 from phage.plugin import Family, Plugin, discover
 from phage.records import Finding, LogEvent, LogKind, Observation, Severity, Window
 from phage.records.columns import FLOW, HOST, NO_FEATURE, SCORE
+from phage.records.indicator import IndicatorKind, Mention
 from phage.testing.timeline import Timeline
 from phage.testing.windows import EPOCH, ROUTER, SECOND, TICK, Endpoint, device, remote
 
@@ -115,9 +116,24 @@ def make(plugin: Plugin) -> Detector:
     return detector
 
 
+class Lists:
+    """Threat intelligence that names every address, and names below example.org."""
+
+    def address(self, raw: bytes) -> tuple[Mention, ...]:
+        return (Mention("feed\x1b[2J", IndicatorKind.NETWORK, "::/0", 90, ("\u202e",), "x" * 999),)
+
+    def domain(self, name: str) -> tuple[Mention, ...]:
+        listed = name.endswith("example.org")
+        return (Mention("feed", IndicatorKind.DOMAIN, "example.org", 90),) if listed else ()
+
+    def value(self, kind: IndicatorKind, value: str) -> tuple[Mention, ...]:
+        return ()
+
+
 def knowledge() -> Knowledge:
     return Knowledge(
         learning=False,
+        intelligence=Lists(),
         routers=frozenset({ROUTER.mac, "no MAC at all"}),
         names={device(20).mac: "Camera\x07\x1b[2J" + "long " * 100},
         catalog=(
