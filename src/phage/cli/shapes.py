@@ -81,7 +81,7 @@ def decision_shape(
     """Return a decision as `phage decisions` prints it."""
     return {
         "id": decision.id,
-        "state": decision_state(decision, now),
+        "state": decision_state(decision, now, receipts),
         "kind": str(decision.target.kind),
         "target": decision.target.value,
         "action": str(decision.action),
@@ -116,11 +116,18 @@ def decision_shape(
     }  # fmt: skip
 
 
-def decision_state(decision: Decision, now: int) -> str:
-    """Return "in force", "recorded", or "ended"; one may expire while no daemon runs."""
+def decision_state(decision: Decision, now: int, receipts: Sequence[Receipt] = ()) -> str:
+    """Return "in force", "recorded", "not carried out" or "ended".
+
+    One may expire while no daemon runs. Not carried out is what suits no responder, as a ban of a
+    domain where none speaks of names.
+    """
     if decision.ended or (decision.until and decision.until <= now):
         return "ended"
-    return "recorded" if decision.dry_run else "in force"
+    if decision.dry_run:
+        return "recorded"
+    suits = not receipts or any(each.state != "unsuited" for each in receipts)
+    return "in force" if suits else "not carried out"
 
 
 def flow_shape(flow: Flow) -> dict[str, Any]:

@@ -126,6 +126,9 @@ class Steering:
         decision = self.enforcement.ledger.get(name)
         if decision is not None:
             return [decision.id]
+        if several := len(self.enforcement.ledger.beginning(name)):
+            message = f"{several} decisions begin with {name!r}; write more of the id"
+            raise StateError(message)
         try:
             target = parse_target(name)
         except ValueError:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from phage.policy.place import Place
     from phage.policy.rule import Rule
     from phage.policy.ruleset import ReadyRule, RuleSet
+    from phage.records.packetrule import Network
 
 LIFELINES_ANYWHERE = (Service(UDP, ((67, 68),)), Service(UDP, ((546, 547),)))
 """What a device in quarantine may ask anybody: DHCP (RFC 2131, RFC 8415)."""
@@ -134,8 +135,10 @@ def evaluate(
         ask_allow_list: Whether the allow-list comes first, as it does in the kernel.
     """
     asked = Asked(traffic, facts, now)
-    if ask_allow_list and asked.is_protected(facts):
-        return Verdict(PacketAction.ACCEPT, None, asked.hook, (), "the allow-list comes first")
+    protected = asked.protected_by(facts) if ask_allow_list else None
+    if protected is not None:
+        why = f"{protected} is on the allow-list, which comes first"
+        return Verdict(PacketAction.ACCEPT, None, asked.hook, (), why)
     steps: list[Step] = []
     for ready in ruleset.packet_rules:
         step = asked.step(ready, as_enforced=as_enforced)
@@ -160,10 +163,12 @@ class Asked:
             return Hook.INPUT
         return Hook.OUTPUT if self.scene.is_own(self.traffic.source) else Hook.FORWARD
 
-    def is_protected(self, facts: Facts) -> bool:
-        """Tell whether the allow-list lets it pass before any rule is asked."""
+    def protected_by(self, facts: Facts) -> Network | None:
+        """Return what on the allow-list lets it pass before any rule is asked; None for nothing."""
         end = self.traffic.destination if self.hook is Hook.OUTPUT else self.traffic.source
-        return end.address is not None and end.address in set_of(facts.protected)
+        if end.address is None or end.address not in set_of(facts.protected):
+            return None
+        return next(network for network in facts.protected if end.address in network)
 
     def step(self, ready: ReadyRule, *, as_enforced: bool = False) -> Step:
         """Return what a rule says."""

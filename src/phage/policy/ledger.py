@@ -119,11 +119,17 @@ class Ledger:
     def get(self, id: str) -> Decision | None:  # noqa: A002  The field's name.
         """Return a decision that stands, by id or by the only beginning of one."""
         found = self._standing.get(id)
-        if found is None and len(id) >= SHORTEST_PREFIX:
-            with self._lock:
-                near = [key for key in self._standing if key.startswith(id.upper())]
+        if found is None:
+            near = self.beginning(id)
             found = self._standing.get(near[0]) if len(near) == 1 else None
         return found
+
+    def beginning(self, text: str) -> list[str]:
+        """Return the ids of what stands that begin so; none for what is too short to mean one."""
+        if len(text) < SHORTEST_PREFIX:
+            return []
+        with self._lock:
+            return [key for key in self._standing if key.startswith(text.upper())]
 
     def in_force(self, id: str) -> Decision | None:  # noqa: A002  The field's name.
         """Return a decision that is to be carried out; None when it ended or is only recorded."""

@@ -75,6 +75,18 @@ def listed(phage: Phage, *options: str) -> dict[int, str]:
 
 
 @pytest.mark.usefixtures("filled")
+def test_what_suits_no_responder_is_not_carried_out(phage: Phage, tmp_path: Path) -> None:
+    location = StoreLocation.of("", "", tmp_path / "state" / "store.sqlite3")
+    with open_store(location, FixedClock(EPOCH)) as store:
+        one = make_decision(1).id
+        unsuited = ReceiptState.UNSUITED
+        store.receipts.save([Receipt(one, "nftables", unsuited, EPOCH, "knows no names")])
+        assert listed(phage)[1] == "not carried out"
+        store.receipts.save([Receipt(one, "script", ReceiptState.APPLIED, EPOCH)])
+        assert listed(phage)[1] == "in force"
+
+
+@pytest.mark.usefixtures("filled")
 def test_what_stands_is_listed_with_its_state(phage: Phage) -> None:
     assert listed(phage) == {3: "ended", 2: "recorded", 1: "in force"}
     assert listed(phage, "--in-force") == {3: "ended", 1: "in force"}
@@ -106,7 +118,9 @@ def test_a_decision_is_asked_of_the_daemon(phage: Phage, daemon: Daemon) -> None
     assert answer.out.startswith("recorded: ban from 203.0.113.9 for ever")
     assert "the panic switch is on" in answer.err
     daemon.answer = {"decisions": [made]}
-    assert phage("decisions", "revoke", "01X", "203.0.113.9").code == 0
+    answer = phage("decisions", "revoke", "01X", "203.0.113.9")
+    assert answer.code == 0
+    assert "STATE" not in answer.out.upper().splitlines()[0]
     assert daemon.asked[-1] == RevokeDecisions(names=("01X", "203.0.113.9"))
 
 

@@ -218,6 +218,11 @@ def test_people_add_list_and_revoke(running: Enforcement, office: Office) -> Non
     steer(RevokeDecisions(names=("198.51.100.7",)), ROOT)
     assert office.wall.entries == set()
     assert [each.act for each in office.store.decisions.audit()] == ["revoke", "add"]
+    two: list[Any] = [
+        steer(AddDecision(target=f"198.51.100.{last}"), ROOT)["decision"] for last in (8, 9)
+    ]
+    with pytest.raises(PhageError, match="2 decisions begin with"):
+        steer(RevokeDecisions(names=(two[0]["id"][:6],)), ROOT)
     with pytest.raises(PhageError, match="nothing stands"):
         steer(RevokeDecisions(names=("198.51.100.7",)), ROOT)
 

@@ -342,7 +342,9 @@ def test_the_allow_list_passes_before_any_rule() -> None:
     facts = StaticFacts(protected=networks("203.0.113.9"))
     packet = Traffic(Party("203.0.113.9"), Party("192.168.1.1"), 6, 22)
     rules = one("everything")
-    assert evaluate(rules, packet, facts, NOON).action is PacketAction.ACCEPT
+    verdict = evaluate(rules, packet, facts, NOON)
+    assert verdict.action is PacketAction.ACCEPT
+    assert verdict.why == "203.0.113.9/32 is on the allow-list, which comes first"
     assert compile_rules(rules, facts, NOON).protect == networks("203.0.113.9/32")
 
 

@@ -30,6 +30,8 @@ COLUMNS = (
     Column("reason", "reason", wrap=True),
 )
 
+REVOKED_COLUMNS = tuple(column for column in COLUMNS if column.path != "state")
+
 
 @click.group()
 def command() -> None:
@@ -74,7 +76,9 @@ def list_(
     now = SystemClock().now()
     with chosen.reader() as store:
         found = store.decisions.list(wanted, limit)
-    emit(form, (decision_shape(each, now) for each in found), COLUMNS, empty="no decisions")
+        receipts = store.receipts.of([each.id for each in found])
+    shapes = (decision_shape(each, now, receipts.get(each.id, ())) for each in found)
+    emit(form, shapes, COLUMNS, empty="no decisions")
 
 
 @command.command()
@@ -173,7 +177,7 @@ def revoke(chosen: Chosen, names: tuple[str, ...], form: str) -> None:
     from phage.daemon.requests import RevokeDecisions, checked
 
     answer = chosen.ask(checked(RevokeDecisions, names=names))
-    emit(form, answer["decisions"], COLUMNS)
+    emit(form, answer["decisions"], REVOKED_COLUMNS)
     say(f"{len(answer['decisions'])} revoked")
 
 
