@@ -49,7 +49,8 @@ RULES_FILE = "rules.json"
 PANIC_SECONDS = 1.0
 """How long an enforcer may take for `panic`; one that hangs holds nobody up."""
 OPEN_FILES = 64
-BACKLOG = 8
+BACKLOG = 64
+"""Who asks for a seat in vain must not keep root from asking."""
 
 
 @dataclass(slots=True)

@@ -1,13 +1,15 @@
 """The enforcer's socket: frames in, answers out, for one user and root.
 
 One request at a time, whoever asks; a peer that breaks the framing is hung up on, one that asks
-what cannot be is told so. Nothing that a peer sends ends the process.
+what cannot be is told so. Nothing that a peer sends ends the process, and none is waited for. Who
+is gone before its turn wants nothing any more: its requests are left out.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
+import select
 import selectors
 import socket
 import struct
@@ -29,6 +31,8 @@ _log = logging.getLogger(__name__)
 
 MOST_PEERS = 8
 """The controller, `phage panic`, somebody who looks; more is a fault or an attack."""
+ROOT_PEERS = 2
+"""Of these, seats that only root takes: who fills all others cannot keep its panic out."""
 TICK_SECONDS = 0.5
 """What somebody else flushed is back within so long."""
 READ_OCTETS = 1 << 20
@@ -42,8 +46,16 @@ _CREDENTIALS = struct.Struct("=iII")
 @dataclass(slots=True)
 class _Peer:
     connection: socket.socket
+    user: int
     received: bytearray = field(default_factory=bytearray)
+    unsent: bytearray = field(default_factory=bytearray)
     since: float = 0.0
+
+    def has_hung_up(self) -> bool:
+        """Tell whether it closed its end: nobody is there for an answer."""
+        poll = select.poll()
+        poll.register(self.connection, 0)
+        return bool(poll.poll(0))
 
     def next_frame(self) -> bytes | None:
         """Take a whole frame out of what was received. Raises MessageError if it is too long."""
@@ -105,7 +117,10 @@ class Server:
         if key.fileobj is self._listener:
             self._accept()
         elif peer := self._peers.get(key.fd):
-            self._read(peer)
+            if peer.unsent:
+                self._write(peer)
+            else:
+                self._read(peer)
 
     def _accept(self) -> None:
         try:
@@ -113,21 +128,24 @@ class Server:
         except OSError:
             self.counts["accept_failed"] += 1
             return
-        credentials = connection.getsockopt(
-            socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size
-        )
-        _, user, _ = _CREDENTIALS.unpack(credentials)
-        if user not in self._users or len(self._peers) >= MOST_PEERS:
+        user = _user_of(connection)
+        if user not in self._users or not self._has_seat(user):
             self.counts["peers_refused"] += 1
             connection.close()
             return
-        connection.settimeout(ANSWER_SECONDS)
-        self._peers[connection.fileno()] = _Peer(connection)
+        connection.settimeout(0)
+        self._peers[connection.fileno()] = _Peer(connection, user)
         self._selector.register(connection, selectors.EVENT_READ)
+
+    def _has_seat(self, user: int) -> bool:
+        if len(self._peers) >= MOST_PEERS:
+            return False
+        others = sum(each.user != 0 for each in self._peers.values())
+        return user == 0 or others < MOST_PEERS - ROOT_PEERS
 
     def _read(self, peer: _Peer) -> None:
         try:
-            more = peer.connection.recv(READ_OCTETS, socket.MSG_DONTWAIT)
+            more = peer.connection.recv(READ_OCTETS)
         except BlockingIOError:
             return
         except OSError:
@@ -137,16 +155,46 @@ class Server:
             return
         peer.received += more
         peer.since = self._clock.monotonic()
+        self._work(peer)
+
+    def _work(self, peer: _Peer) -> None:
+        """Do what a peer asks, until it does not take an answer."""
         try:
-            while (body := peer.next_frame()) is not None:
-                peer.connection.sendall(self._answer(body))
+            while not peer.unsent and (body := peer.next_frame()) is not None:
+                if peer.has_hung_up():
+                    self._hang_up(peer, "gone_before")
+                    return
+                peer.unsent += self._answer(body)
+                self._send(peer)
         except MessageError as error:
             self.counts["malformed"] += 1
             with contextlib.suppress(OSError):
-                peer.connection.sendall(frame({"error": str(error)}))
+                peer.connection.send(frame({"error": str(error)}))
             self._hang_up(peer, "framing")
+            return
         except OSError:
             self._hang_up(peer, "answer_not_taken")
+            return
+        if peer.unsent:
+            self._selector.modify(peer.connection, selectors.EVENT_WRITE)
+
+    def _write(self, peer: _Peer) -> None:
+        """Go on with an answer; when it is out, with what the peer asked meanwhile."""
+        try:
+            self._send(peer)
+        except OSError:
+            self._hang_up(peer, "answer_not_taken")
+            return
+        if not peer.unsent:
+            self._selector.modify(peer.connection, selectors.EVENT_READ)
+            self._work(peer)
+
+    def _send(self, peer: _Peer) -> None:
+        """Send as much as the peer takes at once. Raises OSError when it is gone."""
+        with contextlib.suppress(BlockingIOError):
+            while peer.unsent:
+                del peer.unsent[: peer.connection.send(peer.unsent)]
+                peer.since = self._clock.monotonic()
 
     def _answer(self, body: bytes) -> bytes:
         try:
@@ -168,7 +216,9 @@ class Server:
     def _hang_up_on_stalled(self) -> None:
         now = self._clock.monotonic()
         for peer in list(self._peers.values()):
-            if peer.received and now - peer.since > STALLED_SECONDS:
+            if peer.unsent and now - peer.since > ANSWER_SECONDS:
+                self._hang_up(peer, "answer_not_taken")
+            elif peer.received and now - peer.since > STALLED_SECONDS:
                 self._hang_up(peer, "stalled")
 
     def _hang_up(self, peer: _Peer, why: str) -> None:
@@ -176,3 +226,9 @@ class Server:
         self._selector.unregister(peer.connection)
         del self._peers[peer.connection.fileno()]
         peer.connection.close()
+
+
+def _user_of(connection: socket.socket) -> int:
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    _, user, _ = _CREDENTIALS.unpack(credentials)
+    return int(user)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import select
 import socket
 import threading
 from contextlib import contextmanager
@@ -12,8 +13,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from phage.clock import SystemClock
+from phage.enforcer import server as server_module
 from phage.enforcer.process import listen
-from phage.enforcer.server import MOST_PEERS, Server
+from phage.enforcer.server import MOST_PEERS, ROOT_PEERS, Server
 from phage.errors import PhageError
 from phage.records.decision import Action, Decision, ReceiptState, Target, TargetKind
 from phage.respond.remote import EnforcerClient, EnforcerError, RemoteResponder
@@ -33,15 +35,21 @@ class FakeService:
         self.asked: list[messages.Request] = []
         self.fault: Exception | None = None
         self.ticks = 0
+        self.busy = threading.Lock()
+        self.answer: object = True
 
     def do(self, request: messages.Request) -> object:
+        with self.busy:
+            return self._done(request)
+
+    def _done(self, request: messages.Request) -> object:
         if self.fault is not None:
             raise self.fault
         self.asked.append(request)
         if isinstance(request, messages.Apply | messages.Revoke | messages.Replace):
             count = len(request.decisions) + sum(map(len, request.bans))
             return [[count, "applied", "set ban4"]]
-        return True
+        return self.answer
 
     def tick(self) -> None:
         self.ticks += 1
@@ -150,6 +158,75 @@ def test_more_peers_than_there_is_room_for_are_refused(enforcer: Running) -> Non
         assert another.recv(100) == b""
     for each in peers:
         each.close()
+
+
+def test_who_fills_all_seats_leaves_those_of_root(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    users = [5] * (MOST_PEERS + 1) + [0] * (ROOT_PEERS + 1)
+    monkeypatch.setattr(server_module, "_user_of", lambda _: users.pop(0))
+    request = messages.request_frame(messages.Panic())
+    with running(tmp_path, frozenset({0, 5})) as enforcer:
+        peers, served = [], []
+        for _ in range(MOST_PEERS + ROOT_PEERS + 2):
+            peers.append(enforcer.connect())
+            served.append(asks(peers[-1], request))
+        others = MOST_PEERS - ROOT_PEERS
+        assert served == [True] * others + [False] * 3 + [True] * ROOT_PEERS + [False]
+        for each in peers:
+            each.close()
+
+
+def asks(connection: socket.socket, request: bytes) -> bool:
+    """Ask; tell whether there is an answer."""
+    try:
+        connection.sendall(request)
+        return bool(connection.recv(100))
+    except (BrokenPipeError, ConnectionResetError):
+        return False
+
+
+def test_who_does_not_read_its_answer_holds_nobody_up(enforcer: Running) -> None:
+    enforcer.service.answer = "x" * (8 << 20)
+    request = messages.request_frame(messages.Counters())
+    with enforcer.connect() as idle:
+        idle.sendall(request * 2)
+        client = EnforcerClient(enforcer.path, patience=5.0)
+        for _ in range(3):
+            assert client.ask(messages.Trial()) == enforcer.service.answer
+        client.close()
+        assert enforcer.service.asked.count(messages.Counters()) == 1, "the second waits"
+        received = 0
+        while received < 2 * (8 << 20):
+            received += len(idle.recv(1 << 20))
+    assert enforcer.service.asked.count(messages.Counters()) == 2
+
+
+def test_who_never_reads_its_answer_is_hung_up_on(
+    enforcer: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_module, "ANSWER_SECONDS", 0.0)
+    enforcer.service.answer = "x" * (8 << 20)
+    with enforcer.connect() as idle:
+        idle.sendall(messages.request_frame(messages.Counters()))
+        poll = select.poll()
+        poll.register(idle, 0)
+        assert poll.poll(10_000), "hung up on"
+    assert enforcer.server.counts["hung_up.answer_not_taken"] == 1
+
+
+def test_what_somebody_asked_who_is_gone_is_not_done(enforcer: Running) -> None:
+    """A panic that met a stopped enforcer must not come true after its release."""
+    with enforcer.connect() as first:
+        with enforcer.service.busy:
+            first.sendall(messages.request_frame(messages.Trial()))
+            with enforcer.connect() as impatient:
+                impatient.sendall(messages.request_frame(messages.Panic()))
+        assert first.recv(100)
+        for _ in range(3):  # It is accepted, read, and left out by then.
+            assert asks(first, messages.request_frame(messages.Counters()))
+    assert messages.Panic() not in enforcer.service.asked
+    assert enforcer.server.counts["hung_up.gone_before"] == 1
 
 
 def test_pieces_make_a_message(enforcer: Running) -> None:
