@@ -1,5 +1,7 @@
 """The enforcer as a process: CAP_NET_ADMIN and nothing else, until whoever started it is gone.
 
+With iptables also CAP_NET_RAW, which iptables needs to ask about a set.
+
 The kernel keeps the bans with their timeouts when it ends; the next one takes over with `Replace`.
 """
 
