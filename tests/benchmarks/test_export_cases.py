@@ -65,9 +65,7 @@ def _faults(folder: Path) -> list[str]:
     faults = [] if totals in wanted else [f"totals {totals}, expected {wanted}"]
     given, missing = Counter(map(_key, records)), Counter(map(_key, expected["records"]))
     if totals == wanted[1] and given != missing:
-        faults.append(
-            f"records {list(given - missing)[:2]}, expected {list(missing - given)[:2]}"
-        )
+        faults.append(f"records {list(given - missing)[:2]}, expected {list(missing - given)[:2]}")
     if case["malformed"] and not counters["malformed"]:
         faults.append("nothing was counted as malformed")
     return faults
