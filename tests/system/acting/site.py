@@ -178,7 +178,9 @@ class Site:
         return str(answer["decision"]["id"])
 
     def revoke(self, *names: str) -> None:
-        self.ask(RevokeDecisions(names=names))
+        """Revoke decisions, as many at a time as one request may name."""
+        for start in range(0, len(names), 1000):
+            self.ask(RevokeDecisions(names=names[start : start + 1000]))
 
     def status(self) -> dict[str, Any]:
         return self.ask(Status())
