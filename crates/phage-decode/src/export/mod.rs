@@ -8,6 +8,7 @@
 mod domain;
 pub mod element;
 mod fault;
+mod fixed;
 mod json;
 mod meaning;
 mod netflow;

@@ -1,12 +1,12 @@
-//! `NetFlow` and IPFIX messages: headers, sets, data.
+//! `NetFlow` version 9 and IPFIX messages: headers, sets, data.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use super::domain::Key;
 use super::pending::Waiting;
 use super::plan::{Clock, Records};
 use super::sampling::Rate;
-use super::template::{self, Change, Dialect, Field, Template};
+use super::template::{self, Change, Dialect, Template};
 use super::{
     sflow, ExportDecoder, ExportFault, FlowRecord, Origin, Sink, MOST_TEMPLATES_WEIGHT,
     MOST_WAITING,
@@ -34,75 +34,6 @@ struct Tally {
 }
 
 impl ExportDecoder {
-    /// Reads `NetFlow` version 1, 5 or 7: a header that counts records of one layout.
-    pub(super) fn fixed(
-        &mut self,
-        datagram: &[u8],
-        from: Origin,
-        time: i64,
-        sink: &mut dyn Sink,
-    ) -> Result<(), ExportFault> {
-        let mut header = Reader::new(datagram);
-        let [version, count, boot_high, boot_low, seconds_high, seconds_low, nanos_high, nanos_low] =
-            words(&mut header).ok_or(ExportFault::Header)?;
-        let mut rest = [0; 4];
-        if version != 1 {
-            rest = words(&mut header).ok_or(ExportFault::Header)?;
-        }
-        let [sequence_high, sequence_low, engine, interval] = rest;
-        let join = |high: u16, low: u16| u32::from(high) << 16 | u32::from(low);
-        let version = version as u8;
-        let key = Key {
-            address: from.address,
-            domain: if version == 5 { u32::from(engine) } else { 0 },
-            version,
-        };
-        let template = layout(version);
-        let data = header.rest();
-        let held = data.len() / template.length;
-        // Thirty fit into a datagram; a count beyond that which is a lie is no message at all.
-        if usize::from(count) > held && count > 30 {
-            return Err(ExportFault::Count);
-        }
-        let records = held.min(usize::from(count));
-        let place = self.heard(key, datagram, time);
-        if records < usize::from(count) {
-            self.fault(place, ExportFault::Count);
-        }
-        let nanoseconds = i64::from(join(nanos_high, nanos_low).min(999_999_999));
-        let export = i64::from(join(seconds_high, seconds_low)) * 1_000_000_000 + nanoseconds;
-        let uptime = join(boot_high, boot_low);
-        let clock = self.clock(export, Some(uptime), time);
-        let Some(domain) = self.domains.get_mut(place) else {
-            return Ok(());
-        };
-        if version != 1 {
-            let sequence = join(sequence_high, sequence_low);
-            domain.sequence(sequence, Some(uptime), Some(u32::from(count)));
-        }
-        domain.counters.records += records as u64;
-        // The two highest bits are the mode.
-        let sampling = if version == 5 {
-            u32::from(interval & 0x3fff)
-        } else {
-            0
-        };
-        let prototype = FlowRecord {
-            sampling,
-            exporter: domain.serial,
-            domain: key.domain,
-            version,
-            ..prototype(template, clock)
-        };
-        let data = data.get(..records * template.length).unwrap_or(&[]);
-        let set = Records::Fixed {
-            data,
-            length: template.length,
-        };
-        copy(template, set, records, prototype, clock, sink);
-        Ok(())
-    }
-
     /// Reads `NetFlow` version 9 (RFC 3954, 5).
     pub(super) fn netflow9(
         &mut self,
@@ -184,7 +115,7 @@ impl ExportDecoder {
     }
 
     /// The clock of a message; shifted to the time of arrival where that is wanted.
-    fn clock(&self, export: i64, uptime: Option<u32>, arrival: i64) -> Clock {
+    pub(super) fn clock(&self, export: i64, uptime: Option<u32>, arrival: i64) -> Clock {
         let drifted = (arrival - export).abs() > DRIFT;
         Clock {
             export: if self.limits.correct_clocks && drifted {
@@ -439,7 +370,7 @@ impl ExportDecoder {
     }
 }
 
-fn words<const N: usize>(reader: &mut Reader<'_>) -> Option<[u16; N]> {
+pub(super) fn words<const N: usize>(reader: &mut Reader<'_>) -> Option<[u16; N]> {
     let mut words = [0; N];
     for word in &mut words {
         *word = reader.u16()?;
@@ -447,7 +378,7 @@ fn words<const N: usize>(reader: &mut Reader<'_>) -> Option<[u16; N]> {
     Some(words)
 }
 
-fn prototype(template: &Template, clock: Clock) -> FlowRecord {
+pub(super) fn prototype(template: &Template, clock: Clock) -> FlowRecord {
     FlowRecord {
         start: clock.export,
         last: clock.export,
@@ -457,7 +388,7 @@ fn prototype(template: &Template, clock: Clock) -> FlowRecord {
     }
 }
 
-fn copy(
+pub(super) fn copy(
     template: &Template,
     set: Records<'_>,
     records: usize,
@@ -494,58 +425,5 @@ fn expand(
                 sflow::section(template.walk(record), row);
             }
         }
-    }
-}
-
-/// The layout of the records of `NetFlow` version 1, 5 or 7, told as a template.
-fn layout(version: u8) -> &'static Template {
-    static LAYOUTS: OnceLock<[Template; 3]> = OnceLock::new();
-    /// Octets without a meaning.
-    const PADDING: u16 = 210;
-    const HEAD: [(u16, u16); 11] = [
-        (8, 4),
-        (12, 4),
-        (15, 4),
-        (10, 2),
-        (14, 2),
-        (2, 4),
-        (1, 4),
-        (22, 4),
-        (21, 4),
-        (7, 2),
-        (11, 2),
-    ];
-    const TAIL: [(u16, u16); 7] = [(6, 1), (4, 1), (5, 1), (16, 2), (17, 2), (9, 1), (13, 1)];
-    let layouts = LAYOUTS.get_or_init(|| {
-        let make = |tail: &[(u16, u16)]| {
-            let fields = HEAD.iter().chain(tail);
-            let fields = fields
-                .map(|(number, length)| Field::iana(*number, *length))
-                .collect();
-            Template::new(0, fields, None, Dialect::NetFlow).unwrap_or_else(|_| empty())
-        };
-        let one = [(PADDING, 2), (4, 1), (5, 1), (6, 1), (PADDING, 11)];
-        let five = [&[(PADDING, 1)], &TAIL[..], &[(PADDING, 2)]].concat();
-        let seven = [&[(PADDING, 1)], &TAIL[..], &[(PADDING, 2), (PADDING, 4)]].concat();
-        [make(&one), make(&five), make(&seven)]
-    });
-    let [one, five, seven] = layouts;
-    match version {
-        1 => one,
-        7 => seven,
-        _ => five,
-    }
-}
-
-/// A layout of one octet: what stands in for a fixed layout that does not compile, which none is.
-fn empty() -> Template {
-    Template {
-        id: 0,
-        options: false,
-        fields: Vec::new(),
-        scopes: 0,
-        length: 1,
-        variable: false,
-        plan: super::plan::Plan::default(),
     }
 }

@@ -55,7 +55,7 @@ def list_(
     finding: str,
     rule: str,
     every: bool,  # noqa: FBT001  An option.
-    in_force: bool,  # noqa: FBT001
+    in_force: bool,  # noqa: FBT001  An option.
     since: int | None,
     after: str,
     limit: int,

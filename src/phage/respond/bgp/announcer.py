@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
@@ -30,7 +31,7 @@ _Refusals = dict[str, tuple[ReceiptState, str]]
 
 
 @dataclass
-class Announcer:
+class Announcer(ABC):
     """Announces routes of decisions to BGP neighbours.
 
     Responders with the same settings of the session share it.
@@ -131,9 +132,9 @@ class Announcer:
         """How many decisions were refused because there were too many routes."""
         return self._book.dropped
 
+    @abstractmethod
     def routes(self, decision: Decision) -> tuple[Route, ...]:
         """Return the routes of a decision. Raises UnsuitedError with the reason for none."""
-        raise NotImplementedError
 
     def suits(self, decision: Decision) -> str:
         """Return '' when it can carry out such a decision, else why not, for people."""
