@@ -148,7 +148,6 @@ class Enforcement:
     _clock_ahead: float | None = field(default=None, init=False, repr=False)
     """By how many seconds the time of day was ahead of the time since the machine's start."""
     rules_lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
-    _protected: frozenset[Network] | None = field(default=None, init=False, repr=False)
     _stopping: threading.Event = field(default_factory=threading.Event, init=False, repr=False)
     _threads: list[threading.Thread] = field(default_factory=list, init=False, repr=False)
 
@@ -239,7 +238,6 @@ class Enforcement:
             except PhageError as error:
                 _log.error("the enforcer did not take the blocks out: %s", error)
         if not held:
-            self._protected = None
             self.rulebook.renew()
         _log.warning("panic: nothing is blocked" if held else "panic is over: blocks are back")
 
@@ -285,13 +283,11 @@ class Enforcement:
         self._protect()
 
     def _protect(self) -> None:
-        """Tell the kernel whom no ban touches, when that has changed."""
-        wanted = self.allow.networks
-        if self.switch is None or self.held or wanted == self._protected:
+        """Tell the kernel whom no ban touches; again each time, to whichever enforcer there is."""
+        if self.switch is None or self.held:
             return
         try:
-            self.switch.protect(sorted(wanted, key=str))
-            self._protected = wanted
+            self.switch.protect(sorted(self.allow.networks, key=str))
         except PhageError as error:
             _log.error("the allow-list: %s", error, extra={"limit": "protect"})
 

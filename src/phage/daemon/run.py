@@ -204,7 +204,7 @@ class Daemon:
 
     @property
     def has_lost_enforcer(self) -> bool:
-        """Tell whether the enforcer ended: without root it cannot be started again from here."""
+        """Tell whether the enforcer and its keeper ended: it takes root to start them again."""
         return self.enforcer is not None and not self.enforcer.is_alive()
 
     def stop(self, *_: object) -> None:

@@ -28,6 +28,7 @@ from phage.clock import SystemClock
 from phage.config.ownership import hand_over
 from phage.enforcer import ipsets
 from phage.enforcer.capabilities import CAP_NET_ADMIN, CAP_NET_RAW, account, keep_only
+from phage.enforcer.keeper import keep
 from phage.enforcer.server import Server
 from phage.enforcer.service import Service
 from phage.errors import PhageError
@@ -208,26 +209,32 @@ def run(
     lifeline: int | None = None,
     *,
     iptables: bool = False,
-) -> str:
+) -> None:
     """Give up all privileges but one and serve, until told to end or the lifeline is cut.
 
-    Returns how it was confined. Raises PhageError when that is impossible.
+    What serves is a child, and another one when it dies. Raises PhageError when it cannot serve.
     """
-    confined = confine(user, folder, iptables=iptables)
-    _log.info("%s", confined)
+    _log.info("%s", confine(user, folder, iptables=iptables))
     clock = SystemClock()
-    service = Service(
-        NftablesResponder(tuple(devices)),
-        RuleSwitch(folder / RULES_FILE, clock),
-        clock,
-        iptables=iptables,
-    )
+
+    def serve() -> None:
+        service = Service(
+            NftablesResponder(tuple(devices)),
+            RuleSwitch(folder / RULES_FILE, clock),
+            clock,
+            iptables=iptables,
+        )
+        _serve(Server(listener, service, clock, frozenset({0, user})), service, lifeline)
+
+    keep(serve, clock)
+
+
+def _serve(server: Server, service: Service, lifeline: int | None) -> None:
     wake, told = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     ended: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda received, _: ended.append(received))
     signal.set_wakeup_fd(told)
-    server = Server(listener, service, clock, frozenset({0, user}))
     service.start()
     release_memory()
     try:
@@ -236,10 +243,6 @@ def run(
     finally:
         server.close()
         service.close()
-        signal.set_wakeup_fd(-1)
-        os.close(wake)
-        os.close(told)
-    return confined
 
 
 def release_memory() -> None:

@@ -235,8 +235,13 @@ class Site:
                 ["ip", "netns", "del", f"{self.name}-{side}"], capture_output=True, check=False
             )
 
+    def serving(self) -> list[int]:
+        """Return the enforcers that serve: the others keep them alive."""
+        every = self.enforcers()
+        return [each for each in every if parent(each) in every]
+
     def enforcers(self) -> list[int]:
-        """Return the processes in the router's namespace that are enforcers."""
+        """Return the processes in the router's namespace that are enforcers, keepers included."""
         found = []
         pids = run("ip", "netns", "pids", f"{self.name}-router").split()
         for pid in map(int, pids):
@@ -245,3 +250,11 @@ class Site:
                 if b"phage.enforcer.process" in command:
                     found.append(pid)
         return found
+
+
+def parent(pid: int) -> int:
+    """Return a process's parent; 0 when it is gone."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
 import random
@@ -114,7 +115,8 @@ def test_panic_does_not_wait_for_an_enforcer_that_hangs(
     pid = pid_of(starter)
     connected(lab).replace([ban("10.78.1.2")], time.time_ns())
     assert not lab.near.reaches("10.78.2.2")
-    os.kill(pid, signal.SIGSTOP)
+    (serving,) = children(pid)
+    os.kill(serving, signal.SIGSTOP)
     try:
         code = "import pathlib, sys; from phage.enforcer.process import panic\n"
         code += "print(panic(pathlib.Path(sys.argv[1])))"
@@ -122,7 +124,42 @@ def test_panic_does_not_wait_for_an_enforcer_that_hangs(
         assert "False" in said
         assert lab.near.reaches("10.78.2.2")
     finally:
-        os.kill(pid, signal.SIGCONT)
+        os.kill(serving, signal.SIGCONT)
+
+
+def test_another_takes_over_when_it_is_killed(lab: Lab, starter: subprocess.Popen[str]) -> None:
+    keeper = pid_of(starter)
+    responder = connected(lab)
+    responder.protect([ipaddress.ip_network("10.78.1.3")])
+    for _ in range(3):
+        (serving,) = children(keeper)
+        os.kill(serving, signal.SIGKILL)
+        wait("another", lambda gone=serving: children(keeper) not in ([], [gone]))
+        assert responder.is_disturbed(), "it knows nothing of what the last one did"
+        responder.protect([ipaddress.ip_network("10.78.1.3")])
+        responder.replace([ban("10.78.1.2"), ban("10.78.1.3", 1)], time.time_ns())
+        assert not responder.is_disturbed()
+        assert not lab.near.reaches("10.78.2.2")
+        assert lab.near.reaches("10.78.2.2", "-I", "10.78.1.3"), "the allow-list stands"
+
+
+def test_it_goes_with_its_keeper(lab: Lab, starter: subprocess.Popen[str]) -> None:
+    keeper = pid_of(starter)
+    connected(lab)
+    (serving,) = children(keeper)
+    os.kill(keeper, signal.SIGKILL)
+    wait("its end", lambda: not commandline(serving))
+
+
+def children(pid: int) -> list[int]:
+    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def commandline(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 def test_static_rules_stand_again_after_a_restart(lab: Lab) -> None:

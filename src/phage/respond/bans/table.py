@@ -124,8 +124,14 @@ class BanTable:
         self._whole(Content(members, members.places, specials, old.lists, old.allow), now)
 
     def protect(self, networks: Sequence[Network], now: int) -> None:
-        """Set the allow-list: what is in it is never banned. Raises KernelError."""
+        """Set the allow-list: what is in it is never banned. Raises KernelError.
+
+        Cheap when it is set already: whoever knows the list tells it again and again, as a process
+        that is new here knows nothing of what was told to the last.
+        """
         after = dataclasses.replace(self.content, allow=tuple(networks))
+        if self._marks is not None and after.allow == self.content.allow:
+            return
         if self._marks is None:
             self._whole(after, now)
             return
