@@ -24,6 +24,7 @@ from phage.records.decision import (
 from phage.respond.bgp import speaker as speakers
 from phage.respond.bgp.speaker import Speaker
 from phage.respond.responder import Responder
+from phage.respond.responders.dnsfile import DnsFile
 from phage.respond.responders.flowspec import Flowspec
 from phage.respond.responders.rtbh import Rtbh
 from phage.respond.responders.script import Script
@@ -209,7 +210,7 @@ def test_without_settings_on_any_decisions(
     apart(lambda: check(maker(plugin), given))
 
 
-@pytest.fixture(params=["rtbh", "flowspec", "script"])
+@pytest.fixture(params=["rtbh", "flowspec", "script", "dnsfile"])
 def equipped(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Make:
@@ -228,6 +229,7 @@ def equipped(
         "rtbh": lambda: Rtbh(**session, source_based=True),  # type: ignore[arg-type]
         "flowspec": lambda: Flowspec(**session),  # type: ignore[arg-type]
         "script": lambda: Script(path=str(program), retry_s=1),
+        "dnsfile": lambda: DnsFile(path=str(tmp_path / "banned.hosts")),
     }
     return makers[request.param]
 
