@@ -32,7 +32,8 @@ PROGRAM = """
     if why := responder.available():
         print("unavailable", why)
         sys.exit()
-    ban = Decision(Target(TargetKind.IP, "10.78.1.2"), Action.BAN, "", 1, 0, "01K")
+    until = int(sys.argv[2]) and time.time_ns() + int(sys.argv[2]) * 10**9
+    ban = Decision(Target(TargetKind.IP, "10.78.1.2"), Action.BAN, "", 1, until, "01K")
     print(*(each.state for each in responder.replace([ban], time.time_ns())))
     print(responder.is_disturbed())
     for undo in sys.argv[1].split(";"):
@@ -49,8 +50,9 @@ UNDOING = (
 )
 
 
-def test_what_somebody_removed_is_noticed_and_put_back(lab: Lab) -> None:
-    said = lab.router.python(PROGRAM, ";".join(UNDOING)).split()
+@pytest.mark.parametrize("seconds", [0, 600])
+def test_what_somebody_removed_is_noticed_and_put_back(lab: Lab, seconds: int) -> None:
+    said = lab.router.python(PROGRAM, ";".join(UNDOING), str(seconds)).split()
     if said[0] == "unavailable":
         pytest.skip(" ".join(said))
     assert said == ["applied", "False", *["True", "False"] * len(UNDOING)]

@@ -52,6 +52,10 @@ LOOK_SECONDS = 10.0
 each IP version, some milliseconds."""
 
 
+SOON = 5 * 10**9
+"""Nanoseconds before a ban's end in which it is not missed: clocks differ, and are set."""
+
+
 @dataclass(slots=True)
 class IpsetResponder:
     """Bans sources by ipset.
@@ -211,13 +215,16 @@ class IpsetResponder:
     def _stands(self, spec: IpSet) -> bool:
         if not spec.exists(self._link):
             return False
-        endless = (
-            net
-            for net, held in self._held.items()
-            if _is_in(spec, net) and FOREVER in held.values()
+        # What is about to end may have met it; anything else must be there.
+        later = self._clock.now() + SOON
+        sample = next(
+            (
+                network
+                for network, held in self._held.items()
+                if _is_in(spec, network) and max(held.values()) > later
+            ),
+            None,
         )
-        # What has an end may have met it; only what has none must be there.
-        sample = next(endless, None)
         return sample is None or spec.holds(self._link, sample)
 
     def _cut(self, networks: Iterable[Network]) -> None:
