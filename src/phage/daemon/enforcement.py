@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from phage.clock import Clock
     from phage.config.settings import Settings
     from phage.config.statedir import StateDirectory
+    from phage.daemon.live import Live
     from phage.policy.allowlist import Source
     from phage.policy.desk import Outcome
     from phage.records.finding import Finding
@@ -127,6 +128,7 @@ class Enforcement:
         clock: Tells the time.
         meter: Reads the hits.
         faults: Findings about which could not be decided, for a fault of phage's own.
+        live: What goes on now; None until something is watched.
     """
 
     desk: Desk
@@ -142,6 +144,7 @@ class Enforcement:
     clock: Clock
     meter: HitMeter = field(default_factory=HitMeter)
     faults: int = 0
+    live: Live | None = None
     held: bool = field(default=False, init=False)
     _insists: bool = field(default=False, init=False)
     """The panic switch was pulled, and that could not be written down."""

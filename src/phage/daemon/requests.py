@@ -105,6 +105,13 @@ class Panic(_Request):
     verb: Literal["panic"] = "panic"
 
 
+class Live(_Request):
+    """What goes on now: rates, who talks most, what the blocked still send, drops."""
+
+    verb: Literal["live"] = "live"
+    limit: int = Field(20, ge=1, le=200)
+
+
 class Release(_Request):
     """Bring blocks into force again."""
 
@@ -120,6 +127,7 @@ Request = Annotated[
     | ConfirmRules
     | RollBackRules
     | RuleHits
+    | Live
     | Panic
     | Release,
     Field(discriminator="verb"),

@@ -25,6 +25,7 @@ from phage.daemon.facts import SeenRouters
 from phage.daemon.intel import start_intel
 from phage.daemon.interfaces import default_interface
 from phage.daemon.links import Links
+from phage.daemon.live import Live
 from phage.daemon.logcollectors import make_log_collectors
 from phage.daemon.pipeline import Pipeline, make_detectors, make_knowledge, total
 from phage.daemon.policysinks import NotifySink, PolicyMetrics
@@ -349,7 +350,7 @@ def run(options: RunOptions) -> int:
         detectors = make_detectors(settings, clock)
         routers = Routers()
         enforcement = start_enforcement(settings, state, clock, stack, SeenRouters(routers))
-        PolicyMetrics(registry, enforcement)
+        sinks.append(_watched_live(registry, enforcement, daemon))
         pipeline = Pipeline(
             detectors,
             make_knowledge(settings),
@@ -390,6 +391,13 @@ def run(options: RunOptions) -> int:
             message = f"nothing is left to watch: {'; '.join(sorted(reasons)) or 'unknown'}"
             raise CaptureError(message)
     return 0
+
+
+def _watched_live(registry: Registry, enforcement: Enforcement, daemon: Daemon) -> Live:
+    """Have metrics and whoever asks see what goes on now."""
+    PolicyMetrics(registry, enforcement)
+    live = enforcement.live = Live(enforcement.ledger.all_in_force, daemon.counters)
+    return live
 
 
 def _server(

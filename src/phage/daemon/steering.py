@@ -188,6 +188,14 @@ class Steering:
             ]
         }
 
+    def live(self, request: requests.Live, _caller: Caller) -> Answer:
+        """Tell what goes on now."""
+        live = self.enforcement.live
+        if live is None:
+            message = "phage does not watch yet; ask again in a moment"
+            raise StateError(message)
+        return live.snapshot(self.clock.now(), request.limit)
+
     def panic(self, _request: requests.Panic, caller: Caller) -> Answer:
         """Take every block out and keep it out."""
         own = self.enforcement
@@ -212,6 +220,7 @@ _ACTS: Mapping[type[Any], Callable[[Steering, Any, Caller], Answer]] = {
     requests.ConfirmRules: Steering.confirm_rules,
     requests.RollBackRules: Steering.roll_back_rules,
     requests.RuleHits: Steering.rule_hits,
+    requests.Live: Steering.live,
     requests.Panic: Steering.panic,
     requests.Release: Steering.release,
 }
