@@ -1,0 +1,1 @@
+"""Devices: who is on our network, what they are, and how each of them behaves."""

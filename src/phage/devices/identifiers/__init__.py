@@ -1,0 +1,1 @@
+"""Identifiers: each reads some kinds of observation."""
