@@ -124,7 +124,7 @@ class Live:
         if not self._slots or self._slots[-1].begin < begin:
             self._slots.append(_Slot(begin))
         talkers = self._slots[-1].talkers
-        for host, numbers in _busiest(window.hosts):
+        for host, numbers in busiest(window.hosts):
             known = talkers.get(host)
             if known is not None:
                 for index in range(4):
@@ -190,7 +190,7 @@ def is_drop(counter: str) -> bool:
     return any(word in counter for word in words)
 
 
-def _busiest(rows: Columns) -> Iterable[tuple[Host, list[int]]]:
+def busiest(rows: Columns) -> Iterable[tuple[Host, list[int]]]:
     """Yield the rows with most packets or most octets, and their numbers."""
     if len(rows) > MAX_ROWS:
         half = MAX_ROWS // 2

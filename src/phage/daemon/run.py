@@ -32,6 +32,7 @@ from phage.daemon.policysinks import NotifySink, PolicyMetrics
 from phage.daemon.policysinks import health as policy_health
 from phage.daemon.sinks import EveSink, MetricsSink
 from phage.daemon.storesink import StoreSink, start_writer
+from phage.daemon.trafficsink import TrafficSink
 from phage.detect.routers import Routers
 from phage.errors import CaptureError, PhageError, StateError
 from phage.learn.model import StateFolder
@@ -334,6 +335,7 @@ def run(options: RunOptions) -> int:
         writer = start_writer(settings, clock, retention=True)
         sinks: list[Sink] = [
             _Screen(options),
+            TrafficSink(writer),  # Before the store's own, which stops the writer in the end.
             StoreSink(writer, flows=settings.store.flows),
             MetricsSink(registry, daemon.counters),
         ]

@@ -6,6 +6,8 @@ import contextlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from phage.store.repositories.traffic import SPANS
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -32,6 +34,9 @@ class _Age:
 
 _FLOWS = _Age("flows", "begun, id", "last_seen")
 _COUNTERS = _Age("counters", "minute, name", "minute")
+_TRAFFIC = tuple(
+    _Age("traffic", "span, kind, begun, name, peer", "begun", f"span = {span}") for span in SPANS
+)
 _CLOSED = _Age("findings", "id", "last_seen", "state <> 'open'")
 _FINDINGS = _Age("findings", "id", "last_seen")
 _DECISIONS = _Age("decisions", "id", "ended", "ended > 0")
@@ -69,6 +74,9 @@ class Retention:
         for age, seconds in (
             (_FLOWS, self._settings.flows),
             (_COUNTERS, self._settings.counters),
+            (_TRAFFIC[0], min(SPANS[1] * 24, self._settings.counters)),
+            (_TRAFFIC[1], min(SPANS[2] * 31, self._settings.counters)),
+            (_TRAFFIC[2], self._settings.counters),
             (_CLOSED, self._settings.findings),
             (_DECISIONS, self._settings.decisions),
             (_AUDIT, self._settings.decisions),
@@ -77,7 +85,7 @@ class Retention:
         swept.used = database.used()
         # Flows are most of a store and tell least; findings that are open go last of all, and
         # decisions in force never.
-        for age in (_FLOWS, _COUNTERS, _DECISIONS, _CLOSED, _FINDINGS):
+        for age in (_FLOWS, *_TRAFFIC, _COUNTERS, _DECISIONS, _CLOSED, _FINDINGS):
             while swept.used > self._settings.store_size and left > 0:
                 before = swept.deleted.get(age.table, 0)
                 left = _delete(database, age, None, min(left, 10), swept) + max(0, left - 10)

@@ -18,6 +18,7 @@ TABLES = (
     "flows",
     "devices",
     "counters",
+    "traffic",
     "models",
     "decisions",
     "receipts",
@@ -59,6 +60,13 @@ def version(database: Database) -> int:
     return int(rows[0][0] or 0)
 
 
+def applied(database: Database) -> set[int]:
+    """Return the numbers of the changes that a database has had."""
+    if not database.has_table("schema_version"):
+        return set()
+    return {int(row[0] or 0) for row in database.query("SELECT version FROM schema_version")}
+
+
 def migrate(database: Database, now: int) -> int:
     """Bring a database's schema up to date, each change in one transaction; return the version.
 
@@ -75,10 +83,10 @@ def migrate(database: Database, now: int) -> int:
                     "CREATE TABLE schema_version "
                     "(version BIGINT PRIMARY KEY, applied BIGINT NOT NULL)"
                 )
-            current = version(database)
-            pending = [number for number in sorted(changes) if number > current]
+            # By number and not by version: one may be released after a later one.
+            pending = sorted(changes.keys() - applied(database))
             if not pending:
-                return current
+                return version(database)
             for statement in statements(changes[pending[0]]):
                 database.execute(statement)
             database.execute("INSERT INTO schema_version VALUES (?, ?)", (pending[0], now))

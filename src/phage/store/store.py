@@ -20,7 +20,8 @@ from phage.store.repositories.indicators import IndicatorRepository
 from phage.store.repositories.models import ModelRepository
 from phage.store.repositories.receipts import ReceiptRepository
 from phage.store.repositories.rulehits import RuleHitsRepository
-from phage.store.schema import latest, migrate, require_known, version
+from phage.store.repositories.traffic import TrafficRepository
+from phage.store.schema import applied, migrate, migrations, require_known
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,6 +66,7 @@ class Store:
         self.receipts = ReceiptRepository(database)
         self.rule_hits = RuleHitsRepository(database)
         self.indicators = IndicatorRepository(database)
+        self.traffic = TrafficRepository(database)
 
     def close(self) -> None:
         """Close the connection."""
@@ -116,7 +118,7 @@ def open_reader(location: StoreLocation) -> Store:
 
 def _require_current(database: Database) -> None:
     require_known(database)
-    if version(database) < latest(database.dialect):
+    if migrations(database.dialect).keys() - applied(database):
         message = f"{database.place}: has the schema of an older phage; `phage run` updates it"
         raise StoreError(message)
 

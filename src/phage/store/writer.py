@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from phage.records.flow import Flow
     from phage.store.repositories.counters import MinuteCounter
     from phage.store.repositories.devices import DeviceSeen
+    from phage.store.repositories.traffic import Traffic
     from phage.store.retention import Retention
     from phage.store.store import Store
 
@@ -45,7 +46,7 @@ MAX_HELD = 5000
 SWEEP_SECONDS = 60.0
 """Time between two sweeps of what is too old."""
 
-KINDS = ("findings", "flows", "devices", "counters")
+KINDS = ("findings", "flows", "devices", "counters", "traffic")
 
 
 @dataclass(slots=True)
@@ -131,6 +132,10 @@ class Writer:
     def counters(self, counters: Iterable[MinuteCounter]) -> None:
         """Hand counters of a minute over."""
         self._put("counters", counters)
+
+    def traffic(self, traffic: Iterable[Traffic]) -> None:
+        """Hand traffic of a minute over."""
+        self._put("traffic", traffic)
 
     def _hold(self, finding: Finding) -> None:
         """Keep the newest state of a finding until it is written; the lock is held."""

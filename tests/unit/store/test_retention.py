@@ -88,11 +88,11 @@ def sqlite_store(sqlite: StoreLocation, clock: FixedClock) -> Iterator[Store]:
 
 def test_a_sweep_does_a_bounded_part(sqlite_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("phage.store.retention.CHUNK", 10)
-    monkeypatch.setattr("phage.store.retention.MAX_CHUNKS", 5)
-    sqlite_store.flows.save(make_flow(number) for number in range(100))
+    monkeypatch.setattr("phage.store.retention.MAX_CHUNKS", 20)
+    sqlite_store.flows.save(make_flow(number) for number in range(300))
     retention = Retention(RetentionSettings(flows=60))
     swept = retention.sweep(sqlite_store.database, EPOCH + DAY)
-    assert swept.deleted == {"flows": 50}
+    assert swept.deleted == {"flows": 200}
     assert swept.more
     for _ in range(10):
         retention.sweep(sqlite_store.database, EPOCH + DAY)

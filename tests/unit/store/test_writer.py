@@ -14,6 +14,7 @@ from phage.config.settings import RetentionSettings
 from phage.errors import StoreError
 from phage.store.repositories.counters import MinuteCounter
 from phage.store.repositories.devices import DeviceSeen
+from phage.store.repositories.traffic import Traffic, TrafficKind
 from phage.store.retention import Retention
 from phage.store.store import Store, StoreLocation, open_reader, open_store
 from phage.store.writer import MAX_HELD, Writer
@@ -50,8 +51,15 @@ def test_what_is_handed_over_is_stored(location: StoreLocation) -> None:
         writer.flows(make_flow(number) for number in range(5000))
         writer.devices([DeviceSeen("d", "m", "i", 1, 2)])
         writer.counters([MinuteCounter(EPOCH, "packets", 5)])
+        writer.traffic([Traffic(TrafficKind.HOST, "d", at=EPOCH)])
     assert writer.state.fault == ""
-    assert writer.state.written == {"findings": 2, "flows": 5000, "devices": 1, "counters": 1}
+    assert writer.state.written == {
+        "findings": 2,
+        "flows": 5000,
+        "devices": 1,
+        "counters": 1,
+        "traffic": 1,
+    }
     assert writer.state.queued == 0
     with open_reader(location) as store:
         assert store.flows.count() == 5000
@@ -202,7 +210,7 @@ def test_a_really_full_file_system(clock: FixedClock, tmp_path: Path) -> None:
     mount = tmp_path / "small"
     mount.mkdir()
     made = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(mount)],
+        ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(mount)],
         capture_output=True,
         check=False,
     )
@@ -213,7 +221,7 @@ def test_a_really_full_file_system(clock: FixedClock, tmp_path: Path) -> None:
         ballast = mount / "ballast"
         open_store(location, clock).close()
         with ballast.open("wb") as file:
-            file.write(b"x" * 1_900_000)
+            file.write(b"x" * 2_800_000)
         with running(Writer(lambda: open_store(location, clock), clock)) as writer:
             writer.flows(make_flow(number) for number in range(3000))
             writer.findings([make_finding(1)])

@@ -113,6 +113,21 @@ class DecisionRepository:
         rows = self._database.query(sql, (*parameters, max(0, min(limit, MAX_PAGE))))
         return [_from_row(row) for row in rows]
 
+    def over_time(self, since: int, until: int, step: int) -> Sequence[tuple[int, bool, int]]:
+        """Return how many began in each step of a time, recorded only (True) or carried out.
+
+        Times and step are in nanoseconds; empty steps are left out.
+        """
+        rows: list[tuple[Any, ...]] = list(
+            self._database.query(
+                f"SELECT started / {step:d} * {step:d} AS at, dry_run, count(*) FROM decisions "
+                "WHERE started >= ? AND started < ? "
+                f"GROUP BY 1, 2 ORDER BY 1, 2 LIMIT {MAX_PAGE}",
+                (since, until),
+            )
+        )
+        return [(at, bool(dry_run), count) for at, dry_run, count in rows]
+
     def count(self, wanted: DecisionFilter = DecisionFilter()) -> int:
         """Return how many decisions there are."""
         where, parameters = _where(wanted)

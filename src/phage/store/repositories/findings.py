@@ -113,6 +113,21 @@ class FindingRepository:
         )
         return [_from_row(row) for row in rows]
 
+    def over_time(self, since: int, until: int, step: int) -> Sequence[tuple[int, Severity, int]]:
+        """Return how many began in each step of a time, by severity; empty steps are left out.
+
+        Times and step are in nanoseconds.
+        """
+        rows: list[tuple[Any, ...]] = list(
+            self._database.query(
+                f"SELECT first_seen / {step:d} * {step:d} AS at, severity, count(*) FROM findings "
+                "WHERE first_seen >= ? AND first_seen < ? AND state <> 'merged' "
+                f"GROUP BY 1, 2 ORDER BY 1, 2 LIMIT {MAX_PAGE}",
+                (since, until),
+            )
+        )
+        return [(at, list(Severity)[rank], count) for at, rank, count in rows]
+
     def count(self, wanted: FindingFilter = FindingFilter()) -> int:
         """Return how many findings there are."""
         where, parameters = _where(wanted)
