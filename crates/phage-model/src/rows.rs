@@ -1,7 +1,12 @@
 //! The row that a window carries to Python for each device that was scored in it.
 
-/// How many features an explanation names.
-pub const EXPLAINED: usize = 6;
+/// How many behaviour features an explanation names at most, and how many damped statistics. Either
+/// have places of their own: the first tell what a packet means, the others what it looks like.
+pub const OWN_EXPLAINED: usize = 6;
+/// Damped statistics.
+pub const NETWORK_EXPLAINED: usize = 2;
+/// How many features an explanation names at most.
+pub const EXPLAINED: usize = OWN_EXPLAINED + NETWORK_EXPLAINED;
 
 /// Scores of one device in one window, with the packet that was the most surprising.
 ///
@@ -62,8 +67,6 @@ pub struct ScoreRow {
     pub protocol: u8,
     /// 0 the device is still being learned (the network's ensemble speaks alone), 1 it has its own.
     pub mature: u8,
-    /// Fills the row up to a multiple of its alignment.
-    pub reserved: [u8; 4],
 }
 
-const _: () = assert!(size_of::<ScoreRow>() == 240);
+const _: () = assert!(size_of::<ScoreRow>() == 272);

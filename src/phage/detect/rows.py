@@ -27,7 +27,7 @@ MOST_SCORES = 1024
 
 _FLOW = struct.Struct("<Qqq16s16sQQQQQQQQIIIHHHBBBBBBBBBB4x")
 _HOST = struct.Struct("<qqQ16sQQQQ20I4f6I")
-_SCORE = struct.Struct("<Qq16s16sQQQ16sIIII4f24f6HHHHBB4x")
+_SCORE = struct.Struct("<Qq16s16sQQQ16sIIII4f32f8HHHHBB")
 
 
 class Flow(NamedTuple):
@@ -198,7 +198,7 @@ def _host_order(row: Host) -> tuple[object, ...]:
 
 def _score_row(raw: tuple[object, ...]) -> Score:
     return Score._make(
-        (*raw[:16], raw[16:22], raw[22:28], raw[28:34], raw[34:40], raw[40:46], *raw[46:])
+        (*raw[:16], raw[16:24], raw[24:32], raw[32:40], raw[40:48], raw[48:56], *raw[56:])
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 NO_DEVICE = 0xFFFF_FFFF
 NO_FEATURE = 0xFFFF
-EXPLAINED = 6
+EXPLAINED = 8
 
 FLOW = np.dtype(
     [

@@ -15,7 +15,7 @@ A `Timeline` (in `phage.testing.timeline`) makes whole sequences of windows from
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
 
@@ -35,7 +35,7 @@ from phage.records.observation import Observation, Value
 from phage.records.window import Columns, Window
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 SECOND = 1_000_000_000
 TICK = 250_000_000
@@ -159,8 +159,16 @@ def make_host(host: Endpoint, **values: object) -> Columns:
     return row
 
 
+_NO_FEATURES: dict[str, float] = {
+    "features": NO_FEATURE, "values": 0.0, "low": 0.0, "high": 0.0, "weights": 0.0,
+}  # fmt: skip
+
+
 def make_score(subject: Endpoint, peer: Endpoint, surprise: float, **values: object) -> Columns:
-    """Return one score row: a packet from the subject to the peer with this surprise."""
+    """Return one score row: a packet from the subject to the peer with this surprise.
+
+    Features that are given with their values, ranges and weights may be fewer than a row holds.
+    """
     row = np.zeros((), dtype=SCORE)
     defaults: dict[str, object] = {
         "src": np.void(subject.raw),
@@ -176,13 +184,18 @@ def make_score(subject: Endpoint, peer: Endpoint, surprise: float, **values: obj
         "surprise": surprise,
         "total": surprise,
         "network": surprise,
-        "features": [NO_FEATURE] * EXPLAINED,
+        "features": (),
         "src_port": 40_000,
         "dst_port": 443,
         "protocol": PROTOCOLS["tcp"],
         "mature": 1,
     }
-    _fill(row, defaults | values)
+    given = defaults | values
+    for name, nothing in _NO_FEATURES.items():
+        if name in given:
+            some = tuple(cast("Iterable[object]", given[name]))
+            given[name] = some + (nothing,) * (EXPLAINED - len(some))
+    _fill(row, given)
     return row
 
 

@@ -15,11 +15,14 @@ from phage.daemon.benchmark import traffic
 from phage.daemon.options import ReplayOptions, ReplayReport
 from phage.daemon.replay import replay
 from phage.errors import PhageError
+from phage.records.catalog import feature_catalog
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 SCANNER, VICTIM = 0x0A000063, 0x0A000005
+BEHAVIOUR = 32
+"""Features of a device's own ensemble; those of the network's follow in the catalog."""
 
 
 def port_scan(ports: int, start: float) -> traffic.Frames:
@@ -39,6 +42,26 @@ def port_scan(ports: int, start: float) -> traffic.Frames:
         protocol=np.full(count, 6, dtype=np.uint8),
         flags=np.where(reply, 0x14, 0x02).astype(np.uint8),
         length=np.full(count, 60, dtype=np.int64),
+    )
+
+
+def talk(count: int, start: float, apart: float, length: int, clients: int) -> traffic.Frames:
+    """Make regular conversations of clients from 10.0.0.16 on with a server."""
+    number = np.arange(count)
+    reply = number % 2 == 1
+    client, server = 0x0A000010 + number // 2 % clients, 0x0A000009
+    mac = 0x02_00_00_00_00_00
+    return traffic.Frames(
+        time=traffic.START + int(start * 1e9) + number * int(apart * 1e9),
+        src_mac=np.where(reply, mac + (server & 255), mac + (client & 255)).astype(np.uint64),
+        dst_mac=np.where(reply, mac + (client & 255), mac + (server & 255)).astype(np.uint64),
+        src=np.where(reply, server, client).astype(np.uint32),
+        dst=np.where(reply, client, server).astype(np.uint32),
+        src_port=np.where(reply, 8883, 40_000).astype(np.uint16),
+        dst_port=np.where(reply, 40_000, 8883).astype(np.uint16),
+        protocol=np.full(count, 6, dtype=np.uint8),
+        flags=np.full(count, 0x10, dtype=np.uint8),
+        length=np.where(reply, 60, length),
     )
 
 
@@ -96,6 +119,26 @@ def test_every_packet_has_a_row_of_scores(scan: Path, tmp_path: Path) -> None:
     assert [int(number) for number, _ in rows] == list(range(20_600))
     assert all(score == "" for _, score in rows[:5000])
     assert all(0 <= float(score) <= 12 for _, score in rows[5000:])
+
+
+def test_a_finding_names_features_of_both_ensembles(tmp_path: Path) -> None:
+    usual = talk(30_000, start=0, apart=0.05, length=120, clients=3)
+    upload = talk(20_000, start=1400, apart=0.0005, length=1400, clients=1)
+    path = tmp_path / "upload.pcap"
+    traffic.write_pcap(path, traffic.mixed(usual, upload))
+    (finding,) = [
+        each
+        for each in run(tmp_path, path, train=25_000).findings
+        if each.detector == "anomaly" and each.subject.ip == "10.0.0.16"
+    ]
+    catalog = [name for name, _, _ in feature_catalog()]
+    features = {catalog.index(feature.name): feature for feature in finding.features}
+    assert min(features) < BEHAVIOUR <= max(features)
+    for place, feature in features.items():
+        assert feature.unit, feature
+        assert feature.meaning, feature
+        if place >= BEHAVIOUR:
+            assert feature.value > feature.expected_high > feature.expected_low
 
 
 def test_compressed_and_plain_are_the_same(scan: Path, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from phage.detect.attack import Attacks
 from phage.detect.detector import CatalogEntry, Detector, Knowledge
 from phage.plugin import Family, Plugin, discover
 from phage.records import Finding, LogEvent, LogKind, Observation, Severity, Window
-from phage.records.columns import FLOW, HOST, NO_FEATURE, SCORE
+from phage.records.columns import FLOW, HOST, SCORE
 from phage.records.indicator import IndicatorKind, Mention
 from phage.testing.timeline import Timeline
 from phage.testing.windows import EPOCH, ROUTER, SECOND, TICK, Endpoint, device, remote
@@ -252,8 +252,7 @@ def eventful_windows() -> list[Window]:
         timeline.connect(4000 + number * 30, device(3), remote(500), 4444)
         timeline.score(
             380 + number * 0.25, device(12), remote(3), 8.0, packets=9, surprising=9, total=70,
-            features=[0, 1, 9, *[NO_FEATURE] * 3], values=[54, 1e9, 3, 0, 0, 0],
-            high=[4, 2, 1, 0, 0, 0], weights=[0.7, 0.2, 0.1, 0, 0, 0],
+            features=[0, 1, 9], values=[54, 1e9, 3], high=[4, 2, 1], weights=[0.7, 0.2, 0.1],
         )  # fmt: skip
     return [*timeline.windows(), eventful_log()]
 

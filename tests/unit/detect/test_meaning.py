@@ -12,7 +12,7 @@ from phage.detect.rows import Score, rows_of
 from phage.records import Window
 from phage.records.address import parse_address
 from phage.records.catalog import feature_catalog
-from phage.records.columns import NO_FEATURE, SCORE
+from phage.records.columns import SCORE
 from phage.testing.windows import columns, device, make_score, remote
 
 CATALOG = tuple(CatalogEntry(*entry) for entry in feature_catalog())
@@ -21,15 +21,14 @@ PLACES = {entry.name: number for number, entry in enumerate(CATALOG)}
 
 def row(*features: tuple[str, float, float], **values: object) -> Score:
     """Make a score row with features (name, value, upper end of the normal range)."""
-    rest = [0.0] * (6 - len(features))
     made = make_score(
         device(20),
         device(21),
         4.0,
-        features=[PLACES[name] for name, _, _ in features] + [NO_FEATURE] * len(rest),
-        values=[value for _, value, _ in features] + rest,
-        high=[high for _, _, high in features] + rest,
-        weights=[0.3] * len(features) + rest,
+        features=[PLACES[name] for name, _, _ in features],
+        values=[value for _, value, _ in features],
+        high=[high for _, _, high in features],
+        weights=[0.3] * len(features),
         **values,
     )
     return rows_of(Window(0, 1, scores=columns([made], SCORE))).scores[0]

@@ -6,18 +6,19 @@
 )]
 
 use super::grouping::{LARGEST, MOST};
-use super::outer::{HIDDEN as OUTER_HIDDEN, HIGHEST, RESOLUTION};
-use super::scaling::{from_scale, to_scale, Ranges, CLIP};
-use super::weights::{Weights, HIDDEN};
-use super::{Knowledge, Network};
+use super::scaling::{from_scale, Ranges};
+use super::train::{prepare, Laid};
+use super::weights::{Lanes, Weights, ZERO};
+use super::{inner, outer, Knowledge, Network};
 use crate::damped::{DAMPED, DAMPED_STRIDE};
+use crate::simd::{Simd, Task};
 
 /// A feature's part in a score.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Contribution {
     /// Number in the catalog.
     pub feature: u16,
-    /// Share of the squared error, 0 to 1; all shares add up to 1.
+    /// Share of the squared error, 0 to 1; the shares of all features add up to 1.
     pub weight: f32,
     /// The value, in the feature's unit.
     pub value: f32,
@@ -28,47 +29,30 @@ pub struct Contribution {
 }
 
 impl Network {
-    /// Tells which features carry the error of a row, strongest first. Empty while surveying, or for a row that is too short.
+    /// The features that carry most of the error of a row, strongest first. Those of weight 0 are none: at the end, and all while
+    /// surveying.
     ///
     /// The share of a feature is its part in the square error of its autoencoder, times the part of that in the outer
     /// one. Where some autoencoder's error is above what the others' lead to expect, those below it do not count:
     /// nobody wants to read what was too normal.
-    pub fn contributions(&self, row: &[f32], into: &mut Vec<Contribution>) {
-        into.clear();
-        let (Knowledge::Model(model), Some(row)) = (&self.knowledge, row.first_chunk()) else {
-            return;
+    pub fn contributions<const N: usize>(&self, row: &[f32; DAMPED_STRIDE]) -> [Contribution; N] {
+        let mut strongest = [Contribution::default(); N];
+        let Knowledge::Model(model) = &self.knowledge else {
+            return strongest;
         };
-        let (weights, ranges) = (&model.weights, &model.ranges);
-        let inputs = lay(row, ranges);
-        let parts: [[f64; LARGEST]; MOST] =
-            std::array::from_fn(|lane| squares(weights, &inputs, lane));
-        let totals = parts.map(|part| part.iter().sum::<f64>());
-        let shares = outer_shares(weights, &totals);
-        let sum: f64 = shares.iter().sum();
-        for lane in 0..weights.count {
-            for input in 0..weights.sizes[lane].min(LARGEST) {
-                let feature = weights.map[input][lane] as usize;
-                let weight = shares[lane] / sum * parts[lane][input] / totals[lane];
-                if feature < DAMPED {
-                    into.push(Contribution {
-                        feature: feature as u16,
-                        weight: if weight.is_finite() {
-                            weight as f32
-                        } else {
-                            0.0
-                        },
-                        value: row[feature],
-                        low: in_unit(feature, ranges.low.0[feature]),
-                        high: in_unit(feature, ranges.high.0[feature]),
-                    });
-                }
-            }
-        }
-        into.sort_by(|a, b| {
-            b.weight
-                .total_cmp(&a.weight)
-                .then(a.feature.cmp(&b.feature))
+        self.chosen.run(Shares {
+            weights: &model.weights,
+            ranges: &model.ranges,
+            row,
+            strongest: &mut strongest,
         });
+        for one in strongest.iter_mut().filter(|one| one.weight > 0.0) {
+            let feature = usize::from(one.feature);
+            one.value = row[feature];
+            one.low = in_unit(feature, model.ranges.low.0[feature]);
+            one.high = in_unit(feature, model.ranges.high.0[feature]);
+        }
+        strongest
     }
 }
 
@@ -77,62 +61,80 @@ fn in_unit(feature: usize, bound: f32) -> f32 {
     (from_scale(feature, f64::from(bound)) as f32).clamp(f32::MIN, f32::MAX)
 }
 
-/// A row on the scale of inputs.
-fn lay(row: &[f32; DAMPED_STRIDE], ranges: &Ranges) -> [f64; DAMPED_STRIDE] {
-    std::array::from_fn(|feature| {
-        let x = to_scale(feature, f64::from(row[feature]));
-        let x = (x - f64::from(ranges.low.0[feature])) * f64::from(ranges.inverse.0[feature]);
-        // As `lay` of the kernels: what is not a number counts as the upper end.
-        x.min(f64::from(CLIP.1)).max(f64::from(CLIP.0))
-    })
+/// Finds the strongest features of a row.
+struct Shares<'a> {
+    weights: &'a Weights,
+    ranges: &'a Ranges,
+    row: &'a [f32; DAMPED_STRIDE],
+    /// Features and weights are written.
+    strongest: &'a mut [Contribution],
 }
 
-fn logistic(x: f64) -> f64 {
-    1.0 / (1.0 + (-x).exp())
-}
+impl Task for Shares<'_> {
+    type Output = ();
 
-/// The square error of each input of an autoencoder.
-fn squares(w: &Weights, row: &[f64; DAMPED_STRIDE], lane: usize) -> [f64; LARGEST] {
-    let size = w.sizes[lane].min(LARGEST);
-    let x = |input: usize| row.get(w.map[input][lane] as usize).copied().unwrap_or(0.0);
-    let y: [f64; HIDDEN] = std::array::from_fn(|j| {
-        let sum: f64 = (0..size)
-            .map(|i| f64::from(w.tied[i][j].0[lane]) * x(i))
-            .sum();
-        logistic(sum + f64::from(w.hidden_bias[j].0[lane])) * f64::from(w.hidden_mask[j].0[lane])
-    });
-    let mut squares = [0.0; LARGEST];
-    for (i, square) in squares.iter_mut().enumerate().take(size) {
-        let sum: f64 = (0..HIDDEN)
-            .map(|j| f64::from(w.tied[i][j].0[lane]) * y[j])
-            .sum();
-        *square = (x(i) - logistic(sum + f64::from(w.input_bias[i].0[lane]))).powi(2);
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Self {
+            weights,
+            ranges,
+            row,
+            strongest,
+        } = self;
+        let mut laid = Laid([0.0; 128]);
+        prepare(s, ranges, row, &mut laid.0);
+        let mut inputs = [ZERO; LARGEST];
+        inner::gather(s, weights, &laid.0, &mut inputs);
+        let mut squares = [ZERO; LARGEST];
+        let mut errors = ZERO;
+        for lane in (0..MOST).step_by(S::WIDTH) {
+            let mut step = inner::Step::encode(s, weights, &inputs, lane);
+            step.squash(s, weights, lane);
+            step.decode(s, weights, lane);
+            step.squares(s, &mut squares, lane);
+            s.store(step.error(s, weights, lane), &mut errors.0[lane..]);
+        }
+        let mut outer = outer::Step::new();
+        outer.look(s, &weights.outer, &errors);
+        choose(weights, &squares, outer.unexpected(), strongest);
     }
-    squares
 }
 
-/// The square error of each input of the outer autoencoder; of those above expectation alone, if there are any.
-fn outer_shares(w: &Weights, totals: &[f64; MOST]) -> [f64; MOST] {
-    let outer = &w.outer;
-    let inputs: [f64; MOST] = std::array::from_fn(|lane| {
-        let (low, inverse) = outer.range(lane);
-        let error = (totals[lane] * f64::from(w.inverse_size.0[lane])).sqrt();
-        let x = ((f64::from(RESOLUTION) * error).ln_1p() - f64::from(low)) * f64::from(inverse);
-        x.clamp(-1.0, f64::from(HIGHEST)) * f64::from(outer.input_mask.0[lane])
-    });
-    let y: [f64; OUTER_HIDDEN] = std::array::from_fn(|j| {
-        let sum: f64 = (0..MOST)
-            .map(|i| f64::from(outer.by_input[i].0[j]) * inputs[i])
-            .sum();
-        logistic(sum + f64::from(outer.hidden_bias.0[j])) * f64::from(outer.hidden_mask.0[j])
-    });
-    let off: [f64; MOST] = std::array::from_fn(|i| {
-        let sum: f64 = (0..OUTER_HIDDEN)
-            .map(|j| f64::from(outer.by_hidden[j].0[i]) * y[j])
-            .sum();
-        let z = logistic(sum + f64::from(outer.input_bias.0[i]));
-        (inputs[i] - z) * f64::from(outer.input_mask.0[i])
-    });
-    let above = off.iter().any(|off| *off > 0.0);
-    off.map(|off| if off > 0.0 || !above { off * off } else { 0.0 })
+/// Keeps the strongest features: `squares` are the square errors of the inputs of all autoencoders, `off` how far the error of
+/// each lies above what is expected.
+fn choose(w: &Weights, squares: &[Lanes; LARGEST], off: &Lanes, strongest: &mut [Contribution]) {
+    let above = off.0.iter().any(|off| *off > 0.0);
+    let shares = off
+        .0
+        .map(|off| if off > 0.0 || !above { off * off } else { 0.0 });
+    let all = shares.iter().sum::<f32>().max(f32::MIN_POSITIVE);
+    for lane in 0..w.count.min(MOST) {
+        let total: f32 = squares.iter().map(|square| square.0[lane]).sum();
+        let part = shares[lane] / all / total.max(f32::MIN_POSITIVE);
+        for input in 0..w.sizes[lane].min(LARGEST) {
+            let feature = w.map[input][lane] as u16;
+            if usize::from(feature) < DAMPED {
+                insert(strongest, feature, part * squares[input].0[lane]);
+            }
+        }
+    }
+}
+
+/// Puts a feature in its place among the strongest; the weakest falls out.
+#[inline(always)]
+fn insert(strongest: &mut [Contribution], feature: u16, weight: f32) {
+    let weaker = |one: &Contribution| {
+        let by_weight = weight.total_cmp(&one.weight);
+        by_weight.then(one.feature.cmp(&feature)).is_gt()
+    };
+    if weight <= 0.0 || !strongest.last().is_some_and(weaker) {
+        return;
+    }
+    let place = strongest.partition_point(|one| !weaker(one));
+    strongest[place..].rotate_right(1);
+    strongest[place] = Contribution {
+        feature,
+        weight,
+        ..Contribution::default()
+    };
 }

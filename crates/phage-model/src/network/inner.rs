@@ -109,6 +109,19 @@ impl<V: Copy> Step<V> {
         }
     }
 
+    /// The square error of each input.
+    #[inline(always)]
+    pub(super) fn squares<S: Simd<V = V>>(
+        &self,
+        s: S,
+        squares: &mut [Lanes; LARGEST],
+        lane: usize,
+    ) {
+        for i in 0..LARGEST {
+            s.store(s.mul(self.e[i], self.e[i]), &mut squares[i].0[lane..]);
+        }
+    }
+
     /// The root of the mean square error.
     #[inline(always)]
     pub(super) fn error<S: Simd<V = V>>(&self, s: S, w: &Weights, lane: usize) -> V {

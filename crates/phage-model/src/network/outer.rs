@@ -18,7 +18,7 @@ pub(super) const HIGHEST: f32 = 8.0;
 const HIGHEST_TRAINING: f32 = 2.0;
 const LOWEST: f32 = -1.0;
 /// Errors are laid on a scale of `ln(1 + 100 r)`: even below 0.01, logarithmic above.
-pub(super) const RESOLUTION: f32 = 100.0;
+const RESOLUTION: f32 = 100.0;
 /// The least spread of an error on that scale.
 const SPREAD: f32 = 0.05;
 /// Mean and spread of the errors follow the last 10,000 rows.
@@ -92,6 +92,16 @@ pub(super) fn lay<S: Simd>(s: S, error: S::V, low: S::V, inverse: S::V, highest:
     s.max(s.min(x, s.splat(highest)), s.splat(LOWEST))
 }
 
+/// A scaled error against its mean and variance: two standard deviations to both sides are 0 to 1.
+#[inline(always)]
+fn relate<S: Simd>(s: S, scaled: S::V, mean: S::V, variance: S::V, highest: f32) -> S::V {
+    let spread = s.max(s.root(variance), s.splat(SPREAD));
+    let low = s.sub(mean, s.add(spread, spread));
+    let width = s.mul(spread, s.splat(4.0));
+    let x = s.mul(s.sub(scaled, low), s.reciprocal(width));
+    s.max(s.min(x, s.splat(highest)), s.splat(LOWEST))
+}
+
 /// What is kept between the parts of a step.
 pub(super) struct Step {
     x: Lanes,
@@ -144,15 +154,27 @@ impl Step {
             let variance = s.max(s.mul_add(follow, s.sub(square, old), old), s.splat(1e-9));
             s.store(mean, &mut o.mean.0[lane..]);
             s.store(variance, &mut o.variance.0[lane..]);
-            let spread = s.max(s.root(variance), s.splat(SPREAD));
-            let low = s.sub(mean, s.add(spread, spread));
-            let x = s.mul(
-                s.sub(scaled, low),
-                s.reciprocal(s.mul(spread, s.splat(4.0))),
-            );
-            let x = s.max(s.min(x, s.splat(HIGHEST_TRAINING)), s.splat(LOWEST));
+            let x = relate(s, scaled, mean, variance, HIGHEST_TRAINING);
             s.store(s.mul(x, at(s, &o.input_mask, lane)), &mut self.x.0[lane..]);
         }
+    }
+
+    /// Encodes and decodes the errors of a row, and leaves everything as it is.
+    #[inline(always)]
+    pub(super) fn look<S: Simd>(&mut self, s: S, o: &Outer, errors: &Lanes) {
+        for lane in (0..MOST).step_by(S::WIDTH) {
+            let scaled = s.log1p(s.mul(at(s, errors, lane), s.splat(RESOLUTION)));
+            let (mean, variance) = (at(s, &o.mean, lane), at(s, &o.variance, lane));
+            let x = relate(s, scaled, mean, variance, HIGHEST);
+            s.store(s.mul(x, at(s, &o.input_mask, lane)), &mut self.x.0[lane..]);
+        }
+        self.encode(s, o);
+        self.decode(s, o);
+    }
+
+    /// How far each error lies above what the others lead to expect, after decoding.
+    pub(super) fn unexpected(&self) -> &Lanes {
+        &self.e
     }
 
     /// Encodes.

@@ -23,7 +23,7 @@ pub(super) struct Train<'a> {
 
 /// A row on the scale of inputs, with room for any index of 7 bits.
 #[repr(C, align(64))]
-struct Laid([f32; 128]);
+pub(super) struct Laid(pub(super) [f32; 128]);
 
 impl Task for Train<'_> {
     type Output = ();
@@ -65,7 +65,12 @@ impl Task for Train<'_> {
 
 /// Lays a row on the scale of inputs.
 #[inline(always)]
-fn prepare<S: Simd>(simd: S, ranges: &Ranges, row: &[f32; DAMPED_STRIDE], laid: &mut [f32; 128]) {
+pub(super) fn prepare<S: Simd>(
+    simd: S,
+    ranges: &Ranges,
+    row: &[f32; DAMPED_STRIDE],
+    laid: &mut [f32; 128],
+) {
     for at in (0..DAMPED_STRIDE).step_by(S::WIDTH) {
         let x = simd.load(row.split_at(at).1);
         simd.store(lay(simd, ranges, at, x), laid.split_at_mut(at).1);

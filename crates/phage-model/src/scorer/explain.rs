@@ -1,30 +1,29 @@
 //! Rows of a window: the most surprising packet of each device and what was unusual in it.
 
 use super::peak::{FeatureRows, Peak};
+use super::watch::SURPRISING;
 use super::Scorer;
-use crate::device::{place, Model, Row, Scaling, INPUTS};
-use crate::network::Contribution;
-use crate::rows::{ScoreRow, EXPLAINED};
+use crate::device::{place, Model, Row, INPUTS};
+use crate::rows::{ScoreRow, EXPLAINED, NETWORK_EXPLAINED, OWN_EXPLAINED};
 
 /// Devices ahead that are asked for: all that spoke in a window are more than a cache holds.
 const AHEAD: usize = 6;
 /// No feature.
 const NO_FEATURE: u16 = u16::MAX;
 
-/// A feature that had a part in a surprise.
-#[derive(Clone, Copy, Debug)]
+/// A feature that had a part in a surprise, with its normal range.
+#[derive(Clone, Copy, Debug, Default)]
 struct Cause {
     feature: u16,
     weight: f32,
-    /// Its place among the behaviour features, or among the network's contributions.
-    from: usize,
+    value: f32,
+    low: f32,
+    high: f32,
 }
 
 impl Scorer {
     /// Appends the rows of the open window and opens the next.
     pub(super) fn explain(&mut self, rows: &mut Vec<ScoreRow>) {
-        let mut contributions = Vec::new();
-        let mut causes = Vec::new();
         let peaks = self.peaks.entries();
         rows.reserve(peaks.len());
         for (at, peak) in peaks.iter().enumerate() {
@@ -45,24 +44,7 @@ impl Scorer {
                 let model = watched
                     .filter(|watched| watched.profile.mature)
                     .map_or(&self.prior.model, |watched| &watched.profile.model);
-                causes.clear();
-                let sum = (peak.own + peak.network).max(f32::MIN_POSITIVE);
-                let scaled = self.scaling.apply(self.kernel, &features.behaviour);
-                let shares = model.shares(self.kernel, &scaled);
-                own_causes(&shares, peak.own / sum, &mut causes);
-                self.network
-                    .contributions(&features.damped, &mut contributions);
-                network_causes(&contributions, peak.network / sum, &mut causes);
-                for (place, cause) in strongest(&mut causes).iter().enumerate() {
-                    let of_network = usize::from(cause.feature)
-                        .checked_sub(INPUTS)
-                        .and_then(|_| contributions.get(cause.from));
-                    let (value, low, high) = match of_network {
-                        Some(one) => (one.value, one.low, one.high),
-                        None => own_range(features, model, &self.scaling, cause.from),
-                    };
-                    write(&mut row, place, cause, (value, low, high));
-                }
+                write(&mut row, &self.causes(peak, features, model));
             }
             rows.push(row);
         }
@@ -82,83 +64,89 @@ impl Scorer {
     }
 }
 
-/// The parts of the behaviour features in the score of a device's ensemble.
-fn own_causes(shares: &Row, part: f32, causes: &mut Vec<Cause>) {
-    causes.extend((0..INPUTS).map(|feature| Cause {
-        feature: feature as u16,
-        from: feature,
-        weight: part * shares.get(place(feature)).copied().unwrap_or_default(),
-    }));
-}
-
-/// The value of a behaviour feature and its normal range, in its unit.
-fn own_range(
-    features: &FeatureRows,
-    model: &Model,
-    scaling: &Scaling,
-    feature: usize,
-) -> (f32, f32, f32) {
-    let place = place(feature);
-    let at = |row: &Row| row.get(place).copied().unwrap_or_default();
-    let low = at(&model.map.low);
-    let high = low + at(&model.map.width);
-    // The floor widens a range on both sides: a count would then begin below 0.
-    let low = if at(&model.range.low) >= 0.0 {
-        low.max(0.0)
-    } else {
-        low
-    };
-    (
-        features.behaviour.get(feature).copied().unwrap_or_default(),
-        scaling.value(place, low),
-        scaling.value(place, high),
-    )
-}
-
-fn network_causes(contributions: &[Contribution], part: f32, causes: &mut Vec<Cause>) {
-    let sum: f32 = contributions
-        .iter()
-        .map(|contribution| contribution.weight)
-        .sum();
-    let sum = sum.max(f32::MIN_POSITIVE);
-    causes.extend(contributions.iter().enumerate().map(|(from, one)| Cause {
-        feature: INPUTS as u16 + one.feature,
-        from,
-        weight: part * one.weight / sum,
-    }));
-}
-
-/// The causes that count most, strongest first; those without any weight are none.
-fn strongest(causes: &mut [Cause]) -> &[Cause] {
-    let stronger = |a: &Cause, b: &Cause| {
-        b.weight
-            .total_cmp(&a.weight)
-            .then(a.feature.cmp(&b.feature))
-    };
-    if causes.len() > EXPLAINED {
-        causes.select_nth_unstable_by(EXPLAINED, stronger);
+impl Scorer {
+    /// The features that had most part in a surprise, strongest first.
+    ///
+    /// Those of the network's ensemble are named where it was surprised itself.
+    fn causes(&self, peak: &Peak, features: &FeatureRows, model: &Model) -> [Cause; EXPLAINED] {
+        let mut causes = [Cause::default(); EXPLAINED];
+        let (own, network) = causes.split_at_mut(OWN_EXPLAINED);
+        let sum = (peak.own + peak.network).max(f32::MIN_POSITIVE);
+        let scaled = self.scaling.apply(self.kernel, &features.behaviour);
+        let shares = model.shares(self.kernel, &scaled);
+        for (cause, feature) in own.iter_mut().zip(strongest(&shares)) {
+            *cause = self.own_cause(features, model, feature, &shares);
+            cause.weight *= peak.own / sum;
+        }
+        if peak.network >= SURPRISING {
+            let found = self
+                .network
+                .contributions::<NETWORK_EXPLAINED>(&features.damped);
+            for (cause, found) in network.iter_mut().zip(found) {
+                *cause = Cause {
+                    feature: INPUTS as u16 + found.feature,
+                    weight: found.weight * peak.network / sum,
+                    value: found.value,
+                    low: found.low,
+                    high: found.high,
+                };
+            }
+        }
+        causes.sort_by(|a, b| b.weight.total_cmp(&a.weight));
+        causes
     }
-    let count = causes.len().min(EXPLAINED);
-    let (first, _) = causes.split_at_mut(count);
-    first.sort_unstable_by(stronger);
-    let weightless = first.iter().position(|cause| cause.weight <= 0.0);
-    first.split_at(weightless.unwrap_or(count)).0
+
+    /// A behaviour feature with its value and its normal range in its unit; the weight is its share.
+    fn own_cause(
+        &self,
+        features: &FeatureRows,
+        model: &Model,
+        feature: usize,
+        shares: &Row,
+    ) -> Cause {
+        let place = place(feature);
+        let at = |row: &Row| row.get(place).copied().unwrap_or_default();
+        let low = at(&model.map.low);
+        let high = low + at(&model.map.width);
+        // The floor widens a range on both sides: a count would then begin below 0.
+        let low = if at(&model.range.low) >= 0.0 {
+            low.max(0.0)
+        } else {
+            low
+        };
+        Cause {
+            feature: feature as u16,
+            weight: at(shares),
+            value: features.behaviour.get(feature).copied().unwrap_or_default(),
+            low: self.scaling.value(place, low),
+            high: self.scaling.value(place, high),
+        }
+    }
 }
 
-/// Writes a cause into a row.
-fn write(row: &mut ScoreRow, place: usize, cause: &Cause, (value, low, high): (f32, f32, f32)) {
-    let fields = (
-        row.features.get_mut(place),
-        row.weights.get_mut(place),
-        row.values.get_mut(place),
-        row.low.get_mut(place),
-        row.high.get_mut(place),
-    );
-    if let (Some(feature), Some(weight), Some(in_value), Some(in_low), Some(in_high)) = fields {
-        *feature = cause.feature;
-        *weight = cause.weight;
-        *in_value = value;
-        *in_low = low;
-        *in_high = high;
+/// The behaviour features with the largest shares, largest first.
+fn strongest(shares: &Row) -> [usize; OWN_EXPLAINED] {
+    let share = |feature: usize| shares.get(place(feature)).copied().unwrap_or_default();
+    let mut features: [usize; INPUTS] = std::array::from_fn(|feature| feature);
+    let larger = |a: &usize, b: &usize| share(*b).total_cmp(&share(*a)).then(a.cmp(b));
+    features.select_nth_unstable_by(OWN_EXPLAINED, larger);
+    let mut first = *features.first_chunk().unwrap_or(&[0; OWN_EXPLAINED]);
+    first.sort_unstable_by(larger);
+    first
+}
+
+/// Writes causes into a row; one without weight is none.
+fn write(row: &mut ScoreRow, causes: &[Cause; EXPLAINED]) {
+    let ranges = row.low.iter_mut().zip(&mut row.high);
+    let values = row.weights.iter_mut().zip(&mut row.values);
+    let places = row.features.iter_mut().zip(values.zip(ranges));
+    for ((feature, ((weight, value), (low, high))), cause) in places.zip(causes) {
+        if cause.weight > 0.0 {
+            *feature = cause.feature;
+            *weight = cause.weight;
+            *value = cause.value;
+            *low = cause.low;
+            *high = cause.high;
+        }
     }
 }

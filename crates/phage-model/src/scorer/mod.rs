@@ -339,7 +339,7 @@ impl Scorer {
         surprises: &mut [f32],
     ) {
         let rows = run.behaviour.as_chunks::<INPUTS>().0.iter();
-        let damped = run.damped.chunks_exact(DAMPED_STRIDE);
+        let damped = run.damped.as_chunks::<DAMPED_STRIDE>().0.iter();
         let packets = run.packets.iter().zip(run.subjects).zip(rows).zip(damped);
         let outputs = surprises.iter_mut().zip(numbers.iter().zip(opinions));
         for (

@@ -5,7 +5,7 @@ use phage_decode::Packet;
 use super::watch::SURPRISING;
 use crate::device::INPUTS;
 use crate::rows::ScoreRow;
-use crate::DAMPED;
+use crate::DAMPED_STRIDE;
 
 /// Feature rows are copied, and explained, from this surprise on: one packet in a hundred.
 pub(super) const EXPLAINED_FROM: f32 = 2.0;
@@ -47,7 +47,7 @@ const _: () = assert!(size_of::<Peak>() == 128);
 #[derive(Clone, Debug)]
 pub(super) struct FeatureRows {
     pub(super) behaviour: [f32; INPUTS],
-    pub(super) damped: [f32; DAMPED],
+    pub(super) damped: [f32; DAMPED_STRIDE],
 }
 
 /// Entries of the open window, found by the device's index.
@@ -69,7 +69,7 @@ pub(super) struct Scored<'a> {
     pub(super) network: f32,
     pub(super) own: f32,
     pub(super) behaviour: &'a [f32; INPUTS],
-    pub(super) damped: &'a [f32],
+    pub(super) damped: &'a [f32; DAMPED_STRIDE],
 }
 
 impl Peaks {
@@ -179,13 +179,9 @@ impl Peak {
 
     #[cold]
     fn copy_features(&mut self, scored: &Scored<'_>, features: &mut Vec<FeatureRows>) {
-        let mut damped = [0.0; DAMPED];
-        for (to, from) in damped.iter_mut().zip(scored.damped) {
-            *to = *from;
-        }
         let rows = FeatureRows {
             behaviour: *scored.behaviour,
-            damped,
+            damped: *scored.damped,
         };
         if let Some(place) = features.get_mut(self.features as usize) {
             *place = rows;

@@ -8,6 +8,7 @@
     reason = "tests: a failed access is a failed test"
 )]
 
+mod explaining;
 mod learning;
 mod oracle;
 mod robustness;

@@ -1,6 +1,7 @@
 #![expect(
     clippy::indexing_slicing,
     clippy::unwrap_used,
+    clippy::panic,
     clippy::unnecessary_wraps,
     clippy::float_cmp,
     reason = "tests"

@@ -67,3 +67,29 @@ fn what_is_not_surprising_is_not_explained() {
         assert_eq!(row.features.len(), EXPLAINED);
     }
 }
+
+#[test]
+fn an_explanation_names_what_surprised_the_network_as_well() {
+    let mut traffic = Traffic::new(34);
+    let mut scorer = watching(&mut traffic);
+    let mut one = traffic.normal(1);
+    one.damped[40] = 90_000.0;
+    feed(&mut scorer, &[one]);
+    let mut rows = Vec::new();
+    scorer.window(&mut rows);
+    let row = rows[0];
+    assert!(row.network >= SURPRISING, "{}", row.network);
+    let place = row.features.iter().position(|&feature| feature == 72);
+    let place = place.unwrap_or_else(|| panic!("{:?}", row.features));
+    assert_eq!(row.values[place], 90_000.0);
+    // 90 or 900 octets, 0.9 to 1.1 times, divided by 1 + 40 % 7.
+    assert!((10.0..15.0).contains(&row.low[place]), "{}", row.low[place]);
+    assert!(
+        (150.0..200.0).contains(&row.high[place]),
+        "{}",
+        row.high[place]
+    );
+    assert!(row.weights[place] > 0.1, "{:?}", row.weights);
+    assert!(row.weights.is_sorted_by(|a, b| a >= b));
+    assert!(row.weights.iter().sum::<f32>() <= 1.001);
+}
