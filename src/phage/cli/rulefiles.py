@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from phage.cli.settings import Chosen
+    from phage.daemon.listfacts import ListSets
     from phage.policy.facts import StaticFacts
     from phage.policy.ruleset import RuleSet
     from phage.store.repositories.devices import DeviceSeen
@@ -47,8 +48,29 @@ def facts_here(chosen: Chosen) -> StaticFacts:
     home = [ipaddress.ip_network(text) for text in settings.home]
     seen = _devices(chosen)
     return World(
-        home, allow, lambda: seen, sessions.sessions, lifelines.routers, _names(chosen)
+        home,
+        allow,
+        lambda: seen,
+        sessions.sessions,
+        lifelines.routers,
+        _names(chosen),
+        (_lists(chosen),),
     ).facts()
+
+
+def _lists(chosen: Chosen) -> ListSets:
+    """Return the lists of threat intelligence as they were kept last."""
+    from phage.cli.intelstore import catalog
+    from phage.daemon.listfacts import ListSets
+
+    feeds = chosen.settings().intel.feeds
+    names = frozenset(name for name, feed in feeds.items() if feed.enabled)
+    if not names:
+        return ListSets()
+    try:
+        return ListSets(names, catalog(chosen))
+    except PhageError:  # There is no store yet: the names are known all the same.
+        return ListSets(names)
 
 
 def _devices(chosen: Chosen) -> Sequence[DeviceSeen]:

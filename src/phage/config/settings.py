@@ -144,6 +144,26 @@ class BudgetSettings(Section):
     in_all: int = Field(
         100_000, ge=0, le=10**6, description="Blocks in force at a time, a person's included."
     )
+    listed: int = Field(
+        1_000_000,
+        ge=0,
+        le=4 * 10**6,
+        description="Networks of block_lists in force; more, and none of them is changed.",
+    )
+
+
+class BlockListsSettings(Section):
+    """Feeds by which packets are dropped without another word: lists of who is surely bad."""
+
+    feeds: tuple[str, ...] = Field(
+        (), max_length=64, description="Names in intel.feeds; any for all that are enabled."
+    )
+    confidence: int = Field(
+        80, ge=1, le=100, description="Only what a feed is at least so sure of, in percent."
+    )
+    both: bool = Field(
+        default=True, description="Drop packets to them as well, not only packets from them."
+    )
 
 
 class PolicySettings(Section):
@@ -171,6 +191,7 @@ class PolicySettings(Section):
         "never blocked.",
     )
     budget: BudgetSettings = BudgetSettings()
+    block_lists: BlockListsSettings = BlockListsSettings()
     ipv6_prefix: int = Field(
         64,
         ge=32,

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from phage.daemon.facts import World
+from phage.daemon.listblocks import BlockLists
 from phage.daemon.receipts import Receipts
 from phage.daemon.responders import KERNEL, make_workers
 from phage.daemon.rulebook import Rulebook, rule_files
@@ -29,11 +30,12 @@ from phage.respond.reconcile import Reconciler
 from phage.respond.remote import RemoteResponder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from phage.clock import Clock
     from phage.config.settings import Settings
     from phage.config.statedir import StateDirectory
+    from phage.daemon.listblocks import Keys
     from phage.daemon.live import Live
     from phage.policy.allowlist import Source
     from phage.policy.desk import Outcome
@@ -104,6 +106,18 @@ class KernelSwitch:
         """Set the allow-list, which no ban touches."""
         self._allow.protect(allowed)
 
+    def lists(self) -> Mapping[str, int]:
+        """Return the elements of each bulk list that stands."""
+        return self._allow.lists()
+
+    def load_list(self, name: str, keys: Keys, *, destination: bool) -> int:
+        """Load or replace a bulk list of sources, of destinations too if wanted."""
+        return self._allow.load_list(name, keys, destination=destination)
+
+    def drop_list(self, name: str) -> None:
+        """Take a bulk list out."""
+        self._allow.drop_list(name)
+
     def panic(self) -> None:
         """Take everything out at once; any thread may ask, and waits for no other."""
         with closing(RemoteResponder(self._socket, PANIC_SECONDS)) as remote:
@@ -126,6 +140,7 @@ class Enforcement:
         hits: Where hits of static rules are added up.
         state: The folder with the panic switch.
         clock: Tells the time.
+        lists: Lists of threat intelligence, as rules and the kernel have them.
         meter: Reads the hits.
         faults: Findings about which could not be decided, for a fault of phage's own.
         live: What goes on now; None until something is watched.
@@ -142,6 +157,7 @@ class Enforcement:
     hits: RuleHitsRepository
     state: StateDirectory
     clock: Clock
+    lists: BlockLists
     meter: HitMeter = field(default_factory=HitMeter)
     faults: int = 0
     live: Live | None = None
@@ -284,6 +300,8 @@ class Enforcement:
         if new:
             self.desk.respect(new, self.clock.now())
         self._protect()
+        if not self.held:
+            self.lists.look(self.switch)
 
     def _protect(self) -> None:
         """Tell the kernel whom no ban touches; again each time, to whichever enforcer there is."""
@@ -340,6 +358,11 @@ def make_enforcement(
     ledger.on_change = reconciler.mark
     switch = KernelSwitch(state) if any(each.name == KERNEL for each in workers) else None
     home = networks(settings.home)
+    lists = BlockLists(
+        policy.block_lists,
+        policy.budget.listed,
+        frozenset(name for name, feed in settings.intel.feeds.items() if feed.enabled),
+    )
     world = World(
         home,
         allow,
@@ -347,6 +370,7 @@ def make_enforcement(
         sessions.sessions,
         lifelines.routers,
         {"scripts": frozenset(settings.respond.scripts)},
+        (lists,),
     )
     rulebook = Rulebook(rule_files(settings, state), state.confirmed_rules, world.facts, switch)
     desk = Desk(
@@ -370,6 +394,7 @@ def make_enforcement(
         store.rule_hits,
         state,
         clock,
+        lists,
     )
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from phage.detect.routers import Routers
     from phage.policy.allowlist import AllowList
+    from phage.policy.facts import Sets
     from phage.records.packetrule import Network
     from phage.store.repositories.devices import DeviceSeen
 
@@ -40,6 +41,7 @@ class World:
         sessions: Returns the sessions of administrators.
         gateways: Returns the addresses of routers.
         names: Names in use, by kind of thing.
+        sets: Lists, countries and ASs.
     """
 
     home: Sequence[Network]
@@ -48,6 +50,7 @@ class World:
     sessions: Callable[[], Iterable[Session]]
     gateways: Callable[[], Iterable[str]]
     names: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    sets: Sequence[Sets] = ()
 
     def facts(self) -> StaticFacts:
         """Return what is known now."""
@@ -59,6 +62,7 @@ class World:
             admins=tuple(self.sessions()),
             names=self.names,
             inventory=tuple(_device(seen) for seen in self.devices()),
+            others=self.sets,
         )
 
 

@@ -193,8 +193,11 @@ def start_intel(
     collectors: Iterable[object],
     knowledge: Knowledge,
     stack: ExitStack,
+    tell: Callable[[Catalog], None],
 ) -> IntelService:
     """Start threat intelligence; networks go to collectors of packets, the rest to detectors.
+
+    `tell` takes each new catalog, in the thread of feeds.
 
     Called after the collectors are open. Raises ConfigError for a feed that is not complete.
     """
@@ -204,6 +207,7 @@ def start_intel(
         knowledge.intelligence = catalog
         for collector in matching:
             collector.match(catalog.prefixes)
+        tell(catalog)
 
     service = IntelService(settings, intel_folder(state), clock, publish)
     service.start()

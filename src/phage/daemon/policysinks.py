@@ -72,6 +72,9 @@ class PolicyMetrics:
             "Decisions applied and revoked, replacements, disturbances, failures.",
             ("responder", "event"),
         )
+        self._listed = registry.gauge(
+            "phage_policy_listed", "Networks of feeds by which packets are dropped as a whole."
+        )
         registry.on_read(self.refresh)
 
     def refresh(self) -> None:
@@ -80,6 +83,7 @@ class PolicyMetrics:
         self._standing.set(len(own.ledger))
         self._in_force.set(own.ledger.enforced)
         self._protected.set(len(own.allow.networks))
+        self._listed.set(own.lists.networks)
         losses = {
             "ledger_full": own.ledger.state.refused_full,
             "ledger_lost": own.ledger.state.lost,
@@ -103,6 +107,7 @@ def health(enforcement: Enforcement) -> Mapping[str, str]:
     found = {
         "ledger": enforcement.ledger.state.fault,
         "rules": enforcement.rulebook.fault,
+        "block_lists": enforcement.lists.fault,
         "allow_list": "; ".join(enforcement.lifelines.faults),
         **{name: state.fault for name, state in enforcement.reconciler.states().items()},
     }

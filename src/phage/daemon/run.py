@@ -362,7 +362,15 @@ def run(options: RunOptions) -> int:
             routers=routers,
             watching=daemon.collectors,
         )
-        intel = start_intel(settings, state, clock, daemon.collectors, pipeline.knowledge, stack)
+        intel = start_intel(
+            settings,
+            state,
+            clock,
+            daemon.collectors,
+            pipeline.knowledge,
+            stack,
+            enforcement.lists.publish,
+        )
         daemon.losses.append(
             lambda: {
                 "evidence_failed": evidence.failed,

@@ -56,6 +56,7 @@ class Service:
             messages.Protect: self._protect,
             messages.LoadList: self._load_list,
             messages.DropList: lambda asked: self.kernel.drop_list(asked.name, self.clock.now()),
+            messages.Lists: lambda _: sorted(self.kernel.lists().items()),
             messages.Counters: self._counters,
             messages.ApplyRules: lambda asked: self.rules.apply(asked.rules, asked.confirm),
             messages.ConfirmRules: lambda _: self.rules.confirm(),

@@ -51,6 +51,15 @@ class Networks:
         """Return those that are chosen."""
         return Networks(self.octets[chosen], self.lengths[chosen], self.rejected, self.samples)
 
+    def without(self, others: Networks) -> Networks:
+        """Return those that are not among others, as they stand there."""
+        return self.select(~np.isin(self._keys(), others._keys()))
+
+    def _keys(self) -> npt.NDArray[np.bytes_]:
+        """Return one key each; the length is last, and never 0 where it could be cut off."""
+        columns = np.column_stack((self.octets, self.lengths))
+        return np.ascontiguousarray(columns).view("S17").reshape(-1)
+
     def texts(self, most: int | None = None) -> list[str]:
         """Return the first networks as text: "192.0.2.0/24", "2001:db8::/32"."""
         return [

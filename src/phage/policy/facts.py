@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import chain
 from typing import TYPE_CHECKING, Protocol
 
 from phage.policy.networks import Address, NetworkSet
@@ -108,6 +109,22 @@ class Facts(Protocol):
         """Tell whether a LIST names a domain or one above it."""
 
 
+class Sets(Protocol):
+    """Where members of countries, ASs, domains and lists are kept that are too many to copy."""
+
+    def knows(self, kind: Kind, name: str) -> bool:
+        """Tell whether there is such a set."""
+
+    def members(self, kind: Kind, name: str, confidence: int) -> Sequence[Network]:
+        """Return the members that are at least so sure, as many as a set of rules may have."""
+
+    def contains(self, kind: Kind, name: str, confidence: int, address: Address) -> bool:
+        """Tell whether an address is in a set."""
+
+    def lists_domain(self, name: str, confidence: int, domain: str) -> bool:
+        """Tell whether a LIST names a domain or one above it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Listed:
     """One entry of an indicator list."""
@@ -129,6 +146,8 @@ class StaticFacts:
         names: Names in use, by kind of thing.
         inventory: Devices.
         sets: Members of countries, ASs, domains and lists, by kind and name.
+        domains: Domains that lists name, by list.
+        others: More sets, which are asked where these have no answer.
     """
 
     own: tuple[Network, ...] = ()
@@ -140,7 +159,7 @@ class StaticFacts:
     inventory: Sequence[Device] = ()
     sets: Mapping[tuple[Kind, str], Sequence[Network | Listed]] = field(default_factory=dict)
     domains: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    """Domains that lists name, by list."""
+    others: Sequence[Sets] = ()
 
     def __post_init__(self) -> None:
         self._asked = lru_cache(maxsize=256)(self._set)
@@ -161,16 +180,22 @@ class StaticFacts:
 
     def knows(self, kind: Kind, name: str) -> bool:
         """Tell whether there is such a set; any domain is."""
-        return kind is Kind.DOMAIN or (kind, name) in self.sets or _is_any(kind, name)
+        if kind is Kind.DOMAIN or (kind, name) in self.sets or _is_any(kind, name):
+            return True
+        return any(other.knows(kind, name) for other in self.others)
 
     def members(self, kind: Kind, name: str, confidence: int) -> Sequence[Network]:
         """Return the members of a set that are at least so sure."""
+        others = (other.members(kind, name, confidence) for other in self.others)
+        return (*self._own_members(kind, name, confidence), *chain.from_iterable(others))
+
+    def _own_members(self, kind: Kind, name: str, confidence: int) -> Sequence[Network]:
         if _is_any(kind, name):
             return tuple(
                 network
                 for found, other in self.sets
                 if found is Kind.LIST
-                for network in self.members(found, other, confidence)
+                for network in self._own_members(found, other, confidence)
             )
         return tuple(
             item.network if isinstance(item, Listed) else item
@@ -180,15 +205,19 @@ class StaticFacts:
 
     def contains(self, kind: Kind, name: str, confidence: int, address: Address) -> bool:
         """Tell whether an address is in a set."""
-        return address in self._asked(kind, name, confidence)
+        if address in self._asked(kind, name, confidence):
+            return True
+        return any(other.contains(kind, name, confidence, address) for other in self.others)
 
-    def lists_domain(self, name: str, confidence: int, domain: str) -> bool:  # noqa: ARG002
-        """Tell whether a list names a domain or one above it; all are fully sure here."""
+    def lists_domain(self, name: str, confidence: int, domain: str) -> bool:
+        """Tell whether a list names a domain or one above it; its own are fully sure."""
         lists = self.domains.values() if name == ANY_LIST else (self.domains.get(name, ()),)
-        return any(is_below(domain, other) for names in lists for other in names)
+        if any(is_below(domain, other) for names in lists for other in names):
+            return True
+        return any(other.lists_domain(name, confidence, domain) for other in self.others)
 
     def _set(self, kind: Kind, name: str, confidence: int) -> NetworkSet:
-        return NetworkSet(self.members(kind, name, confidence))
+        return NetworkSet(self._own_members(kind, name, confidence))
 
 
 def _is_any(kind: Kind, name: str) -> bool:

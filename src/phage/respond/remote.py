@@ -163,6 +163,10 @@ class RemoteResponder:
         """Take a bulk list out. Raises EnforcerError."""
         self._client.ask(messages.DropList(name))
 
+    def lists(self) -> Mapping[str, int]:
+        """Return the elements of each bulk list that stands. Raises EnforcerError."""
+        return {str(name): int(count) for name, count in self._client.ask(messages.Lists())}
+
     def counters(self) -> Mapping[str, tuple[int, int]]:
         """Return packets and octets by counter of the bans. Raises EnforcerError."""
         answer = self._client.ask(messages.Counters())

@@ -71,6 +71,8 @@ class Site:
     process: subprocess.Popen[str] | None = None
     lines: list[str] = field(default_factory=list)
     respond: dict[str, object] = field(default_factory=dict)
+    extra: dict[str, object] = field(default_factory=dict)
+    """More settings."""
     others: list[subprocess.Popen[bytes]] = field(default_factory=list)
     _reader: threading.Thread | None = None
 
@@ -138,6 +140,7 @@ class Site:
             "policy": {"enforce": True, "rules": [str(self.rules)], **policy},
             "respond": self.respond,
             "api": {"enabled": False},
+            **self.extra,
         }
         config.write_text(json.dumps(settings), encoding="utf-8")
         self.lines = []

@@ -61,12 +61,14 @@ def test_detectors_are_told(tmp_path: Path) -> None:
     state = StateDirectory(settings.state_folder)
     state.create()
     with ExitStack() as stack:
-        service = start_intel(settings, state, SystemClock(), (), knowledge, stack)
+        told: list[Catalog] = []
+        service = start_intel(settings, state, SystemClock(), (), knowledge, stack, told.append)
         for _ in range(200):
-            if knowledge.intelligence is not None:
+            if told:
                 break
             threading.Event().wait(0.05)
         assert knowledge.intelligence is service.catalog
+        assert told[-1] is service.catalog
 
 
 @pytest.mark.parametrize(

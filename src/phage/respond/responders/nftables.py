@@ -212,6 +212,10 @@ class NftablesResponder:
             ]
             self._table.change_lists(lists, requests, now, wider=True)
 
+    def lists(self) -> Mapping[str, int]:
+        """Return the elements of each bulk list; 0 for one that an earlier process left."""
+        return {name: len(each) for name, each in self._table.content.lists.items()}
+
     def counters(self) -> Mapping[str, tuple[int, int]]:
         """Return packets and octets by counter: of bans, lists, and decisions with own rules."""
         return self._table.counters()

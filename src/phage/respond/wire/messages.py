@@ -100,6 +100,13 @@ class DropList:
 
 
 @dataclass(frozen=True, slots=True)
+class Lists:
+    """Ask which bulk lists stand. Answered by [name, elements] each; 0 where nobody counted."""
+
+    ask: ClassVar[str] = "lists"
+
+
+@dataclass(frozen=True, slots=True)
 class Counters:
     """Read the counters of the bans. Answered by [name, packets, octets] each."""
 
@@ -193,6 +200,7 @@ Request = (
     | Protect
     | LoadList
     | DropList
+    | Lists
     | Counters
     | ApplyRules
     | ConfirmRules
