@@ -61,6 +61,9 @@ class Engine:
     def take_scores(self) -> bytes:
         """Return and forget the scores (f32, NaN while learning) since the last call."""
 
+    def take_volumes(self) -> tuple[bytes, bytes]:
+        """Return and forget the volumes (VOLUME rows) and traffic (TRAFFIC rows) of the window."""
+
     def frames(
         self, since: int, until: int, addresses: list[bytes], macs: list[int], limit: int
     ) -> bytes:
@@ -148,6 +151,53 @@ class ExportDecoder:
 
     def exporters(self) -> list[dict[str, int | bytes]]:
         """Return what is known and was counted of each observation domain."""
+
+@final
+class Volumes:
+    """Counts what hosts and prefixes receive and send, in slots of half a second.
+
+    Times are nanoseconds since the epoch and go forward.
+    """
+
+    ROW_SIZE: int
+    """Octets of a VOLUME row."""
+
+    TRAFFIC_SIZE: int
+    """Octets of a TRAFFIC row."""
+
+    CLASSES: list[str]
+    """Names of the classes of packets, in the order of a row."""
+
+    def __init__(
+        self, home: list[str], seed: int, *, hosts: int | None = None, rows: int | None = None
+    ) -> None:
+        """Make counters for own networks (CIDR); hashes are keyed by the seed.
+
+        `hosts` are counted at most at a time, `rows` handed on at most for one slot. Raises
+        ValueError for what is no network.
+        """
+
+    def feed(
+        self,
+        decoder: ExportDecoder,
+        datagrams: list[bytes],
+        address: bytes,
+        time: int,
+        port: int = 0,
+    ) -> int:
+        """Decode datagrams of one exporter that arrived at a time; return how many records came."""
+
+    def advance(self, time: int) -> None:
+        """Let time pass: close the slots that are over."""
+
+    def finish(self) -> None:
+        """Close the open slot: the input has ended."""
+
+    def take(self) -> tuple[int, bytes, bytes] | None:
+        """Return the oldest closed slot: its end, VOLUME rows, TRAFFIC rows; None for none."""
+
+    def counters(self) -> dict[str, int]:
+        """Return what was counted and left out."""
 
 @final
 class PrefixSet:

@@ -11,6 +11,7 @@ from phage._native import (  # noqa: TID251  The one importer.
     Filter,
     PrefixSet,
     Transmitter,
+    Volumes,
     build,
     row_sizes,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "Filter",
     "PrefixSet",
     "Transmitter",
+    "Volumes",
     "build",
     "row_sizes",
 ]

@@ -27,6 +27,8 @@ pub struct EngineConfig {
     pub keep_scores: bool,
     /// Whether application messages are parsed.
     pub applications: bool,
+    /// Whether volumes are counted.
+    pub volumes: bool,
     /// Bytes of the ring of frames kept as evidence; 0 for none.
     pub ring_octets: usize,
     /// Bytes kept of a frame in the ring.
@@ -39,6 +41,8 @@ pub struct EngineConfig {
     pub device_capacity: usize,
     /// Remote hosts with counters.
     pub remote_capacity: usize,
+    /// Hosts whose volumes are counted.
+    pub volume_capacity: usize,
     /// Rows of flows in one window.
     pub flow_rows: usize,
     /// Rows of hosts in one window.
@@ -71,6 +75,7 @@ impl Default for EngineConfig {
             scores: true,
             keep_scores: false,
             applications: true,
+            volumes: true,
             // At a home's mean packet this is several thousand packets.
             ring_octets: 4 << 20,
             ring_snap: 1514,
@@ -78,6 +83,7 @@ impl Default for EngineConfig {
             stream_capacity: 65_536,
             device_capacity: 4096,
             remote_capacity: 65_536,
+            volume_capacity: 131_072,
             flow_rows: 16_384,
             host_rows: 4096,
             match_rows: 4096,

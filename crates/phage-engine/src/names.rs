@@ -37,6 +37,7 @@ pub(crate) fn named(stages: &Stages, source: &SourceCounters) -> Vec<(String, u6
         list.add_some(&format!("malformed.{}", kind.name()), count.unwrap_or(0));
     }
     list.flows(stages);
+    list.volumes(stages);
     list.model(stages);
     list.0
 }
@@ -84,6 +85,16 @@ impl List {
         self.add("streams.dropped", streams.dropped);
         self.add("streams.evicted", streams.evicted);
         self.add("streams.octets", streams.octets);
+    }
+
+    fn volumes(&mut self, stages: &Stages) {
+        let Some(volume) = &stages.volume else {
+            return;
+        };
+        for (name, value) in volume.counters().named() {
+            self.add(&format!("volumes.{name}"), value);
+        }
+        self.add("volumes.hosts", volume.hosts() as u64);
     }
 
     fn model(&mut self, stages: &Stages) {

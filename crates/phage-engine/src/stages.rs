@@ -7,8 +7,8 @@ use phage_decode::packet::decode;
 use phage_decode::{Batch, FrameHeader, Keys, Packet, Secret};
 use phage_flow::rows::NO_DEVICE;
 use phage_flow::{
-    touch, FlowLimits, FlowTable, FlowTouch, Home, HostLimits, HostTable, BEHAVIOUR,
-    BEHAVIOUR_CATALOG,
+    touch, FlowLimits, FlowTable, FlowTouch, Home, HostLimits, HostTable, Volume, VolumeLimits,
+    BEHAVIOUR, BEHAVIOUR_CATALOG,
 };
 use phage_model::device::Identity;
 use phage_model::{
@@ -60,6 +60,7 @@ pub(crate) struct Stages {
     columns: Columns,
     pub(crate) flows: FlowTable,
     pub(crate) hosts: HostTable,
+    pub(crate) volume: Option<Volume>,
     pub(crate) damped: Damped,
     pub(crate) scorer: Scorer,
     pub(crate) applications: Applications,
@@ -97,6 +98,14 @@ impl Stages {
                 &home,
                 secret,
             ),
+            volume: config.volumes.then(|| {
+                let limits = VolumeLimits {
+                    hosts: config.volume_capacity,
+                    rows: config.host_rows,
+                    ..VolumeLimits::default()
+                };
+                Volume::new(limits, &home, secret)
+            }),
             damped: Damped::new(&DampedConfig {
                 sources: config.stream_capacity,
                 channels: config.stream_capacity,
@@ -212,6 +221,9 @@ impl Stages {
             }
             self.matching.see(packets, touches, first_packet);
         }
+        if let Some(volume) = &mut self.volume {
+            volume.packets(packets);
+        }
         if self.config.scores {
             self.damped.extract(packets, keys, damped);
             let hosts = &self.hosts;
@@ -270,6 +282,9 @@ impl Stages {
         self.hosts.window(&mut open.hosts);
         self.scorer.window(&mut open.scores);
         open.matches = self.matching.take();
+        if let Some(volume) = &mut self.volume {
+            volume.hand_over(&mut open.volumes, &mut open.traffic);
+        }
         open.observations = self.applications.take();
         open.learning = self.scorer.phase() != Phase::Watching;
         closed.push_back(std::mem::take(open));
@@ -278,6 +293,9 @@ impl Stages {
     /// Ends every flow and hands the last window on.
     pub(crate) fn finish(&mut self, open: &mut Window, closed: &mut VecDeque<Window>) {
         self.flows.finish(&mut open.flows);
+        if let Some(volume) = &mut self.volume {
+            volume.finish();
+        }
         if open.packets > 0 || !open.flows.is_empty() {
             self.close(open, closed);
         }

@@ -1,6 +1,7 @@
 //! A window: what one tick of the hot loop hands to Python.
 
 use phage_decode::app::Message;
+use phage_flow::volume::{TrafficRow, VolumeRow};
 use phage_flow::{FlowRow, HostRow};
 use phage_model::ScoreRow;
 
@@ -56,6 +57,10 @@ pub struct Window {
     pub scores: Vec<ScoreRow>,
     /// Flows with an end in the set of prefixes.
     pub matches: Vec<MatchRow>,
+    /// Hosts and prefixes with much traffic, of the slots that ended.
+    pub volumes: Vec<VolumeRow>,
+    /// Some of the traffic of these slots.
+    pub traffic: Vec<TrafficRow>,
     /// Messages.
     pub observations: Vec<Observation>,
     /// Whether the model is still learning what is normal.

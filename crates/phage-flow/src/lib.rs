@@ -11,6 +11,7 @@ pub mod host;
 pub mod reassembly;
 pub mod rows;
 mod table;
+pub mod volume;
 
 pub use flow::{touch, FlowCounters, FlowLimits, FlowTable, FlowTouch};
 pub use home::{Home, HomeFault};
@@ -18,3 +19,4 @@ pub use host::catalog::{BEHAVIOUR, BEHAVIOUR_CATALOG};
 pub use host::{DeviceIdentity, HostCounters, HostLimits, HostTable};
 pub use reassembly::{Reassembler, ReassemblyCounters, ReassemblyLimits};
 pub use rows::{FlowRow, HostRow};
+pub use volume::{Volume, VolumeCounters, VolumeLimits, VolumeSlot};

@@ -8,6 +8,7 @@ use phage_capture::{CaptureError, FileSource, RingConfig, RingSource};
 use phage_decode::app::Value;
 use phage_decode::pcap::CaptureWriter;
 use phage_engine::{Engine, EngineConfig, EngineError, Observation, Progress, Selection, Window};
+use phage_flow::volume::{TrafficRow, VolumeRow};
 use pyo3::exceptions::{PyOSError, PyPermissionError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
@@ -19,6 +20,8 @@ use crate::prefixes::PyPrefixSet;
 pub(crate) struct PyEngine {
     // Never contended: Python's own borrow check refuses a second user. It makes the class `Sync`.
     engine: Mutex<Engine>,
+    /// Rows of volumes, and traffic, of the window that was handed out last.
+    volumes: (Vec<VolumeRow>, Vec<TrafficRow>),
 }
 
 impl PyEngine {
@@ -55,6 +58,7 @@ impl PyEngine {
         let engine = Engine::new(config).map_err(|error| raise(&error))?;
         Ok(Self {
             engine: Mutex::new(engine),
+            volumes: <(Vec<VolumeRow>, Vec<TrafficRow>)>::default(),
         })
     }
 
@@ -98,7 +102,13 @@ impl PyEngine {
             .detach(|| engine.next(wait))
             .map_err(|error| raise(&error))?;
         match progress {
-            Progress::Window(window) => window_to_python(py, &window).map(Some),
+            Progress::Window(mut window) => {
+                self.volumes = (
+                    std::mem::take(&mut window.volumes),
+                    std::mem::take(&mut window.traffic),
+                );
+                window_to_python(py, &window).map(Some)
+            }
             Progress::Waiting | Progress::Ended => Ok(None),
         }
     }
@@ -114,6 +124,14 @@ impl PyEngine {
     fn take_scores<'py>(&mut self, py: Python<'py>) -> Bound<'py, PyBytes> {
         let scores = self.engine().take_scores();
         PyBytes::new(py, bytemuck::cast_slice(&scores))
+    }
+
+    fn take_volumes<'py>(&mut self, py: Python<'py>) -> (Bound<'py, PyBytes>, Bound<'py, PyBytes>) {
+        let (rows, traffic) = std::mem::take(&mut self.volumes);
+        (
+            PyBytes::new(py, bytemuck::cast_slice(&rows)),
+            PyBytes::new(py, bytemuck::cast_slice(&traffic)),
+        )
     }
 
     fn frames<'py>(

@@ -37,6 +37,17 @@ impl PyExportDecoder {
     fn inner(&mut self) -> &mut Inner {
         self.inner.get_mut().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Decodes a datagram for another part of the core.
+    pub(crate) fn decode(
+        &mut self,
+        datagram: &[u8],
+        from: Origin,
+        time: i64,
+        rows: &mut Vec<FlowRecord>,
+    ) {
+        self.inner().decoder.feed(datagram, from, time, rows);
+    }
 }
 
 #[pymethods]

@@ -5,6 +5,7 @@ mod engine;
 mod export;
 mod prefixes;
 mod tools;
+mod volumes;
 
 use pyo3::prelude::*;
 
@@ -14,6 +15,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<engine::PyEngine>()?;
     module.add_class::<export::PyExportDecoder>()?;
     module.add_class::<prefixes::PyPrefixSet>()?;
+    module.add_class::<volumes::PyVolumes>()?;
     module.add_class::<tools::PyFilter>()?;
     module.add_class::<tools::PyTransmitter>()?;
     module.add_function(wrap_pyfunction!(catalog::build, module)?)?;

@@ -106,13 +106,13 @@ class PacketCollector:
                 if raw is not None:
                     if raw[0] >= counted + COUNTERS_EVERY or raw[0] < counted:
                         counted, counters = raw[0], engine.counters()
-                    yield window_from_raw(raw, counters)
+                    yield window_from_raw(raw, counters, engine.take_volumes())
                 elif engine.ended():
                     return
             # Stopped: what is open ends here, and is handed on.
             engine.finish()
             while (raw := engine.next(0.0)) is not None:
-                yield window_from_raw(raw, engine.counters())
+                yield window_from_raw(raw, engine.counters(), engine.take_volumes())
         except OSError as error:
             raise CaptureError(str(error)) from error
         finally:

@@ -1,10 +1,13 @@
 """The columns of a window: the layout of the rows that the core hands over.
 
-The same structures stand in `crates/phage-flow/src/rows.rs`, `crates/phage-model/src/rows.rs` and
-`crates/phage-engine/src/matching.rs`, where every field is explained; a test compares the sizes.
+The same structures stand in `crates/phage-flow/src/rows.rs`, `.../volume/rows.rs`,
+`crates/phage-model/src/rows.rs` and `crates/phage-engine/src/matching.rs`, where every field is
+explained; a test compares the sizes.
 """
 
 from __future__ import annotations
+
+import enum
 
 import numpy as np
 
@@ -163,7 +166,65 @@ EXPORT = np.dtype(
 )
 """Records of flow exporters: `FlowRecord` in crates/phage-decode/src/export/record.rs."""
 
+VOLUME = np.dtype(
+    [
+        ("time", "<i8"),
+        ("address", "V16"),
+        ("octets", "<u8", (2,)),
+        ("packets", "<u4", (2, 10)),
+        ("grouped", "<u4", (2, 5)),
+        ("flows", "<u4", (2,)),
+        ("samples", "<u4", (2,)),
+        ("sources", "<f4"),
+        ("hosts", "<u4"),
+        ("length", "u1"),
+    ],
+    align=True,
+)
+"""What one host or prefix received (0) and sent (1) in half a second."""
+
+TRAFFIC = np.dtype(
+    [
+        ("time", "<i8"),
+        ("packets", "<u8"),
+        ("octets", "<u8"),
+        ("src", "V16"),
+        ("dst", "V16"),
+        ("src_as", "<u4"),
+        ("dst_as", "<u4"),
+        ("src_port", "<u2"),
+        ("dst_port", "<u2"),
+        ("length", "<u2"),
+        ("protocol", "u1"),
+        ("flags", "u1"),
+        ("class", "u1"),
+        ("home", "u1"),
+        ("chosen", "u1"),
+    ],
+    align=True,
+)
+"""Some of the traffic of half a second, chosen in proportion to packets."""
+
 ROW_SIZES = (FLOW.itemsize, HOST.itemsize, SCORE.itemsize, MATCH.itemsize)
+
+
+class TrafficClass(enum.IntEnum):
+    """The classes of packets that volumes are counted by (`volume/class.rs`)."""
+
+    TCP = 0
+    """Segments that are none of the following."""
+    SYN = 1
+    SYN_ACK = 2
+    RESET = 3
+    UDP = 4
+    REPLY = 5
+    """UDP from the port of a service that reflects and amplifies."""
+    QUERY = 6
+    """UDP to the port of such a service."""
+    ICMP = 7
+    FRAGMENT = 8
+    """Fragments without a transport header."""
+    OTHER = 9
 
 
 class Event:

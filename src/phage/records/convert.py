@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from phage.records.address import format_address, format_mac
-from phage.records.columns import FLOW, HOST, MATCH, SCORE
+from phage.records.columns import FLOW, HOST, MATCH, SCORE, TRAFFIC, VOLUME
 from phage.records.observation import Observation
 from phage.records.window import Window
 
@@ -38,7 +38,9 @@ def observation_from_raw(raw: RawObservation) -> Observation:
     )
 
 
-def window_from_raw(raw: RawWindow, counters: Mapping[str, int]) -> Window:
+def window_from_raw(
+    raw: RawWindow, counters: Mapping[str, int], volumes: tuple[bytes, bytes] = (b"", b"")
+) -> Window:
     """Make a window of the core's tuple; the columns share its memory and cannot be written."""
     start, end, packets, octets, flows, hosts, scores, matches = raw[:8]
     observations, learning = raw[8:]
@@ -51,6 +53,8 @@ def window_from_raw(raw: RawWindow, counters: Mapping[str, int]) -> Window:
         hosts=np.frombuffer(hosts, dtype=HOST),
         scores=np.frombuffer(scores, dtype=SCORE),
         matches=np.frombuffer(matches, dtype=MATCH),
+        volumes=np.frombuffer(volumes[0], dtype=VOLUME),
+        traffic=np.frombuffer(volumes[1], dtype=TRAFFIC),
         observations=tuple(map(observation_from_raw, observations)),
         counters=counters,
         learning=learning,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from phage.records.columns import FLOW, HOST, MATCH, SCORE
+from phage.records.columns import FLOW, HOST, MATCH, SCORE, TRAFFIC, VOLUME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,9 +27,9 @@ def _empty(dtype: np.dtype[Any]) -> Columns:
 class Window:
     """What was seen from `start` to `end` (nanoseconds since the Unix epoch).
 
-    `flows`, `hosts`, `scores` and `matches` are structured arrays of the dtypes in `columns`; each
-    holds at most as many rows as the core's limits allow, and `counters` says how many were left
-    out.
+    `flows`, `hosts`, `scores`, `matches`, `volumes` and `traffic` are structured arrays of the
+    dtypes in `columns`; each holds at most as many rows as the core's limits allow, and `counters`
+    says how many were left out. `volumes` and `traffic` are of the half-seconds that have ended.
     `events` are those of logs; a window of a collector of logs has nothing else.
     """
 
@@ -41,6 +41,8 @@ class Window:
     hosts: Columns = field(default_factory=lambda: _empty(HOST))
     scores: Columns = field(default_factory=lambda: _empty(SCORE))
     matches: Columns = field(default_factory=lambda: _empty(MATCH))
+    volumes: Columns = field(default_factory=lambda: _empty(VOLUME))
+    traffic: Columns = field(default_factory=lambda: _empty(TRAFFIC))
     observations: tuple[Observation, ...] = ()
     events: tuple[LogEvent, ...] = ()
     counters: Mapping[str, int] = field(default_factory=dict)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from phage.native import BEHAVIOUR_CATALOG, DAMPED_CATALOG, row_sizes
-from phage.records.columns import ROW_SIZES
+from phage.native import BEHAVIOUR_CATALOG, DAMPED_CATALOG, Volumes, row_sizes
+from phage.records.columns import ROW_SIZES, TRAFFIC, VOLUME, TrafficClass
 
 
 def test_rows_are_as_large_here_as_in_the_core() -> None:
     assert row_sizes() == ROW_SIZES
+    assert (VOLUME.itemsize, TRAFFIC.itemsize) == (Volumes.ROW_SIZE, Volumes.TRAFFIC_SIZE)
+
+
+def test_classes_of_traffic_are_numbered_as_in_the_core() -> None:
+    assert [name.upper() for name in Volumes.CLASSES] == [each.name for each in TrafficClass]
 
 
 def test_the_catalogs_name_every_feature_once() -> None:

@@ -1,0 +1,297 @@
+//! The counters of hosts: four cache lines each, found by the address.
+
+use phage_decode::keys;
+use phage_decode::Secret;
+
+use super::distinct::Distinct;
+use super::line::{narrow, Line};
+use super::traffic::Traffic;
+use crate::table::index::{Score, SetIndex};
+use crate::table::prefetch::{prefetch, Pages};
+use crate::table::side;
+
+/// Slots without traffic after which a host's counters go to another.
+const IDLE_SLOTS: u32 = 60;
+/// Packets of a host in one slot from which on some of them are shown.
+const SHOWN_FROM: u32 = 64;
+/// Of so many packets of a host one is shown, at least.
+const SHOWN_SHARE: u32 = 40;
+
+/// Length of the prefix by which newcomers are counted when there are too many hosts.
+const SHARED_V4: u8 = 96 + 24;
+const SHARED_V6: u8 = 56;
+
+/// A host, or a prefix that stands for many.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C, align(64))]
+pub(super) struct Host {
+    pub(super) address: [u8; 16],
+    key: u64,
+    /// Received, sent.
+    pub(super) octets: [u64; 2],
+    pub(super) samples: [u32; 2],
+    /// Packets up to the one that was last shown.
+    shown: [u32; 2],
+    /// Slot of the counts.
+    slot: u32,
+    pub(super) length: u8,
+    pub(super) lines: [Line; 2],
+    pub(super) sources: Distinct,
+}
+
+const _: () = assert!(size_of::<Host>() == 256);
+
+impl Host {
+    /// Adds traffic to one direction; returns for how many packets it is to be shown, 0 for not.
+    #[inline]
+    fn add(&mut self, traffic: &Traffic, sent: bool, peer: u64) -> u32 {
+        side(&mut self.lines, sent).add(traffic.class, traffic.packets, traffic.octets);
+        let octets = side(&mut self.octets, sent);
+        *octets = octets.saturating_add(traffic.octets);
+        let samples = side(&mut self.samples, sent);
+        *samples = samples.saturating_add(traffic.seen);
+        if !sent {
+            self.sources.insert(peer);
+        }
+        // The samples are a count that sampling cannot blow up: dense where packets are few.
+        let (count, shown) = (*samples, side(&mut self.shown, sent));
+        let gap = (*shown / SHOWN_SHARE).max(1);
+        if count < SHOWN_FROM && traffic.packets < u64::from(SHOWN_FROM) {
+            return 0;
+        }
+        if count < shown.saturating_add(gap) {
+            return 0;
+        }
+        let stands = count - *shown;
+        *shown = count;
+        narrow(u64::from(stands) * traffic.packets / u64::from(traffic.seen.max(1)))
+    }
+
+    fn clear(&mut self, slot: u32) {
+        *self = Self {
+            address: self.address,
+            key: self.key,
+            length: self.length,
+            slot,
+            ..Self::default()
+        };
+    }
+}
+
+/// How booking an end came out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Booked {
+    /// By the host; its packets to show the traffic for, 0 for not.
+    Host(u32),
+    /// By a prefix.
+    Shared,
+    /// Not at all.
+    Nowhere,
+}
+
+/// The table of hosts.
+pub(super) struct Hosts {
+    secret: Secret,
+    index: SetIndex,
+    pages: Pages,
+    entries: Vec<Host>,
+    capacity: usize,
+    free: Vec<u32>,
+    /// Those that moved in this slot.
+    active: Vec<u32>,
+    slot: u32,
+}
+
+impl Hosts {
+    pub(super) fn new(capacity: usize, secret: Secret) -> Self {
+        let capacity = capacity.clamp(16, 1 << 24);
+        Self {
+            secret,
+            // Twice the room, so that few sets are full before the table is.
+            index: SetIndex::new(capacity * 2),
+            pages: Pages::default(),
+            // Reserved, not touched: it costs nothing until there are hosts.
+            entries: Vec::with_capacity(capacity),
+            capacity,
+            free: Vec::new(),
+            active: Vec::new(),
+            slot: 1,
+        }
+    }
+
+    /// The key of an address.
+    #[inline]
+    pub(super) fn key(&self, address: &[u8; 16]) -> u64 {
+        keys::address(address, &self.secret)
+    }
+
+    /// Begins to load what leads to a host.
+    #[inline]
+    pub(super) fn prefetch_index(&self, key: u64) {
+        self.index.prefetch(key);
+    }
+
+    /// Begins to load a host; what leads to it is loaded by now.
+    #[inline]
+    pub(super) fn prefetch_host(&self, key: u64) {
+        if let Some(slot) = self.index.peek(key) {
+            prefetch(&self.entries, slot as usize);
+        }
+    }
+
+    /// Counts one end of traffic: what `address` sent or received. One that is not known is begun
+    /// unless `known` is asked for.
+    #[inline]
+    pub(super) fn book(
+        &mut self,
+        traffic: &Traffic,
+        key: u64,
+        peer: u64,
+        sent: bool,
+        known: bool,
+    ) -> Booked {
+        let address = if sent { &traffic.src } else { &traffic.dst };
+        if let Some(slot) = self.find(key, address, u8::MAX) {
+            return Booked::Host(self.add(slot, traffic, sent, peer));
+        }
+        if known {
+            return Booked::Nowhere;
+        }
+        self.book_new(traffic, key, peer, sent)
+    }
+
+    #[inline]
+    fn find(&mut self, key: u64, address: &[u8; 16], length: u8) -> Option<u32> {
+        let entries = &self.entries;
+        let (place, slot) = self.index.find(key, |slot| {
+            entries.get(slot as usize).is_some_and(|host| {
+                host.address == *address && (length == u8::MAX || host.length == length)
+            })
+        })?;
+        let host = self.entries.get_mut(slot as usize)?;
+        if host.slot != self.slot {
+            host.clear(self.slot);
+            self.active.push(slot);
+            self.index.rate(place, Score::new(1, self.slot));
+        }
+        Some(slot)
+    }
+
+    #[inline]
+    fn add(&mut self, slot: u32, traffic: &Traffic, sent: bool, peer: u64) -> u32 {
+        self.entries
+            .get_mut(slot as usize)
+            .map_or(0, |host| host.add(traffic, sent, peer))
+    }
+
+    #[cold]
+    fn book_new(&mut self, traffic: &Traffic, key: u64, peer: u64, sent: bool) -> Booked {
+        let address = if sent { traffic.src } else { traffic.dst };
+        if let Some(slot) = self.begin(address, 128, key) {
+            return Booked::Host(self.add(slot, traffic, sent, peer));
+        }
+        let (address, length) = shared(&address);
+        let key = self.key(&address) ^ u64::from(length);
+        let slot = self
+            .find(key, &address, length)
+            .or_else(|| self.begin(address, length, key));
+        match slot {
+            Some(slot) => {
+                self.add(slot, traffic, sent, peer);
+                Booked::Shared
+            }
+            None => Booked::Nowhere,
+        }
+    }
+
+    /// Begins a host, or a prefix that stands for many; the last eighth is kept for these.
+    fn begin(&mut self, address: [u8; 16], length: u8, key: u64) -> Option<u32> {
+        let used = self.entries.len() - self.free.len();
+        if length == 128 && used >= self.capacity / 8 * 7 {
+            return None;
+        }
+        if self.index.is_full(key) {
+            let (place, victim) = self.index.victim(key, self.slot)?;
+            let host = self.entries.get(victim as usize)?;
+            if self.slot.wrapping_sub(host.slot) < 2 {
+                return None;
+            }
+            self.index.clear(place);
+            self.free.push(victim);
+        }
+        let host = Host {
+            address,
+            key,
+            length,
+            slot: self.slot,
+            ..Host::default()
+        };
+        let slot = match self.free.pop() {
+            Some(slot) => {
+                *self.entries.get_mut(slot as usize)? = host;
+                slot
+            }
+            None if self.entries.len() < self.capacity => {
+                self.entries.push(host);
+                self.pages.settle(&self.entries);
+                self.entries.len() as u32 - 1
+            }
+            None => return None,
+        };
+        self.index.insert(key, slot, Score::new(1, self.slot));
+        self.active.push(slot);
+        Some(slot)
+    }
+
+    /// Those that moved in this slot.
+    pub(super) fn moved(&self) -> impl Iterator<Item = (u32, &Host)> + '_ {
+        self.active
+            .iter()
+            .filter_map(|&slot| Some((slot, self.entries.get(slot as usize)?)))
+    }
+
+    pub(super) fn get(&self, slot: u32) -> Option<&Host> {
+        self.entries.get(slot as usize)
+    }
+
+    /// Whether no host moved in this slot.
+    pub(super) fn are_quiet(&self) -> bool {
+        self.active.is_empty()
+    }
+
+    /// Begins the slot that is `slots` later; from time to time lets go of hosts that were quiet
+    /// for long.
+    pub(super) fn turn(&mut self, slots: u32) {
+        if slots == 0 {
+            return;
+        }
+        self.active.clear();
+        let before = self.slot / IDLE_SLOTS;
+        self.slot = self.slot.wrapping_add(slots);
+        if self.slot / IDLE_SLOTS == before {
+            return;
+        }
+        self.index.settle(self.entries.len());
+        for (slot, host) in (0_u32..).zip(&mut self.entries) {
+            if host.length != 0 && self.slot.wrapping_sub(host.slot) > IDLE_SLOTS {
+                self.index.remove(host.key, slot);
+                // Not in use: no prefix has this length.
+                host.length = 0;
+                self.free.push(slot);
+            }
+        }
+    }
+
+    /// Hosts that have counters.
+    pub(super) fn len(&self) -> usize {
+        self.entries.len() - self.free.len()
+    }
+}
+
+/// The prefix that stands for a host for which there is no room.
+fn shared(address: &[u8; 16]) -> ([u8; 16], u8) {
+    let v4 = address.starts_with(&[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff]);
+    let length = if v4 { SHARED_V4 } else { SHARED_V6 };
+    let value = u128::from_be_bytes(*address) >> (128 - u32::from(length));
+    ((value << (128 - u32::from(length))).to_be_bytes(), length)
+}

@@ -1,0 +1,305 @@
+//! Volumes: what hosts and prefixes receive and send, in slots of half a second.
+//!
+//! [`Volume`] counts packets ([`Volume::packets`]) and flow records ([`Volume::records`]) by the same
+//! code. A record is booked at the time it arrives; one that tells of a longer time is paid out over
+//! as long ([`instalment`]). What is counted of whom: of addresses at home both directions; where
+//! neither end is at home, what the destination receives. Prefixes are summed up at the end of a
+//! slot ([`rollup`]). A slot hands on a row for each host and prefix that moved more than a floor,
+//! and some of the traffic itself, chosen in proportion to packets ([`choice`]).
+//!
+//! Everything is bounded ([`VolumeLimits`]); where there are more hosts than fit, newcomers are
+//! counted by their prefix, so that a flood over a large network is still seen whole.
+
+mod choice;
+mod class;
+mod distinct;
+mod hosts;
+mod instalment;
+mod limits;
+mod line;
+mod rollup;
+mod rows;
+#[cfg(test)]
+mod tests;
+mod traffic;
+
+use std::collections::VecDeque;
+
+use phage_decode::export::{present, FlowRecord};
+use phage_decode::{Packet, Secret};
+
+pub use class::{Class, CLASSES, GROUPS};
+pub use limits::{VolumeCounters, VolumeLimits};
+pub use rows::{TrafficRow, VolumeRow};
+
+use crate::home::Home;
+use choice::Choice;
+use hosts::{Booked, Hosts};
+use instalment::Instalments;
+use line::narrow;
+use rollup::SLOTS_A_SECOND;
+use traffic::Traffic;
+
+/// Length of a slot in nanoseconds.
+pub const SLOT: i64 = 1_000_000_000 / SLOTS_A_SECOND as i64;
+/// Slots that are made up for at most when nothing came for a while: as long as a record is paid out.
+const MOST_MISSED: i64 = 600;
+/// Slots that wait to be taken; older ones go.
+const MOST_WAITING: usize = 64;
+/// What is looked up together, so that the memory is on its way.
+const BATCH: usize = 32;
+
+/// What was counted in one slot.
+#[derive(Clone, Debug, Default)]
+pub struct VolumeSlot {
+    /// End of the slot, nanoseconds since the Unix epoch.
+    pub time: i64,
+    /// Hosts and prefixes.
+    pub rows: Vec<VolumeRow>,
+    /// Some of the traffic.
+    pub traffic: Vec<TrafficRow>,
+}
+
+/// One traffic with what is known of its ends.
+#[derive(Clone, Copy, Debug, Default)]
+struct Located {
+    traffic: Traffic,
+    src: u64,
+    dst: u64,
+    home: u8,
+}
+
+/// The counters.
+pub struct Volume {
+    limits: VolumeLimits,
+    home: Home,
+    hosts: Hosts,
+    choice: Choice,
+    instalments: Instalments,
+    due: Vec<Traffic>,
+    batch: Vec<Located>,
+    closed: VecDeque<VolumeSlot>,
+    /// Number of the slot since the epoch; 0 before anything came.
+    slot: i64,
+    counters: VolumeCounters,
+}
+
+impl Volume {
+    /// Makes counters without hosts. `secret` keys the hashes: random for each run.
+    pub fn new(limits: VolumeLimits, home: &Home, secret: Secret) -> Self {
+        Self {
+            limits,
+            home: home.clone(),
+            hosts: Hosts::new(limits.hosts, secret),
+            choice: Choice::new(limits.traffic, secret.hash(1, 1, 0)),
+            instalments: Instalments::new(limits.instalments),
+            due: Vec::new(),
+            batch: Vec::with_capacity(BATCH),
+            closed: VecDeque::new(),
+            slot: 0,
+            counters: VolumeCounters::default(),
+        }
+    }
+
+    /// Counts packets, closing slots by their times.
+    pub fn packets(&mut self, packets: &[Packet]) {
+        for packet in packets {
+            if packet.time.div_euclid(SLOT) > self.slot {
+                self.flush();
+                self.advance(packet.time);
+            }
+            match Traffic::of_packet(packet) {
+                Some(traffic) => self.put(traffic),
+                None => self.counters.foreign += 1,
+            }
+        }
+        self.flush();
+    }
+
+    /// Counts flow records that arrived at `time`; counts are multiplied by each record's
+    /// `sampling`, so whoever knows better sets that before.
+    pub fn records(&mut self, records: &[FlowRecord], time: i64) {
+        self.advance(time);
+        for record in records {
+            for reverse in [false, true] {
+                if reverse && !record.has(present::REVERSE) {
+                    break;
+                }
+                let Some(traffic) = Traffic::of_record(record, reverse) else {
+                    self.counters.foreign += u64::from(!reverse);
+                    continue;
+                };
+                let slots = record.last.saturating_sub(record.start) / SLOT;
+                // What lasts no longer than exporters wait between two datagrams is booked at once.
+                if slots > i64::from(SLOTS_A_SECOND) {
+                    let (now, hurried) = self.instalments.take(traffic, slots);
+                    self.counters.hurried += u64::from(hurried);
+                    self.put(now);
+                } else {
+                    self.put(traffic);
+                }
+            }
+        }
+        self.flush();
+    }
+
+    /// Lets time pass: closes the slots that are over.
+    pub fn advance(&mut self, time: i64) {
+        let slot = time.div_euclid(SLOT);
+        if slot <= self.slot {
+            return;
+        }
+        if self.slot == 0 {
+            self.slot = slot;
+            return;
+        }
+        let last = slot.min(self.slot + MOST_MISSED);
+        while self.slot < last {
+            self.close();
+            self.slot += 1;
+            self.pay();
+            if self.instalments.is_empty() && self.hosts.are_quiet() {
+                break;
+            }
+        }
+        self.hosts.turn(narrow((slot - self.slot) as u64));
+        self.slot = slot;
+    }
+
+    /// Closes the open slot, whether it is over or not: the input has ended.
+    pub fn finish(&mut self) {
+        self.close();
+    }
+
+    /// The oldest slot that is complete.
+    pub fn take(&mut self) -> Option<VolumeSlot> {
+        self.closed.pop_front()
+    }
+
+    /// Appends the rows of all slots that are complete.
+    pub fn hand_over(&mut self, rows: &mut Vec<VolumeRow>, traffic: &mut Vec<TrafficRow>) {
+        for mut slot in self.closed.drain(..) {
+            rows.append(&mut slot.rows);
+            traffic.append(&mut slot.traffic);
+        }
+    }
+
+    /// What was counted and left out.
+    pub fn counters(&self) -> &VolumeCounters {
+        &self.counters
+    }
+
+    /// Hosts that have counters.
+    pub fn hosts(&self) -> usize {
+        self.hosts.len()
+    }
+
+    /// Books the instalments of a slot that begins.
+    fn pay(&mut self) {
+        let mut due = std::mem::take(&mut self.due);
+        self.instalments.pay(&mut due);
+        for traffic in due.drain(..) {
+            self.put(traffic);
+        }
+        self.flush();
+        self.due = due;
+    }
+
+    /// Puts traffic into the batch.
+    #[inline]
+    fn put(&mut self, traffic: Traffic) {
+        let home = u8::from(self.home.contains(&traffic.src))
+            | u8::from(self.home.contains(&traffic.dst)) << 1;
+        let located = Located {
+            src: self.hosts.key(&traffic.src),
+            dst: self.hosts.key(&traffic.dst),
+            traffic,
+            home,
+        };
+        if home & 1 != 0 {
+            self.hosts.prefetch_index(located.src);
+        }
+        if home != 1 {
+            self.hosts.prefetch_index(located.dst);
+        }
+        self.batch.push(located);
+        if self.batch.len() == BATCH {
+            self.flush();
+        }
+    }
+
+    /// Books the batch.
+    fn flush(&mut self) {
+        let mut batch = std::mem::take(&mut self.batch);
+        for located in &batch {
+            if located.home & 1 != 0 {
+                self.hosts.prefetch_host(located.src);
+            }
+            if located.home != 1 {
+                self.hosts.prefetch_host(located.dst);
+            }
+        }
+        for located in &batch {
+            self.book(located);
+        }
+        batch.clear();
+        self.batch = batch;
+    }
+
+    #[inline]
+    fn book(&mut self, located: &Located) {
+        let Located {
+            traffic,
+            src,
+            dst,
+            home,
+        } = located;
+        self.counters.counted += 1;
+        self.counters.packets += traffic.packets;
+        self.counters.octets += traffic.octets;
+        self.choice.see(traffic, *home);
+        // Between strangers the victim counts; who sends to it may be anybody, or everybody.
+        let strangers = *home == 0;
+        self.counters.foreign += u64::from(strangers);
+        if *home != 1 {
+            self.book_end(located, *dst, *src, false, false);
+        }
+        if *home & 1 != 0 || strangers {
+            self.book_end(located, *src, *dst, true, strangers);
+        }
+    }
+
+    #[inline]
+    fn book_end(&mut self, located: &Located, key: u64, peer: u64, sent: bool, known: bool) {
+        match self.hosts.book(&located.traffic, key, peer, sent, known) {
+            Booked::Host(0) => {}
+            Booked::Host(shown) => {
+                self.choice
+                    .add_own(&located.traffic, u64::from(shown), located.home, sent);
+            }
+            Booked::Shared => self.counters.shared += 1,
+            Booked::Nowhere => self.counters.uncounted += u64::from(!known),
+        }
+    }
+
+    /// Hands the open slot on.
+    fn close(&mut self) {
+        let time = (self.slot + 1).saturating_mul(SLOT);
+        let mut rows = Vec::new();
+        self.counters.rows_omitted += rollup::roll_up(&self.hosts, &self.limits, time, &mut rows);
+        let traffic = self.choice.take(time);
+        self.hosts.turn(1);
+        if rows.is_empty() && traffic.is_empty() {
+            return;
+        }
+        if self.closed.len() >= MOST_WAITING {
+            let lost = self.closed.pop_front();
+            self.counters.rows_omitted += lost.map_or(0, |slot| slot.rows.len() as u64);
+        }
+        self.closed.push_back(VolumeSlot {
+            time,
+            rows,
+            traffic,
+        });
+    }
+}
