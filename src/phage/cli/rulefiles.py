@@ -36,6 +36,8 @@ def facts_here(chosen: Chosen) -> StaticFacts:
 
     from phage.clock import SystemClock
     from phage.daemon.facts import World
+    from phage.daemon.placefacts import PlaceSets
+    from phage.intel.geography import make_geography
     from phage.policy.allowlist import AllowList, entries_of
     from phage.policy.lifelines.lifelines import Lifelines
     from phage.policy.lifelines.sessions import Sessions
@@ -54,7 +56,7 @@ def facts_here(chosen: Chosen) -> StaticFacts:
         sessions.sessions,
         lifelines.routers,
         _names(chosen),
-        (_lists(chosen),),
+        (_lists(chosen), PlaceSets(make_geography(settings.intel.places))),
     ).facts()
 
 

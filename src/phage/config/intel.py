@@ -29,6 +29,12 @@ class IntelSettings(Section):
     feeds: dict[str, FeedSettings] = Field(
         {}, description="Feeds, by names that rules can use: {drop: {type: spamhaus}}."
     )
+    places: tuple[Path, ...] = Field(
+        (),
+        max_length=16,
+        description="Databases of countries and autonomous systems in MaxMind's format (.mmdb); "
+        "empty: those of geoipupdate, where there are any.",
+    )
     proxy: str = Field(
         "", description="Proxy for all feeds, http://HOST:PORT; the environment's is not used."
     )

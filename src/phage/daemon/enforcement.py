@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING
 
 from phage.daemon.facts import World
 from phage.daemon.listblocks import BlockLists
+from phage.daemon.placefacts import PlaceSets
 from phage.daemon.receipts import Receipts
 from phage.daemon.responders import KERNEL, make_workers
 from phage.daemon.rulebook import Rulebook, rule_files
 from phage.errors import PhageError, StateError, StoreError
+from phage.intel.geography import make_geography
 from phage.policy.allowlist import AllowList, entries_of
 from phage.policy.budget import Budget
 from phage.policy.desk import Desk, networks
@@ -141,6 +143,7 @@ class Enforcement:
         state: The folder with the panic switch.
         clock: Tells the time.
         lists: Lists of threat intelligence, as rules and the kernel have them.
+        places: Countries and autonomous systems, as rules have them.
         meter: Reads the hits.
         faults: Findings about which could not be decided, for a fault of phage's own.
         live: What goes on now; None until something is watched.
@@ -158,6 +161,7 @@ class Enforcement:
     state: StateDirectory
     clock: Clock
     lists: BlockLists
+    places: PlaceSets
     meter: HitMeter = field(default_factory=HitMeter)
     faults: int = 0
     live: Live | None = None
@@ -313,6 +317,7 @@ class Enforcement:
             _log.error("the allow-list: %s", error, extra={"limit": "protect"})
 
     def _follow_rules(self) -> None:
+        self.places.look()
         with self.rules_lock:
             self.rulebook.tick(self.clock.now())
 
@@ -363,6 +368,7 @@ def make_enforcement(
         policy.budget.listed,
         frozenset(name for name, feed in settings.intel.feeds.items() if feed.enabled),
     )
+    places = PlaceSets(make_geography(settings.intel.places))
     world = World(
         home,
         allow,
@@ -370,7 +376,7 @@ def make_enforcement(
         sessions.sessions,
         lifelines.routers,
         {"scripts": frozenset(settings.respond.scripts)},
-        (lists,),
+        (lists, places),
     )
     rulebook = Rulebook(rule_files(settings, state), state.confirmed_rules, world.facts, switch)
     desk = Desk(
@@ -395,6 +401,7 @@ def make_enforcement(
         state,
         clock,
         lists,
+        places,
     )
 
 

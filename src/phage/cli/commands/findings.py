@@ -12,6 +12,7 @@ from phage.cli.shapes import finding_shape
 from phage.cli.times import Moment
 from phage.clock import SystemClock, rfc3339
 from phage.errors import StateError
+from phage.intel.geography import make_geography
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -105,7 +106,11 @@ def show(chosen: Chosen, id_: str, form: str) -> None:
     record = finding_shape(finding)
     record["capture"] = str(capture) if capture is not None else ""
     record["related"] = [other.id for other in related] or record["related"]
-    emit_one(form, record, _explain(finding, related, capture))
+    geography = make_geography(chosen.settings().intel.places)
+    places = [str(geography.place(peer.ip)) if peer.ip else "" for peer in finding.peers]
+    for shape, place in zip(record["peers"], places, strict=True):
+        shape["place"] = place
+    emit_one(form, record, _explain(finding, related, capture, places))
 
 
 def _capture(chosen: Chosen, finding: Finding) -> Path | None:
@@ -115,7 +120,9 @@ def _capture(chosen: Chosen, finding: Finding) -> Path | None:
     return chosen.state(chosen.settings()).captures / finding.capture
 
 
-def _explain(finding: Finding, related: Sequence[Finding], capture: Path | None) -> Iterator[str]:
+def _explain(
+    finding: Finding, related: Sequence[Finding], capture: Path | None, places: Sequence[str]
+) -> Iterator[str]:
     subject = finding.subject
     yield finding.summary
     yield ""
@@ -132,7 +139,7 @@ def _explain(finding: Finding, related: Sequence[Finding], capture: Path | None)
     if capture is not None:
         yield f"capture    {capture}{'' if capture.exists() else ' (no longer kept)'}"
     yield from _features(finding)
-    yield from _peers(finding)
+    yield from _peers(finding, places)
     if finding.evidence:
         yield ""
         yield "evidence"
@@ -162,14 +169,14 @@ def _value(feature: Feature) -> str:
     return f"{text(feature.value)}{unit}, normal is {normal}{unit}"
 
 
-def _peers(finding: Finding) -> Iterator[str]:
+def _peers(finding: Finding, places: Sequence[str]) -> Iterator[str]:
     if not finding.peers:
         return
     total = max(finding.peers_total, len(finding.peers))
     yield ""
     yield f"peers ({total:,})"
-    for peer in finding.peers:
+    for peer, place in zip(finding.peers, places, strict=True):
         names = " ".join(dict.fromkeys(name for name in (peer.ip, peer.mac) if name))
-        yield f"  {names}  {', '.join(peer.services)}".rstrip()
+        yield "  " + "  ".join(filter(None, (names, ", ".join(peer.services), place)))
     if total > len(finding.peers):
         yield f"  and {total - len(finding.peers):,} more"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import ipaddress
 from typing import TYPE_CHECKING
 
 import click
 
-from phage.cli.output import Column, emit, output_option
+from phage.cli.output import Column, emit, output_option, say
 from phage.cli.settings import settings_options
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def check(chosen: Chosen, values: tuple[str, ...], form: str) -> int:
     Asked of what was got last; nothing is sent anywhere. The exit code is 3 when one is listed.
     """
     from phage.cli.intelstore import catalog
+    from phage.intel.geography import make_geography
     from phage.intel.values import guessed
 
     for value in values:
@@ -58,4 +60,16 @@ def check(chosen: Chosen, values: tuple[str, ...], form: str) -> int:
         for each in known.check(value)
     ]
     emit(form, shapes, COLUMNS, empty="no feed lists it")
+    geography = make_geography(chosen.settings().intel.places)
+    for value in values:
+        if (address := address_of(value)) and str(place := geography.place(address)):
+            say(f"{value}: {place}")
     return 3 if shapes else 0
+
+
+def address_of(value: str) -> str:
+    """Return an address, a network's first one, '' for anything else."""
+    try:
+        return str(ipaddress.ip_interface(value).ip)
+    except ValueError:
+        return ""
