@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from phage.daemon.listfacts import ListSets
     from phage.policy.facts import StaticFacts
     from phage.policy.ruleset import RuleSet
-    from phage.store.repositories.devices import DeviceSeen
+    from phage.records.device import Device
 
 MAX_DEVICES = 65_536
 """Devices that rules can be asked about, as many as are followed."""
@@ -75,7 +75,7 @@ def _lists(chosen: Chosen) -> ListSets:
         return ListSets(names)
 
 
-def _devices(chosen: Chosen) -> Sequence[DeviceSeen]:
+def _devices(chosen: Chosen) -> Sequence[Device]:
     """Return the devices of the store; none where there is no store yet."""
     try:
         with chosen.reader() as store:

@@ -81,6 +81,11 @@ class StateDirectory:
         return self.path / "rules-confirmed"
 
     @property
+    def oui(self) -> Path:
+        """To whom MAC addresses were assigned, as imported."""
+        return self.path / "devices" / "oui.registry"
+
+    @property
     def panic(self) -> Path:
         """The file that keeps every block out of force while it is there (`phage panic`)."""
         return self.path / "panic"

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from phage.clock import Clock
     from phage.config.settings import Settings
     from phage.config.statedir import StateDirectory
+    from phage.daemon.devices import DeviceService
     from phage.policy.allowlist import Source
 
 PATIENCE_SECONDS = 0.1
@@ -67,19 +68,27 @@ def start_enforcer(
 
 
 def start_enforcement(
-    settings: Settings, state: StateDirectory, clock: Clock, stack: ExitStack, *extra: Source
+    settings: Settings,
+    state: StateDirectory,
+    clock: Clock,
+    stack: ExitStack,
+    *extra: Source,
+    devices: DeviceService | None = None,
 ) -> Enforcement:
     """Take up the ledger, bring it into force, and listen at the control socket.
+
+    Rules know the devices of `devices`, and people change these by the socket.
 
     Raises StoreError, ConfigError, StateError.
     """
     store = open_store(location(settings), clock)
     stack.callback(store.close)
     store.database.be_impatient(PATIENCE_SECONDS)
-    enforcement = make_enforcement(settings, state, store, clock, *extra)
+    known = devices.inventory.devices if devices is not None else tuple
+    enforcement = make_enforcement(settings, state, store, clock, *extra, devices=known)
     stack.callback(enforcement.stop)
     enforcement.start()
-    control = ControlServer(state.control, owner(), Steering(enforcement, clock))
+    control = ControlServer(state.control, owner(), Steering(enforcement, clock, devices))
     control.start()
     stack.callback(control.stop)
     return enforcement

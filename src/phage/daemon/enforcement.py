@@ -19,7 +19,7 @@ from phage.daemon.placefacts import PlaceSets
 from phage.daemon.receipts import Receipts
 from phage.daemon.responders import KERNEL, make_workers
 from phage.daemon.rulebook import Rulebook, rule_files
-from phage.errors import PhageError, StateError, StoreError
+from phage.errors import PhageError, StateError
 from phage.intel.geography import make_geography
 from phage.policy.allowlist import AllowList, entries_of
 from phage.policy.budget import Budget
@@ -41,10 +41,10 @@ if TYPE_CHECKING:
     from phage.daemon.live import Live
     from phage.policy.allowlist import Source
     from phage.policy.desk import Outcome
+    from phage.records.device import Device
     from phage.records.finding import Finding
     from phage.records.packetrule import Network, PacketRules
     from phage.records.window import Window
-    from phage.store.repositories.devices import DeviceSeen
     from phage.store.repositories.rulehits import RuleHitsRepository
     from phage.store.store import Store
 
@@ -75,9 +75,6 @@ NAMES_SECONDS = 600.0
 
 HITS_SECONDS = 60.0
 """How often the hits of static rules are added up."""
-
-MAX_DEVICES = 10_000
-"""Devices that rules know."""
 
 
 class KernelSwitch:
@@ -334,7 +331,12 @@ class Enforcement:
 
 
 def make_enforcement(
-    settings: Settings, state: StateDirectory, store: Store, clock: Clock, *extra: Source
+    settings: Settings,
+    state: StateDirectory,
+    store: Store,
+    clock: Clock,
+    *extra: Source,
+    devices: Callable[[], Sequence[Device]] = tuple,
 ) -> Enforcement:
     """Wire everything that decides and acts; nothing is read or started yet.
 
@@ -344,6 +346,7 @@ def make_enforcement(
         store: The ledger's own connection.
         clock: Tells the time.
         extra: More that is protected, as the routers that were seen.
+        devices: Returns the devices of the inventory.
 
     Raises ConfigError for a setting that makes no sense.
     """
@@ -372,7 +375,7 @@ def make_enforcement(
     world = World(
         home,
         allow,
-        _devices_of(store),
+        devices,
         sessions.sessions,
         lifelines.routers,
         {"scripts": frozenset(settings.respond.scripts)},
@@ -403,14 +406,3 @@ def make_enforcement(
         lists,
         places,
     )
-
-
-def _devices_of(store: Store) -> Callable[[], Sequence[DeviceSeen]]:
-    def devices() -> Sequence[DeviceSeen]:
-        try:
-            return store.devices.list(MAX_DEVICES)
-        except StoreError as error:
-            _log.warning("devices: %s", error, extra={"limit": "devices"})
-            return ()
-
-    return devices

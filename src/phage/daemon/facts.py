@@ -10,13 +10,17 @@ from phage.policy.allowlist import Entry
 from phage.policy.facts import Device, Session, StaticFacts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from phage.detect.routers import Routers
     from phage.policy.allowlist import AllowList
     from phage.policy.facts import Sets
+    from phage.records.device import Device as Known
     from phage.records.packetrule import Network
-    from phage.store.repositories.devices import DeviceSeen
+
+
+RECENT_NS = 86_400 * 1_000_000_000
+"""Addresses that a device has not used for a day are no longer its own: leases end."""
 
 
 @dataclass
@@ -46,7 +50,7 @@ class World:
 
     home: Sequence[Network]
     allow: AllowList
-    devices: Callable[[], Sequence[DeviceSeen]]
+    devices: Callable[[], Sequence[Known]]
     sessions: Callable[[], Iterable[Session]]
     gateways: Callable[[], Iterable[str]]
     names: Mapping[str, frozenset[str]] = field(default_factory=dict)
@@ -61,13 +65,36 @@ class World:
             protected=tuple(sorted(self.allow.networks, key=_order)),
             admins=tuple(self.sessions()),
             names=self.names,
-            inventory=tuple(_device(seen) for seen in self.devices()),
+            inventory=tuple(_devices(self.devices())),
             others=self.sets,
         )
 
 
-def _device(seen: DeviceSeen) -> Device:
-    return Device(seen.device, (seen.ip,) if seen.ip else (), seen.mac)
+def _devices(known: Sequence[Known]) -> Iterator[Device]:
+    """Yield devices as rules see them: one for each MAC address, with the addresses of today.
+
+    Only a name that a person gave counts: what a device calls itself, anybody can. An address is
+    that of the device that had it last.
+    """
+    held: dict[str, tuple[str, int]] = {}
+    for device in known:
+        for seen in device.addresses:
+            if seen.last > held.get(seen.value, ("", -1))[1]:
+                held[seen.value] = device.id, seen.last
+    for device in known:
+        addresses = tuple(
+            seen.value
+            for seen in device.addresses
+            if held[seen.value][0] == device.id and device.last_seen - seen.last <= RECENT_NS
+        )
+        for mac in [seen.value for seen in device.macs] or [""]:
+            yield Device(
+                device.name or device.id,
+                addresses,
+                mac,
+                device.category,
+                frozenset(device.labels),
+            )
 
 
 def _own(entries: Iterable[Entry]) -> tuple[Network, ...]:

@@ -59,6 +59,16 @@ class Decider(Protocol):
         """Return findings about who exceeds the rate of a rule. Never raises."""
 
 
+class Follower(Protocol):
+    """Follows devices, and tells detectors what is known of them."""
+
+    def take(self, window: Window, knowledge: Knowledge) -> None:
+        """Take in a window before detectors look at it. Never raises."""
+
+    def close(self) -> None:
+        """Store what is left."""
+
+
 def make_detectors(settings: Settings, clock: Clock) -> list[Runner[Detector]]:
     """Make every detector that is available and not disabled, with its settings.
 
@@ -94,6 +104,7 @@ class Pipeline:
         sinks: Where findings and windows go.
         evidence: Keeps the packets around a finding; None where nothing is kept.
         decider: Decides what follows from findings; None in a replay, which never acts.
+        devices: Follows the devices; None where nobody does.
         attacks: The findings that are open.
         routers: The routers that were seen.
         watching: All collectors that learn: nothing is to be learned of whom a log tells.
@@ -104,6 +115,7 @@ class Pipeline:
     sinks: Sequence[Sink]
     evidence: EvidenceFolder | None = None
     decider: Decider | None = None
+    devices: Follower | None = None
     attacks: Attacks = field(default_factory=Attacks)
     routers: Routers = field(default_factory=Routers)
     watching: Sequence[Collector] = ()
@@ -121,6 +133,8 @@ class Pipeline:
         self.knowledge.attacked = self.attacks.named
         self.routers.take(window, self.knowledge.attacked)
         self.knowledge.routers = self.routers.known
+        if self.devices is not None:
+            self.devices.take(window, self.knowledge)
         reports = self._inspect(window, of_logs=False)
         if self.decider is not None:
             reports += self.decider.excess(window)
@@ -143,6 +157,8 @@ class Pipeline:
         self._hand_on([(finding, ()) for finding in self.attacks.finish(self.now)], None)
         for sink in self.sinks:
             sink.close()
+        if self.devices is not None:
+            self.devices.close()
 
     def _inspect(self, window: Window, *, of_logs: bool) -> list[Finding]:
         reports: list[Finding] = []

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from phage.clock import SystemClock, rfc3339
 from phage.collect.collectors.pcapfile import PcapFileCollector
 from phage.config.statedir import StateDirectory
+from phage.daemon.devices import make_devices
 from phage.daemon.engine import engine_settings
 from phage.daemon.evidence import EvidenceFolder
 from phage.daemon.options import ReplayOptions, ReplayReport
@@ -93,6 +94,7 @@ def replay(options: ReplayOptions) -> ReplayReport:
     kept = _Findings()
     sinks: list[Sink] = [kept]
     evidence = None
+    devices = None
     try:
         state = StateDirectory(settings.state_folder)
         state.create()
@@ -100,6 +102,8 @@ def replay(options: ReplayOptions) -> ReplayReport:
         writer = start_writer(settings, SystemClock(), retention=False)
         sinks.append(StoreSink(writer, flows=False))
         evidence = EvidenceFolder(state.captures)
+        devices = make_devices(settings, state, SystemClock(), options.home)
+        devices.load()
     except (StateError, StoreError) as error:
         warnings.append(f"findings are not kept: {error}")
     pipeline = Pipeline(
@@ -107,6 +111,7 @@ def replay(options: ReplayOptions) -> ReplayReport:
         make_knowledge(settings, options.home),
         sinks,
         evidence,
+        devices=devices,
     )
     scores = ScoreFile(options.scores) if options.scores is not None else None
     _run(options, collector, pipeline, scores, warnings)

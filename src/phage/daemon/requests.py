@@ -99,6 +99,23 @@ class RuleHits(_Request):
     verb: Literal["rules.hits"] = "rules.hits"
 
 
+class EditDevice(_Request):
+    """Change what is known of a device.
+
+    Attributes:
+        act: What is done to it.
+        device: Id, MAC address, IP address or name.
+        values: The new name; labels to add; "attribute=value"; other devices; the MAC address.
+        removed: Labels to take away.
+    """
+
+    verb: Literal["devices.edit"] = "devices.edit"
+    act: Literal["rename", "label", "tell", "merge", "split", "forget"]
+    device: str
+    values: tuple[str, ...] = Field((), max_length=64, strict=False)
+    removed: tuple[str, ...] = Field((), max_length=64, strict=False)
+
+
 class Panic(_Request):
     """Take every block out of force and keep it out."""
 
@@ -127,6 +144,7 @@ Request = Annotated[
     | ConfirmRules
     | RollBackRules
     | RuleHits
+    | EditDevice
     | Live
     | Panic
     | Release,

@@ -19,6 +19,7 @@ from phage.config.kinds import split_listen
 from phage.config.statedir import StateDirectory
 from phage.daemon import privilege
 from phage.daemon.acting import start_enforcement, start_enforcer
+from phage.daemon.devices import start_devices
 from phage.daemon.engine import engine_settings
 from phage.daemon.evidence import EvidenceFolder
 from phage.daemon.facts import SeenRouters
@@ -311,6 +312,21 @@ class _Screen:
         """Nothing is left to tell."""
 
 
+def _outputs(settings: Settings, state: StateDirectory, daemon: Daemon) -> list[Sink]:
+    """Return what tells others what goes on."""
+    sinks: list[Sink] = []
+    eve = settings.outputs.eve
+    if eve.enabled:
+        file = RotatingFile(eve.path or state.eve, eve.rotate_size, eve.rotate_count, daemon.clock)
+        sinks.append(EveSink(EveLog(file, eve.types), daemon.clock, eve.stats_interval))
+        daemon.losses.append(lambda: {"eve_dropped": file.dropped})
+    if settings.notify:
+        dispatcher = Dispatcher(make_channels(settings.notify), daemon.clock)
+        dispatcher.start()
+        sinks.append(NotifySink(dispatcher))
+    return sinks
+
+
 def run(options: RunOptions) -> int:
     """Watch interfaces until a signal says stop; return the exit code.
 
@@ -339,19 +355,14 @@ def run(options: RunOptions) -> int:
             StoreSink(writer, flows=settings.store.flows),
             MetricsSink(registry, daemon.counters),
         ]
-        eve = settings.outputs.eve
-        if eve.enabled:
-            file = RotatingFile(eve.path or state.eve, eve.rotate_size, eve.rotate_count, clock)
-            sinks.append(EveSink(EveLog(file, eve.types), clock, eve.stats_interval))
-            daemon.losses.append(lambda: {"eve_dropped": file.dropped})
-        if settings.notify:
-            dispatcher = Dispatcher(make_channels(settings.notify), clock)
-            dispatcher.start()
-            sinks.append(NotifySink(dispatcher))
+        sinks += _outputs(settings, state, daemon)
         evidence = EvidenceFolder(state.captures, settings.retention.captures_size)
         detectors = make_detectors(settings, clock)
         routers = Routers()
-        enforcement = start_enforcement(settings, state, clock, stack, SeenRouters(routers))
+        devices = start_devices(settings, state, clock)
+        enforcement = start_enforcement(
+            settings, state, clock, stack, SeenRouters(routers), devices=devices
+        )
         sinks.append(_watched_live(registry, enforcement, daemon))
         pipeline = Pipeline(
             detectors,
@@ -359,6 +370,7 @@ def run(options: RunOptions) -> int:
             sinks,
             evidence,
             enforcement,
+            devices,
             routers=routers,
             watching=daemon.collectors,
         )
@@ -377,6 +389,7 @@ def run(options: RunOptions) -> int:
                 "detectors_failures": sum(runner.failures for runner in detectors),
                 "detectors_dropped": sum(runner.plugin.dropped for runner in detectors),
                 "store_dropped": sum(writer.state.dropped.values()),
+                "devices_dropped": devices.inventory.dropped,
                 "feeds_failing": len(intel.faults) + bool(intel.fault),
             }
         )

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from phage.clock import Clock
     from phage.daemon.control import Caller
+    from phage.daemon.devices import DeviceService
     from phage.daemon.enforcement import Enforcement
     from phage.daemon.requests import Request
 
@@ -36,10 +37,12 @@ class Steering:
     Attributes:
         enforcement: What is steered.
         clock: Tells when something was asked.
+        devices: The devices, which people name and change; None where nobody follows them.
     """
 
     enforcement: Enforcement
     clock: Clock
+    devices: DeviceService | None = None
 
     def __call__(self, request: Request, caller: Caller) -> Mapping[str, object]:
         """Carry a request out; return the answer. Raises PhageError to refuse."""
@@ -210,6 +213,13 @@ class Steering:
         own.ledger.note(caller.name, "release", self.clock.now())
         return {"panic": False, "done": own.reconciler.wait(APPLY_SECONDS)}
 
+    def edit_device(self, request: requests.EditDevice, caller: Caller) -> Answer:
+        """Change what is known of a device."""
+        if self.devices is None:
+            message = "no devices are followed here"
+            raise StateError(message)
+        return {"device": self.devices.edit(request, caller.name).id}
+
 
 _ACTS: Mapping[type[Any], Callable[[Steering, Any, Caller], Answer]] = {
     requests.Status: Steering.status,
@@ -221,6 +231,7 @@ _ACTS: Mapping[type[Any], Callable[[Steering, Any, Caller], Answer]] = {
     requests.RollBackRules: Steering.roll_back_rules,
     requests.RuleHits: Steering.rule_hits,
     requests.Live: Steering.live,
+    requests.EditDevice: Steering.edit_device,
     requests.Panic: Steering.panic,
     requests.Release: Steering.release,
 }

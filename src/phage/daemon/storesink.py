@@ -1,17 +1,15 @@
-"""The store as a sink: findings, ended flows, devices, counters; written in the background."""
+"""The store as a sink: findings, ended flows, counters; written in the background."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from phage.config.statedir import StateDirectory
 from phage.records import FindingState
-from phage.records.address import format_address, format_mac
-from phage.records.columns import Event, HostMark
+from phage.records.columns import Event
 from phage.records.flow import read_flows
 from phage.store.repositories.counters import MINUTE, MinuteCounter, minute_of
-from phage.store.repositories.devices import DeviceSeen
 from phage.store.repositories.findings import MAX_PAGE, FindingFilter
 from phage.store.retention import Retention
 from phage.store.store import StoreLocation, open_store
@@ -58,31 +56,6 @@ def _close_left_open(store: Store) -> None:
     store.findings.save(replace(finding, state=FindingState.CLOSED) for finding in left)
 
 
-@dataclass(slots=True)
-class _Device:
-    """What was seen of a device since the last minute; put in words only when it is stored."""
-
-    mac: int
-    address: bytes
-    first: int
-    last: int = 0
-    packets: int = 0
-    octets: int = 0
-
-    def record(self) -> DeviceSeen:
-        """Return what the store keeps."""
-        mac, ip = format_mac(self.mac), format_address(self.address)
-        return DeviceSeen(
-            device=mac or ip,
-            mac=mac,
-            ip=ip,
-            first_seen=self.first,
-            last_seen=self.last,
-            packets=self.packets,
-            octets=self.octets,
-        )
-
-
 class StoreSink:
     """Hands records to the writer; never waits for the disk."""
 
@@ -91,15 +64,13 @@ class StoreSink:
         self._flows = flows
         self._minute = 0
         self._totals: dict[str, int] = {}
-        self._devices: dict[int | bytes, _Device] = {}
 
     def window(self, window: Window) -> None:
-        """Store ended flows at once, devices and counters once a minute."""
+        """Store ended flows at once, counters once a minute."""
         if self._flows and len(window.flows):
             ended = window.flows[(window.flows["event"] & Event.ENDED) != 0]
             if len(ended):
                 self.writer.flows(read_flows(ended))
-        self._note_devices(window)
         minute = minute_of(window.start)
         if minute != self._minute:
             self._flush()
@@ -107,23 +78,7 @@ class StoreSink:
         for name, value in (("packets", window.packets), ("octets", window.octets)):
             self._totals[name] = self._totals.get(name, 0) + value
 
-    def _note_devices(self, window: Window) -> None:
-        rows = window.hosts[(window.hosts["marks"] & HostMark.DEVICE) != 0]
-        columns = [rows[name].tolist() for name in ("mac", "address", "first", "last")]
-        sums = [rows[name].sum(axis=1).tolist() for name in ("packets", "octets")]
-        for mac, address, first, last, packets, octets in zip(*columns, *sums, strict=True):
-            device = mac or address
-            seen = self._devices.get(device)
-            if seen is None:
-                seen = self._devices[device] = _Device(mac, address, first)
-            seen.address, seen.last = address, last
-            seen.packets += packets
-            seen.octets += octets
-
     def _flush(self) -> None:
-        if self._devices:
-            self.writer.devices([device.record() for device in self._devices.values()])
-            self._devices = {}
         if self._totals and self._minute:
             self.writer.counters(
                 MinuteCounter(self._minute // MINUTE * MINUTE, name, value)

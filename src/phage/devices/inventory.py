@@ -103,6 +103,16 @@ class Inventory:
         """Return what is to be stored since the last call."""
         return self.table.take_changes()
 
+    def keep_changes(self, changes: Changes) -> None:
+        """Take back changes that could not be stored."""
+        self.table.keep_changes(changes)
+
+    def use_reference(self, reference: Reference) -> None:
+        """Use other reference data: what was read is read again."""
+        with self.table.lock:
+            self.reference = reference
+            self._read.clear()
+
     def take(self, window: Window) -> None:
         """Take in a window: who is here, and what they said."""
         with self.table.lock:

@@ -192,6 +192,19 @@ class DeviceTable:
             self._events.clear()
             return changes
 
+    def keep_changes(self, changes: Changes) -> None:
+        """Take back changes that could not be stored; of events, as many as there is room for."""
+        with self.lock:
+            for device in (*changes.changed, *changes.seen):
+                if device.id in self._entries:
+                    self._changed[device.id] = None
+            for id_ in changes.gone:
+                if id_ not in self._entries:
+                    self._gone[id_] = None
+            room = MAX_EVENTS - len(self._events)
+            self.dropped += max(0, len(changes.events) - room)
+            self._events.extendleft(reversed(changes.events[-room:] if room else ()))
+
     def part(self, entry: Entry, mac: str, why: str, by: str = "phage") -> Entry:
         """Make a device of its own of a MAC address; return it. They are never joined again.
 

@@ -17,6 +17,7 @@ TABLES = (
     "finding_parties",
     "flows",
     "devices",
+    "device_events",
     "counters",
     "traffic",
     "models",

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from phage.records import Finding
     from phage.records.flow import Flow
     from phage.store.repositories.counters import MinuteCounter
-    from phage.store.repositories.devices import DeviceSeen
     from phage.store.repositories.traffic import Traffic
     from phage.store.retention import Retention
     from phage.store.store import Store
@@ -46,7 +45,7 @@ MAX_HELD = 5000
 SWEEP_SECONDS = 60.0
 """Time between two sweeps of what is too old."""
 
-KINDS = ("findings", "flows", "devices", "counters", "traffic")
+KINDS = ("findings", "flows", "counters", "traffic")
 
 
 @dataclass(slots=True)
@@ -124,10 +123,6 @@ class Writer:
     def flows(self, flows: Iterable[Flow]) -> None:
         """Hand flows over."""
         self._put("flows", flows)
-
-    def devices(self, devices: Iterable[DeviceSeen]) -> None:
-        """Hand sightings of devices over."""
-        self._put("devices", devices)
 
     def counters(self, counters: Iterable[MinuteCounter]) -> None:
         """Hand counters of a minute over."""

@@ -180,6 +180,7 @@ DEVICES = Contents(
     "Devices",
     lambda view: view.devices,
     (
+        Heading("name", lambda row: row["name"]),
         Heading("address", lambda row: row["ip"]),
         Heading("mac", lambda row: row["mac"]),
         Heading("last seen", lambda row: row["last_seen"].replace("T", " ")[:19]),

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from phage.clock import Clock
     from phage.records import Finding
-    from phage.store.repositories.devices import DeviceSeen
+    from phage.records.device import Device
 
 Row = dict[str, Any]
 
@@ -142,9 +142,10 @@ def _finding(finding: Finding) -> Row:
     }
 
 
-def _device(seen: DeviceSeen) -> Row:
+def _device(seen: Device) -> Row:
     return {
-        "device": seen.device,
+        "device": seen.id,
+        "name": seen.shown,
         "mac": seen.mac,
         "ip": seen.ip,
         "last_seen": rfc3339(seen.last_seen),

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from phage.config.statedir import StateDirectory
 from phage.errors import StateError
+from phage.records.device import Device
 from phage.store.backup import back_up
 from phage.store.manifest import NAME, STORE, is_expected, read_manifest
 from phage.store.repositories.counters import MinuteCounter
-from phage.store.repositories.devices import DeviceSeen
 from phage.store.repositories.models import ModelSaved
 from phage.store.restore import restore
 from phage.store.store import StoreLocation, open_reader, open_store
@@ -41,7 +41,7 @@ def fill(
     with open_store(location, clock) as store:
         store.findings.save(make_finding(number) for number in range(count))
         store.flows.save(make_flow(number) for number in range(count * 50))
-        store.devices.save([DeviceSeen("d", "m", "i", 1, 2, 3, 4)])
+        store.devices.save([Device("d", first_seen=1, last_seen=2, packets=3, octets=4)])
         store.counters.save([MinuteCounter(EPOCH, "packets", 2.5)])
         store.models.save(ModelSaved("a.model", 1, 2, "watching", "00", 3))
     (state.models / "a.model").write_bytes(b"model\0" * 100)

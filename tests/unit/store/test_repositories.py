@@ -12,9 +12,19 @@ from hypothesis import strategies as st
 
 from phage.errors import StoreDataError
 from phage.records import Feature, Finding, FindingState, Peer, Severity, Subject
+from phage.records.device import (
+    Attribute,
+    Device,
+    DeviceEvent,
+    Guess,
+    Join,
+    Mark,
+    MarkKind,
+    Seen,
+    Trait,
+)
 from phage.records.flow import Flow
 from phage.store.repositories.counters import MINUTE, MinuteCounter
-from phage.store.repositories.devices import DeviceSeen
 from phage.store.repositories.findings import FindingFilter
 from phage.store.repositories.flows import FlowFilter
 from phage.store.repositories.models import ModelSaved
@@ -240,16 +250,50 @@ def test_flows_are_filtered(store: Store) -> None:
     assert store.flows.list(limit=-5) == []
 
 
-def test_sightings_of_devices_are_joined(store: Store) -> None:
-    store.devices.save(
-        [DeviceSeen("d", "m", "10.0.0.1", 50, 60, 1, 100), DeviceSeen("e", "", "x", 1, 2)]
-    )
-    store.devices.save([DeviceSeen("d", "", "10.0.0.2", 40, 90, 2, 200)])
-    store.devices.save([DeviceSeen("d", "", "10.0.0.3", 55, 56, 1, 1)])
-    assert store.devices.list() == [
-        DeviceSeen("d", "m", "10.0.0.2", 40, 90, 4, 301),
-        DeviceSeen("e", "", "x", 1, 2),
-    ]
+DEVICE = Device(
+    id="02:00:00:00:00:01",
+    name="Anna's phone",
+    labels=("guest",),
+    macs=(Seen("02:00:00:00:00:02", 5, 9), Seen("02:00:00:00:00:01", 1, 4)),
+    addresses=(Seen("10.0.0.2", 5, 9),),
+    first_seen=1,
+    last_seen=9,
+    present=True,
+    traits=(Trait(Attribute.CATEGORY, "phone", 0.9, "hostname", "calls itself 'x\\0y'", 9),),
+    marks=(Mark(MarkKind.HOSTNAME, "annas-phone"),),
+    words=("opt55:1,3",),
+    given={Attribute.VENDOR: "Apple"},
+    guesses={Attribute.CATEGORY: Guess("phone", 0.9, ("hostname: x",), (("tablet", 0.05),))},
+    joins=(Join("02:00:00:00:00:02", 0.9, "host name", 5),),
+    apart=("02:00:00:00:00:03",),
+    vlan=7,
+    packets=3,
+    octets=4,
+    gap=60,
+)
+
+
+def test_devices_come_back_whole(store: Store) -> None:
+    store.devices.save([DEVICE, Device("10.0.0.9", last_seen=2)])
+    assert store.devices.list() == [DEVICE, Device("10.0.0.9", last_seen=2)]
+    store.devices.see([dataclasses.replace(DEVICE, last_seen=20, packets=9, name="not now")])
+    assert store.devices.list()[0] == dataclasses.replace(DEVICE, last_seen=20, packets=9)
+    store.devices.remove([DEVICE.id])
+    assert store.devices.count() == 1
+
+
+def test_what_a_device_says_is_stored_whatever_it_is(store: Store) -> None:
+    hostile = Trait(Attribute.NAME, "a\0b\ud800<b>&amp;", 0.9, "hostname", "'\0'", 9)
+    store.devices.save([Device("d", traits=(hostile,), name="\0\ud800")])
+    assert store.devices.list()[0].traits[0].attribute is Attribute.NAME
+
+
+def test_events_of_devices_are_listed_the_latest_first(store: Store) -> None:
+    events = [DeviceEvent("a", 1, "new"), DeviceEvent("b", 2, "new"), DeviceEvent("a", 3, "away")]
+    store.devices.save_events([*events, events[0]])
+    assert store.devices.events() == events[::-1]
+    assert store.devices.events("a", since=2) == events[2:]
+    assert store.devices.events(limit=1) == events[2:]
 
 
 def test_counters_add_up_by_minute(store: Store) -> None:

@@ -13,7 +13,6 @@ from phage.clock import FixedClock, SystemClock
 from phage.config.settings import RetentionSettings
 from phage.errors import StoreError
 from phage.store.repositories.counters import MinuteCounter
-from phage.store.repositories.devices import DeviceSeen
 from phage.store.repositories.traffic import Traffic, TrafficKind
 from phage.store.retention import Retention
 from phage.store.store import Store, StoreLocation, open_reader, open_store
@@ -49,14 +48,12 @@ def test_what_is_handed_over_is_stored(location: StoreLocation) -> None:
     with running(Writer(lambda: open_store(location, clock), clock)) as writer:
         writer.findings([make_finding(1), make_finding(1, packets=7), make_finding(2)])
         writer.flows(make_flow(number) for number in range(5000))
-        writer.devices([DeviceSeen("d", "m", "i", 1, 2)])
         writer.counters([MinuteCounter(EPOCH, "packets", 5)])
         writer.traffic([Traffic(TrafficKind.HOST, "d", at=EPOCH)])
     assert writer.state.fault == ""
     assert writer.state.written == {
         "findings": 2,
         "flows": 5000,
-        "devices": 1,
         "counters": 1,
         "traffic": 1,
     }
@@ -66,7 +63,6 @@ def test_what_is_handed_over_is_stored(location: StoreLocation) -> None:
         found = store.findings.get(make_finding(1).id)
         assert found is not None
         assert found.packets == 7
-        assert len(store.devices.list()) == 1
 
 
 def test_a_finding_is_stored_at_once(sqlite: StoreLocation) -> None:

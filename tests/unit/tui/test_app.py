@@ -38,7 +38,7 @@ VIEW = View(
     status={"in_force": 1, "enforce": True, "panic": False},
     findings=(FINDING,),
     findings_open=1,
-    devices=({**HOST, "device": HOST["mac"], "last_seen": FINDING["last_seen"]},),
+    devices=({**HOST, "device": HOST["mac"], "name": "Camera", "last_seen": FINDING["last_seen"]},),
 )  # fmt: skip
 
 
@@ -108,7 +108,7 @@ def test_everything_is_on_the_screen() -> None:
             assert part in status
         await pilot.press("2")
         assert app.query_one(TabbedContent).active == "devices"
-        assert cells(app, "device-table")[1] == HOST["mac"]
+        assert cells(app, "device-table")[2] == HOST["mac"]
         await pilot.press("3")
         assert cells(app, "drop-table") == ["store_dropped", "4"]
 

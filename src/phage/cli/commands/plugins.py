@@ -42,6 +42,7 @@ def known_families() -> dict[str, Family]:
     from phage.bus.bus import Bus
     from phage.collect.collector import Collector
     from phage.detect.detector import Detector
+    from phage.devices.identifier import IDENTIFIERS
     from phage.intel.feed import FEEDS
     from phage.learn.model import Model
     from phage.notify.channels import NOTIFIERS
@@ -54,6 +55,7 @@ def known_families() -> dict[str, Family]:
         Family("models", Model, "phage.learn.models"),
         Family("buses", Bus, "phage.bus.buses"),
         FEEDS,
+        IDENTIFIERS,
         NOTIFIERS,
         IMPORTERS,
     )

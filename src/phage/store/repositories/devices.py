@@ -1,32 +1,45 @@
-"""Devices: who was seen, when first and when last."""
+"""Devices: who is on our network, what is known of them, and what happened to them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from phage.records.device import (
+    Attribute,
+    Device,
+    DeviceEvent,
+    Guess,
+    Join,
+    Mark,
+    MarkKind,
+    Seen,
+    Trait,
+)
 from phage.store.repositories.text import storable, storable_integer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from phage.store.database import Database
+    from phage.store.database import Database, Row, Value
 
 MAX_PAGE = 100_000
 """Devices that one question returns at most."""
 
+MAX_EVENTS = 100_000
+"""Events that one question returns at most."""
 
-@dataclass(frozen=True, slots=True)
-class DeviceSeen:
-    """What was seen of a device; `packets` and `octets` are added to what is stored."""
-
-    device: str
-    mac: str
-    ip: str
-    first_seen: int
-    last_seen: int
-    packets: int = 0
-    octets: int = 0
+_NAMES = (
+    "device", "mac", "ip", "first_seen", "last_seen", "packets", "octets", "name", "vendor",
+    "product", "category", "system", "present", "body",
+)  # fmt: skip
+_COLUMNS = ", ".join(_NAMES)
+_SAVE = (
+    f"INSERT INTO devices ({_COLUMNS}) VALUES ({', '.join('?' * len(_NAMES))}) "
+    "ON CONFLICT (device) DO UPDATE SET "
+    + ", ".join(f"{name} = excluded.{name}" for name in _NAMES if name != "device")
+)
 
 
 class DeviceRepository:
@@ -35,42 +48,161 @@ class DeviceRepository:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def save(self, devices: Iterable[DeviceSeen]) -> None:
-        """Add sightings: the spans are joined, the counts added, the latest address is kept."""
+    def save(self, devices: Iterable[Device]) -> None:
+        """Insert devices, or replace what is there of them."""
+        with self._database.transaction():
+            self._database.execute_many(_SAVE, map(_to_row, devices))
+
+    def see(self, devices: Iterable[Device]) -> None:
+        """Note only when devices were seen last, and how much they sent: cheaper than `save`."""
         with self._database.transaction():
             self._database.execute_many(
-                "INSERT INTO devices (device, mac, ip, first_seen, last_seen, packets, octets) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (device) DO UPDATE SET "
-                "mac = CASE WHEN excluded.mac <> '' THEN excluded.mac ELSE devices.mac END, "
-                "ip = CASE WHEN excluded.ip <> '' AND excluded.last_seen >= devices.last_seen "
-                "THEN excluded.ip ELSE devices.ip END, "
-                "first_seen = CASE WHEN excluded.first_seen < devices.first_seen "
-                "THEN excluded.first_seen ELSE devices.first_seen END, "
-                "last_seen = CASE WHEN excluded.last_seen > devices.last_seen "
-                "THEN excluded.last_seen ELSE devices.last_seen END, "
-                "packets = devices.packets + excluded.packets, "
-                "octets = devices.octets + excluded.octets",
-                [
+                "UPDATE devices SET last_seen = ?, packets = ?, octets = ?, present = ? "
+                "WHERE device = ?",
+                (
                     (
-                        storable(seen.device),
-                        storable(seen.mac),
-                        storable(seen.ip),
-                        storable_integer(seen.first_seen),
-                        storable_integer(seen.last_seen),
-                        storable_integer(seen.packets),
-                        storable_integer(seen.octets),
+                        storable_integer(device.last_seen),
+                        storable_integer(device.packets),
+                        storable_integer(device.octets),
+                        int(device.present),
+                        storable(device.id),
                     )
-                    for seen in devices
-                ],
+                    for device in devices
+                ),
             )
 
-    def list(self, limit: int = 1000) -> list[DeviceSeen]:
-        """Return devices, those seen last first."""
+    def remove(self, ids: Iterable[str]) -> None:
+        """Delete devices; their events stay."""
+        with self._database.transaction():
+            self._database.execute_many(
+                "DELETE FROM devices WHERE device = ?", ((storable(id_),) for id_ in ids)
+            )
+
+    def count(self) -> int:
+        """Return how many devices there are."""
+        return int(self._database.query("SELECT count(*) FROM devices")[0][0] or 0)
+
+    def save_events(self, events: Iterable[DeviceEvent]) -> None:
+        """Insert events."""
+        with self._database.transaction():
+            self._database.execute_many(
+                "INSERT INTO device_events (happened, device, what, detail, author) "
+                "VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                (
+                    (
+                        storable_integer(event.at),
+                        storable(event.device),
+                        storable(event.what),
+                        storable(event.detail),
+                        storable(event.by),
+                    )
+                    for event in events
+                ),
+            )
+
+    def events(
+        self, device: str = "", since: int | None = None, limit: int = 100
+    ) -> list[DeviceEvent]:
+        """Return events of a device ('' for all), the latest first."""
+        conditions: list[str] = []
+        parameters: list[Value] = []
+        if device:
+            conditions.append("device = ?")
+            parameters.append(storable(device))
+        if since is not None:
+            conditions.append("happened >= ?")
+            parameters.append(since)
+        where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
         rows: list[tuple[Any, ...]] = list(
             self._database.query(
-                "SELECT device, mac, ip, first_seen, last_seen, packets, octets FROM devices "
-                "ORDER BY last_seen DESC, device LIMIT ?",
-                (max(0, min(limit, MAX_PAGE)),),
+                f"SELECT device, happened, what, detail, author FROM device_events{where} "
+                "ORDER BY happened DESC, device, what LIMIT ?",
+                (*parameters, max(0, min(limit, MAX_EVENTS))),
             )
         )
-        return [DeviceSeen(*row) for row in rows]
+        return [DeviceEvent(*row) for row in rows]
+
+    def list(self, limit: int = 1000) -> list[Device]:
+        """Return devices, those seen last first."""
+        rows = self._database.query(
+            f"SELECT {_COLUMNS} FROM devices ORDER BY last_seen DESC, device LIMIT ?",
+            (max(0, min(limit, MAX_PAGE)),),
+        )
+        return [_from_row(row) for row in rows]
+
+
+def _to_row(device: Device) -> Row:
+    return (
+        storable(device.id),
+        storable(device.mac),
+        storable(device.ip),
+        storable_integer(device.first_seen),
+        storable_integer(device.last_seen),
+        storable_integer(device.packets),
+        storable_integer(device.octets),
+        storable(device.name),
+        storable(device.vendor),
+        storable(device.product),
+        storable(device.category),
+        storable(device.system),
+        int(device.present),
+        storable(json.dumps(_body(device), ensure_ascii=False, separators=(",", ":"))),
+    )
+
+
+def _body(device: Device) -> dict[str, object]:
+    """Return what has no column of its own. The order of fields is that of the records."""
+    return {
+        "labels": device.labels,
+        "macs": [(seen.value, seen.first, seen.last) for seen in device.macs],
+        "addresses": [(seen.value, seen.first, seen.last) for seen in device.addresses],
+        "traits": [
+            (each.attribute, each.value, each.weight, each.source, each.evidence, each.seen)
+            for each in device.traits
+        ],
+        "marks": [(mark.kind, mark.value) for mark in device.marks],
+        "words": device.words,
+        "given": dict(device.given),
+        "guesses": {name: asdict(guess) for name, guess in device.guesses.items()},
+        "joins": [(join.mac, join.confidence, join.why, join.at, join.by) for join in device.joins],
+        "apart": device.apart,
+        "vlan": device.vlan,
+        "gap": device.gap,
+    }
+
+
+def _from_row(row: Row) -> Device:
+    values: dict[str, Any] = dict(zip(_NAMES, row, strict=True))
+    body: dict[str, Any] = json.loads(values["body"]) if values["body"] else {}
+    first, last = values["first_seen"], values["last_seen"]
+    macs = body.get("macs") or ([(values["mac"], first, last)] if values["mac"] else [])
+    addresses = body.get("addresses") or ([(values["ip"], first, last)] if values["ip"] else [])
+    return Device(
+        id=values["device"],
+        name=values["name"],
+        labels=tuple(body.get("labels", ())),
+        macs=tuple(Seen(*each) for each in macs),
+        addresses=tuple(Seen(*each) for each in addresses),
+        first_seen=first,
+        last_seen=last,
+        present=bool(values["present"]),
+        traits=tuple(Trait(Attribute(each[0]), *each[1:]) for each in body.get("traits", ())),
+        marks=tuple(Mark(MarkKind(kind), value) for kind, value in body.get("marks", ())),
+        words=tuple(body.get("words", ())),
+        given={Attribute(name): value for name, value in body.get("given", {}).items()},
+        guesses={
+            Attribute(name): Guess(
+                guess["value"],
+                guess["confidence"],
+                tuple(guess["why"]),
+                tuple((value, confidence) for value, confidence in guess["rivals"]),
+            )
+            for name, guess in body.get("guesses", {}).items()
+        },
+        joins=tuple(Join(*each) for each in body.get("joins", ())),
+        apart=tuple(body.get("apart", ())),
+        vlan=body.get("vlan", 0),
+        packets=values["packets"],
+        octets=values["octets"],
+        gap=body.get("gap", 0),
+    )

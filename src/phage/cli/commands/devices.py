@@ -1,0 +1,164 @@
+"""`phage devices`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from phage.cli.deviceshapes import EVENT_COLUMNS, LIST_COLUMNS, device_shape, event_shape, explain
+from phage.cli.output import emit, emit_one, output_option, say
+from phage.cli.settings import settings_options
+from phage.cli.times import Moment
+from phage.clock import SystemClock
+from phage.records.device import CATEGORIES, CONCLUDED
+
+if TYPE_CHECKING:
+    from phage.cli.settings import Chosen
+
+
+@click.group()
+def command() -> None:
+    """List the devices of the network, tell what they are, and say so yourself.
+
+    DEVICE is an id, a MAC address, an IP address, or a name.
+    """
+
+
+@command.command("list")
+@click.option("--present", is_flag=True, help="Only those that are here now.")
+@click.option("--category", type=click.Choice(CATEGORIES), help="Only of this category.")
+@click.option("--label", default="", help="Only with this label.")
+@click.option("--limit", type=click.IntRange(1, 100_000), default=1000, show_default=True)
+@output_option
+@settings_options
+def list_(
+    chosen: Chosen, category: str | None, label: str, limit: int, form: str, *, present: bool
+) -> None:
+    """List devices, those seen last first."""
+    with chosen.reader() as store:
+        devices = store.devices.list(100_000)
+    wanted = [
+        device
+        for device in devices
+        if (not present or device.present)
+        and (category is None or device.category == category)
+        and (not label or label in device.labels)
+    ]
+    emit(form, map(device_shape, wanted[:limit]), LIST_COLUMNS, empty="no devices")
+
+
+@command.command()
+@click.argument("device")
+@output_option
+@settings_options
+def show(chosen: Chosen, device: str, form: str) -> None:
+    """Show a device: what it is and why, under which addresses, and what happened to it."""
+    from phage.cli.devicestore import find
+
+    with chosen.reader() as store:
+        known = find(store.devices.list(100_000), device)
+        events = store.devices.events(known.id, limit=20)
+    shape = device_shape(known, whole=True)
+    shape["history"] = [event_shape(event) for event in events]
+    emit_one(form, shape, explain(known, events))
+
+
+@command.command()
+@click.argument("device", default="")
+@click.option("--since", type=Moment(SystemClock()), help="Since a time, or how long ago (2h).")
+@click.option("--limit", type=click.IntRange(1, 100_000), default=100, show_default=True)
+@output_option
+@settings_options
+def history(chosen: Chosen, device: str, since: int | None, limit: int, form: str) -> None:
+    """List what happened to DEVICE, else to all: who is new, came, went, was renamed or joined."""
+    from phage.cli.devicestore import find
+
+    with chosen.reader() as store:
+        id_ = find(store.devices.list(100_000), device).id if device else ""
+        events = store.devices.events(id_, since, limit)
+    emit(form, map(event_shape, events), EVENT_COLUMNS, empty="nothing happened")
+
+
+@command.command()
+@click.argument("device")
+@click.argument("name")
+@settings_options
+def rename(chosen: Chosen, device: str, name: str) -> None:
+    """Give DEVICE a NAME, by which rules can ask for it; '' takes it away."""
+    _edit(chosen, "rename", device, (name,), f"named {name!r}")
+
+
+@command.command()
+@click.argument("device")
+@click.argument("labels", nargs=-1)
+@click.option("--remove", multiple=True, help="A label to take away.")
+@settings_options
+def label(chosen: Chosen, device: str, labels: tuple[str, ...], remove: tuple[str, ...]) -> None:
+    """Give DEVICE labels, by which rules can ask for it, and take some away."""
+    _edit(chosen, "label", device, labels, "labels are changed", remove)
+
+
+@command.command()
+@click.argument("device")
+@click.option("--vendor", help="Who made it.")
+@click.option("--product", help="What it is, as its maker calls it.")
+@click.option("--category", type=click.Choice(("", *CATEGORIES)), help="What kind of thing it is.")
+@click.option("--system", help="Its operating system.")
+@settings_options
+def identify(
+    chosen: Chosen,
+    device: str,
+    vendor: str | None,
+    product: str | None,
+    category: str | None,
+    system: str | None,
+) -> None:
+    """Say what DEVICE is: a person's word is final. An empty value takes it back."""
+    told = dict(zip(CONCLUDED, (vendor, product, category, system), strict=True))
+    values = tuple(f"{name}={value}" for name, value in told.items() if value is not None)
+    if not values:
+        message = "say at least one of --vendor, --product, --category, --system"
+        raise click.UsageError(message)
+    _edit(chosen, "tell", device, values, f"{', '.join(values)}, as you say")
+
+
+@command.command()
+@click.argument("device")
+@click.argument("others", nargs=-1, required=True)
+@settings_options
+def merge(chosen: Chosen, device: str, others: tuple[str, ...]) -> None:
+    """Say that OTHERS are the same thing as DEVICE, under other addresses."""
+    _edit(chosen, "merge", device, others, "merged; `phage devices split` undoes it")
+
+
+@command.command()
+@click.argument("device")
+@click.argument("mac")
+@settings_options
+def split(chosen: Chosen, device: str, mac: str) -> None:
+    """Say that the MAC address is another thing than DEVICE; they are never joined again."""
+    _edit(chosen, "split", device, (mac,), f"{mac} is a device of its own")
+
+
+@command.command()
+@click.argument("device")
+@settings_options
+def forget(chosen: Chosen, device: str) -> None:
+    """Forget DEVICE and all that is known of it; it is new when it is seen again."""
+    _edit(chosen, "forget", device, (), "forgotten")
+
+
+def _edit(
+    chosen: Chosen,
+    act: str,
+    device: str,
+    values: tuple[str, ...],
+    done: str,
+    removed: tuple[str, ...] = (),
+) -> None:
+    from phage.cli.devicestore import edit
+    from phage.daemon.requests import EditDevice, checked
+
+    request = checked(EditDevice, act=act, device=device, values=values, removed=removed)
+    say(f"{edit(chosen, request)}: {done}")

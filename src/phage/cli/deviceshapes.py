@@ -1,0 +1,152 @@
+"""How devices are printed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from phage.cli.output import Column
+from phage.clock import rfc3339
+from phage.records.device import CONCLUDED, Attribute
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from phage.records.device import Device, DeviceEvent, Seen
+
+LIST_COLUMNS = (
+    Column("id", "id"),
+    Column("name", "shown"),
+    Column("address", "ip"),
+    Column("vendor", "vendor"),
+    Column("product", "product"),
+    Column("category", "category"),
+    Column("system", "system"),
+    Column("here", "present"),
+    Column("last seen", "last_seen"),
+)
+
+EVENT_COLUMNS = (
+    Column("at", "at"),
+    Column("device", "device"),
+    Column("what", "what"),
+    Column("by", "by"),
+    Column("detail", "detail", wrap=True),
+)
+
+
+def device_shape(device: Device, *, whole: bool = False) -> dict[str, Any]:
+    """Return a device as it is printed; `whole` with all evidence."""
+    shape: dict[str, Any] = {
+        "id": device.id,
+        "name": device.name,
+        "shown": device.shown,
+        "labels": list(device.labels),
+        "vendor": device.vendor,
+        "product": device.product,
+        "category": device.category,
+        "system": device.system,
+        "mac": device.mac,
+        "ip": device.ip,
+        "macs": [seen.value for seen in device.macs],
+        "addresses": [seen.value for seen in device.addresses],
+        "present": device.present,
+        "first_seen": rfc3339(device.first_seen),
+        "last_seen": rfc3339(device.last_seen),
+        "packets": device.packets,
+        "octets": device.octets,
+        "vlan": device.vlan,
+        "confidence": {
+            str(attribute): guess.confidence for attribute, guess in device.guesses.items()
+        },
+    }
+    if whole:
+        shape |= _evidence(device)
+    return shape
+
+
+def _evidence(device: Device) -> dict[str, Any]:
+    return {
+        "guesses": {
+            str(attribute): {
+                "value": guess.value,
+                "confidence": guess.confidence,
+                "why": list(guess.why),
+                "rivals": [{"value": value, "confidence": sure} for value, sure in guess.rivals],
+            }
+            for attribute, guess in device.guesses.items()
+        },
+        "given": {str(name): value for name, value in device.given.items()},
+        "traits": [
+            {
+                "attribute": str(trait.attribute),
+                "value": trait.value,
+                "weight": trait.weight,
+                "source": trait.source,
+                "evidence": trait.evidence,
+                "seen": rfc3339(trait.seen),
+            }
+            for trait in device.traits
+        ],
+        "marks": [{"kind": str(mark.kind), "value": mark.value} for mark in device.marks],
+        "joins": [
+            {"mac": join.mac, "confidence": join.confidence, "why": join.why,
+             "at": rfc3339(join.at), "by": join.by}
+            for join in device.joins
+        ],
+        "apart": list(device.apart),
+        "seen": {
+            "macs": [_seen(each) for each in device.macs],
+            "addresses": [_seen(each) for each in device.addresses],
+        },
+    }  # fmt: skip
+
+
+def _seen(seen: Seen) -> dict[str, str]:
+    return {"value": seen.value, "first": rfc3339(seen.first), "last": rfc3339(seen.last)}
+
+
+def event_shape(event: DeviceEvent) -> dict[str, Any]:
+    """Return an event as it is printed."""
+    return {
+        "at": rfc3339(event.at),
+        "device": event.device,
+        "what": event.what,
+        "by": event.by,
+        "detail": event.detail,
+    }
+
+
+def explain(device: Device, events: Sequence[DeviceEvent]) -> Iterator[str]:
+    """Yield the lines that tell a person about a device."""
+    yield device.shown
+    yield ""
+    yield f"device     {device.id}"
+    yield f"here       {'yes' if device.present else 'no'}, last seen {rfc3339(device.last_seen)}"
+    yield f"first seen {rfc3339(device.first_seen)}"
+    if device.labels:
+        yield f"labels     {', '.join(device.labels)}"
+    for attribute in CONCLUDED:
+        yield from _guess(device, attribute)
+    for title, several in (("MAC addresses", device.macs), ("IP addresses", device.addresses)):
+        yield ""
+        yield title
+        for seen in several:
+            yield f"  {seen.value}  last seen {rfc3339(seen.last)}"
+    for join in device.joins:
+        yield f"  {join.mac} is held to be this device ({join.confidence:.0%}): {join.why}"
+    if events:
+        yield ""
+        yield "history"
+        for event in events:
+            yield f"  {rfc3339(event.at)}  {event.what}  {event.detail}".rstrip()
+
+
+def _guess(device: Device, attribute: Attribute) -> Iterator[str]:
+    guess = device.guess(attribute)
+    sure = f" ({guess.confidence:.0%})" if guess.value else ""
+    yield f"{attribute:10} {guess.value or 'unknown'}{sure}"
+    for why in guess.why:
+        yield f"             {why}"
+    if guess.rivals:
+        rivals = ", ".join(f"{value} ({confidence:.0%})" for value, confidence in guess.rivals)
+        yield f"             or {rivals}"

@@ -1,0 +1,1 @@
+"""The commands below `phage import`, one file each."""

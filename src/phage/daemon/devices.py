@@ -1,0 +1,204 @@
+"""Devices in the daemon: the inventory follows windows, and is stored and fed in a thread aside."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from typing import TYPE_CHECKING
+
+from phage.daemon.storesink import location
+from phage.devices import registry
+from phage.devices.identifier import IDENTIFIERS, Identifier
+from phage.devices.inventory import Inventory
+from phage.errors import PhageError, StateError, StoreError
+from phage.plugin import Runner, discover
+from phage.records.device import Attribute
+from phage.store.store import open_store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
+
+    from phage.clock import Clock
+    from phage.config.settings import Settings
+    from phage.config.statedir import StateDirectory
+    from phage.daemon.requests import EditDevice
+    from phage.detect.detector import Knowledge
+    from phage.devices.table import Changes
+    from phage.records.device import Device
+    from phage.records.observation import Observation
+    from phage.records.window import Window
+    from phage.store.store import Store
+
+_log = logging.getLogger(__name__)
+
+SAVE_SECONDS = 30.0
+"""How often what changed is stored, and the kernel and files are looked at."""
+
+MAX_STORED = 65_536
+"""Devices that are taken up at the start."""
+
+
+class DeviceService:
+    """Follows devices. `take` is called by the pipeline; the rest goes on in a thread of its own.
+
+    Args:
+        inventory: The devices.
+        open_store: Opens the store; called in the service's thread.
+        clock: Tells what is due.
+        oui: File of the registry of MAC addresses.
+        sources: Each returns observations of devices from elsewhere: the kernel, files.
+    """
+
+    def __init__(
+        self,
+        inventory: Inventory,
+        open_store: Callable[[], Store],
+        clock: Clock,
+        oui: Path,
+        sources: Sequence[Callable[[], Iterable[Observation]]] = (),
+    ) -> None:
+        self.inventory = inventory
+        self.fault = ""
+        self._open_store = open_store
+        self._clock = clock
+        self._oui = oui
+        self._oui_time = 0
+        self._sources = sources
+        self._wake = threading.Event()
+        self._stopping = False
+        self._thread: threading.Thread | None = None
+
+    def load(self) -> None:
+        """Take up what is stored. Raises StoreError."""
+        self._refresh_registry()
+        with self._open_store() as store:
+            self.inventory.load(store.devices.list(MAX_STORED))
+
+    def start(self) -> None:
+        """Store and look aside."""
+        self._thread = threading.Thread(target=self._run, name="phage-devices", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop, and store what is left."""
+        self._stopping = True
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join(timeout=10.0)
+        else:
+            self.save()
+
+    def take(self, window: Window, knowledge: Knowledge) -> None:
+        """Take in a window."""
+        self.inventory.routers = knowledge.routers
+        self.inventory.take(window)
+
+    def edit(self, request: EditDevice, by: str) -> Device:
+        """Change a device as a person wants it. Raises DeviceError."""
+        device = apply_edit(self.inventory, request, by)
+        self._wake.set()
+        return device
+
+    def save(self) -> None:
+        """Store what has changed; what cannot be stored is tried again with the next change."""
+        changes = self.inventory.take_changes()
+        try:
+            with self._open_store() as store:
+                store_changes(store, changes)
+            self.fault = ""
+        except StoreError as error:
+            self.inventory.keep_changes(changes)
+            self._failed(error)
+
+    def _run(self) -> None:
+        while not self._stopping:
+            self._refresh_registry()
+            for source in self._sources:
+                try:
+                    for observation in source():
+                        self.inventory.observe(observation)
+                except (PhageError, OSError) as error:
+                    self._failed(error)
+            self.save()
+            self._wake.wait(SAVE_SECONDS)
+            self._wake.clear()
+        self.save()
+
+    def _refresh_registry(self) -> None:
+        """Take up the registry of MAC addresses where a new one was imported."""
+        changed = 0
+        with contextlib.suppress(OSError):
+            changed = self._oui.stat().st_mtime_ns
+        if changed == self._oui_time:
+            return
+        self._oui_time = changed
+        try:
+            self.inventory.use_reference(registry.load(self._oui))
+        except StateError as error:
+            self._failed(error)
+
+    def _failed(self, error: Exception) -> None:
+        if self.fault != str(error):
+            _log.error("devices: %s", error, extra={"limit": "devices"})
+        self.fault = str(error)
+
+
+def start_devices(settings: Settings, state: StateDirectory, clock: Clock) -> DeviceService:
+    """Take up the devices that are known, and follow them. Raises StoreError."""
+    service = make_devices(settings, state, clock)
+    service.load()
+    service.start()
+    return service
+
+
+def make_devices(
+    settings: Settings, state: StateDirectory, clock: Clock, home: Sequence[str] = ()
+) -> DeviceService:
+    """Return the service, inert; `home` goes before the settings."""
+    place = location(settings)
+    inventory = make_inventory(home or tuple(map(str, settings.home)), clock)
+    return DeviceService(inventory, lambda: open_store(place, clock), clock, state.oui)
+
+
+def make_inventory(home: Iterable[str], clock: Clock) -> Inventory:
+    """Return an inventory with every identifier that is available."""
+    runners: list[Runner[Identifier]] = [
+        Runner(plugin.name, plugin.factory(), clock)
+        for plugin in discover(IDENTIFIERS)
+        if plugin.is_available and plugin.factory is not None
+    ]
+    return Inventory(runners, home)
+
+
+def store_changes(store: Store, changes: Changes) -> None:
+    """Store what changed, all or nothing. Raises StoreError."""
+    with store.database.transaction():
+        store.devices.remove(changes.gone)
+        store.devices.save(changes.changed)
+        store.devices.see(changes.seen)
+        store.devices.save_events(changes.events)
+
+
+def apply_edit(inventory: Inventory, request: EditDevice, by: str) -> Device:
+    """Change a device as a person wants it; return it, or what it was. Raises DeviceError."""
+    edit, device, values = inventory.edit, request.device, request.values
+    first = values[0] if values else ""
+    if request.act == "rename":
+        return edit.rename(device, first, by)
+    if request.act == "label":
+        return edit.label(device, values, request.removed, by)
+    if request.act == "merge":
+        return edit.merge(device, values, by)
+    if request.act == "split":
+        return edit.split(device, first, by)
+    if request.act == "forget":
+        gone = edit.find(device)
+        edit.forget(device, by)
+        return gone
+    known = edit.find(device)
+    for each in values:
+        name, _, value = each.partition("=")
+        known = edit.tell(device, Attribute(name), value, by)
+    return known
