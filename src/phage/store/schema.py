@@ -27,6 +27,11 @@ TABLES = (
     "rule_hits",
     "feeds",
     "indicators",
+    "cves",
+    "cve_products",
+    "cve_exploited",
+    "cve_likelihoods",
+    "cve_imports",
 )
 """All tables with data, those that others refer to first."""
 

@@ -21,6 +21,7 @@ from phage.store.repositories.models import ModelRepository
 from phage.store.repositories.receipts import ReceiptRepository
 from phage.store.repositories.rulehits import RuleHitsRepository
 from phage.store.repositories.traffic import TrafficRepository
+from phage.store.repositories.vulnerabilities import VulnerabilityRepository
 from phage.store.schema import applied, migrate, migrations, require_known
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class Store:
         self.rule_hits = RuleHitsRepository(database)
         self.indicators = IndicatorRepository(database)
         self.traffic = TrafficRepository(database)
+        self.vulnerabilities = VulnerabilityRepository(database)
 
     def close(self) -> None:
         """Close the connection."""

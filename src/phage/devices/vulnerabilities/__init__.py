@@ -1,0 +1,1 @@
+"""Vulnerabilities of devices: what is known of products, and which devices it concerns."""

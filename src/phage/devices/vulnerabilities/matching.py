@@ -1,0 +1,291 @@
+"""Which vulnerabilities concern a device, given the products that were seen on it."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Protocol
+
+from phage.devices.vulnerabilities.applicability import Condition, Criterion, Truth
+from phage.devices.vulnerabilities.cpe import ANY, Cpe, CpeError, parse_cpe, plain
+from phage.records.vulnerability import Affected, Exploited, Likelihood, Software, Vulnerability
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+MAX_PRODUCTS = 4096
+"""Products whose vulnerabilities are kept ready; a network has hundreds."""
+
+MAX_SOFTWARE = 256
+"""Products of one device that are looked at; a device that names more is not believed."""
+
+MAX_AFFECTED = 2000
+"""Vulnerabilities that are told of one device, the worst first; an old kernel has some thousand."""
+
+_KNOWN_NAMES = 32_768
+"""Names of products, with versions, whose answers are kept."""
+
+
+class Catalog(Protocol):
+    """Where vulnerabilities are kept."""
+
+    def of_product(self, vendor: str, product: str) -> Sequence[Vulnerability]:
+        """Return vulnerabilities whose configurations name a product; each once, sources joined."""
+
+    def exploited(self, cves: Iterable[str]) -> Mapping[str, Exploited]:
+        """Return which of these are known to be used in attacks."""
+
+    def likelihoods(self, cves: Iterable[str]) -> Mapping[str, Likelihood]:
+        """Return the likelihood of each of these that has one."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A vulnerability, ready to be asked.
+
+    `simple` are the criteria of configurations of which any one is enough; `conditions` the others,
+    in which the product that has the fault meets one of `own`.
+    """
+
+    vulnerability: Vulnerability
+    simple: tuple[int, ...]
+    own: tuple[int, ...]
+    conditions: tuple[Condition, ...]
+
+
+@dataclass
+class _Product:
+    """All that is known of one vendor and product, for part a, o and h together.
+
+    Entries refer to the criteria by number: many vulnerabilities end with the same version.
+    """
+
+    criteria: list[Criterion]
+    entries: list[_Entry]
+    answers: OrderedDict[Cpe, list[_Answer]] = field(default_factory=OrderedDict)
+
+
+_Answer = tuple[int, Truth, Truth]
+"""Which entry, what the name alone decides, and whether it is what has the fault in a condition."""
+
+
+@dataclass
+class Matcher:
+    """Finds the vulnerabilities of devices; keeps ready what it has read, within a bound.
+
+    Attributes:
+        catalog: Where vulnerabilities are kept.
+        unreadable: Names of products that are none.
+    """
+
+    catalog: Catalog
+    unreadable: int = 0
+    _products: OrderedDict[tuple[str, str], _Product] = field(default_factory=OrderedDict)
+    _exploited: dict[str, Exploited | None] = field(default_factory=dict)
+    _likelihoods: dict[str, Likelihood | None] = field(default_factory=dict)
+
+    def affected(self, software: Iterable[Software]) -> list[Affected]:
+        """Return what concerns a device with these products, the most urgent first.
+
+        Known to be exploited before all others, then by likelihood (EPSS), then by base score.
+        """
+        seen = self._names(software)
+        found: dict[str, Affected] = {}
+        for name, each in seen.items():
+            for vulnerability, truth in self._of(name, seen):
+                known = found.get(vulnerability.id)
+                certain = truth is Truth.YES
+                if known is None or (certain and not known.certain):
+                    found[vulnerability.id] = Affected(
+                        vulnerability, each, certain=certain, caveat=_caveat(each, certain=certain)
+                    )
+        return self._ordered(found)
+
+    def _names(self, software: Iterable[Software]) -> dict[Cpe, Software]:
+        seen: dict[Cpe, Software] = {}
+        for each in software:
+            try:
+                name = parse_cpe(each.cpe)
+            except CpeError:
+                self.unreadable += 1
+                continue
+            if ANY in {name.vendor, name.product}:
+                continue
+            seen.setdefault(name, each)
+            if len(seen) >= MAX_SOFTWARE:
+                break
+        return seen
+
+    def _of(
+        self, name: Cpe, seen: Mapping[Cpe, Software]
+    ) -> Iterator[tuple[Vulnerability, Truth]]:
+        product = self._product(name)
+        for at, alone, own in self._answers(product, name):
+            entry, truth = product.entries[at], alone
+            if own > alone:
+                truth = max(alone, min(own, self._conditions(entry, name, seen)))
+            if truth is not Truth.NO:
+                yield entry.vulnerability, truth
+
+    def _answers(self, product: _Product, name: Cpe) -> list[_Answer]:
+        """Return which entries a product may be meant by."""
+        kept = product.answers.get(name)
+        if kept is not None:
+            return kept
+        truths = [each.applies(name) for each in product.criteria]
+        met = {number for number, truth in enumerate(truths) if truth is not Truth.NO}
+        answers = [
+            (at, _most(truths, entry.simple), _most(truths, entry.own))
+            for at, entry in enumerate(product.entries)
+            if not (met.isdisjoint(entry.simple) and met.isdisjoint(entry.own))
+        ]
+        product.answers[name] = answers
+        if len(product.answers) > _KNOWN_NAMES:
+            product.answers.popitem(last=False)
+        return answers
+
+    @staticmethod
+    def _conditions(entry: _Entry, name: Cpe, seen: Mapping[Cpe, Software]) -> Truth:
+        """Tell whether a configuration holds in which this product is what has the fault."""
+        best = Truth.NO
+        for condition in entry.conditions:
+            own = _own(condition, name)
+            if own > best:
+                truths = {
+                    each: max(_present(each, other) for other in seen)
+                    for each in condition.all_criteria()
+                }
+                best = max(best, min(own, condition.holds(truths)))
+        return best
+
+    def _product(self, name: Cpe) -> _Product:
+        key = (name.vendor, name.product)
+        product = self._products.get(key)
+        if product is None:
+            known = self.catalog.of_product(plain(name.vendor), plain(name.product))
+            product = _ready(known, key)
+            self._products[key] = product
+            if len(self._products) > MAX_PRODUCTS:
+                self._products.popitem(last=False)
+        else:
+            self._products.move_to_end(key)
+        return product
+
+    def _ordered(self, found: Mapping[str, Affected]) -> list[Affected]:
+        self._learn(found)
+        full = [
+            replace(each, exploited=self._exploited[cve], likelihood=self._likelihoods[cve])
+            for cve, each in found.items()
+        ]
+        full.sort(key=urgency)
+        return full[:MAX_AFFECTED]
+
+    def _learn(self, cves: Iterable[str]) -> None:
+        new = [cve for cve in cves if cve not in self._exploited]
+        if not new:
+            return
+        if len(self._exploited) > 500_000:
+            self._exploited.clear()
+            self._likelihoods.clear()
+            new = list(cves)
+        exploited, likelihoods = self.catalog.exploited(new), self.catalog.likelihoods(new)
+        for cve in new:
+            self._exploited[cve] = exploited.get(cve)
+            self._likelihoods[cve] = likelihoods.get(cve)
+
+
+def _own(condition: Condition, name: Cpe) -> Truth:
+    """Tell whether a product is one of those that have the fault."""
+    vulnerable = (each for each in condition.all_criteria() if each.vulnerable)
+    return max((each.applies(name) for each in vulnerable), default=Truth.NO)
+
+
+def urgency(affected: Affected) -> tuple[object, ...]:
+    """Return what vulnerabilities are sorted by: KEV, EPSS, CVSS, then the newest."""
+    score = affected.likelihood.score if affected.likelihood is not None else 0.0
+    year, _, number = affected.vulnerability.id.removeprefix("CVE-").partition("-")
+    newest = (-int(year), -int(number)) if year.isdecimal() and number.isdecimal() else (0, 0)
+    return (
+        affected.exploited is None,
+        not affected.certain,
+        -score,
+        -(affected.vulnerability.cvss or 0.0),
+        *newest,
+    )
+
+
+def _present(criterion: Criterion, name: Cpe) -> Truth:
+    """Tell whether a criterion is met by a product, or by the hardware that its firmware implies.
+
+    `o:VENDOR:MODEL_firmware` runs on `h:VENDOR:MODEL`: whether it does on this device is not seen,
+    and hardly in doubt, so the answer is "cannot be told".
+    """
+    truth = criterion.applies(name)
+    if truth is Truth.NO and criterion.name.part == "h" and name.part == "o":
+        model = name.product.removesuffix("_firmware")
+        if model != name.product and criterion.applies(Cpe("h", name.vendor, model)) is Truth.YES:
+            return Truth.UNKNOWN
+    return truth
+
+
+def _most(truths: Sequence[Truth], numbers: Iterable[int]) -> Truth:
+    return max((truths[number] for number in numbers), default=Truth.NO)
+
+
+def _ready(known: Iterable[Vulnerability], key: tuple[str, str]) -> _Product:
+    """Return what is known of a product, ready to be asked."""
+    numbers: dict[Criterion, int] = {}
+
+    def numbered(criteria: Iterable[Criterion]) -> tuple[int, ...]:
+        wanted = (
+            each
+            for each in criteria
+            if each.vulnerable
+            and _meant(each.name.vendor, key[0])
+            and _meant(each.name.product, key[1])
+        )
+        return tuple(dict.fromkeys(numbers.setdefault(each, len(numbers)) for each in wanted))
+
+    entries = []
+    for vulnerability in known:
+        simple: list[Criterion] = []
+        conditions: list[Condition] = []
+        for node in vulnerability.configurations:
+            condition = Condition.of(node)
+            alternatives = _alternatives(condition)
+            if alternatives is None:
+                conditions.append(condition)
+            else:
+                simple += alternatives
+        own = [each for condition in conditions for each in condition.all_criteria()]
+        entries.append(_Entry(vulnerability, numbered(simple), numbered(own), tuple(conditions)))
+    return _Product(list(numbers), entries)
+
+
+def _meant(pattern: str, value: str) -> bool:
+    return pattern == value or "*" in pattern or "?" in pattern
+
+
+def _alternatives(condition: Condition) -> list[Criterion] | None:
+    """Return the criteria of which any one is enough; None where it takes more than one."""
+    parts = len(condition.criteria) + len(condition.conditions)
+    if condition.negate or (condition.needs_all and parts > 1):
+        return None
+    found = list(condition.criteria)
+    for each in condition.conditions:
+        inner = _alternatives(each)
+        if inner is None:
+            return None
+        found += inner
+    return found
+
+
+def _caveat(software: Software, *, certain: bool) -> str:
+    if software.distribution:
+        return (
+            f"{software.distribution} mends old versions without renaming them: the upstream "
+            "version is affected, this one may be patched"
+        )
+    if not certain:
+        return "what it needs besides this product is not known of the device"
+    return ""

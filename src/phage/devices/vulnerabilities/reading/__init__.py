@@ -1,0 +1,1 @@
+"""Readers of the formats in which vulnerabilities are published; no I/O, one file a format."""
