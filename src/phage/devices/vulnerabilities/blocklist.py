@@ -82,7 +82,8 @@ def _match_string(text: str) -> MatchString:
     if found["sign"] == "=":
         return MatchString(str(name._replace(version=literal(found["version"]))))
     if found["sign"]:
-        return MatchString(str(name), **{_SIGNS[found["sign"]]: found["version"]})
+        bounds: dict[str, str] = {_SIGNS[found["sign"]]: found["version"]}
+        return MatchString(str(name), True, **bounds)  # noqa: FBT003  Its second field.
     return MatchString(str(name))
 
 

@@ -15,7 +15,7 @@ import zipfile
 import zlib
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, cast
 
 from phage.devices.vulnerabilities.reading.fields import RecordError
 
@@ -164,9 +164,9 @@ class _Json:
             elif first == "{":
                 yield from self._object(header)
             else:
-                raise _fault(f"begins with {first!r}, which is no record")
+                _fail(f"begins with {first!r}, which is no record")
         if not found:
-            raise _fault("is empty")
+            _fail("is empty")
 
     def _object(self, header: dict[str, Any]) -> Iterator[Any]:
         """Yield the records in an object, or the object itself where it is one."""
@@ -176,7 +176,7 @@ class _Json:
         while self._wanted("}"):
             name = self._value()
             if not isinstance(name, str):
-                raise _fault("the name of a field is no text")
+                _fail("the name of a field is no text")
             self._take(":")
             if name in _RECORDS and self._peek() == "[":
                 streamed = True
@@ -207,15 +207,15 @@ class _Json:
                 value, end = self._decode(self._buffer, self._at)
             except json.JSONDecodeError as error:
                 if self._ended:
-                    raise _fault(f"is damaged or not whole: {error.msg}") from error
-            except RecursionError as error:
-                raise _fault("is nested too deeply") from error
+                    _fail(f"is damaged or not whole: {error.msg}")
+            except RecursionError:
+                _fail("is nested too deeply")
             else:
                 if end < len(self._buffer) or self._ended:
                     self._at = end
                     return value
             if len(self._buffer) - self._at > MAX_RECORD:
-                raise _fault(f"a record has more than {MAX_RECORD >> 20} million characters")
+                _fail(f"a record has more than {MAX_RECORD >> 20} million characters")
             self._fetch(wanted)
             wanted *= 2
 
@@ -247,22 +247,22 @@ class _Json:
     def _wanted(self, closing: str) -> bool:
         found = self._peek()
         if not found:
-            raise _fault("ends in the middle: it is not whole")
+            _fail("ends in the middle: it is not whole")
         return found != closing
 
     def _comma(self, closing: str) -> None:
         if self._peek() == ",":
             self._at += 1
             if self._peek() == closing:
-                raise _fault("a comma with nothing behind it")
+                _fail("a comma with nothing behind it")
         elif self._peek() != closing:
-            raise _fault("ends in the middle, or a comma is missing")
+            _fail("ends in the middle, or a comma is missing")
 
     def _take(self, wanted: str) -> None:
         if self._peek() != wanted:
-            raise _fault(f"{wanted} is missing: it is damaged or not whole")
+            _fail(f"{wanted} is missing: it is damaged or not whole")
         self._at += 1
 
 
-def _fault(message: str) -> RecordError:
-    return RecordError(message)
+def _fail(message: str) -> NoReturn:
+    raise RecordError(message)

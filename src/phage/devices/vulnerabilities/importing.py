@@ -8,8 +8,8 @@ import that was killed goes on there. Records are stored by id, so none is ever 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
 
 from phage.devices.vulnerabilities.cpe import CpeError, parse_cpe, plain
 from phage.devices.vulnerabilities.documents import SUFFIXES, Document, documents
@@ -23,6 +23,7 @@ from phage.records.vulnerability import Exploited, Likelihood, Vulnerability
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
 
     from phage.clock import Clock
     from phage.records.vulnerability import Node
@@ -83,7 +84,7 @@ class ImportReport:
         notes: What else a person should know.
     """
 
-    count: SaveCount = SaveCount()
+    count: SaveCount = field(default_factory=SaveCount)
     exploited: int = 0
     likelihoods: int = 0
     files: int = 0
@@ -124,11 +125,14 @@ class Importer:
         sizes = [file.stat().st_size for file in files]
         whole, done = sum(sizes), 0
         for file, size in zip(files, sizes, strict=True):
-            self._file(file, lambda octets, done=done: self.progress(done + octets, whole))
+            self._file(file, partial(self._came, done, whole))
             done += size
         self._flush()
         self.progress(whole, whole)
         return self.report
+
+    def _came(self, done: int, whole: int, octets: int) -> None:
+        self.progress(done + octets, whole)
 
     def _file(self, path: Path, progress: Callable[[int], None]) -> None:
         try:
@@ -155,7 +159,7 @@ class Importer:
         kept: list[Vulnerability] | None = []
         exploited: list[Exploited] = []
         total = 0
-        for record in _read(document):
+        for record in read_records(document):
             total += 1
             if isinstance(record, Exploited):
                 exploited.append(record)
@@ -183,7 +187,7 @@ class Importer:
             self.report.count += SaveCount(unchanged=total)
             return
         digest = document.digest
-        source = _read(document) if kept is None else iter(kept)
+        source = read_records(document) if kept is None else iter(kept)
         records = (each for each in source if isinstance(each, Vulnerability))
         for batch in _batches(records, done):
             done += len(batch)
@@ -239,7 +243,7 @@ class Importer:
         return False
 
 
-def _read(document: Document) -> Iterator[Vulnerability | Exploited]:
+def read_records(document: Document) -> Iterator[Vulnerability | Exploited]:
     """Yield the records of a document; faults name the record."""
     at = 0
     try:
@@ -256,7 +260,7 @@ def _read(document: Document) -> Iterator[Vulnerability | Exploited]:
         raise RecordError(message) from error
 
 
-def _record(item: Any) -> Vulnerability | Exploited:
+def _record(item: object) -> Vulnerability | Exploited:
     """Return the record that an item of JSON is, of any of the formats. Raises RecordError."""
     if not isinstance(item, dict):
         message = "is no object"
@@ -355,4 +359,3 @@ def _renumbered(error: RecordError, at: int) -> RecordError:
         return error
     number, colon, rest = text.removeprefix("line ").partition(":")
     return RecordError(f"line {int(number) + at - 1}{colon}{rest}")
-

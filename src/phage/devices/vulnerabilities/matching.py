@@ -116,9 +116,7 @@ class Matcher:
                 break
         return seen
 
-    def _of(
-        self, name: Cpe, seen: Mapping[Cpe, Software]
-    ) -> Iterator[tuple[Vulnerability, Truth]]:
+    def _of(self, name: Cpe, seen: Mapping[Cpe, Software]) -> Iterator[tuple[Vulnerability, Truth]]:
         product = self._product(name)
         for at, alone, own in self._answers(product, name):
             entry, truth = product.entries[at], alone

@@ -24,7 +24,17 @@ _BEFORE = {
             ("alpha", "a"),
             ("beta", "b"),
             ("milestone", "m"),
-            ("pre", "prerelease", "preview", "insiders", "next", "latest", "ea", "eap", "incubating"),
+            (
+                "pre",
+                "prerelease",
+                "preview",
+                "insiders",
+                "next",
+                "latest",
+                "ea",
+                "eap",
+                "incubating",
+            ),
             ("rc", "cr", "c", "candidate"),
         )
     )

@@ -92,9 +92,7 @@ class VulnerabilityRepository:
                 self.mark(mark)
         return count
 
-    def _save(
-        self, latest: Mapping[tuple[str, str], tuple[Vulnerability, Products]]
-    ) -> SaveCount:
+    def _save(self, latest: Mapping[tuple[str, str], tuple[Vulnerability, Products]]) -> SaveCount:
         stored = self._stored(latest)
         rows: list[Row] = []
         gone: list[tuple[str, str]] = []
@@ -107,9 +105,7 @@ class VulnerabilityRepository:
             rows.append(row)
             if known is not None:
                 gone.append(key)
-            products += (
-                (storable(vendor), storable(product), *key) for vendor, product in named
-            )
+            products += ((storable(vendor), storable(product), *key) for vendor, product in named)
         run = self._database.execute_many
         if gone:
             run("DELETE FROM cve_products WHERE cve = ? AND source = ?", gone)
@@ -128,7 +124,9 @@ class VulnerabilityRepository:
         ids = list(dict.fromkeys(key[0] for key in keys))
         return {
             (str(row[0]), str(row[1])): (str(row[2]), str(row[3]))
-            for row in self._of_ids("SELECT id, source, modified, digest FROM cves WHERE id IN", ids)
+            for row in self._of_ids(
+                "SELECT id, source, modified, digest FROM cves WHERE id IN", ids
+            )
         }
 
     def replace_exploited(self, entries: Iterable[Exploited], mark: ImportMark) -> None:
@@ -205,7 +203,8 @@ class VulnerabilityRepository:
 
     def list(self, wanted: CveFilter = CveFilter(), limit: int = 100) -> list[Vulnerability]:
         """Return vulnerabilities, by id from the highest."""
-        conditions, parameters = ["rejected = 0"], list[Value]()
+        conditions = ["rejected = 0"]
+        parameters: list[Value] = []
         if wanted.text:
             like = storable(wanted.text).replace("!", "!!").replace("%", "!%").replace("_", "!_")
             conditions.append("(id LIKE ? ESCAPE '!' OR description LIKE ? ESCAPE '!')")
@@ -233,8 +232,8 @@ class VulnerabilityRepository:
         select = "SELECT cve, name, added, due, action, ransomware FROM cve_exploited WHERE cve IN"
         found: dict[str, Exploited] = {}
         for row in self._of_ids(select, list(cves)):
-            values: tuple[Any, ...] = row
-            found[values[0]] = Exploited(*values[:5], ransomware=bool(values[5]))
+            values: tuple[Any, ...] = (*row[:5], bool(row[5]))
+            found[values[0]] = Exploited(*values)
         return found
 
     def likelihoods(self, cves: Iterable[str]) -> Mapping[str, Likelihood]:

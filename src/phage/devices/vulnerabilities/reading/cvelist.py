@@ -94,7 +94,7 @@ def _exploitation(containers: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _configurations(containers: Sequence[Mapping[str, Any]]) -> Iterator[Node]:
-    """Yield what is affected: as applicability where a container says so, else from its versions."""
+    """Yield what is affected: as a container states it, else from its versions."""
     for part in containers:
         stated = members(part, "cpeApplicability", "cna")
         if stated:
@@ -142,4 +142,3 @@ def _match(cpe: Cpe, found: Range) -> MatchString:
         end_including=found.end_including,
         end_excluding=found.end_excluding,
     )
-

@@ -52,7 +52,10 @@ def read_nvd(item: object) -> Vulnerability:
 
 
 def read_override(item: object) -> Vulnerability:
-    """Return a correction of NVD's configurations (anchore/nvd-data-overrides). Raises RecordError."""
+    """Return a correction of what NVD says is affected. Raises RecordError.
+
+    In the form of anchore/nvd-data-overrides: `_annotation` names the vulnerability.
+    """
     whole = mapping(item, "record")
     note = mapping(whole.get("_annotation"), "_annotation")
     return Vulnerability(

@@ -14,19 +14,24 @@ from phage.devices.vulnerabilities.reading.fields import text
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-_NOTHING = frozenset({"", "0", "*", "-", "n/a", "na", "unspecified", "unknown", "all", "all versions"})
+_NOTHING = frozenset(
+    {"", "0", "*", "-", "n/a", "na", "unspecified", "unknown", "all", "all versions"}
+)
 _VERSION = r"v?([0-9][0-9A-Za-z._()+~-]*|[A-Za-z]+[0-9][0-9A-Za-z._()+~-]*)"
-_PROSE = (
-    (re.compile(rf"{_VERSION}\s*(?:through|thru|to|up to|-|–)\s*{_VERSION}\Z", re.I), "si ei"),
-    (re.compile(rf">=?\s*{_VERSION}\s*(?:,|and|&&)?\s*<=\s*{_VERSION}\Z", re.I), "si ei"),
-    (re.compile(rf">=?\s*{_VERSION}\s*(?:,|and|&&)?\s*<\s*{_VERSION}\Z", re.I), "si ee"),
-    (re.compile(rf"(?:<=|=<|up to(?: and including)?|through)\s*{_VERSION}\Z", re.I), "ei"),
-    (re.compile(rf"{_VERSION}\s*(?:and|or)\s*(?:earlier|prior|below|older|before)\b.*\Z", re.I), "ei"),
-    (re.compile(rf"(?:<|before|prior to|earlier than|versions? (?:before|prior to))\s*{_VERSION}\Z", re.I), "ee"),
-    (re.compile(rf">=\s*{_VERSION}\Z", re.I), "si"),
-    (re.compile(rf">\s*{_VERSION}\Z", re.I), "se"),
-    (re.compile(rf"(?:version\s+)?{_VERSION}\Z", re.I), "="),
-)  # fmt: skip
+_BETWEEN = r"\s*(?:,|and|&&)?\s*"
+_EARLIER = r"(?:earlier|prior|below|older|before)\b.*"
+_FORMS = (
+    (rf"{_VERSION}\s*(?:through|thru|to|up to|-|\u2013)\s*{_VERSION}", "si ei"),
+    (rf">=?\s*{_VERSION}{_BETWEEN}<=\s*{_VERSION}", "si ei"),
+    (rf">=?\s*{_VERSION}{_BETWEEN}<\s*{_VERSION}", "si ee"),
+    (rf"(?:<=|=<|up to(?: and including)?|through)\s*{_VERSION}", "ei"),
+    (rf"{_VERSION}\s*(?:and|or)\s*{_EARLIER}", "ei"),
+    (rf"(?:<|(?:versions? )?(?:before|prior to|earlier than))\s*{_VERSION}", "ee"),
+    (rf">=\s*{_VERSION}", "si"),
+    (rf">\s*{_VERSION}", "se"),
+    (rf"(?:version\s+)?{_VERSION}", "="),
+)
+_PROSE = tuple((re.compile(form, re.IGNORECASE), names) for form, names in _FORMS)
 _NAMES = {
     "si": "start_including",
     "se": "start_excluding",
