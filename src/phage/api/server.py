@@ -1,272 +1,156 @@
-"""A small HTTP server for /metrics and /healthz: bounded in connections, time and request size.
-
-It knows two paths and two methods and nothing else. /metrics needs the token where one is set;
-requests that name another host than an address or localhost are refused, so that no web page can
-read it by DNS rebinding.
-"""
+"""Serves the API and the dashboard: uvicorn in a thread of `phage run`."""
 
 from __future__ import annotations
 
-import contextlib
-import hmac
-import io
-import ipaddress
-import json
+import asyncio
+import logging
 import socket
-import socketserver
 import threading
-from collections.abc import Callable, Mapping
-from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING
 
+import uvicorn
+from anyio.to_thread import current_default_thread_limiter
+
+from phage.api.protocol import IDLE_SECONDS, MAX_HEAD, BoundedProtocol
 from phage.errors import PhageError
-from phage.telemetry.metrics import CONTENT_TYPE, Registry
-
-MAX_CONNECTIONS = 16
-"""Each takes a thread; Prometheus needs one, a person a few."""
-
-IDLE_SECONDS = 5.0
-"""How long a connection may say nothing."""
-
-REQUEST_SECONDS = 10.0
-"""How long a connection may last in all: a client that sends an octet a second holds nothing up."""
-
-MAX_REQUEST = 8192
-"""Octets of request line and headers."""
-
 
 if TYPE_CHECKING:
-    from typing_extensions import Buffer
+    import ssl
+    from collections.abc import Callable
 
-    from phage.clock import Clock
+    from starlette.types import ASGIApp
+
+BACKLOG = 128
+
+THREADS = 8
+"""Routes that are answered at a time: each waits for the store or the disk, two for a core."""
+
+START_SECONDS = 10.0
+STOP_SECONDS = 2
+
+TLS_SECONDS = 10.0
+"""How long a TLS handshake may take."""
 
 
 class ServerError(PhageError):
     """The server cannot listen; names the address and why."""
 
 
-Health = Callable[[], Mapping[str, object]]
-"""Returns {"status": "ok" | "degraded", ...}; must be quick."""
-
-
-class MetricsServer:
-    """Serves metrics and health until it is stopped.
+class ApiServer:
+    """Serves an app until it is stopped.
 
     Args:
+        app: What answers.
         host: Address to listen on.
         port: Port; 0 lets the system choose (`port` tells which).
-        registry: The metrics.
-        health: What /healthz answers.
-        clock: Bounds the time of connections.
-        token: What /metrics asks for as bearer token; '' for nothing.
+        tls: Certificate and key; None for plain HTTP.
+        on_loop: Told the event loop when it runs.
     """
 
     def __init__(
         self,
+        app: ASGIApp,
         host: str,
         port: int,
-        registry: Registry,
-        health: Health,
-        clock: Clock,
-        token: str = "",
+        tls: ssl.SSLContext | None = None,
+        on_loop: Callable[[asyncio.AbstractEventLoop], None] = lambda _loop: None,
     ) -> None:
         self.host = host
         self.port = port
-        self._registry = registry
-        self._health = health
-        self._clock = clock
-        self._token = token
-        self._server: _Server | None = None
-        self._thread: threading.Thread | None = None
+        self._on_loop = on_loop
+        self._listener: socket.socket | None = None
+        self._server = _Server(
+            uvicorn.Config(
+                app,
+                loop="asyncio",
+                http=BoundedProtocol,
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                backlog=BACKLOG,
+                timeout_keep_alive=IDLE_SECONDS,
+                timeout_graceful_shutdown=STOP_SECONDS,
+                h11_max_incomplete_event_size=MAX_HEAD,
+            ),
+            tls,
+        )
+        self._thread = threading.Thread(target=self._run, name="phage-api", daemon=True)
 
     def start(self) -> None:
         """Listen and serve in a thread. Raises ServerError."""
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        listener = socket.socket(family, socket.SOCK_STREAM)
         try:
-            server = _Server((self.host, self.port), self._clock)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((self.host, self.port))
+            listener.listen(BACKLOG)
         except OSError as error:
+            listener.close()
             message = (
                 f"cannot listen on {self.host} port {self.port}: {error.strerror}; "
                 "set api.listen to another address, or api.enabled to false"
             )
             raise ServerError(message) from error
-        server.answer = self._answer
-        self.port = server.server_address[1]
-        self._server = server
-        self._thread = threading.Thread(
-            target=server.serve_forever, args=(0.5,), name="phage-api", daemon=True
-        )
+        self._listener = listener
+        self.port = listener.getsockname()[1]
+        # What strangers send that is no HTTP is no event.
+        logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
         self._thread.start()
+        if not self._server.ready.wait(START_SECONDS):
+            message = f"the server on {self.host} port {self.port} did not start"
+            raise ServerError(message)
 
     def stop(self) -> None:
         """Stop serving and close every connection."""
-        if self._server is None or self._thread is None:
+        if self._listener is None:
             return
-        self._server.shutdown()
-        self._server.close_older_than(-1.0)
-        self._server.server_close()
-        self._thread.join(timeout=5.0)
-        self._server = self._thread = None
+        self._server.should_exit = True
+        self._thread.join(timeout=STOP_SECONDS + 5.0)
+        self._listener.close()
+        self._listener = None
 
-    def _answer(self, path: str, authorization: str) -> tuple[HTTPStatus, str, bytes]:
-        if path == "/healthz":
-            health = dict(self._health())
-            good = health.get("status") == "ok"
-            status = HTTPStatus.OK if good else HTTPStatus.SERVICE_UNAVAILABLE
-            return status, "application/json", json.dumps(health).encode() + b"\n"
-        if path == "/metrics":
-            if self._token and not self._is_token(authorization):
-                return HTTPStatus.UNAUTHORIZED, "text/plain", b"a bearer token is needed\n"
-            return HTTPStatus.OK, CONTENT_TYPE, self._registry.exposition().encode()
-        return HTTPStatus.NOT_FOUND, "text/plain", b"there are /metrics and /healthz\n"
+    def _run(self) -> None:
+        asyncio.run(self._serve())
 
-    def _is_token(self, authorization: str) -> bool:
-        scheme, _, given = authorization.partition(" ")
-        offered = given.strip().encode("utf-8", "replace")
-        return scheme.lower() == "bearer" and hmac.compare_digest(offered, self._token.encode())
+    async def _serve(self) -> None:
+        current_default_thread_limiter().total_tokens = THREADS
+        self._on_loop(asyncio.get_running_loop())
+        assert self._listener is not None  # noqa: S101  Made before the thread starts.
+        await self._server.serve([self._listener])
 
 
-class _Server(socketserver.TCPServer):
-    """One thread a connection, at most MAX_CONNECTIONS; more are closed at once."""
+class _Server(uvicorn.Server):
+    """uvicorn's server with TLS of our own making."""
 
-    allow_reuse_address = True
-    request_queue_size = 32
+    def __init__(self, config: uvicorn.Config, tls: ssl.SSLContext | None) -> None:
+        super().__init__(config)
+        self.ready = threading.Event()
+        self._tls = tls
 
-    def __init__(self, address: tuple[str, int], clock: Clock) -> None:
-        self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-        self.answer: Callable[[str, str], tuple[HTTPStatus, str, bytes]] | None = None
-        self._clock = clock
-        self._open: dict[socket.socket, float] = {}
-        self._lock = threading.Lock()
-        super().__init__(address, _Handler)
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen on the sockets, with a bound on handshakes."""
+        await self.lifespan.startup()
+        loop = asyncio.get_running_loop()
 
-    def process_request(
-        self, request: socket.socket | tuple[bytes, socket.socket], client_address: object
-    ) -> None:
-        """Serve a connection in a thread of its own, or close it when there are too many."""
-        assert isinstance(request, socket.socket)  # noqa: S101
-        with self._lock:
-            full = len(self._open) >= MAX_CONNECTIONS
-            if not full:
-                self._open[request] = self._clock.monotonic()
-        if full:
-            self.shutdown_request(request)
-            return
-        threading.Thread(
-            target=self._serve,
-            args=(request, client_address),
-            name="phage-api-request",
-            daemon=True,
-        ).start()
-
-    def _serve(self, request: socket.socket, client_address: object) -> None:
-        try:
-            with contextlib.suppress(
-                OSError, ValueError
-            ):  # The client went away, or was sent away.
-                self.finish_request(request, client_address)
-        finally:
-            with self._lock:
-                self._open.pop(request, None)
-            self.shutdown_request(request)
-
-    def service_actions(self) -> None:
-        """Close what takes too long; called twice a second."""
-        self.close_older_than(REQUEST_SECONDS)
-
-    def close_older_than(self, seconds: float) -> None:
-        """Close the connections that are older; their threads end at the next read or write."""
-        now = self._clock.monotonic()
-        with self._lock:
-            late = [request for request, since in self._open.items() if now - since > seconds]
-        for request in late:
-            with contextlib.suppress(OSError):
-                request.shutdown(socket.SHUT_RDWR)
-
-
-class _Bounded(io.RawIOBase):
-    """The first MAX_REQUEST octets of a connection; then its end."""
-
-    def __init__(self, connection: socket.socket) -> None:
-        self._connection = connection
-        self._left = MAX_REQUEST
-
-    def readable(self) -> bool:
-        """Tell that it can be read."""
-        return True
-
-    def readinto(self, buffer: Buffer) -> int:
-        """Read what there is, up to the bound."""
-        view = memoryview(buffer)[: self._left]
-        count = self._connection.recv_into(view) if len(view) else 0
-        self._left -= count
-        return count
-
-
-class _Handler(BaseHTTPRequestHandler):
-    """Answers one request and closes the connection."""
-
-    server: _Server
-    server_version = "phage"
-    sys_version = ""
-    protocol_version = "HTTP/1.1"
-    timeout = IDLE_SECONDS
-
-    def setup(self) -> None:
-        """Read the request through a bound on its size."""
-        super().setup()
-        self.rfile = io.BufferedReader(_Bounded(self.connection))
-
-    def do_GET(self) -> None:
-        """Answer a GET request."""
-        self._respond(body_wanted=True)
-
-    def do_HEAD(self) -> None:
-        """Answer a HEAD request."""
-        self._respond(body_wanted=False)
-
-    def _respond(self, *, body_wanted: bool) -> None:
-        self.close_connection = True
-        answer = self.server.answer
-        if answer is None or not is_own_host(self.headers.get("Host", "")):
-            status, kind, body = (
-                HTTPStatus.FORBIDDEN,
-                "text/plain",
-                b"ask by address or as localhost\n",
+        def protocol() -> asyncio.Protocol:
+            return BoundedProtocol(
+                config=self.config,
+                server_state=self.server_state,
+                app_state=self.lifespan.state,
+                _loop=loop,
             )
-        else:
-            status, kind, body = answer(
-                self.path.partition("?")[0], self.headers.get("Authorization", "")
+
+        self.servers = [
+            await loop.create_server(
+                protocol,
+                sock=each,
+                ssl=self._tls,
+                ssl_handshake_timeout=TLS_SECONDS if self._tls is not None else None,
             )
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("Cache-Control", "no-store")
-        self.send_header("X-Content-Type-Options", "nosniff")
-        if status is HTTPStatus.UNAUTHORIZED:
-            self.send_header("WWW-Authenticate", "Bearer")
-        self.send_header("Connection", "close")
-        self.end_headers()
-        if body_wanted:
-            self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  As in the base.
-        """Log nothing: a request is no event, and its text is a stranger's."""
-
-
-def is_own_host(host: str) -> bool:
-    """Tell whether a Host header is an address or localhost: no name that others can point here."""
-    if not host:
-        return True  # HTTP/1.0 and plain tools; browsers always send one.
-    name = (
-        host.partition("]")[0].removeprefix("[")
-        if host.startswith("[")
-        else host.rpartition(":")[0] or host
-    )
-    if name.lower() == "localhost":
-        return True
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
+            for each in sockets or ()
+        ]
+        self.started = True
+        self.ready.set()

@@ -10,7 +10,6 @@ from pydantic import SecretStr, ValidationError
 
 from phage.config.document import Document, Key, dotted, read_document
 from phage.config.environment import put, read_environment
-from phage.config.kinds import split_listen
 from phage.config.section import Section
 from phage.config.settings import Settings
 from phage.errors import ConfigError
@@ -194,17 +193,6 @@ def _with_secrets(settings: Settings) -> Settings:
 
 def _check_together(settings: Settings, document: Document, origins: Mapping[Key, str]) -> None:
     """Check what no key can be checked for alone."""
-    import ipaddress  # noqa: PLC0415  Only here.
-
-    host, _ = split_listen(settings.api.listen)
-    exposed = settings.api.enabled and not ipaddress.ip_address(host).is_loopback
-    if exposed and not settings.api.token.get_secret_value():
-        where = _where(("api", "listen"), document, origins)
-        message = (
-            f"{where}: api.listen: {host} is reachable from outside; "
-            "set api.token_file, or listen on 127.0.0.1"
-        )
-        raise ConfigError(message)
     scheme = settings.store.url.partition(":")[0]
     if settings.store.url and scheme not in {"sqlite", "postgresql", "postgres"}:
         where = _where(("store", "url"), document, origins)

@@ -283,14 +283,39 @@ class OutputSettings(Section):
 
 
 class ApiSettings(Section):
-    """What is served over HTTP: /metrics and /healthz."""
+    """What is served over HTTP: the dashboard, the API, metrics and health."""
 
-    enabled: bool = Field(default=True, description="Serve metrics and health.")
+    enabled: bool = Field(default=True, description="Serve them.")
     listen: Listen = Field(
-        "127.0.0.1:8080", description="Address and port; another than loopback needs a token."
+        "127.0.0.1:8080",
+        description="Address and port; for others than this machine, better with tls.",
+    )
+    hosts: tuple[str, ...] = Field(
+        (),
+        max_length=64,
+        description="Names besides addresses and localhost by which browsers may ask.",
+    )
+    tls: Literal["off", "self-made", "given"] = Field(
+        "off",
+        description="TLS: with a certificate that phage makes for itself, or with a given one.",
+    )
+    certificate: Path | None = Field(
+        None, description="PEM file with the certificate and those above it, for tls: given."
+    )
+    private_key: Path | None = Field(None, description="PEM file with its key, for tls: given.")
+    session_idle: Duration = Field(
+        12 * 3600.0,
+        ge=60,
+        le=30 * 86_400,
+        description="A login ends after this time without a request.",
+    )
+    session_longest: Duration = Field(
+        7 * 86_400.0, ge=60, le=365 * 86_400, description="A login ends after this time."
     )
     token: SecretStr = Field(
-        SecretStr(""), description="Token that /metrics asks for; better in token_file."
+        SecretStr(""),
+        description="Token that /metrics asks for; better in token_file. Without one /metrics is "
+        "open to this machine only.",
     )
     token_file: Path | None = Field(None, description="File whose first line is the token.")
 

@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from phage.access.audit import AuditLog
 from phage.daemon import privilege
 from phage.daemon.control import ControlServer
 from phage.daemon.enforcement import Enforcement, make_enforcement
+from phage.daemon.requests import READING
 from phage.daemon.responders import IPSET, THROUGH_ENFORCER, kernel_devices
 from phage.daemon.steering import Steering
 from phage.daemon.storesink import location
 from phage.enforcer import process
 from phage.enforcer.capabilities import CAP_NET_ADMIN
-from phage.errors import PermissionMissingError
+from phage.errors import PermissionMissingError, StoreError
 from phage.store.store import open_store
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from contextlib import ExitStack
 
     from phage.clock import Clock
     from phage.config.settings import Settings
     from phage.config.statedir import StateDirectory
+    from phage.daemon.control import Caller
     from phage.daemon.devices import DeviceService
+    from phage.daemon.requests import Request
     from phage.policy.allowlist import Source
+
+_log = logging.getLogger(__name__)
 
 PATIENCE_SECONDS = 0.1
 """How long a decision waits for another writer of the store: it is carried out then, and written
@@ -88,10 +97,30 @@ def start_enforcement(
     enforcement = make_enforcement(settings, state, store, clock, *extra, devices=known)
     stack.callback(enforcement.stop)
     enforcement.start()
-    control = ControlServer(state.control, owner(), Steering(enforcement, clock, devices))
+    handle = Recorded(Steering(enforcement, clock, devices), AuditLog(store.audit, clock))
+    control = ControlServer(state.control, owner(), handle)
     control.start()
     stack.callback(control.stop)
     return enforcement
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """Writes what was changed over the control socket into the audit log."""
+
+    handle: Steering
+    audit: AuditLog
+
+    def __call__(self, request: Request, caller: Caller) -> Mapping[str, object]:
+        """Carry a request out; return the answer. Raises PhageError to refuse."""
+        answer = self.handle(request, caller)
+        if request.verb not in READING:
+            fields = request.model_dump_json(exclude={"verb"}, exclude_defaults=True)
+            try:
+                self.audit.note(caller.name, request.verb, "control socket", fields)
+            except StoreError as error:  # Nobody shall wait for a panic because a disk is full.
+                _log.error("not in the audit log: %s by %s: %s", request.verb, caller.name, error)
+        return answer
 
 
 def owner() -> int:

@@ -15,6 +15,7 @@ import pwd
 import socket
 import struct
 import threading
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from phage.clock import SystemClock
@@ -48,19 +49,19 @@ class ControlError(PhageError):
     """The daemon cannot be told; says why and what to do."""
 
 
+@dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks, as audit and decisions name him."""
+    """Who asks: "user:NAME", as audit and decisions name him."""
 
-    def __init__(self, uid: int) -> None:
-        self.uid = uid
+    name: str
 
-    @property
-    def name(self) -> str:
-        """Return "user:NAME"."""
+    @classmethod
+    def of_account(cls, uid: int) -> Caller:
+        """Return who an account of this machine is."""
         try:
-            return f"user:{pwd.getpwuid(self.uid).pw_name}"
+            return cls(f"user:{pwd.getpwuid(uid).pw_name}")
         except KeyError:
-            return f"user:{self.uid}"
+            return cls(f"user:{uid}")
 
 
 class ControlServer:
@@ -149,7 +150,7 @@ class ControlServer:
             if uid not in {0, self._owner}:
                 self.refused += 1
                 return {"error": "only root and the account that runs phage may ask"}
-            return {"ok": True, **self._handle(parse_request(line), Caller(uid))}
+            return {"ok": True, **self._handle(parse_request(line), Caller.of_account(uid))}
         except PhageError as error:
             self.refused += 1
             return {"error": str(error)}

@@ -6,13 +6,16 @@ value of another type, is refused with what is wrong.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from phage.config.section import Section
 from phage.errors import PhageError
 from phage.records.decision import Action, Direction
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 LONGEST_SECONDS = 100 * 365 * 86_400.0
 """What lasts longer is for ever, and says so."""
@@ -135,6 +138,9 @@ class Release(_Request):
     verb: Literal["release"] = "release"
 
 
+READING = frozenset({"status", "decisions.list", "rules.hits", "live"})
+"""Verbs that change nothing."""
+
 Request = Annotated[
     Status
     | ListDecisions
@@ -174,6 +180,14 @@ def parse_request(line: bytes) -> Request:
     except RecursionError:
         message = "request: is nested too deeply"
         raise RequestError(message) from None
+
+
+def request_of(verb: str, values: Mapping[str, object]) -> Request:
+    """Return the request that a verb with its fields is. Raises RequestError."""
+    try:
+        return _ADAPTER.validate_python({**values, "verb": verb})
+    except ValidationError as error:
+        raise RequestError(_faults(error)) from None
 
 
 def _faults(error: ValidationError) -> str:

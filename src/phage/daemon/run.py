@@ -11,11 +11,10 @@ import threading
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Protocol
 
-from phage.api.server import MetricsServer
+from phage.api.events import EventHub
 from phage.clock import SystemClock
 from phage.collect.collector import Collector
 from phage.collect.collectors.afpacket import AfPacketCollector, RingSettings
-from phage.config.kinds import split_listen
 from phage.config.statedir import StateDirectory
 from phage.daemon import privilege
 from phage.daemon.acting import start_enforcement, start_enforcer
@@ -27,10 +26,12 @@ from phage.daemon.intel import start_intel
 from phage.daemon.interfaces import default_interface
 from phage.daemon.links import Links
 from phage.daemon.live import Live
+from phage.daemon.livesink import LiveSink
 from phage.daemon.logcollectors import make_log_collectors
 from phage.daemon.pipeline import Pipeline, make_detectors, make_knowledge, total
 from phage.daemon.policysinks import NotifySink, PolicyMetrics
 from phage.daemon.policysinks import health as policy_health
+from phage.daemon.serving import Served, start_api
 from phage.daemon.sinks import EveSink, MetricsSink
 from phage.daemon.storesink import StoreSink, start_writer
 from phage.daemon.trafficsink import TrafficSink
@@ -190,10 +191,14 @@ class Daemon:
     def counters(self) -> Mapping[str, int]:
         """Return the counters of all collectors, and what was dropped here."""
         counters = total(source.counters() for source in self.sources)
-        counters["windows_dropped"] = sum(feeder.dropped for feeder in self.feeders)
+        return {**counters, **self.lost()}
+
+    def lost(self) -> Mapping[str, int]:
+        """Return what was dropped or failed here, without asking the collectors."""
+        lost = {"windows_dropped": sum(feeder.dropped for feeder in self.feeders)}
         for loss in self.losses:
-            counters |= loss()
-        return counters
+            lost |= loss()
+        return lost
 
     @property
     def watched(self) -> str:
@@ -356,6 +361,8 @@ def run(options: RunOptions) -> int:
             MetricsSink(registry, daemon.counters),
         ]
         sinks += _outputs(settings, state, daemon)
+        shown = LiveSink(EventHub(), clock, daemon.lost)
+        sinks.append(shown)
         evidence = EvidenceFolder(state.captures, settings.retention.captures_size)
         detectors = make_detectors(settings, clock)
         routers = Routers()
@@ -393,10 +400,10 @@ def run(options: RunOptions) -> int:
                 "feeds_failing": len(intel.faults) + bool(intel.fault),
             }
         )
-        if settings.api.enabled:
-            server = _server(settings, registry, daemon, writer, enforcement, clock)
-            server.start()
-            stack.callback(server.stop)
+        health = _health(daemon, writer, enforcement)
+        served = Served(shown, enforcement, devices, registry, health)
+        for line in start_api(settings, state, served, clock, stack):
+            options.ready(line)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, daemon.stop)
         options.ready(f"watching {daemon.watched}; state in {state.path}")
@@ -423,14 +430,9 @@ def _watched_live(registry: Registry, enforcement: Enforcement, daemon: Daemon) 
     return live
 
 
-def _server(
-    settings: Settings,
-    registry: Registry,
-    daemon: Daemon,
-    writer: Writer,
-    enforcement: Enforcement,
-    clock: Clock,
-) -> MetricsServer:
+def _health(
+    daemon: Daemon, writer: Writer, enforcement: Enforcement
+) -> Callable[[], Mapping[str, object]]:
     def health() -> Mapping[str, object]:
         watching = all(feeder.is_alive() for feeder in daemon.feeders)
         fault = writer.state.fault
@@ -445,6 +447,4 @@ def _server(
             "policy": dict(faults) or "ok",
         }
 
-    host, port = split_listen(settings.api.listen)
-    token = settings.api.token.get_secret_value()
-    return MetricsServer(host, port, registry, health, clock, token)
+    return health

@@ -44,7 +44,7 @@ class Steering:
     clock: Clock
     devices: DeviceService | None = None
 
-    def __call__(self, request: Request, caller: Caller) -> Mapping[str, object]:
+    def __call__(self, request: Request, caller: Caller) -> Mapping[str, Any]:
         """Carry a request out; return the answer. Raises PhageError to refuse."""
         act = _ACTS[type(request)]
         return act(self, request, caller)

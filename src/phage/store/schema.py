@@ -32,6 +32,12 @@ TABLES = (
     "cve_exploited",
     "cve_likelihoods",
     "cve_imports",
+    "users",
+    "sessions",
+    "tokens",
+    "login_links",
+    "audit",
+    "finding_labels",
 )
 """All tables with data, those that others refer to first."""
 

@@ -10,6 +10,7 @@ from phage.clock import Clock, rfc3339
 from phage.errors import StoreError
 from phage.store.connect import open_database
 from phage.store.database import Database, sqlite_path, sqlite_url
+from phage.store.repositories.audit import AuditRepository
 from phage.store.repositories.counters import CounterRepository
 from phage.store.repositories.decisions import DecisionRepository
 from phage.store.repositories.devices import DeviceRepository
@@ -17,10 +18,14 @@ from phage.store.repositories.findings import FindingRepository
 from phage.store.repositories.flowgroups import FlowGroupRepository
 from phage.store.repositories.flows import FlowRepository
 from phage.store.repositories.indicators import IndicatorRepository
+from phage.store.repositories.labels import LabelRepository
 from phage.store.repositories.models import ModelRepository
 from phage.store.repositories.receipts import ReceiptRepository
 from phage.store.repositories.rulehits import RuleHitsRepository
+from phage.store.repositories.sessions import SessionRepository
+from phage.store.repositories.tokens import TokenRepository
 from phage.store.repositories.traffic import TrafficRepository
+from phage.store.repositories.users import UserRepository
 from phage.store.repositories.vulnerabilities import VulnerabilityRepository
 from phage.store.schema import applied, migrate, migrations, require_known
 
@@ -69,6 +74,11 @@ class Store:
         self.indicators = IndicatorRepository(database)
         self.traffic = TrafficRepository(database)
         self.vulnerabilities = VulnerabilityRepository(database)
+        self.users = UserRepository(database)
+        self.sessions = SessionRepository(database)
+        self.tokens = TokenRepository(database)
+        self.audit = AuditRepository(database)
+        self.labels = LabelRepository(database)
 
     def close(self) -> None:
         """Close the connection."""

@@ -75,10 +75,6 @@ def test_lists_and_units_are_read(tmp_path: Path) -> None:
         ("capture: {ring_size: 3 bananas}\n", "capture.ring_size: must be a size"),
         ("retention: {flows: soon}\n", "retention.flows: must be a time"),
         ("api: {listen: localhost}\n", "api.listen: must be an address and a port"),
-        (
-            "api: {listen: '0.0.0.0:8080'}\n",
-            "api.listen: 0.0.0.0 is reachable from outside; set api.token",
-        ),
         ("store: {url: 'mysql://x/y'}\n", "store.url: must begin with sqlite:/// or postgresql://"),
         ("outputs: {eve: {types: [flow, flaw]}}\n", "phage.yaml:1: outputs.eve.types[1]: "),
         ("logging: {levels: {phage.store: loud}}\n", "logging.levels.phage.store: "),

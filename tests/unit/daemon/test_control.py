@@ -82,7 +82,7 @@ def test_a_request_is_carried_out_for_who_asks(server: ControlServer, office: Of
     request = AddDecision(target="203.0.113.9", seconds=60)
     ask(server.path, request)
     assert [each for each, _ in office.asked] == [Status(), request]
-    assert office.asked[0][1] == Caller(os.getuid()).name
+    assert office.asked[0][1] == Caller.of_account(os.getuid()).name
 
 
 def test_only_the_owner_may_open_the_socket(server: ControlServer) -> None:

@@ -58,7 +58,7 @@ RULES = """
 rules:
   - {name: Ban, match: {finding: portscan}, mode: enforce, action: [ban, notify], for: 1h}
 """
-ROOT = Caller(os.getuid())
+ROOT = Caller.of_account(os.getuid())
 
 
 @dataclass

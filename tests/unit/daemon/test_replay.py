@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from phage.cli.shapes import finding_shape
+from phage.api.shapes import finding_shape
 from phage.config.load import load_settings
 from phage.daemon.benchmark import traffic
 from phage.daemon.options import ReplayOptions, ReplayReport

@@ -217,7 +217,8 @@ def test_a_really_full_file_system(clock: FixedClock, tmp_path: Path) -> None:
         ballast = mount / "ballast"
         open_store(location, clock).close()
         with ballast.open("wb") as file:
-            file.write(b"x" * 2_800_000)
+            about = os.statvfs(mount)
+            file.write(b"x" * (about.f_bavail * about.f_frsize - 100_000))
         with running(Writer(lambda: open_store(location, clock), clock)) as writer:
             writer.flows(make_flow(number) for number in range(3000))
             writer.findings([make_finding(1)])

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from phage.api.shapes import decision_shape
 from phage.cli.output import Column, emit, emit_one, output_option, say
 from phage.cli.settings import settings_options
-from phage.cli.shapes import decision_shape
 from phage.cli.times import Moment, Span
 from phage.clock import SystemClock
 from phage.errors import StateError

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from phage.api.shapes import finding_shape
 from phage.cli.output import Column, emit, emit_one, output_option, text
 from phage.cli.settings import settings_options
-from phage.cli.shapes import finding_shape
 from phage.cli.times import Moment
 from phage.clock import SystemClock, rfc3339
 from phage.errors import StateError

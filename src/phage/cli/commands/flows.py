@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from phage.api.shapes import flow_shape, protocol_number
 from phage.cli.output import Column, emit, output_option
 from phage.cli.settings import settings_options
-from phage.cli.shapes import flow_shape, protocol_number
 from phage.cli.times import Moment
 from phage.clock import SystemClock
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from phage.api.shapes import finding_shape
 from phage.cli.output import Column, emit, emit_one, encode, output_option, say
 from phage.cli.progress import OctetsBar
 from phage.cli.settings import settings_options
-from phage.cli.shapes import finding_shape
 
 if TYPE_CHECKING:
     from phage.cli.settings import Chosen

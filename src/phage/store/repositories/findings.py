@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from phage.records import Feature, Finding, FindingState, Peer, Severity, Subject
+from phage.store.repositories.order import KeyValues, Order
 from phage.store.repositories.text import storable, storable_integer
 
 if TYPE_CHECKING:
@@ -35,6 +36,18 @@ _SAVE = (
 )
 
 
+ORDERS: dict[str, Order[Finding]] = {
+    "last_seen": Order(("last_seen", "id"), (int, str), lambda each: (each.last_seen, each.id)),
+    "first_seen": Order(("first_seen", "id"), (int, str), lambda each: (each.first_seen, each.id)),
+    "severity": Order(
+        ("severity", "last_seen", "id"),
+        (int, int, str),
+        lambda each: (each.severity.rank, each.last_seen, each.id),
+    ),
+}
+"""By when they were last seen, begun, or by how bad they are."""
+
+
 @dataclass(frozen=True, slots=True)
 class FindingFilter:
     """Which findings are wanted.
@@ -42,7 +55,8 @@ class FindingFilter:
     What is empty does not narrow, but for merged ones: they are left out.
 
     `party` is an address or MAC of subject or peer, `device` the stable name of the subject. Times
-    are nanoseconds; `after` is the id of the last finding of the page before.
+    are nanoseconds; `after` is the id of the last finding of the page before. `order` is one of
+    ORDERS, `before` the values by which the last finding of the page before was sorted.
     """
 
     detector: str = ""
@@ -53,6 +67,8 @@ class FindingFilter:
     since: int | None = None
     until: int | None = None
     after: str = ""
+    order: str = "last_seen"
+    before: KeyValues | None = None
 
 
 class FindingRepository:
@@ -93,9 +109,10 @@ class FindingRepository:
         return _from_row(rows[0]) if len(rows) == 1 else None
 
     def list(self, wanted: FindingFilter = FindingFilter(), limit: int = 100) -> list[Finding]:
-        """Return findings, those seen last first."""
+        """Return findings in the order that is wanted, descending."""
         where, parameters = _where(wanted)
-        sql = f"SELECT {_COLUMNS} FROM findings{where} ORDER BY last_seen DESC, id DESC LIMIT ?"
+        order = ORDERS[wanted.order].clause
+        sql = f"SELECT {_COLUMNS} FROM findings{where} ORDER BY {order} LIMIT ?"
         rows = self._database.query(sql, (*parameters, max(0, min(limit, MAX_PAGE))))
         return [_from_row(row) for row in rows]
 
@@ -162,12 +179,19 @@ def _where(wanted: FindingFilter) -> tuple[str, list[Value]]:
         need("last_seen >= ?", wanted.since)
     if wanted.until is not None:
         need("first_seen < ?", wanted.until)
+    _begin(wanted, need)
+    return (f" WHERE {' AND '.join(conditions)}" if conditions else ""), parameters
+
+
+def _begin(wanted: FindingFilter, need: Callable[..., None]) -> None:
+    """Leave out what stood on the pages before."""
+    if wanted.before is not None:
+        need(ORDERS[wanted.order].following, *wanted.before)
     if wanted.after:
         need(
             "(last_seen, id) < (SELECT last_seen, id FROM findings WHERE id = ?)",
             storable(wanted.after),
         )
-    return (f" WHERE {' AND '.join(conditions)}" if conditions else ""), parameters
 
 
 def _parties(finding: Finding) -> list[str]:

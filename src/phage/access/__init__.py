@@ -1,0 +1,1 @@
+"""Who may ask and change what: users, sessions, tokens, roles, and the log of every change."""

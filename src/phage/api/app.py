@@ -1,0 +1,80 @@
+"""The app: routes that are found, what surrounds them, and their description."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from typing import TYPE_CHECKING, Protocol
+
+from fastapi import FastAPI
+
+from phage.api import description, problem, routes
+from phage.api.middleware import Audited, Surroundings
+from phage.api.security import guards_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fastapi import APIRouter
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from phage.api.problem import ProblemError
+    from phage.api.services import Services
+
+
+API_VERSION = "1"
+"""What is under /api/v1 only grows; what changes meaning comes under another number."""
+
+
+class Pages(Protocol):
+    """The dashboard, which stands above the API and is handed in."""
+
+    routers: Sequence[APIRouter]
+    """Routes of pages; each has a guard, as those of the API."""
+
+    def install(self, app: FastAPI) -> None:
+        """Add what is no route, as static files."""
+
+    def problem(self, request: Request, error: ProblemError) -> Response | None:
+        """Return the page that tells a problem, or leads to the login; None: as the API does."""
+
+
+def find_routers() -> list[APIRouter]:
+    """Return the router of each file in `routes/`, by name."""
+    names = sorted(module.name for module in pkgutil.iter_modules(routes.__path__))
+    return [importlib.import_module(f"{routes.__name__}.{name}").router for name in names]
+
+
+def make_app(
+    services: Services, pages: Pages | None = None, *, strict_transport: bool = False
+) -> FastAPI:
+    """Return the app that serves the API, and the pages if there are any.
+
+    Raises ValueError for a route without a guard: none is open by mistake.
+    """
+    app = FastAPI(
+        title="phage",
+        version=API_VERSION,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+    )
+    app.state.services = services
+    app.state.pages = pages
+    app.state.routers = [*find_routers(), *(pages.routers if pages is not None else ())]
+    for router in app.state.routers:
+        for route in router.routes:
+            if len(guards_of(route)) != 1:
+                message = f"{getattr(route, 'path', route)} needs exactly one guard"
+                raise ValueError(message)
+        app.include_router(router)
+    if pages is not None:
+        pages.install(app)
+    problem.install(app)
+    description.install(app)
+    # The last is the outermost.
+    app.add_middleware(Audited, services=services)
+    app.add_middleware(Surroundings, services=services, strict_transport=strict_transport)
+    return app

@@ -1,0 +1,88 @@
+"""The description of the API (OpenAPI 3.1), made exact: what guards and surroundings answer too."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fastapi.openapi.utils import get_openapi
+
+from phage.api.problem import MEDIA_TYPE, Problem
+from phage.api.security import COOKIE, guards_of
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+    from fastapi.routing import APIRoute
+
+TEXT = """What phage sees, finds and decides, for programs.
+
+Log in by `POST /api/v1/session`, or show a token (`Authorization: Bearer`). Requests of a session
+that change something carry its `X-CSRF-Token`. Lists come in pages: `next` is the `cursor` of the
+next. Every error is a problem (RFC 9457). Times are RFC 3339 in UTC.
+"""
+
+_REF = "#/components/schemas/Problem"
+
+_ALWAYS = {
+    "400": "The request is no request.",
+    "403": "Who asks may not, or asks by a name that is none of phage's.",
+    "422": "A value is wrong.",
+    "429": "Too much is asked.",
+    "500": "A mistake of phage's own.",
+    "503": "The store, or a part of phage, does not answer.",
+}
+_GUARDED = {"401": "Nobody is logged in, or the token is not valid."}
+_BODY = {"413": "The body is too large.", "415": "The body is of another kind."}
+_NAMED = {"404": "There is no such thing."}
+_CHANGING = {"409": "It cannot be done as things stand.", "412": "It has changed meanwhile."}
+
+
+def install(app: FastAPI) -> None:
+    """Have the app describe itself exactly."""
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = _describe(app)
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _describe(app: FastAPI) -> dict[str, Any]:
+    routes = [route for router in app.state.routers for route in router.routes]
+    shown = [route for route in routes if getattr(route, "include_in_schema", False)]
+    made = get_openapi(title="phage", version=app.version, description=TEXT, routes=shown)
+    components = made.setdefault("components", {})
+    schemas = components.setdefault("schemas", {})
+    schemas.pop("HTTPValidationError", None)
+    schemas.pop("ValidationError", None)
+    problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas |= problem.pop("$defs", {})
+    schemas["Problem"] = problem
+    components["securitySchemes"] = {
+        "session": {"type": "apiKey", "in": "cookie", "name": COOKIE},
+        "token": {"type": "http", "scheme": "bearer"},
+        "bouncer": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
+    }
+    for route in shown:
+        for method in route.methods:
+            _complete(made["paths"][route.path_format][method.lower()], route, method)
+    return made
+
+
+def _complete(operation: dict[str, Any], route: APIRoute, method: str) -> None:
+    responses = operation["responses"]
+    responses.pop("422", None)
+    wanted = dict(_ALWAYS)
+    if permission := guards_of(route)[0].permission:
+        wanted |= _GUARDED
+        operation["security"] = [{"session": []}, {"token": []}, {"bouncer": []}]
+        operation["x-permission"] = permission
+    if "{" in route.path:
+        wanted |= _NAMED
+    if method not in {"GET", "HEAD"}:
+        wanted |= _CHANGING | _BODY
+    for status, text in wanted.items():
+        responses.setdefault(
+            status,
+            {"description": text, "content": {MEDIA_TYPE: {"schema": {"$ref": _REF}}}},
+        )

@@ -1,0 +1,126 @@
+"""Live events: findings, decisions and figures as they come, to bounded numbers of listeners."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+KINDS = ("finding", "decision", "stats")
+
+MAX_LISTENERS = 64
+"""Each holds a connection and a queue."""
+
+MAX_WAITING = 256
+"""Events that wait for a listener; beyond it the oldest go, and are counted."""
+
+MAX_KEPT = 64
+"""Events that are kept for who was cut off for a moment (Last-Event-ID)."""
+
+
+class TooManyListenersError(Exception):
+    """There is no room for another listener."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event: its number, its kind, and its data as JSON in one line."""
+
+    number: int
+    kind: str
+    data: str
+
+    def encode(self) -> bytes:
+        """Return the event as server-sent events are written (HTML Standard, section 9.2)."""
+        return f"id: {self.number}\nevent: {self.kind}\ndata: {self.data}\n\n".encode()
+
+
+@dataclass(eq=False, slots=True)
+class Listener:
+    """One who listens; made by `EventHub.listen` in the event loop."""
+
+    kinds: frozenset[str]
+    loop: asyncio.AbstractEventLoop
+    waiting: deque[Event] = field(default_factory=deque)
+    woken: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def events(self, silence: float) -> AsyncIterator[Event | None]:
+        """Yield events as they come; None after each time of silence, in seconds."""
+        while True:
+            while self.waiting:
+                yield self.waiting.popleft()
+            self.woken.clear()
+            if self.waiting:
+                continue
+            try:
+                async with asyncio.timeout(silence):
+                    await self.woken.wait()
+            except TimeoutError:
+                yield None
+
+
+class EventHub:
+    """Hands events to all who listen. `publish` may be called from any thread, and never waits."""
+
+    def __init__(self) -> None:
+        self.dropped = 0
+        self.refused = 0
+        self._number = 0
+        self._kept: deque[Event] = deque(maxlen=MAX_KEPT)
+        self._listeners: list[Listener] = []
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._listeners)
+
+    def publish(self, kind: str, data: Mapping[str, object]) -> None:
+        """Hand on an event; figures are not kept, what is newer says more."""
+        if kind == "stats" and not self._listeners:
+            return
+        text = json.dumps(data, default=str)
+        with self._lock:
+            self._number += 1
+            event = Event(self._number, kind, text)
+            if kind != "stats":
+                self._kept.append(event)
+            for listener in self._listeners:
+                if kind in listener.kinds:
+                    self._hand(listener, event)
+
+    def _hand(self, listener: Listener, event: Event) -> None:
+        if len(listener.waiting) >= MAX_WAITING:
+            listener.waiting.popleft()
+            self.dropped += 1
+        listener.waiting.append(event)
+        try:
+            listener.loop.call_soon_threadsafe(listener.woken.set)
+        except RuntimeError:  # The loop was closed: phage stops.
+            self.dropped += 1
+
+    def listen(self, kinds: frozenset[str], after: int | None = None) -> Listener:
+        """Return a new listener, with what came after an event that it had seen.
+
+        Raises TooManyListenersError.
+        """
+        with self._lock:
+            if len(self._listeners) >= MAX_LISTENERS:
+                self.refused += 1
+                raise TooManyListenersError
+            listener = Listener(kinds, asyncio.get_running_loop())
+            if after is not None:
+                missed = (each for each in self._kept if each.number > after)
+                listener.waiting.extend(each for each in missed if each.kind in kinds)
+            self._listeners.append(listener)
+        return listener
+
+    def leave(self, listener: Listener) -> None:
+        """Forget a listener."""
+        with self._lock:
+            if listener in self._listeners:
+                self._listeners.remove(listener)

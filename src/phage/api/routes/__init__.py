@@ -1,0 +1,1 @@
+"""Routes, one file a noun: each has a `router`, which `phage.api.app` finds by itself."""

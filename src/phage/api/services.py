@@ -1,0 +1,115 @@
+"""What the routes ask of the living daemon: a facade, so that routes are tested with fakes.
+
+Each noun that needs more than the store has a Protocol here or in its own file, and a field in
+`Services`. The daemon fills the fields (`daemon/serving.py`); one that is None belongs to a part
+that does not run, and its routes answer 503.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar
+
+from fastapi import Depends, Request
+
+from phage.api.problem import ProblemError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from phage.access.access import Access
+    from phage.api.events import EventHub
+    from phage.clock import Clock
+    from phage.store.store import Store
+    from phage.telemetry.metrics import Registry
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Vitals:
+    """Figures of a run.
+
+    Attributes:
+        started: When it was started, in nanoseconds since the Unix epoch.
+        packets: Packets since then.
+        octets: Octets of them.
+        learning: The model still learns.
+        findings_open: Findings that are open.
+        drops: What was dropped or failed, by kind.
+    """
+
+    started: int = 0
+    packets: int = 0
+    octets: int = 0
+    learning: bool = False
+    findings_open: int = 0
+    drops: Mapping[str, int] = field(default_factory=dict)
+
+
+class Steer(Protocol):
+    """Asks the daemon what its control socket is asked (`phage.daemon.requests`)."""
+
+    def __call__(self, verb: str, actor: str, /, **values: object) -> Mapping[str, Any]:
+        """Return the answer to a verb with its fields, on behalf of "user:NAME".
+
+        Raises PhageError to refuse.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """What routes work with.
+
+    Attributes:
+        clock: Tells the time.
+        access: Users, sessions, tokens and the audit log.
+        reading: Gives a reader of the store for the time of a question.
+        writing: The store, for the few things that routes write themselves (labels).
+        registry: The metrics.
+        health: Tells how the daemon does: {"status": "ok" | "degraded", ...}; quick.
+        metrics_token: What /metrics asks for as bearer token; '' for nothing.
+        captures: Folder with the packets of findings.
+        hosts: Names besides addresses and localhost by which phage may be asked.
+        secure: It is served over TLS.
+        vitals: Tells the figures of this run.
+        steer: Steers the daemon; None where nothing decides.
+        events: Where live events come from.
+    """
+
+    clock: Clock
+    access: Access
+    reading: Callable[[], AbstractContextManager[Store]]
+    writing: Store
+    registry: Registry
+    health: Callable[[], Mapping[str, object]]
+    metrics_token: str = ""
+    captures: Path | None = None
+    hosts: tuple[str, ...] = ()
+    secure: bool = False
+    vitals: Callable[[], Vitals] = Vitals
+    steer: Steer | None = None
+    events: EventHub | None = None
+
+    def steered(self, verb: str, actor: str, **values: object) -> Mapping[str, Any]:
+        """Ask the daemon, as the control socket does. Raises ProblemError where none runs."""
+        return running(self.steer, "what decides")(verb, actor, **values)
+
+
+async def _services(request: Request) -> Services:
+    found: Services = request.app.state.services
+    return found
+
+
+Served = Annotated[Services, Depends(_services)]
+"""The services, as an argument of a route."""
+
+
+def running(part: T | None, name: str) -> T:
+    """Return a part of the daemon. Raises ProblemError where it does not run."""
+    if part is None:
+        message = f"{name} does not run here"
+        raise ProblemError(503, message, kind="not-running")
+    return part

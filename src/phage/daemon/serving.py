@@ -1,0 +1,114 @@
+"""The API in the daemon: what routes ask for is wired here, and served in a thread of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from phage.access.access import make_access
+from phage.api.app import make_app
+from phage.api.server import ApiServer
+from phage.api.services import Services
+from phage.config.kinds import split_listen
+from phage.daemon.control import Caller
+from phage.daemon.requests import request_of
+from phage.daemon.steering import Steering
+from phage.daemon.storesink import location
+from phage.store.pool import StorePool
+from phage.store.store import open_store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from contextlib import ExitStack
+
+    from phage.access.access import Access
+    from phage.api.events import EventHub
+    from phage.api.services import Steer
+    from phage.clock import Clock
+    from phage.config.settings import Settings
+    from phage.config.statedir import StateDirectory
+    from phage.daemon.devices import DeviceService
+    from phage.daemon.enforcement import Enforcement
+    from phage.daemon.livesink import LiveSink
+    from phage.telemetry.metrics import Registry
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What of the living daemon is shown and steered.
+
+    Attributes:
+        live: Figures and events.
+        enforcement: What decides.
+        devices: What is known of devices.
+        registry: The metrics.
+        health: Tells how the daemon does.
+    """
+
+    live: LiveSink
+    enforcement: Enforcement
+    devices: DeviceService
+    registry: Registry
+    health: Callable[[], Mapping[str, object]]
+
+
+def start_api(
+    settings: Settings, state: StateDirectory, served: Served, clock: Clock, stack: ExitStack
+) -> list[str]:
+    """Serve the API where it is enabled; return what there is to say to who started phage.
+
+    Raises ServerError, StoreError.
+    """
+    own = settings.api
+    if not own.enabled:
+        return []
+    store = open_store(location(settings), clock)
+    stack.callback(store.close)
+    pool = StorePool(location(settings))
+    stack.callback(pool.close)
+    access = make_access(store, clock, own.session_idle, own.session_longest)
+    services = Services(
+        clock=clock,
+        access=access,
+        reading=pool.reading,
+        writing=store,
+        registry=served.registry,
+        health=served.health,
+        vitals=served.live.vitals,
+        steer=_steer(Steering(served.enforcement, clock, served.devices), served.live.hub),
+        events=served.live.hub,
+        metrics_token=own.token.get_secret_value(),
+        captures=state.captures,
+        hosts=tuple(name.lower() for name in own.hosts),
+    )
+    host, port = split_listen(own.listen)
+    server = ApiServer(make_app(services), host, port)
+    server.start()
+    stack.callback(server.stop)
+    return _words(access, host, server.port)
+
+
+def _steer(steering: Steering, hub: EventHub) -> Steer:
+    def steer(verb: str, actor: str, /, **values: object) -> Mapping[str, Any]:
+        answer = steering(request_of(verb, values), Caller(actor))
+        changed: list[Any] = []  # What rules decide is told by the pipeline.
+        if verb == "decisions.add":
+            changed = [answer["decision"]]
+        elif verb == "decisions.revoke":
+            changed = list(answer["decisions"])
+        for decision in changed:
+            hub.publish("decision", decision)
+        return answer
+
+    return steer
+
+
+def _words(access: Access, host: str, port: int) -> list[str]:
+    """Return where phage is to be met, with a link for the first login while there is no user."""
+    shown = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  Compared only.
+    place = f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
+    if not access.users.is_empty():
+        return [f"dashboard at {place}/"]
+    link = access.users.make_link()
+    return [f"first login, once and within a day: {place}/welcome?link={quote(link)}"]

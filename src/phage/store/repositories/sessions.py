@@ -1,0 +1,90 @@
+"""Sessions of logged-in users: by the SHA-256 of their secrets, which only browsers hold."""
+
+from __future__ import annotations
+
+from dataclasses import astuple, dataclass
+from typing import TYPE_CHECKING, Any
+
+from phage.store.repositories.text import storable
+
+if TYPE_CHECKING:
+    from phage.store.database import Database
+
+MAX_PAGE = 1000
+"""Sessions that one question returns at most."""
+
+_COLUMNS = "digest, username, created, last_used, address, agent"
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One login. Times are nanoseconds since the Unix epoch."""
+
+    digest: str
+    username: str
+    created: int
+    last_used: int
+    address: str = ""
+    agent: str = ""
+
+
+class SessionRepository:
+    """Sessions in a database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, session: Session, most: int) -> None:
+        """Insert a session; of one user the `most` used last are kept."""
+        with self._database.transaction():
+            self._database.execute(
+                f"INSERT INTO sessions ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)",
+                tuple(
+                    storable(value) if isinstance(value, str) else value
+                    for value in astuple(session)
+                ),
+            )
+            self._database.execute(
+                "DELETE FROM sessions WHERE username = ? AND digest NOT IN (SELECT digest FROM "
+                "sessions WHERE username = ? ORDER BY last_used DESC, digest LIMIT ?)",
+                (storable(session.username), storable(session.username), most),
+            )
+
+    def get(self, digest: str) -> Session | None:
+        """Return a session; None where there is none."""
+        rows: list[tuple[Any, ...]] = list(
+            self._database.query(f"SELECT {_COLUMNS} FROM sessions WHERE digest = ?", (digest,))
+        )
+        return Session(*rows[0]) if rows else None
+
+    def list(self, username: str) -> list[Session]:
+        """Return a user's sessions, those used last first."""
+        rows: list[tuple[Any, ...]] = list(
+            self._database.query(
+                f"SELECT {_COLUMNS} FROM sessions WHERE username = ? "
+                f"ORDER BY last_used DESC, digest LIMIT {MAX_PAGE}",
+                (storable(username),),
+            )
+        )
+        return [Session(*row) for row in rows]
+
+    def touch(self, digest: str, now: int) -> None:
+        """Note that a session is used."""
+        self._database.execute("UPDATE sessions SET last_used = ? WHERE digest = ?", (now, digest))
+
+    def remove(self, digest: str) -> None:
+        """Delete a session."""
+        self._database.execute("DELETE FROM sessions WHERE digest = ?", (digest,))
+
+    def remove_of(self, username: str, but: str = "") -> None:
+        """Delete a user's sessions, but for one."""
+        self._database.execute(
+            "DELETE FROM sessions WHERE username = ? AND digest <> ?", (storable(username), but)
+        )
+
+    def expire(self, used_before: int, created_before: int) -> None:
+        """Delete what was not used for long, or is too old."""
+        self._database.execute(
+            "DELETE FROM sessions WHERE last_used < ? OR created < ?",
+            (used_before, created_before),
+        )

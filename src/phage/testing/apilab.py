@@ -1,0 +1,104 @@
+"""The API over a store of its own, asked as any role or nobody; for tests of nouns."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from phage.access import passwords
+from phage.access.access import make_access
+from phage.access.roles import Role
+from phage.api.app import make_app
+from phage.api.services import Services
+from phage.clock import FixedClock
+from phage.store.pool import StorePool
+from phage.store.store import open_store
+from phage.telemetry.metrics import Registry
+from phage.testing.records import EPOCH
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from fastapi import FastAPI
+    from starlette.testclient import TestClient
+
+    from phage.access.access import Access
+    from phage.store.store import Store, StoreLocation
+
+PASSWORD = "correct horse battery"  # noqa: S105  Of users that only tests have.
+
+PLACE = "http://localhost:8080"
+
+
+@dataclass(frozen=True)
+class ApiLab:
+    """An app with what is behind it. There is a user of each role, named after it."""
+
+    app: FastAPI
+    services: Services
+    store: Store
+    clock: FixedClock
+
+    @property
+    def access(self) -> Access:
+        """Users, sessions, tokens and the audit log."""
+        return self.services.access
+
+    def having(self, **parts: Any) -> ApiLab:
+        """Return a lab with other parts: fakes of what the daemon gives."""
+        services = replace(self.services, **parts)
+        return replace(self, app=make_app(services), services=services)
+
+    def nobody(self) -> TestClient:
+        """Return a client that is not logged in."""
+        from starlette.testclient import TestClient  # noqa: PLC0415  Tests only.
+
+        return TestClient(self.app, PLACE, raise_server_exceptions=False)
+
+    def client(self, role: str = "admin", scopes: tuple[str, ...] = ("*",)) -> TestClient:
+        """Return a client that shows a token of a user with a role."""
+        client = self.nobody()
+        _, secret = self.access.tokens.create(role, "test", scopes)
+        client.headers["Authorization"] = f"Bearer {secret}"
+        return client
+
+    def browser(self, role: str = "admin") -> TestClient:
+        """Return a client that is logged in as a browser is."""
+        client = self.nobody()
+        answer = client.post("/api/v1/session", json={"user": role, "password": PASSWORD})
+        client.headers["X-CSRF-Token"] = answer.json()["csrf"]
+        return client
+
+
+@contextlib.contextmanager
+def api_lab(location: StoreLocation, captures: Path) -> Iterator[ApiLab]:
+    """Give a lab over a new store."""
+    clock = FixedClock(EPOCH)
+    with open_store(location, clock) as store, contextlib.closing(StorePool(location)) as pool:
+        access = make_access(store, clock)
+        for role in Role:
+            access.users.add(role.value, role, PASSWORD)
+        services = Services(
+            clock=clock,
+            access=access,
+            reading=pool.reading,
+            writing=store,
+            registry=Registry(),
+            health=lambda: {"status": "ok"},
+            captures=captures,
+        )
+        yield ApiLab(make_app(services), services, store, clock)
+
+
+@contextlib.contextmanager
+def quick_passwords() -> Iterator[None]:
+    """Hash passwords with little work: what is tested is not how long it takes."""
+    from argon2 import PasswordHasher  # noqa: PLC0415  As in `passwords`.
+
+    former, passwords._hasher = passwords._hasher, PasswordHasher(1, 8, 1)  # noqa: SLF001
+    try:
+        yield
+    finally:
+        passwords._hasher = former  # noqa: SLF001
