@@ -133,6 +133,10 @@ impl Applications {
             subject.payload(),
             packet.time,
         ) else {
+            if subject.touch.state == state::ESTABLISHED && !self.reassembler.holds(flow) {
+                // Its beginning was not seen, or was given up: there is nothing to wait for.
+                flows.set_application(subject.touch.slot, flow, UNKNOWN);
+            }
             return;
         };
         self.progress.attempt(flow, reverse);

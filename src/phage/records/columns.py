@@ -14,6 +14,8 @@ import numpy as np
 NO_DEVICE = 0xFFFF_FFFF
 NO_FEATURE = 0xFFFF
 EXPLAINED = 8
+UNKNOWN_APPLICATION = 0xFF
+"""Application of a flow whose beginning was looked at and is of no protocol that is decoded."""
 
 FLOW = np.dtype(
     [

@@ -181,6 +181,11 @@ impl Reassembler {
             .then(|| side(&mut stream.directions, reverse).prefix())
     }
 
+    /// Whether the beginning of a stream was seen and is still kept.
+    pub fn holds(&self, flow: u64) -> bool {
+        self.places.contains_key(&flow)
+    }
+
     /// Forgets a stream.
     pub fn release(&mut self, flow: u64) {
         if let Some(&slot) = self.places.get(&flow) {

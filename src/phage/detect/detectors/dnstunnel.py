@@ -13,6 +13,7 @@ from phage.detect.rows import Flow, rows_of
 from phage.detect.tables import Distinct, Recent, Usual
 from phage.records import Feature, Finding, Observation, Peer, Severity, Subject, Window
 from phage.records.address import format_address, parse_mac
+from phage.records.columns import UNKNOWN_APPLICATION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -353,7 +354,9 @@ class Dnstunnel:
         changed[key] = case
 
     def _look_at_flow(self, row: Flow, routers: frozenset[int], changed: dict[str, _Case]) -> None:
-        if row.protocol not in (6, 17) or row.application or is_group(row.dst, row.dst_mac):
+        if row.protocol not in (6, 17) or is_group(row.dst, row.dst_mac):
+            return
+        if row.application not in (0, UNKNOWN_APPLICATION):
             return
         if row.payload_sent + row.payload_received < self.strange_octets:
             return
