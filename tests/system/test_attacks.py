@@ -26,6 +26,7 @@ SCANS = {
     "slow": ("-sS", "-p", "1-25", "--scan-delay", "200ms"),
     "service": ("-sV", "--version-light", "-p", "20-60"),
     "silent": ("-sS", "-p", "1-60", "--max-retries", "0"),
+    "protocols": ("-sO", "-p", "20-80", "--max-retries", "0"),
     "ipv6": ("-6", "-sS", "-p", "1-60"),
 }
 """Port scans of one host, as nmap makes them."""
@@ -78,6 +79,8 @@ def test_every_kind_of_port_scan_is_one_finding(lab: Lab) -> None:
         expected = victims[name].address6 if v6 else victims[name].address
         assert peers(found[0]) == {expected}
         assert found[0]["subject"]["ip"] == (attacker.address6 if v6 else attacker.address)
+        kind = "protocols" if name == "protocols" else "vertical"
+        assert kind in found[0]["evidence"]["kinds"]
 
 
 def test_every_kind_of_sweep_is_one_finding(lab: Lab) -> None:

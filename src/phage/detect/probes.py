@@ -28,7 +28,10 @@ _TCP, _UDP, _SCTP = 6, 17, 132
 # Echo, timestamp, information and mask requests, and echo of IPv6 (RFC 792, 950, 4443).
 _ICMP_REQUESTS = frozenset({8, 13, 15, 17})
 _ICMP6_REQUEST = 128
-PROBED = frozenset({1, _TCP, _UDP, 58, _SCTP})
+_ICMP, _ICMP6 = 1, 58
+_PROBED = frozenset({_ICMP, _TCP, _UDP, _ICMP6, _SCTP})
+OTHERS = 0xFF
+"""Stands for all protocols that have neither ports nor questions (255 is reserved by IANA)."""
 
 # Ports from here on are given to clients for a while (Linux from 32768, RFC 6335 from 49152): a
 # datagram to one is an answer or a call between peers, not a question to a service; traceroute's
@@ -51,6 +54,12 @@ def protocol_of(service: int) -> int:
     return service >> 16 & 0xFF
 
 
+def kind_of(service: int) -> int:
+    """Return what a host's targets are counted by: the protocol, or `OTHERS`."""
+    protocol = protocol_of(service)
+    return protocol if protocol in _PROBED else OTHERS
+
+
 class Outcome(enum.IntEnum):
     """What became of a first contact."""
 
@@ -67,9 +76,9 @@ def outcome_of(row: Flow) -> Outcome:
         return _tcp_outcome(row)
     if protocol == _UDP:
         return _udp_outcome(row)
-    if protocol == 1 and row.src_port not in _ICMP_REQUESTS:
+    if protocol == _ICMP and row.src_port not in _ICMP_REQUESTS:
         return Outcome.UNKNOWN
-    if protocol == 58 and row.src_port != _ICMP6_REQUEST:
+    if protocol == _ICMP6 and row.src_port != _ICMP6_REQUEST:
         return Outcome.UNKNOWN
     return _plain_outcome(row)
 
@@ -262,7 +271,7 @@ class Probes:
         source.failed[pair] = (time, weight, service_weight)
         self.pairs += 1
         address, service = pair
-        source.failed_on[address, protocol_of(service)] += weight
+        source.failed_on[address, kind_of(service)] += weight
         source.failed_by[service] += service_weight
         source.touched[pair] = None
         self._make_room(source)
@@ -275,7 +284,7 @@ class Probes:
             return
         self.pairs -= 1
         address, service = pair
-        _take(source.failed_on, (address, protocol_of(service)), entry[1])
+        _take(source.failed_on, (address, kind_of(service)), entry[1])
         _take(source.failed_by, service, entry[2])
 
     def succeed(self, source: Source, pair: Pair, *, first_contact: bool) -> None:
@@ -287,7 +296,7 @@ class Probes:
             return
         source.good[pair] = None
         self.pairs += 1
-        source.good_on[pair[0], protocol_of(pair[1])] += 1
+        source.good_on[pair[0], kind_of(pair[1])] += 1
         source.good_by[pair[1]] += 1
 
     def expire(self, source: Source, before: int) -> None:

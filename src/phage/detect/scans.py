@@ -79,6 +79,11 @@ class Scan:
         hosts = explain.counted(self.hosts_total, "host")
         if self.kinds.keys() == {"icmp sweep"}:
             return f"sent echo requests to {hosts} that did not answer"
+        if self.hosts_total == 1 and self.kinds.keys() == {"protocols"}:
+            protocols = explain.counted(self.services_total, "IP protocol")
+            return (
+                f"tried {protocols} of {next(iter(self.hosts))} that it refused or left unanswered"
+            )
         if self.hosts_total == 1:
             ports = explain.counted(self.services_total, "port")
             return f"tried {ports} of {next(iter(self.hosts))} that refused or did not answer"

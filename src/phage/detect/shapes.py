@@ -30,9 +30,9 @@ _SYN, _ACK = 2, 16
 class SynShape:
     """SYNs that reached one host in one window, as far as the rows show them.
 
-    `flows` counts connections begun and not completed; `sources`, `ports` and `source_ports` are
-    distinct counts of them; `packets` counts their packets; `completed` counts the connections of
-    this and the last second that were completed.
+    `flows` counts connections begun and not completed; `sources`, `ports`, `source_ports` and
+    `questions` (of a source for a port) are distinct counts of them; `packets` counts their
+    packets; `completed` counts the connections of this and the last second that were completed.
     """
 
     victim: bytes
@@ -43,6 +43,7 @@ class SynShape:
     sources: int
     ports: int
     source_ports: int
+    questions: int
     completed: int
     top_port: int
     source: bytes
@@ -52,15 +53,16 @@ class SynShape:
 
     @property
     def is_scan(self) -> bool:
-        """Tell whether one source asks port after port, each once, as scanners do."""
+        """Tell whether one source or a few ask port after port, each once, as scanners do."""
         if self.sources > max(4, self.flows // 50) or self.ports <= max(8, self.flows // 20):
             return False
         if self.source_ports <= max(16, self.flows // 50):
             # nmap and masscan send from one port or a few; a flood must vary what it can.
             return True
         # A connect scan has a source port for each port and asks none twice. Random ports repeat.
-        expected = _PORTS * (1.0 - np.exp(-self.flows / _PORTS))
-        repeated = self.flows - self.ports
+        room = _PORTS * self.sources
+        expected = room * (1.0 - np.exp(-self.flows / room))
+        repeated = self.flows - self.questions
         return bool(repeated < 0.3 * (self.flows - expected))
 
     @property
@@ -110,7 +112,9 @@ def syn_shapes(window: Window) -> tuple[SynShape, ...]:
 
 def _shape(rows: Columns, victim: Columns, completed: int) -> SynShape:
     ports, port_counts = np.unique(rows["dst_port"], return_counts=True)
-    sources, at, counts = np.unique(_hash(rows["src"]), return_index=True, return_counts=True)
+    by_source = _hash(rows["src"])
+    sources, at, counts = np.unique(by_source, return_index=True, return_counts=True)
+    questions = by_source + rows["dst_port"] * np.uint64(0x9E37_79B9_7F4A_7C15)
     main = rows[at[np.lexsort((sources, -counts))[0]]]
     return SynShape(
         victim=bytes(victim["dst"]),
@@ -121,6 +125,7 @@ def _shape(rows: Columns, victim: Columns, completed: int) -> SynShape:
         sources=len(sources),
         ports=len(ports),
         source_ports=len(np.unique(rows["src_port"])),
+        questions=len(np.unique(questions)),
         completed=completed,
         top_port=int(ports[int(np.argmax(port_counts))]),
         source=bytes(main["src"]),

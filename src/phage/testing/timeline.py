@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from phage.detect.attack import Attacks
 from phage.detect.detector import Knowledge
@@ -374,18 +374,16 @@ class Timeline:
                 moved = [
                     one.time for one in flow.snapshots if not one.ended and one.time <= seen.time
                 ]
+                values: dict[str, Any] = {
+                    "id": flow.id,
+                    "start": at(flow.start),
+                    "last": at(max(moved)),
+                    "src_port": 32_768 + flow.id % 28_000,
+                    "protocol": flow.protocol,
+                    "event": event,
+                }
                 found[place].append(
-                    make_flow(
-                        flow.src,
-                        flow.dst,
-                        flow.port,
-                        protocol=flow.protocol,
-                        **(
-                            {"id": flow.id, "start": at(flow.start), "last": at(max(moved))}
-                            | {"src_port": 32_768 + flow.id % 28_000, "event": event}
-                            | seen.values
-                        ),
-                    )
+                    make_flow(flow.src, flow.dst, flow.port, **(values | dict(seen.values)))
                 )
         return found
 

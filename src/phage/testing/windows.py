@@ -115,12 +115,12 @@ def _fill(row: Columns, values: Mapping[str, object]) -> None:
 
 
 def make_flow(
-    src: Endpoint, dst: Endpoint, port: int, *, protocol: str = "tcp", **values: object
+    src: Endpoint, dst: Endpoint, port: int, *, protocol: str | int = "tcp", **values: object
 ) -> Columns:
     """Return one flow row; `values` are fields of `records.columns.FLOW`."""
     row = np.zeros((), dtype=FLOW)
     version = 6 if ":" in src.ip else 4
-    number = PROTOCOLS[protocol]
+    number = PROTOCOLS[protocol] if isinstance(protocol, str) else protocol
     defaults: dict[str, object] = {
         "id": 1,
         "src": np.void(src.raw),

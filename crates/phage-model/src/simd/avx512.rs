@@ -164,7 +164,6 @@ impl Simd for Avx512 {
     fn logistic(self, x: __m512) -> __m512 {
         cpu!({
             let x = _mm512_min_ps(x, _mm512_set1_ps(STEEPEST));
-            let x = _mm512_max_ps(x, _mm512_set1_ps(-STEEPEST));
             let r = _mm512_reduce_ps::<{ _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC }>(x);
             let power = _mm512_scalef_ps(self.exp2_upper(r), x);
             self.reciprocal(_mm512_add_ps(power, _mm512_set1_ps(1.0)))

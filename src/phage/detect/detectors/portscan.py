@@ -12,13 +12,14 @@ from phage.detect.parties import HostKey, host_key, is_group, mac_numbers
 from phage.detect.probes import (
     AT_HOME,
     HARD,
-    PROBED,
+    OTHERS,
     SOFT,
     Outcome,
     Pair,
     Probes,
     Source,
     is_two_way,
+    kind_of,
     outcome_of,
     protocol_of,
 )
@@ -181,7 +182,7 @@ class Portscan:
             del self._flooded[next(iter(self._flooded))]
         fast = self._fast_sources(rows, routers) if not rows.complete else frozenset()
         for row in rows.flows:
-            if row.protocol in PROBED and not is_group(row.dst, row.dst_mac):
+            if row.ip_version and not is_group(row.dst, row.dst_mac):
                 self._look_at_flow(row, now, routers, fast, touched)
         self._expire_pending(rows, now, touched)
         for key in list(self._held):
@@ -245,7 +246,9 @@ class Portscan:
     def _fail(self, source: Source, pair: Pair, time: int, weight: int) -> None:
         # A name that was looked up just before is the opposite of guessing addresses.
         looked_up = not pair[1] & AT_HOME and self._names.name(pair[0]) is not None
-        if not self._probes.fail(source, pair, time, weight, 0 if looked_up else weight):
+        # Tunnels and routing are often one-way: one such protocol at many hosts is no scan.
+        counts = not looked_up and kind_of(pair[1]) != OTHERS
+        if not self._probes.fail(source, pair, time, weight, weight if counts else 0):
             return
         source.usual.add(time)
         if time - source.burst_last > 2 * _SECOND:
@@ -304,19 +307,22 @@ class Portscan:
         kinds: dict[str, None] = {}
         outage = now - self._answered_outside > 10 * _SECOND
         strict = self.outage if outage else 1
-        for address, place in dict.fromkeys((pair[0], pair[1] >> 16) for pair in fresh):
-            protocol = place & 0xFF
-            need = self.ports if place > 0xFF else self.remote_ports
-            walk = source.failed_on[address, protocol] - HARD * source.good_on[address, protocol]
-            if walk >= HARD * need and protocol not in (1, 58):
-                kinds["vertical"] = None
+        for address, home, asked in dict.fromkeys(
+            (pair[0], pair[1] & AT_HOME, kind_of(pair[1])) for pair in fresh
+        ):
+            need = self.ports if home else self.remote_ports
+            walk = source.failed_on[address, asked] - HARD * source.good_on[address, asked]
+            if walk >= HARD * need and asked not in (1, 58):
+                kinds["protocols" if asked == OTHERS else "vertical"] = None
         for service in dict.fromkeys(pair[1] for pair in fresh):
             if source.failed_by[service] >= HARD * self.hosts:
                 kind = self._horizontal(source, service, strict)
                 if kind:
                     kinds[kind] = None
         if not kinds and len(source.failed) >= self.mixed:
-            at_home = sum(1 for pair in source.failed if pair[1] & AT_HOME)
+            at_home = sum(
+                1 for pair in source.failed if pair[1] & AT_HOME and kind_of(pair[1]) != OTHERS
+            )
             if at_home >= self.mixed and at_home > len(source.good) * 2:
                 kinds["mixed"] = None
         return kinds

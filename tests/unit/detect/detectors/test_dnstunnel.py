@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from phage.detect.detectors.dnstunnel import Dnstunnel
+from phage.records.columns import UNKNOWN_APPLICATION
 from phage.testing.timeline import Timeline, findings_of
 from phage.testing.windows import ROUTER, at, device, device6, remote
 
@@ -101,13 +102,18 @@ def test_names_of_which_the_end_was_cut() -> None:
     assert remote(1).ip in finding.summary
 
 
+@pytest.mark.parametrize("application", [0, UNKNOWN_APPLICATION])
 @pytest.mark.parametrize("protocol", ["udp", "tcp"])
-def test_another_protocol_at_port_53(protocol: str) -> None:
+def test_another_protocol_at_port_53(protocol: str, application: int) -> None:
     timeline = Timeline()
     if protocol == "udp":
-        timeline.datagrams(1, CLIENT, remote(1), 53, sent=200, payload=(9000, 90_000))
+        timeline.datagrams(
+            1, CLIENT, remote(1), 53, sent=200, payload=(9000, 90_000), application=application
+        )
     else:
-        timeline.connect(1, CLIENT, remote(1), 53, payload=(30_000, 90_000))
+        timeline.connect(
+            1, CLIENT, remote(1), 53, payload=(30_000, 90_000), application=application
+        )
     (finding,) = found(timeline)
     assert finding.evidence["kind"] == "not DNS"
     assert "nothing of it is DNS" in finding.summary

@@ -303,6 +303,42 @@ def test_a_router_that_asks_for_its_subnet_is_none() -> None:
     assert found(timeline) == []
 
 
+def other_protocol(timeline: Timeline, time: float, target: Endpoint, protocol: int) -> None:
+    timeline.datagrams(
+        time, SCANNER, target, 0, answer="silent", payload=(0, 0), protocol=protocol, src_port=0
+    )
+
+
+def test_a_scan_of_protocols_is_one_finding() -> None:
+    timeline = Timeline()
+    for number in range(20, 60):
+        other_protocol(timeline, 1 + number * 0.1, VICTIM, 100 + number)
+    (finding,) = found(timeline)
+    assert finding.evidence["kinds"] == ["protocols"]
+    assert finding.evidence["services"] == 40
+    assert [peer.ip for peer in finding.peers] == [VICTIM.ip]
+    assert "IP protocols of" in finding.summary
+
+
+def test_one_way_tunnels_are_no_scan() -> None:
+    timeline = Timeline()
+    for number in range(40):
+        other_protocol(timeline, 1 + number, device(100 + number), 47)
+        other_protocol(timeline, 1 + number, VICTIM, (47, 50, 51, 89)[number % 4])
+    assert found(timeline) == []
+
+
+def test_two_connect_scans_of_one_host_are_two_findings_and_no_flood() -> None:
+    timeline = Timeline()
+    for number in range(1000):
+        for scanner in (SCANNER, device(67)):
+            timeline.connect(
+                1 + number * 0.001, scanner, VICTIM, number + 1, answer="refused",
+                src_port=30_000 + number,
+            )  # fmt: skip
+    assert {finding.subject.mac for finding in found(timeline)} == {SCANNER.mac, device(67).mac}
+
+
 def test_the_results_do_not_depend_on_the_order_of_rows() -> None:
     timeline = Timeline()
     for number in range(300):
