@@ -1,5 +1,7 @@
-//! Frames from capture files and network interfaces, and the filters that choose among them.
+//! Frames from capture files and network interfaces, the filters that choose among them, and datagrams
+//! of flow exporters.
 
+pub mod datagram;
 pub mod error;
 mod file;
 pub mod filter;

@@ -3,6 +3,7 @@
 use phage_capture::SourceCounters;
 use phage_decode::app::Kind;
 use phage_decode::Fault;
+use phage_flow::FlowCounters;
 use phage_model::TableCounters;
 
 use crate::stages::Stages;
@@ -42,6 +43,22 @@ pub(crate) fn named(stages: &Stages, source: &SourceCounters) -> Vec<(String, u6
     list.0
 }
 
+/// Counters of the flow table.
+pub(crate) fn of_flows(flows: &FlowCounters) -> Vec<(String, u64)> {
+    let mut list = List(Vec::new());
+    list.add("flows.packets", flows.packets);
+    list.add("flows.started", flows.started);
+    list.add("flows.live", flows.live);
+    for (name, count) in END_REASONS.iter().zip(flows.ended).skip(1) {
+        list.add(&format!("flows.ended.{name}"), count);
+    }
+    list.add("flows.omitted", flows.omitted);
+    list.add("flows.omitted_packets", flows.omitted_packets);
+    list.add("flows.deferred", flows.deferred);
+    list.add("flows.collisions", flows.collisions);
+    list.0
+}
+
 struct List(Vec<(String, u64)>);
 
 impl List {
@@ -68,17 +85,7 @@ impl List {
     }
 
     fn flows(&mut self, stages: &Stages) {
-        let flows = stages.flows.counters();
-        self.add("flows.packets", flows.packets);
-        self.add("flows.started", flows.started);
-        self.add("flows.live", flows.live);
-        for (name, count) in END_REASONS.iter().zip(flows.ended).skip(1) {
-            self.add(&format!("flows.ended.{name}"), count);
-        }
-        self.add("flows.omitted", flows.omitted);
-        self.add("flows.omitted_packets", flows.omitted_packets);
-        self.add("flows.deferred", flows.deferred);
-        self.add("flows.collisions", flows.collisions);
+        self.0.extend(of_flows(&stages.flows.counters()));
         let streams = stages.applications.reassembler.counters();
         self.add("streams.begun", streams.streams);
         self.add("streams.segments", streams.segments);

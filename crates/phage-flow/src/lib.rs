@@ -13,7 +13,7 @@ pub mod rows;
 mod table;
 pub mod volume;
 
-pub use flow::{touch, FlowCounters, FlowLimits, FlowTable, FlowTouch};
+pub use flow::{touch, FlowCounters, FlowLimits, FlowTable, FlowTouch, Share};
 pub use home::{Home, HomeFault};
 pub use host::catalog::{BEHAVIOUR, BEHAVIOUR_CATALOG};
 pub use host::{DeviceIdentity, HostCounters, HostLimits, HostTable};

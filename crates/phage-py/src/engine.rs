@@ -32,7 +32,7 @@ impl PyEngine {
     }
 }
 
-fn raise(error: &EngineError) -> PyErr {
+pub(crate) fn raise(error: &EngineError) -> PyErr {
     match error {
         EngineError::Capture(CaptureError::PermissionMissing { .. }) => {
             PyPermissionError::new_err(error.to_string())
@@ -205,7 +205,10 @@ impl PyEngine {
     }
 }
 
-fn window_to_python<'py>(py: Python<'py>, window: &Window) -> PyResult<Bound<'py, PyTuple>> {
+pub(crate) fn window_to_python<'py>(
+    py: Python<'py>,
+    window: &Window,
+) -> PyResult<Bound<'py, PyTuple>> {
     let observations = PyList::empty(py);
     for observation in &window.observations {
         observations.append(observation_to_python(py, observation)?)?;

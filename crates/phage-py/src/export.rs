@@ -217,35 +217,43 @@ impl PyExportDecoder {
     }
 
     fn exporters<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        let Inner { decoder, .. } = self.inner();
-        let list = PyList::empty(py);
-        for exporter in decoder.exporters() {
-            let facts = PyDict::new(py);
-            facts.set_item("number", exporter.number)?;
-            facts.set_item("address", PyBytes::new(py, &exporter.address))?;
-            facts.set_item("domain", exporter.domain)?;
-            facts.set_item("version", exporter.version)?;
-            facts.set_item("heard", exporter.heard)?;
-            facts.set_item("sampling", exporter.sampling)?;
-            let counters = exporter.counters;
-            for (name, value) in [
-                ("datagrams", counters.datagrams),
-                ("octets", counters.octets),
-                ("records", counters.records),
-                ("options", counters.options),
-                ("templates", counters.templates),
-                ("withdrawn", counters.withdrawn),
-                ("early", counters.early),
-                ("lost", counters.lost),
-                ("reordered", counters.reordered),
-                ("restarts", counters.restarts),
-                ("unknown_elements", counters.unknown_elements),
-                ("malformed", counters.faults.total()),
-            ] {
-                facts.set_item(name, value)?;
-            }
-            list.append(facts)?;
-        }
-        Ok(list)
+        exporters_to_python(py, &self.inner().decoder)
     }
+}
+
+/// What is known of each exporter, as a list of dictionaries.
+pub(crate) fn exporters_to_python<'py>(
+    py: Python<'py>,
+    decoder: &ExportDecoder,
+) -> PyResult<Bound<'py, PyList>> {
+    let list = PyList::empty(py);
+    for exporter in decoder.exporters() {
+        let facts = PyDict::new(py);
+        facts.set_item("number", exporter.number)?;
+        facts.set_item("address", PyBytes::new(py, &exporter.address))?;
+        facts.set_item("domain", exporter.domain)?;
+        facts.set_item("version", exporter.version)?;
+        facts.set_item("heard", exporter.heard)?;
+        facts.set_item("sampling", exporter.sampling)?;
+        facts.set_item("drift", exporter.drift)?;
+        let counters = exporter.counters;
+        for (name, value) in [
+            ("datagrams", counters.datagrams),
+            ("octets", counters.octets),
+            ("records", counters.records),
+            ("options", counters.options),
+            ("templates", counters.templates),
+            ("withdrawn", counters.withdrawn),
+            ("early", counters.early),
+            ("lost", counters.lost),
+            ("reordered", counters.reordered),
+            ("restarts", counters.restarts),
+            ("unknown_elements", counters.unknown_elements),
+            ("malformed", counters.faults.total()),
+        ] {
+            facts.set_item(name, value)?;
+        }
+        list.append(facts)?;
+    }
+    Ok(list)
 }

@@ -3,6 +3,7 @@
 mod catalog;
 mod engine;
 mod export;
+mod exportengine;
 mod prefixes;
 mod tools;
 mod volumes;
@@ -14,6 +15,8 @@ use pyo3::prelude::*;
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<engine::PyEngine>()?;
     module.add_class::<export::PyExportDecoder>()?;
+    module.add_class::<exportengine::PyExportEngine>()?;
+    module.add_class::<exportengine::PyDatagramSender>()?;
     module.add_class::<prefixes::PyPrefixSet>()?;
     module.add_class::<volumes::PyVolumes>()?;
     module.add_class::<tools::PyFilter>()?;

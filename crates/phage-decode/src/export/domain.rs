@@ -66,6 +66,8 @@ pub(super) struct Domain {
     pub(super) counters: DomainCounters,
     /// When it was last heard, nanoseconds since the Unix epoch.
     pub(super) heard: i64,
+    /// How far its clock was behind the time of arrival, nanoseconds; sFlow has none.
+    pub(super) drift: i64,
     next: Option<u32>,
     uptime: u32,
 }
@@ -82,6 +84,7 @@ impl Domain {
             waiting: 0,
             counters: DomainCounters::default(),
             heard: 0,
+            drift: 0,
             next: None,
             uptime: 0,
         }

@@ -48,7 +48,7 @@ impl ExportDecoder {
         let nanoseconds = i64::from(join(nanos_high, nanos_low).min(999_999_999));
         let export = i64::from(join(seconds_high, seconds_low)) * 1_000_000_000 + nanoseconds;
         let uptime = join(boot_high, boot_low);
-        let clock = self.clock(export, Some(uptime), time);
+        let clock = self.clock(place, export, Some(uptime), time);
         let Some(domain) = self.domains.get_mut(place) else {
             return Ok(());
         };

@@ -52,8 +52,8 @@ pub struct ExportLimits {
     pub fields: usize,
     /// Octets of sets that wait for their template; beyond it the oldest go.
     pub pending: usize,
-    /// Whether times are shifted where an exporter's clock differs from the time of arrival by
-    /// more than five seconds.
+    /// Whether the times of records are shifted where an exporter's clock differs from the time of
+    /// arrival by more than five seconds.
     pub correct_clocks: bool,
 }
 
@@ -110,6 +110,8 @@ pub struct Exporter {
     pub heard: i64,
     /// One packet in so many, where no sampler or interface tells otherwise; 0 for unknown.
     pub sampling: u32,
+    /// How far its clock was behind the time of arrival, nanoseconds; 0 where it tells no time.
+    pub drift: i64,
     /// What was counted.
     pub counters: DomainCounters,
 }
@@ -124,6 +126,8 @@ pub struct ExportDecoder {
     datagrams: u64,
     refused: u64,
     starts: Vec<u32>,
+    /// What is added to the times of the datagram that is read.
+    shift: i64,
 }
 
 impl Default for ExportDecoder {
@@ -143,6 +147,7 @@ impl ExportDecoder {
             datagrams: 0,
             refused: 0,
             starts: Vec::new(),
+            shift: 0,
         }
     }
 
@@ -151,6 +156,8 @@ impl ExportDecoder {
     /// Whatever is wrong with it is counted; what could be read before stays.
     pub fn feed(&mut self, datagram: &[u8], from: Origin, time: i64, sink: &mut dyn Sink) {
         self.datagrams += 1;
+        self.shift = 0;
+        let first = sink.rows().len();
         let read = match datagram {
             [0, 0, 0, 5, ..] => self.sflow(datagram, time, sink),
             [0, 1 | 5 | 7, ..] => self.fixed(datagram, from, time, sink),
@@ -160,6 +167,12 @@ impl ExportDecoder {
         };
         if let Err(fault) = read {
             self.faults.count(fault);
+        }
+        if self.shift != 0 {
+            for record in sink.rows().iter_mut().skip(first) {
+                record.start = record.start.saturating_add(self.shift);
+                record.last = record.last.saturating_add(self.shift);
+            }
         }
     }
 
@@ -190,6 +203,7 @@ impl ExportDecoder {
             version: domain.key.version,
             heard: domain.heard,
             sampling: domain.sampling.everywhere,
+            drift: domain.drift,
             counters: domain.counters.clone(),
         })
     }

@@ -52,7 +52,8 @@ impl ExportDecoder {
             version: 9,
         };
         let place = self.heard(key, datagram, time);
-        let clock = self.clock(i64::from(seconds) * 1_000_000_000, Some(uptime), time);
+        let export = i64::from(seconds) * 1_000_000_000;
+        let clock = self.clock(place, export, Some(uptime), time);
         if let Some(domain) = self.domains.get_mut(place) {
             domain.sequence(sequence, Some(uptime), Some(1));
         }
@@ -91,7 +92,7 @@ impl ExportDecoder {
         let export = i64::from(seconds) * 1_000_000_000;
         let boot = self.domains.get_mut(place).and_then(|domain| domain.boot);
         let uptime = boot.map(|boot| (export / 1_000_000).wrapping_sub(boot) as u32);
-        let clock = self.clock(export, uptime, time);
+        let clock = self.clock(place, export, uptime, time);
         let sets = datagram.get(16..length.min(datagram.len())).unwrap_or(&[]);
         let message = self.message(place, from, clock, Dialect::Ipfix);
         let tally = self.sets(Reader::new(sets), message, sink);
@@ -114,17 +115,22 @@ impl ExportDecoder {
         }
     }
 
-    /// The clock of a message; shifted to the time of arrival where that is wanted.
-    pub(super) fn clock(&self, export: i64, uptime: Option<u32>, arrival: i64) -> Clock {
-        let drifted = (arrival - export).abs() > DRIFT;
-        Clock {
-            export: if self.limits.correct_clocks && drifted {
-                arrival
-            } else {
-                export
-            },
-            uptime,
+    /// The clock of a message; notes how far it is from the time of arrival.
+    pub(super) fn clock(
+        &mut self,
+        place: usize,
+        export: i64,
+        uptime: Option<u32>,
+        arrival: i64,
+    ) -> Clock {
+        let drift = arrival.saturating_sub(export);
+        if let Some(domain) = self.domains.get_mut(place) {
+            domain.drift = drift;
         }
+        if self.limits.correct_clocks && drift.abs() > DRIFT {
+            self.shift = drift;
+        }
+        Clock { export, uptime }
     }
 
     /// Reads the sets of a message.

@@ -338,3 +338,27 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_wrong_clock_is_told_and_corrected_where_wanted() {
+    let message = || ipfix(0, 1, &[set(2, &template(256)), set(256, &RECORD)]);
+    let export = 1_700_000_000_000_000_000;
+    for (behind, correct, shift) in [
+        (3600, true, 3600),
+        (3600, false, 0),
+        (-7200, true, -7200),
+        (3, true, 0),
+    ] {
+        let mut decoder = ExportDecoder::new(ExportLimits {
+            correct_clocks: correct,
+            ..ExportLimits::default()
+        });
+        let mut rows = Vec::new();
+        let arrival = export + behind * 1_000_000_000;
+        decoder.feed(&message(), Origin::default(), arrival, &mut rows);
+        assert_eq!(rows[0].last, export + shift * 1_000_000_000);
+        let exporter = decoder.exporters().next();
+        let drift = exporter.map(|exporter| exporter.drift);
+        assert_eq!(drift, Some(behind * 1_000_000_000));
+    }
+}

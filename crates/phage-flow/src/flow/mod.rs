@@ -10,6 +10,7 @@ mod connection;
 mod limits;
 mod record;
 mod rows;
+mod share;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +19,7 @@ use phage_decode::Keys;
 
 pub use answer::{touch, FlowTouch};
 pub use limits::{FlowCounters, FlowLimits};
+pub use share::Share;
 
 use crate::home::Home;
 use crate::rows::{end_reason, event, FlowRow};
@@ -125,16 +127,20 @@ impl FlowTable {
         self.clock.div_euclid(SECOND) as u32
     }
 
+    /// Moves the clock and the half-minute to a packet's time.
+    #[inline(always)]
+    fn turn(&mut self, time: i64) {
+        self.clock = self.clock.max(time);
+        if time.saturating_sub(self.half) >= HALF_MINUTE || time < self.half {
+            self.half = time.saturating_sub(time.rem_euclid(HALF_MINUTE));
+        }
+    }
+
     #[inline]
     fn add(&mut self, packet: &Packet, key: u64) -> FlowTouch {
         self.counters.packets += 1;
         self.counters.octets += u64::from(packet.length);
-        self.clock = self.clock.max(packet.time);
-        if packet.time.saturating_sub(self.half) >= HALF_MINUTE || packet.time < self.half {
-            self.half = packet
-                .time
-                .saturating_sub(packet.time.rem_euclid(HALF_MINUTE));
-        }
+        self.turn(packet.time);
         let flows = &self.flows;
         let mut way = Way::Other;
         let mut collided = false;

@@ -21,6 +21,8 @@ pub(super) mod traits {
     pub(in crate::flow) const BEGUN: u16 = 1 << 7;
     /// Both ends have sent.
     pub(in crate::flow) const ANSWERED: u16 = 1 << 8;
+    /// An exporter told of it: `syn_time` is the time of its last packet, `last` when it was told.
+    pub(in crate::flow) const TOLD: u16 = 1 << 9;
 }
 
 /// The flow that a slot holds; `id` 0 is an empty slot.
@@ -214,7 +216,11 @@ impl Flow {
         FlowRow {
             id: self.id,
             start: self.start,
-            last: self.last,
+            last: if self.traits & traits::TOLD == 0 {
+                self.last
+            } else {
+                self.told_last()
+            },
             src: self.src,
             dst: self.dst,
             src_mac: self.src_mac,
