@@ -241,3 +241,74 @@ class Transmitter:
 
     def send(self, frames: list[bytes], *, count: int, seconds: float, rate: float = 0.0) -> int:
         """Send frames in turn until the count or the time is reached; return how many went out."""
+
+@final
+class ExportEngine:
+    """One shard of the hot loop for flow exports. Not to be used from two threads at once."""
+
+    def __init__(self, config: str) -> None:
+        """Make an engine from settings in JSON. Raises ValueError for one that is wrong."""
+
+    def listen(
+        self,
+        udp: list[str],
+        tcp: list[str],
+        *,
+        receive_buffer: int | None = None,
+        shared_by: int = 1,
+        connections: int | None = None,
+    ) -> tuple[list[str], list[str]]:
+        """Listen at addresses ("[::]:2055"); return them with the ports that were chosen.
+
+        `receive_buffer` is in octets for each socket, `shared_by` the engines that share the
+        addresses, `connections` those of IPFIX over TCP at a time. Raises OSError.
+        """
+
+    def read_files(self, paths: list[str], exporter: bytes) -> None:
+        """Read files of datagrams, as sent by an exporter (16 octets)."""
+
+    def read_captures(self, paths: list[str], expression: str | None = None) -> None:
+        """Read captures whose UDP payloads are exports."""
+
+    def next(self, wait: float) -> RawWindow | None:
+        """Return the next window; None when `wait` seconds passed or the input ended."""
+
+    def finish(self) -> None:
+        """End here: every flow ends, and `next` hands out the windows that are left."""
+
+    def ended(self) -> bool:
+        """Tell whether the input has ended and every window was handed out."""
+
+    def take_volumes(self) -> tuple[bytes, bytes]:
+        """Return VOLUME and TRAFFIC rows of the window that `next` returned last, and forget them."""
+
+    def counters(self) -> dict[str, int]:
+        """Return every counter, cumulative since the start."""
+
+    def exporters(self) -> list[dict[str, int | bytes]]:
+        """Return what is known and was counted of each observation domain."""
+
+    def faults(self) -> list[str]:
+        """Return what was wrong with files, a line each."""
+
+    def replace_prefixes(self, set: PrefixSet) -> None:  # noqa: A002  The core's name.
+        """Put another set of prefixes in force."""
+
+    def save(self) -> bytes:
+        """Return templates and rates of sampling, to be loaded after a restart."""
+
+    def load(self, state: bytes) -> None:
+        """Take over a saved state. Raises ValueError when it is damaged or of another version."""
+
+    def close(self) -> None:
+        """Close the source."""
+
+@final
+class DatagramSender:
+    """Sends datagrams to a collector, for tests and benchmarks."""
+
+    def __init__(self, to: str) -> None:
+        """Open a socket to an address with a port. Raises ValueError, OSError."""
+
+    def send(self, datagrams: list[bytes], *, count: int, seconds: float, rate: float = 0.0) -> int:
+        """Send datagrams in a circle, `rate` a second (0: as fast as it goes); return how many."""

@@ -3,6 +3,7 @@
 use phage_capture::SourceCounters;
 use phage_decode::app::Kind;
 use phage_decode::Fault;
+use phage_flow::volume::Volume;
 use phage_flow::FlowCounters;
 use phage_model::TableCounters;
 
@@ -38,7 +39,7 @@ pub(crate) fn named(stages: &Stages, source: &SourceCounters) -> Vec<(String, u6
         list.add_some(&format!("malformed.{}", kind.name()), count.unwrap_or(0));
     }
     list.flows(stages);
-    list.volumes(stages);
+    list.0.extend(stages.volume.iter().flat_map(of_volumes));
     list.model(stages);
     list.0
 }
@@ -56,6 +57,16 @@ pub(crate) fn of_flows(flows: &FlowCounters) -> Vec<(String, u64)> {
     list.add("flows.omitted_packets", flows.omitted_packets);
     list.add("flows.deferred", flows.deferred);
     list.add("flows.collisions", flows.collisions);
+    list.0
+}
+
+/// Counters of volumes.
+pub(crate) fn of_volumes(volume: &Volume) -> Vec<(String, u64)> {
+    let mut list = List(Vec::new());
+    for (name, value) in volume.counters().named() {
+        list.add(&format!("volumes.{name}"), value);
+    }
+    list.add("volumes.hosts", volume.hosts() as u64);
     list.0
 }
 
@@ -92,16 +103,6 @@ impl List {
         self.add("streams.dropped", streams.dropped);
         self.add("streams.evicted", streams.evicted);
         self.add("streams.octets", streams.octets);
-    }
-
-    fn volumes(&mut self, stages: &Stages) {
-        let Some(volume) = &stages.volume else {
-            return;
-        };
-        for (name, value) in volume.counters().named() {
-            self.add(&format!("volumes.{name}"), value);
-        }
-        self.add("volumes.hosts", volume.hosts() as u64);
     }
 
     fn model(&mut self, stages: &Stages) {

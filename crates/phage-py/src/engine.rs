@@ -127,11 +127,7 @@ impl PyEngine {
     }
 
     fn take_volumes<'py>(&mut self, py: Python<'py>) -> (Bound<'py, PyBytes>, Bound<'py, PyBytes>) {
-        let (rows, traffic) = std::mem::take(&mut self.volumes);
-        (
-            PyBytes::new(py, bytemuck::cast_slice(&rows)),
-            PyBytes::new(py, bytemuck::cast_slice(&traffic)),
-        )
+        volumes_to_python(py, std::mem::take(&mut self.volumes))
     }
 
     fn frames<'py>(
@@ -203,6 +199,16 @@ impl PyEngine {
     fn close(&mut self) {
         self.engine().detach();
     }
+}
+
+pub(crate) fn volumes_to_python(
+    py: Python<'_>,
+    (rows, traffic): (Vec<VolumeRow>, Vec<TrafficRow>),
+) -> (Bound<'_, PyBytes>, Bound<'_, PyBytes>) {
+    (
+        PyBytes::new(py, bytemuck::cast_slice(&rows)),
+        PyBytes::new(py, bytemuck::cast_slice(&traffic)),
+    )
 }
 
 pub(crate) fn window_to_python<'py>(

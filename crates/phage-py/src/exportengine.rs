@@ -9,11 +9,12 @@ use phage_capture::datagram::{DatagramSender, ListenConfig};
 use phage_capture::FileSource;
 use phage_decode::export::Origin;
 use phage_engine::{EngineError, ExportConfig, ExportEngine, Progress};
+use phage_flow::volume::{TrafficRow, VolumeRow};
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 
-use crate::engine::{raise, window_to_python};
+use crate::engine::{raise, volumes_to_python, window_to_python};
 use crate::export::exporters_to_python;
 use crate::prefixes::PyPrefixSet;
 
@@ -22,6 +23,8 @@ use crate::prefixes::PyPrefixSet;
 pub(crate) struct PyExportEngine {
     // Never contended: Python's own borrow check refuses a second user. It makes the class `Sync`.
     engine: Mutex<ExportEngine>,
+    /// Rows of volumes, and traffic, of the window that was handed out last.
+    volumes: (Vec<VolumeRow>, Vec<TrafficRow>),
 }
 
 impl PyExportEngine {
@@ -51,6 +54,7 @@ impl PyExportEngine {
         let engine = ExportEngine::new(&config).map_err(|error| raise(&error))?;
         Ok(Self {
             engine: Mutex::new(engine),
+            volumes: <(Vec<VolumeRow>, Vec<TrafficRow>)>::default(),
         })
     }
 
@@ -118,9 +122,19 @@ impl PyExportEngine {
             .detach(|| engine.next(wait))
             .map_err(|error| raise(&error))?;
         match progress {
-            Progress::Window(window) => window_to_python(py, &window).map(Some),
+            Progress::Window(mut window) => {
+                self.volumes = (
+                    std::mem::take(&mut window.volumes),
+                    std::mem::take(&mut window.traffic),
+                );
+                window_to_python(py, &window).map(Some)
+            }
             Progress::Waiting | Progress::Ended => Ok(None),
         }
+    }
+
+    fn take_volumes<'py>(&mut self, py: Python<'py>) -> (Bound<'py, PyBytes>, Bound<'py, PyBytes>) {
+        volumes_to_python(py, std::mem::take(&mut self.volumes))
     }
 
     fn finish(&mut self) {

@@ -48,6 +48,13 @@ def mapped(address: str) -> bytes:
     return parsed.packed
 
 
+def is_capture(path: Path) -> bool:
+    """Tell whether a file begins as a capture does, plain or packed. Raises OSError."""
+    with path.open("rb") as file:
+        head = file.read(4)
+    return head in _MAGICS or head.startswith(_PACKED)
+
+
 def describe_file(
     decoder: ExportDecoder, path: Path, exporter: str, expression: str | None = None
 ) -> Iterator[str]:
@@ -60,10 +67,9 @@ def describe_file(
     Raises DatagramFileError on a file that cannot be read.
     """
     try:
-        with path.open("rb") as file:
-            head = file.read(4)
-            if head not in _MAGICS and not head.startswith(_PACKED):
-                content = head + file.read(_LARGEST + 1 - len(head))
+        if not is_capture(path):
+            with path.open("rb") as file:
+                content = file.read(_LARGEST + 1)
                 if len(content) > _LARGEST:
                     message = f"{path}: larger than {_LARGEST} octets and no capture"
                     raise DatagramFileError(message)

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from phage.config.kinds import Listen, Network, Size
 from phage.config.section import Section
 
 
@@ -41,10 +42,73 @@ class EveInputSettings(Section):
     )
 
 
+class ExporterSettings(Section):
+    """What is set by hand for an exporter of flows, or a network of them."""
+
+    address: Network = Field(description="Its address, or a network of exporters.")
+    name: str = Field("", max_length=64, description="What people call it.")
+    sampling: int = Field(
+        0, ge=0, le=2**24, description="It looks at one packet in so many; 0: as it tells."
+    )
+    force: bool = Field(
+        default=False, description="Use this rate even where the exporter tells another one."
+    )
+
+
+class FlowInputSettings(Section):
+    """Flow exports of routers, switches and probes."""
+
+    netflow: tuple[Listen, ...] = Field(
+        (),
+        max_length=16,
+        description="UDP addresses to take NetFlow and IPFIX at, for example 0.0.0.0:2055 or "
+        "[::]:4739.",
+    )
+    sflow: tuple[Listen, ...] = Field(
+        (), max_length=16, description="UDP addresses to take sFlow at, for example 0.0.0.0:6343."
+    )
+    ipfix_tcp: tuple[Listen, ...] = Field(
+        (), max_length=16, description="TCP addresses to take IPFIX at, for example 0.0.0.0:4739."
+    )
+    threads: int = Field(
+        1, ge=1, le=64, description="Threads that share the addresses; an exporter stays at one."
+    )
+    receive_buffer: Size = Field(
+        32 * 2**20,
+        ge=2**16,
+        le=2**30,
+        description="Buffer of each socket; as root beyond the system's limit (net.core.rmem_max).",
+    )
+    allow: tuple[Network, ...] = Field(
+        (), max_length=10_000, description="Exporters that may send; empty: all."
+    )
+    exporters: tuple[ExporterSettings, ...] = Field(
+        (), max_length=10_000, description="Names and rates of sampling; the longest prefix counts."
+    )
+    correct_clocks: bool = Field(
+        default=True,
+        description="Shift the times of exporters whose clock differs by more than five seconds.",
+    )
+    domains: int = Field(
+        16_384, ge=16, le=2**20, description="Observation domains remembered, of all exporters."
+    )
+    template_fields: int = Field(
+        1_000_000, ge=1024, le=2**26, description="Fields of all templates remembered."
+    )
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether there is anything to listen at."""
+        return bool(self.netflow or self.sflow or self.ipfix_tcp)
+
+
 class CollectSettings(Section):
     """What is read besides packets."""
 
     logs: tuple[LogSettings, ...] = Field((), description="Logs of services.")
     eve: EveInputSettings = Field(
         EveInputSettings(), description="Alerts of Suricata and others that write eve.json."
+    )
+    flows: FlowInputSettings = Field(
+        FlowInputSettings(), description="Flow exports: NetFlow, IPFIX, sFlow."
     )

@@ -33,6 +33,9 @@ Level = Literal["debug", "info", "warning", "error"]
 class CaptureSettings(Section):
     """How packets are taken from the interfaces."""
 
+    enabled: bool = Field(
+        default=True, description="Watch interfaces; off where only flow exports are collected."
+    )
     filter: str = Field(
         "", description="Packet filter in the pcap filter language; empty takes every packet."
     )

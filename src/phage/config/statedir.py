@@ -51,6 +51,11 @@ class StateDirectory:
         return self.path / "captures"
 
     @property
+    def templates(self) -> Path:
+        """Templates of flow exporters."""
+        return self.path / "templates"
+
+    @property
     def rules(self) -> Path:
         """Rule files, *.yaml, in the order of their names."""
         return self.path / "rules"
@@ -96,7 +101,7 @@ class StateDirectory:
         They tell who talks to whom.
         """
         try:
-            for folder in (self.path, self.models, self.captures, self.rules):
+            for folder in (self.path, self.models, self.captures, self.rules, self.templates):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             message = (

@@ -7,7 +7,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from phage.collect.packets import PacketCollector
+from phage.collect.enginecollector import EngineCollector
 from phage.config.plugins import make
 from phage.errors import ConfigError, StoreError
 from phage.intel import keep
@@ -195,13 +195,13 @@ def start_intel(
     stack: ExitStack,
     tell: Callable[[Catalog], None],
 ) -> IntelService:
-    """Start threat intelligence; networks go to collectors of packets, the rest to detectors.
+    """Start threat intelligence; networks go to collectors, the rest to detectors.
 
     `tell` takes each new catalog, in the thread of feeds.
 
     Called after the collectors are open. Raises ConfigError for a feed that is not complete.
     """
-    matching = [each for each in collectors if isinstance(each, PacketCollector)]
+    matching = [each for each in collectors if isinstance(each, EngineCollector)]
 
     def publish(catalog: Catalog) -> None:
         knowledge.intelligence = catalog

@@ -21,6 +21,7 @@ from phage.daemon.acting import start_enforcement, start_enforcer
 from phage.daemon.devices import start_devices
 from phage.daemon.engine import engine_settings
 from phage.daemon.evidence import EvidenceFolder
+from phage.daemon.exports import ExporterKeeper, load_templates, make_export_collectors
 from phage.daemon.facts import SeenRouters
 from phage.daemon.intel import start_intel
 from phage.daemon.interfaces import default_interface
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from phage.clock import Clock
+    from phage.collect.exports import ExportCollector
     from phage.collect.logs.collector import LogCollector
     from phage.config.settings import Settings
     from phage.daemon.enforcement import Enforcement
@@ -138,6 +140,7 @@ class Daemon:
         self.clock = clock
         self.collectors: list[AfPacketCollector] = []
         self.logs: list[LogCollector] = []
+        self.exports: list[ExportCollector] = []
         self.feeders: list[Feeder] = []
         self.links = Links(self.collectors)
         self.windows: queue.Queue[Fed] = queue.Queue(WAITING_WINDOWS)
@@ -151,7 +154,20 @@ class Daemon:
         return self.options.settings
 
     def open(self) -> None:
-        """Open the rings. Raises PermissionMissingError, CaptureError."""
+        """Open the rings, the logs and the sockets of exporters.
+
+        Raises PermissionMissingError, CaptureError, ConfigError.
+        """
+        self._open_rings()
+        self._open_logs()
+        self._open_exports()
+        if not self.collectors and not self.exports:
+            message = "there is nothing to watch: set capture.enabled, or collect.flows.netflow"
+            raise CaptureError(message)
+
+    def _open_rings(self) -> None:
+        if not self.settings.capture.enabled:
+            return
         names = self.options.interfaces or self.settings.interfaces or (default_interface(),)
         threads = self.settings.capture.threads
         # Rings of all programs in a network namespace share the numbers of groups (packet(7)).
@@ -172,19 +188,26 @@ class Daemon:
                 collector.open()
                 self.collectors.append(collector)
 
-    def open_logs(self) -> None:
-        """Open the logs, while they can be read. Raises ConfigError, CaptureError."""
+    def _open_logs(self) -> None:
+        """Open the logs, while they can be read."""
         for log in make_log_collectors(self.settings.collect, self.clock, self.state.path):
             log.open()
             self.logs.append(log)
 
+    def _open_exports(self) -> None:
+        """Listen for exporters of flows."""
+        for collector in make_export_collectors(self.settings, lambda: secrets.randbits(63)):
+            self.exports.append(collector)
+            collector.open()
+        load_templates(self.exports, self.state.templates)
+
     @property
     def sources(self) -> list[Watched]:
-        """All that is watched: rings and logs."""
-        return [*self.collectors, *self.logs]
+        """All that is watched: rings, exporters, logs."""
+        return [*self.collectors, *self.exports, *self.logs]
 
     def close(self) -> None:
-        """Close the rings and the logs."""
+        """Close the rings, the sockets and the logs."""
         for source in self.sources:
             source.close()
 
@@ -203,7 +226,8 @@ class Daemon:
     @property
     def watched(self) -> str:
         """What is watched, for people."""
-        return ", ".join(dict.fromkeys(collector.interface for collector in self.collectors))
+        watched = [*self.collectors, *self.exports]
+        return ", ".join(dict.fromkeys(collector.interface for collector in watched))
 
     @property
     def has_failed(self) -> bool:
@@ -223,7 +247,7 @@ class Daemon:
         self, pipeline: Pipeline, models: Sequence[tuple[StateFolder, EnsembleModel]]
     ) -> None:
         """Take windows until told to stop or nothing is left to watch."""
-        rings = [Feeder(collector, self.windows) for collector in self.collectors]
+        rings = [Feeder(collector, self.windows) for collector in (*self.collectors, *self.exports)]
         logs = [Feeder(collector, self.windows, patient=True) for collector in self.logs]
         self.feeders = rings + logs
         for feeder in self.feeders:
@@ -346,7 +370,6 @@ def run(options: RunOptions) -> int:
         stack.enter_context(state.lock())
         stack.callback(daemon.close)
         daemon.open()
-        daemon.open_logs()
         daemon.enforcer = start_enforcer(settings, state, stack)
         # Before any thread starts: the kernel keeps capabilities a thread.
         if line := privilege.drop(state.path):
@@ -385,7 +408,7 @@ def run(options: RunOptions) -> int:
             settings,
             state,
             clock,
-            daemon.collectors,
+            daemon.sources,
             pipeline.knowledge,
             stack,
             enforcement.lists.publish,

@@ -38,6 +38,7 @@ TABLES = (
     "login_links",
     "audit",
     "finding_labels",
+    "exporters",
 )
 """All tables with data, those that others refer to first."""
 

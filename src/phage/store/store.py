@@ -14,6 +14,7 @@ from phage.store.repositories.audit import AuditRepository
 from phage.store.repositories.counters import CounterRepository
 from phage.store.repositories.decisions import DecisionRepository
 from phage.store.repositories.devices import DeviceRepository
+from phage.store.repositories.exporters import ExporterRepository
 from phage.store.repositories.findings import FindingRepository
 from phage.store.repositories.flowgroups import FlowGroupRepository
 from phage.store.repositories.flows import FlowRepository
@@ -79,6 +80,7 @@ class Store:
         self.tokens = TokenRepository(database)
         self.audit = AuditRepository(database)
         self.labels = LabelRepository(database)
+        self.exporters = ExporterRepository(database)
 
     def close(self) -> None:
         """Close the connection."""

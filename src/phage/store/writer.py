@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from phage.clock import Clock
     from phage.records import Finding
+    from phage.records.exporter import Exporter
     from phage.records.flow import Flow
     from phage.store.repositories.counters import MinuteCounter
     from phage.store.repositories.traffic import Traffic
@@ -45,7 +46,7 @@ MAX_HELD = 5000
 SWEEP_SECONDS = 60.0
 """Time between two sweeps of what is too old."""
 
-KINDS = ("findings", "flows", "counters", "traffic")
+KINDS = ("findings", "flows", "counters", "traffic", "exporters")
 
 
 @dataclass(slots=True)
@@ -131,6 +132,10 @@ class Writer:
     def traffic(self, traffic: Iterable[Traffic]) -> None:
         """Hand traffic of a minute over."""
         self._put("traffic", traffic)
+
+    def exporters(self, exporters: Iterable[Exporter]) -> None:
+        """Hand over what was counted of exporters since they were handed over last."""
+        self._put("exporters", exporters)
 
     def _hold(self, finding: Finding) -> None:
         """Keep the newest state of a finding until it is written; the lock is held."""

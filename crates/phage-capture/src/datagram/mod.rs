@@ -7,7 +7,7 @@ mod system;
 mod udp;
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use phage_decode::export::Origin;
 
@@ -95,4 +95,11 @@ impl Default for ListenConfig {
             silence: Duration::from_secs(3600),
         }
     }
+}
+
+/// The time of arrival of what arrives now, nanoseconds since the Unix epoch.
+pub fn now() -> i64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |passed| passed.as_nanos() as i64)
 }

@@ -1,12 +1,12 @@
 //! All the sockets of one engine.
 
 use std::net::SocketAddr;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use super::stream::Connections;
 use super::system::{self, Mailbox};
 use super::udp::{listen_error, UdpListener};
-use super::{Arrival, DatagramCounters, DatagramSource, ListenConfig, TakeDatagram};
+use super::{now, Arrival, DatagramCounters, DatagramSource, ListenConfig, TakeDatagram};
 use crate::error::CaptureError;
 
 /// Batches of one socket before the others have their turn, and before windows are looked after.
@@ -106,10 +106,4 @@ impl DatagramSource for ExportSockets {
         self.counters.connections = self.connections.len() as u64;
         self.counters
     }
-}
-
-fn now() -> i64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |passed| passed.as_nanos() as i64)
 }

@@ -15,6 +15,10 @@ pub struct ExportConfig {
     pub tick_ms: u32,
     /// Whether records are added to flows and hosts.
     pub flows: bool,
+    /// Whether volumes are counted.
+    pub volumes: bool,
+    /// Hosts whose volumes are counted.
+    pub volume_capacity: usize,
     /// Flows in the table.
     pub flow_capacity: usize,
     /// Own hosts with counters.
@@ -68,6 +72,8 @@ impl Default for ExportConfig {
             seed: 1,
             tick_ms: 250,
             flows: true,
+            volumes: true,
+            volume_capacity: 131_072,
             flow_capacity: 65_536,
             device_capacity: 4096,
             remote_capacity: 65_536,

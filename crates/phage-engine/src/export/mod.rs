@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use phage_capture::datagram::{
-    Arrival, DatagramCounters, DatagramFile, DatagramSource, ExportSockets, ListenConfig,
+    now, Arrival, DatagramCounters, DatagramFile, DatagramSource, ExportSockets, ListenConfig,
 };
 use phage_capture::{FileSource, Source};
 use phage_decode::export::{ExportDecoder, Origin, StateFault};
@@ -112,10 +112,10 @@ impl ExportEngine {
             match self.step(wait)? {
                 Arrival::Some => {}
                 Arrival::Nothing => {
-                    if self.open.packets == 0 {
+                    self.stages.idle(now(), &mut self.open, &mut self.closed);
+                    if self.closed.is_empty() {
                         return Ok(Progress::Waiting);
                     }
-                    self.stages.close(&mut self.open, &mut self.closed);
                 }
                 Arrival::Ended => self.finish(),
             }

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use phage_capture::datagram::DatagramCounters;
 use phage_decode::export::{ExportDecoder, ExportLimits, FlowRecord, Origin};
 use phage_decode::Secret;
+use phage_flow::volume::{Volume, VolumeLimits};
 use phage_flow::{touch, FlowLimits, FlowTable, Home, HostLimits, HostTable, BEHAVIOUR};
 
 use super::columns::ShareColumns;
@@ -47,6 +48,7 @@ pub(super) struct ExportStages {
     flows: FlowTable,
     hosts: HostTable,
     pub(super) matching: Matching,
+    volume: Option<Volume>,
     pub(super) counters: ExportCounters,
     /// Records followed in the open window.
     in_window: u64,
@@ -89,6 +91,13 @@ impl ExportStages {
             flows: FlowTable::new(&flow_limits, &home),
             hosts: HostTable::new(&host_limits, &home, secret),
             matching: Matching::new(config.match_rows),
+            volume: config.volumes.then(|| {
+                let limits = VolumeLimits {
+                    hosts: config.volume_capacity,
+                    ..VolumeLimits::default()
+                };
+                Volume::new(limits, &home, secret)
+            }),
             counters: ExportCounters::default(),
             in_window: 0,
             number: 0,
@@ -115,6 +124,9 @@ impl ExportStages {
         records.clear();
         self.decoder.feed(datagram, from, time, &mut records);
         self.policy.rate(&from.address, &mut records);
+        if let Some(volume) = &mut self.volume {
+            volume.records(&records, time);
+        }
         for record in &records {
             self.count(record, time, open);
         }
@@ -202,13 +214,33 @@ impl ExportStages {
         self.flows.window(open.end, &mut open.flows);
         self.hosts.window(&mut open.hosts);
         open.matches = self.matching.take();
+        if let Some(volume) = &mut self.volume {
+            volume.hand_over(&mut open.volumes, &mut open.traffic);
+        }
         closed.push_back(std::mem::take(open));
+    }
+
+    /// Lets time pass in which nothing came: hands on what was open, and half-seconds that are over.
+    pub(super) fn idle(&mut self, now: i64, open: &mut Window, closed: &mut VecDeque<Window>) {
+        if let Some(volume) = &mut self.volume {
+            volume.advance(now);
+            volume.hand_over(&mut open.volumes, &mut open.traffic);
+        }
+        if open.packets > 0 {
+            self.close(open, closed);
+        } else if !open.volumes.is_empty() {
+            (open.start, open.end) = (now, now);
+            closed.push_back(std::mem::take(open));
+        }
     }
 
     /// Ends every flow and hands the last window on.
     pub(super) fn finish(&mut self, open: &mut Window, closed: &mut VecDeque<Window>) {
         self.flush(open);
         self.flows.finish(&mut open.flows);
+        if let Some(volume) = &mut self.volume {
+            volume.finish();
+        }
         if open.packets > 0 || !open.flows.is_empty() {
             self.close(open, closed);
         }
@@ -252,6 +284,7 @@ impl ExportStages {
             }
         }
         list.extend(names::of_flows(&self.flows.counters()));
+        list.extend(self.volume.iter().flat_map(names::of_volumes));
         list
     }
 }

@@ -1,0 +1,168 @@
+"""What every collector of flow exports does: listen or read, and tell of exporters."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from phage.collect.enginecollector import EngineCollector
+from phage.errors import StateError
+from phage.native import ExportEngine
+from phage.records.address import format_address
+from phage.records.exporter import COUNTS, Exporter
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from phage.collect.collector import FrameSelection
+
+
+@dataclass(frozen=True, slots=True)
+class ExporterSettings:
+    """What is set by hand for an exporter, or a network of them.
+
+    `sampling` is one packet in so many (0: as it tells), used also against what it tells where
+    `force` is set.
+    """
+
+    address: str
+    name: str = ""
+    sampling: int = 0
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ExportSettings:
+    """Settings of the core's engine, explained in `crates/phage-engine/src/export/config.rs`."""
+
+    home: tuple[str, ...] = ()
+    seed: int = 1
+    tick_ms: int = 250
+    flows: bool = True
+    flow_capacity: int = 65_536
+    device_capacity: int = 4096
+    remote_capacity: int = 65_536
+    flow_rows: int = 16_384
+    host_rows: int = 4096
+    match_rows: int = 4096
+    followed: int = 100_000
+    idle_timeout_s: int | None = None
+    active_timeout_s: int = 1800
+    domains: int = 16_384
+    template_fields: int = 1_000_000
+    pending: int = 4 << 20
+    correct_clocks: bool = True
+    allowed: tuple[str, ...] = ()
+    exporters: tuple[ExporterSettings, ...] = ()
+
+    def to_json(self) -> str:
+        """Return the settings as the core reads them: names of exporters are not its business."""
+        values = asdict(self)
+        for exporter in values["exporters"]:
+            del exporter["name"]
+        return json.dumps(values)
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """Where to listen.
+
+    `udp` and `tcp` are addresses with ports; `shared_by` collectors share them, and each exporter
+    stays at one of these. `receive_buffer` is in octets for each socket.
+    """
+
+    udp: tuple[str, ...] = ()
+    tcp: tuple[str, ...] = ()
+    receive_buffer: int = 32 << 20
+    shared_by: int = 1
+
+
+class ExportCollector(EngineCollector[ExportEngine]):
+    """Runs an engine of exports; what it knows of exporters can be asked for and saved."""
+
+    name = "exports"
+    summary = "flow exports"
+
+    def __init__(self, settings: ExportSettings, listening: Listening) -> None:
+        super().__init__(ExportEngine(settings.to_json()), self._listen)
+        self._listening = listening
+        self._names = [
+            (ipaddress.ip_network(each.address, strict=False), each.name)
+            for each in settings.exporters
+            if each.name
+        ]
+        self.interface = ", ".join(
+            [f"udp {each}" for each in listening.udp] + [f"tcp {each}" for each in listening.tcp]
+        )
+        self.addresses: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
+
+    def _listen(self, engine: ExportEngine) -> None:
+        udp, tcp = engine.listen(
+            list(self._listening.udp),
+            list(self._listening.tcp),
+            receive_buffer=self._listening.receive_buffer,
+            shared_by=self._listening.shared_by,
+        )
+        self.addresses = tuple(udp), tuple(tcp)
+
+    def exporters(self) -> list[Exporter]:
+        """Return every exporter that is known."""
+        return [self._exporter(facts) for facts in self._ask(self.engine.exporters)]
+
+    def _exporter(self, facts: Mapping[str, int | bytes]) -> Exporter:
+        raw = facts["address"]
+        address = format_address(raw) if isinstance(raw, bytes) else ""
+        numbers = {name: value for name, value in facts.items() if isinstance(value, int)}
+        return Exporter(
+            address=address,
+            domain=numbers["domain"],
+            version=numbers["version"],
+            name=self._name_of(address),
+            first_seen=numbers["heard"],
+            last_seen=numbers["heard"],
+            sampling=numbers["sampling"],
+            drift=numbers["drift"],
+            **{name: numbers[name] for name in COUNTS},
+        )
+
+    def _name_of(self, address: str) -> str:
+        if not self._names or not address:
+            return ""
+        parsed = ipaddress.ip_address(address)
+        fitting = [(net, name) for net, name in self._names if parsed in net]
+        return max(fitting, key=lambda each: each[0].prefixlen)[1] if fitting else ""
+
+    def save_templates(self) -> bytes:
+        """Return templates and rates of sampling."""
+        return self._ask(self.engine.save)
+
+    def load_templates(self, state: bytes) -> None:
+        """Take over a saved state. Raises StateError when it is damaged."""
+        try:
+            self._ask(lambda: self.engine.load(state))
+        except ValueError as error:
+            raise StateError(str(error)) from error
+
+    def frames(self, selection: FrameSelection) -> bytes:
+        """Return none: exporters send no packets."""
+        del selection
+        return b""
+
+    def scores(self) -> bytes:
+        """Return none."""
+        return b""
+
+    def save_model(self) -> bytes:
+        """Return none."""
+        return b""
+
+    def load_model(self, state: bytes) -> None:
+        """Take nothing over: there is no model."""
+
+    def excuse(self, mac: int, address: bytes, since: int, until: int) -> None:
+        """Learn nothing: there is no model."""
+
+    def distrust(self, mac: int, address: bytes, since: int, until: int) -> None:
+        """Learn nothing: there is no model."""
