@@ -279,8 +279,14 @@ class ExportEngine:
     def ended(self) -> bool:
         """Tell whether the input has ended and every window was handed out."""
 
+    def describe(self, wait: float, *, options: bool = False) -> str | None:
+        """Return the next records as lines of JSON, '' when `wait` seconds passed; None at the end.
+
+        From then on records are told in this way only, and there are no windows.
+        """
+
     def take_volumes(self) -> tuple[bytes, bytes]:
-        """Return VOLUME and TRAFFIC rows of the window that `next` returned last, and forget them."""
+        """Return VOLUME and TRAFFIC rows of the window that `next` returned last, once."""
 
     def counters(self) -> dict[str, int]:
         """Return every counter, cumulative since the start."""

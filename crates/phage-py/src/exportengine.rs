@@ -133,6 +133,15 @@ impl PyExportEngine {
         }
     }
 
+    #[pyo3(signature = (wait, *, options = false))]
+    fn describe(&mut self, py: Python<'_>, wait: f64, options: bool) -> PyResult<Option<String>> {
+        let wait = Duration::try_from_secs_f64(wait)
+            .map_err(|error| PyValueError::new_err(error.to_string()))?;
+        let engine = self.engine();
+        py.detach(|| engine.describe(wait, options))
+            .map_err(|error| raise(&error))
+    }
+
     fn take_volumes<'py>(&mut self, py: Python<'py>) -> (Bound<'py, PyBytes>, Bound<'py, PyBytes>) {
         volumes_to_python(py, std::mem::take(&mut self.volumes))
     }

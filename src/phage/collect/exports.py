@@ -7,14 +7,14 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from phage.collect.enginecollector import EngineCollector
-from phage.errors import StateError
+from phage.collect.enginecollector import LONGEST_WAIT, EngineCollector
+from phage.errors import CaptureError, StateError
 from phage.native import ExportEngine
 from phage.records.address import format_address
 from phage.records.exporter import COUNTS, Exporter
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from phage.collect.collector import FrameSelection
 
@@ -106,6 +106,20 @@ class ExportCollector(EngineCollector[ExportEngine]):
             shared_by=self._listening.shared_by,
         )
         self.addresses = tuple(udp), tuple(tcp)
+
+    def describe(self, *, options: bool = False) -> Iterator[str]:
+        """Yield records as lines of JSON instead of windows, '' where nothing came for a while.
+
+        Ends with the source, or when the collector is stopped.
+        """
+        while not self._stopping.is_set():
+            try:
+                lines = self.engine.describe(LONGEST_WAIT, options=options)
+            except OSError as error:
+                raise CaptureError(str(error)) from error
+            if lines is None:
+                return
+            yield lines
 
     def exporters(self) -> list[Exporter]:
         """Return every exporter that is known."""

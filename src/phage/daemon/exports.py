@@ -169,3 +169,13 @@ def _since(exporter: Exporter, before: Exporter | None) -> Exporter:
         return exporter
     counts = {name: getattr(exporter, name) - getattr(before, name) for name in COUNTS}
     return replace(exporter, first_seen=before.first_seen, **counts)
+
+
+def exporter_sinks(
+    collectors: Sequence[ExportCollector],
+    store: Callable[[Iterable[Exporter]], None],
+    folder: Path,
+    clock: Clock,
+) -> list[ExporterKeeper]:
+    """Return what looks after exporters; nothing where there are none to expect."""
+    return [ExporterKeeper(collectors, store, folder, clock)] if collectors else []

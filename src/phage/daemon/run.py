@@ -21,7 +21,7 @@ from phage.daemon.acting import start_enforcement, start_enforcer
 from phage.daemon.devices import start_devices
 from phage.daemon.engine import engine_settings
 from phage.daemon.evidence import EvidenceFolder
-from phage.daemon.exports import ExporterKeeper, load_templates, make_export_collectors
+from phage.daemon.exports import exporter_sinks, load_templates, make_export_collectors
 from phage.daemon.facts import SeenRouters
 from phage.daemon.intel import start_intel
 from phage.daemon.interfaces import default_interface
@@ -226,7 +226,7 @@ class Daemon:
     @property
     def watched(self) -> str:
         """What is watched, for people."""
-        watched = [*self.collectors, *self.exports]
+        watched: list[Watched] = [*self.collectors, *self.exports]
         return ", ".join(dict.fromkeys(collector.interface for collector in watched))
 
     @property
@@ -247,7 +247,8 @@ class Daemon:
         self, pipeline: Pipeline, models: Sequence[tuple[StateFolder, EnsembleModel]]
     ) -> None:
         """Take windows until told to stop or nothing is left to watch."""
-        rings = [Feeder(collector, self.windows) for collector in (*self.collectors, *self.exports)]
+        hasty: list[Watched] = [*self.collectors, *self.exports]
+        rings = [Feeder(collector, self.windows) for collector in hasty]
         logs = [Feeder(collector, self.windows, patient=True) for collector in self.logs]
         self.feeders = rings + logs
         for feeder in self.feeders:
@@ -380,6 +381,7 @@ def run(options: RunOptions) -> int:
         sinks: list[Sink] = [
             _Screen(options),
             TrafficSink(writer),  # Before the store's own, which stops the writer in the end.
+            *exporter_sinks(daemon.exports, writer.exporters, state.templates, clock),
             StoreSink(writer, flows=settings.store.flows),
             MetricsSink(registry, daemon.counters),
         ]

@@ -56,6 +56,7 @@ def test_what_is_handed_over_is_stored(location: StoreLocation) -> None:
         "flows": 5000,
         "counters": 1,
         "traffic": 1,
+        "exporters": 0,
     }
     assert writer.state.queued == 0
     with open_reader(location) as store:

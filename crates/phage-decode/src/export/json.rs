@@ -16,6 +16,7 @@ pub struct JsonLines {
     rows: Vec<FlowRecord>,
     text: String,
     options: bool,
+    exporter: Option<[u8; 16]>,
 }
 
 impl JsonLines {
@@ -25,6 +26,11 @@ impl JsonLines {
             options,
             ..Self::default()
         }
+    }
+
+    /// Writes who exported into the lines from now on.
+    pub fn exported_by(&mut self, address: [u8; 16]) {
+        self.exporter = Some(address);
     }
 
     /// Hands out the lines since the last call.
@@ -43,6 +49,7 @@ impl Sink for JsonLines {
         let rows = self.rows.get(first..).unwrap_or(&[]);
         for (place, row) in rows.iter().enumerate() {
             let mut line = Line::begin(&mut self.text);
+            line.exporter(self.exporter);
             line.elements(template.walk(records.record(place)));
             line.normalised(row, template, records.record(place));
             line.end();
@@ -56,6 +63,7 @@ impl Sink for JsonLines {
             return;
         }
         let mut line = Line::begin(&mut self.text);
+        line.exporter(self.exporter);
         line.elements(template.walk(record));
         line.flag("options", true);
         line.number("tpl", u64::from(template.id));
@@ -68,6 +76,7 @@ impl Sink for JsonLines {
             return;
         };
         let mut line = Line::begin(&mut self.text);
+        line.exporter(self.exporter);
         line.text("agent", &address(&sample.agent));
         line.number("sampling", u64::from(row.sampling));
         line.number("in_if", u64::from(row.in_interface));
@@ -115,6 +124,12 @@ impl<'a> Line<'a> {
     fn begin(text: &'a mut String) -> Self {
         text.push('{');
         Self { text, first: true }
+    }
+
+    fn exporter(&mut self, exporter: Option<[u8; 16]>) {
+        if let Some(exporter) = exporter {
+            self.text("exporter", &address(&exporter));
+        }
     }
 
     fn end(self) {

@@ -21,7 +21,7 @@ use phage_capture::datagram::{
     now, Arrival, DatagramCounters, DatagramFile, DatagramSource, ExportSockets, ListenConfig,
 };
 use phage_capture::{FileSource, Source};
-use phage_decode::export::{ExportDecoder, Origin, StateFault};
+use phage_decode::export::{ExportDecoder, JsonLines, Origin, StateFault};
 use phage_decode::packet::{decode_outer, marks, protocol};
 use phage_decode::Packet;
 use phage_match::PrefixSet;
@@ -120,6 +120,21 @@ impl ExportEngine {
                 Arrival::Ended => self.finish(),
             }
         }
+    }
+
+    /// Tells records as lines of JSON instead of windows; `options` also tells options records.
+    ///
+    /// Waits for the next ones; nothing is the end of the source.
+    pub fn describe(
+        &mut self,
+        wait: Duration,
+        options: bool,
+    ) -> Result<Option<String>, EngineError> {
+        let lines = || JsonLines::new(options);
+        self.stages.lines.get_or_insert_with(lines);
+        let arrival = self.step(wait)?;
+        let lines = self.stages.lines.as_mut().map(JsonLines::take);
+        Ok(lines.filter(|_| arrival != Arrival::Ended))
     }
 
     /// Takes what the source gives at once.

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use phage_capture::datagram::DatagramCounters;
-use phage_decode::export::{ExportDecoder, ExportLimits, FlowRecord, Origin};
+use phage_decode::export::{ExportDecoder, ExportLimits, FlowRecord, JsonLines, Origin};
 use phage_decode::Secret;
 use phage_flow::volume::{Volume, VolumeLimits};
 use phage_flow::{touch, FlowLimits, FlowTable, Home, HostLimits, HostTable, BEHAVIOUR};
@@ -43,6 +43,8 @@ pub(super) struct ExportStages {
     policy: Policy,
     secret: Secret,
     pub(super) decoder: ExportDecoder,
+    /// Takes the records instead of windows.
+    pub(super) lines: Option<JsonLines>,
     records: Vec<FlowRecord>,
     columns: ShareColumns,
     flows: FlowTable,
@@ -86,6 +88,7 @@ impl ExportStages {
                 pending: config.pending,
                 correct_clocks: config.correct_clocks,
             }),
+            lines: None,
             records: Vec::new(),
             columns: ShareColumns::new(),
             flows: FlowTable::new(&flow_limits, &home),
@@ -115,6 +118,11 @@ impl ExportStages {
     ) {
         if !self.policy.admits(&from.address) {
             self.counters.refused += 1;
+            return;
+        }
+        if let Some(lines) = &mut self.lines {
+            lines.exported_by(from.address);
+            self.decoder.feed(datagram, from, time, lines);
             return;
         }
         if open.packets > 0 && (time - open.start >= self.tick || time < open.start - self.tick) {

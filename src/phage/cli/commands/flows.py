@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from phage.api.shapes import flow_shape, protocol_number
+from phage.cli.flowrecords import DECODED, decoded, endpoint
 from phage.cli.output import Column, emit, output_option
 from phage.cli.settings import settings_options
 from phage.cli.times import Moment
 from phage.clock import SystemClock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from phage.cli.settings import Chosen
+    from phage.store.repositories.traffic import Traffic
 
 COLUMNS = (
     Column("last", "last"),
@@ -31,20 +31,19 @@ COLUMNS = (
     Column("state", "state"),
 )
 
-DECODED = (
-    Column("source", "source"),
-    Column("destination", "destination"),
-    Column("protocol", "proto", right=True),
-    Column("packets", "packets", right=True),
-    Column("octets", "bytes", right=True),
-    Column("sampling", "sampling", right=True),
-    Column("domain", "odid", right=True),
+TOP = (
+    Column("", "name"),
+    Column("octets sent", "octets_sent", right=True),
+    Column("received", "octets_received", right=True),
+    Column("packets sent", "packets_sent", right=True),
+    Column("received", "packets_received", right=True),
+    Column("flows", "flows", right=True),
 )
 
 
 @click.group()
 def command() -> None:
-    """List the flows that were seen, and decode those of exporters."""
+    """List the flows that were seen, add them up, and decode those of exporters."""
 
 
 @command.command("list")
@@ -128,30 +127,92 @@ def decode(
             click.echo(lines, nl=False)
     else:
         records = (json.loads(line) for lines in chunks for line in lines.splitlines())
-        emit(form, _decoded(records) if form == "table" else records, DECODED, empty="no records")
+        emit(form, decoded(records) if form == "table" else records, DECODED, empty="no records")
     if counters:
         for name, value in decoder.counters().items():
             click.echo(f"{name} {value}", err=True)
 
 
-def _decoded(records: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Shape records for a table; a count that was not sent may stand in its total."""
-    for record in records:
-        yield {
-            "source": _end(record.get("src", ""), record.get("sport", 0)),
-            "destination": _end(record.get("dst", ""), record.get("dport", 0)),
-            "proto": record.get("proto", ""),
-            "packets": record.get("packets", record.get("packets_total", "")),
-            "bytes": record.get("bytes", record.get("bytes_total", "")),
-            "sampling": record["sampling"] or "" if "sampling" in record else "",
-            "odid": record.get("odid", ""),
-        }
+@command.command()
+@click.option(
+    "--netflow", multiple=True, metavar="ADDRESS:PORT", help="UDP address for NetFlow and IPFIX."
+)
+@click.option("--sflow", multiple=True, metavar="ADDRESS:PORT", help="UDP address for sFlow.")
+@click.option("--ipfix-tcp", multiple=True, metavar="ADDRESS:PORT", help="TCP address for IPFIX.")
+@click.option("--seconds", type=click.FloatRange(min=0), help="Stop after this time.")
+@click.option("--count", type=click.IntRange(min=1), help="Stop after so many records.")
+@click.option("--options", is_flag=True, help="Also print what exporters tell of themselves.")
+@output_option
+@settings_options
+def listen(
+    chosen: Chosen,
+    netflow: tuple[str, ...],
+    sflow: tuple[str, ...],
+    ipfix_tcp: tuple[str, ...],
+    seconds: float | None,
+    count: int | None,
+    form: str,
+    *,
+    options: bool,
+) -> None:
+    """Listen for exporters and print their records, until stopped; nothing is kept.
+
+    Without addresses those of the settings (collect.flows) are used, else 0.0.0.0 with the ports
+    2055, 4739 and 6343. At the end it is told on standard error who was heard.
+    """
+    from phage.cli.flowlisten import Listener
+
+    settings = chosen.settings()
+    listener = Listener.of(settings.collect.flows, netflow, sflow, ipfix_tcp)
+    listener.run(form, seconds, count, options=options)
+
+
+@command.command()
+@click.option(
+    "--by",
+    type=click.Choice(("host", "service", "pair")),
+    default="host",
+    show_default=True,
+    help="What traffic is added up by.",
+)
+@click.option(
+    "--since",
+    type=Moment(SystemClock()),
+    help="From this time on, or how long ago (2h). Default: 1h.",
+)
+@click.option("--until", type=Moment(SystemClock()), help="Before this time.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
+@output_option
+@settings_options
+def top(
+    chosen: Chosen, by: str, since: int | None, until: int | None, limit: int, form: str
+) -> None:
+    """Show who, or what, moved most octets: sums over spans of five minutes, an hour or a day."""
+    from phage.store.repositories.traffic import TrafficKind
+
+    now = SystemClock().now()
+    begin = now - 3_600_000_000_000 if since is None else since
+    with chosen.reader() as store:
+        found = store.traffic.top(TrafficKind(by), begin, now if until is None else until, limit)
+    emit(form, map(_top_shape, found), TOP, empty="no traffic was kept of that time")
+
+
+def _top_shape(top: Traffic) -> dict[str, Any]:
+    name = f"{top.name} - {top.peer}" if top.peer else top.name
+    return {
+        "name": name,
+        "octets_sent": top.octets[0],
+        "octets_received": top.octets[1],
+        "packets_sent": top.packets[0],
+        "packets_received": top.packets[1],
+        "flows": top.flows,
+    }
 
 
 def _with_texts(shape: dict[str, Any]) -> dict[str, Any]:
     return shape | {
-        "source": _end(_address(shape, "src", "dst"), shape["src_port"]),
-        "destination": _end(_address(shape, "dst", "src"), shape["dst_port"]),
+        "source": endpoint(_address(shape, "src", "dst"), shape["src_port"]),
+        "destination": endpoint(_address(shape, "dst", "src"), shape["dst_port"]),
         "packets_text": " / ".join(map(str, shape["packets"])),
         "octets_text": " / ".join(map(str, shape["octets"])),
     }
@@ -162,9 +223,3 @@ def _address(shape: dict[str, Any], end: str, other: str) -> str:
     if not shape[end] and ":" in shape[other]:
         return "::"
     return str(shape[end] or shape[f"{end}_mac"])
-
-
-def _end(address: str, port: int) -> str:
-    if not port:
-        return address
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

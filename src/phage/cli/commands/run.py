@@ -26,9 +26,28 @@ if TYPE_CHECKING:
     metavar="IFACE",
     help="Interface to watch; may be given several times. Default: that of the default route.",
 )
+@click.option(
+    "--netflow",
+    multiple=True,
+    metavar="ADDRESS:PORT",
+    help="Take NetFlow and IPFIX at this UDP address; may be given several times.",
+)
+@click.option(
+    "--sflow", multiple=True, metavar="ADDRESS:PORT", help="Take sFlow at this UDP address."
+)
+@click.option("--no-interface", is_flag=True, help="Watch no interface, only flow exports.")
 @settings_options
-def command(chosen: Chosen, interfaces: tuple[str, ...]) -> int:
+def command(
+    chosen: Chosen,
+    interfaces: tuple[str, ...],
+    netflow: tuple[str, ...],
+    sflow: tuple[str, ...],
+    *,
+    no_interface: bool,
+) -> int:
     """Watch interfaces, learn what is normal, and report what is not, until stopped.
+
+    Routers and switches that export flows are watched too, or instead (--no-interface).
 
     Needs the capability CAP_NET_RAW; `phage doctor` says how to grant it. As root it gives up all
     other privileges by itself.
@@ -36,6 +55,11 @@ def command(chosen: Chosen, interfaces: tuple[str, ...]) -> int:
     overrides: dict[tuple[str | int, ...], object] = {}
     if interfaces:
         overrides["interfaces",] = list(interfaces)
+    if no_interface:
+        overrides["capture", "enabled"] = False
+    for key, addresses in (("netflow", netflow), ("sflow", sflow)):
+        if addresses:
+            overrides["collect", "flows", key] = list(addresses)
     settings = chosen.settings(overrides)
     configure_logs(settings.logging)
     from phage.daemon.options import RunOptions

@@ -37,7 +37,7 @@ class ExportFileCollector(ExportCollector):
     ) -> None:
         super().__init__(settings, Listening())
         self._paths = list(paths)
-        self._exporter = exporter
+        self._sender = exporter
         self._expression = expression
 
     def _listen(self, engine: ExportEngine) -> None:
@@ -49,4 +49,4 @@ class ExportFileCollector(ExportCollector):
             message = "give either captures or files of datagrams, not both at once"
             raise CaptureError(message)
         else:
-            engine.read_files(names, mapped(self._exporter))
+            engine.read_files(names, mapped(self._sender))

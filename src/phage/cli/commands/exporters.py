@@ -1,0 +1,73 @@
+"""`phage exporters`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from phage.cli.output import Column, emit, output_option
+from phage.cli.settings import settings_options
+from phage.clock import rfc3339
+from phage.records.exporter import VERSIONS
+
+if TYPE_CHECKING:
+    from phage.cli.settings import Chosen
+    from phage.records.exporter import Exporter
+
+COLUMNS = (
+    Column("exporter", "address"),
+    Column("name", "name"),
+    Column("domain", "domain", right=True),
+    Column("format", "format"),
+    Column("last seen", "last_seen"),
+    Column("records", "records", right=True),
+    Column("sampling", "sampling_text", right=True),
+    Column("clock", "clock", right=True),
+    Column("lost", "lost", right=True),
+    Column("early", "early", right=True),
+    Column("restarts", "restarts", right=True),
+    Column("malformed", "malformed", right=True),
+)
+
+
+@click.group()
+def command() -> None:
+    """Show the exporters of flows."""
+
+
+@command.command("list")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=1000, show_default=True)
+@output_option
+@settings_options
+def list_(chosen: Chosen, limit: int, form: str) -> None:
+    """List exporters by observation domain, those heard last first.
+
+    Lost are datagrams (of IPFIX records) that the sequence numbers miss; early are data sets that
+    came before their template; clock is by how much the exporter's clock is behind.
+    """
+    with chosen.reader() as store:
+        exporters = store.exporters.list(limit)
+    shapes = map(exporter_shape, exporters)
+    emit(form, map(_with_texts, shapes) if form == "table" else shapes, COLUMNS, empty="none")
+
+
+def exporter_shape(exporter: Exporter) -> dict[str, Any]:
+    """Return an exporter as it is printed: times as text, the clock's drift in seconds."""
+    shape = asdict(exporter)
+    drift = shape.pop("drift")
+    return shape | {
+        "format": VERSIONS.get(exporter.version, str(exporter.version)),
+        "first_seen": rfc3339(exporter.first_seen),
+        "last_seen": rfc3339(exporter.last_seen),
+        "clock_behind_seconds": round(drift / 1e9, 3),
+    }
+
+
+def _with_texts(shape: dict[str, Any]) -> dict[str, Any]:
+    behind = shape["clock_behind_seconds"]
+    return shape | {
+        "sampling_text": f"1:{shape['sampling']}" if shape["sampling"] else "",
+        "clock": f"{behind:+.1f} s" if abs(behind) >= 1 else "",
+    }

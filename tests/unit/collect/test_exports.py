@@ -1,0 +1,201 @@
+"""Collectors of flow exports: from sockets and files to windows; what is known of exporters."""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from phage.collect.collector import Collector, FrameSelection
+from phage.collect.collectors.exportfile import ExportFileCollector
+from phage.collect.collectors.netflow import NetFlowCollector
+from phage.collect.collectors.sflow import SFlowCollector
+from phage.collect.exports import ExportCollector, ExporterSettings, ExportSettings, Listening
+from phage.errors import CaptureError, StateError
+from phage.native import PrefixSet
+from phage.records.address import format_address
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from phage.records import Window
+
+ENDS = ("10.0.0.1", "198.51.100.2")
+
+
+def netflow5(*, packets: int = 5, sampling: int = 0, flags: int = 0x1B) -> bytes:
+    """Return a datagram of NetFlow version 5 with one record."""
+    header = struct.pack(">HHIIIIBBH", 5, 1, 1_000_000, 1_700_000_000, 0, 7, 0, 0, sampling)
+    ends = b"".join(map(socket.inet_aton, ENDS)) + bytes(4)
+    counts = struct.pack(">HHIIII", 3, 4, packets, packets * 120, 990_000, 999_000)
+    ports = struct.pack(">HHBBBBHHBBH", 40_000, 443, 0, flags, 6, 0, 0, 0, 0, 0, 0)
+    return header + ends + counts + ports
+
+
+TEMPLATE = struct.pack(">HHHHHHHHHH", 0, 20, 256, 3, 8, 4, 12, 4, 2, 4)
+DATA = struct.pack(">HH4s4sI", 256, 16, socket.inet_aton(ENDS[0]), socket.inet_aton(ENDS[1]), 3)
+
+
+def netflow9(*sets: bytes) -> bytes:
+    """Return a datagram of NetFlow version 9."""
+    return struct.pack(">HHIIII", 9, len(sets), 1_000_000, 1_700_000_000, 0, 1) + b"".join(sets)
+
+
+class Running:
+    """A collector in a thread of its own."""
+
+    def __init__(self, collector: ExportCollector) -> None:
+        self.collector = collector
+        self.windows: list[Window] = []
+        collector.open()
+        udp, _ = collector.addresses
+        host, _, port = udp[0].rpartition(":")
+        self.to = (host, int(port))
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        self.windows.extend(self.collector.windows())
+
+    def send(self, *datagrams: bytes) -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            for datagram in datagrams:
+                sender.sendto(datagram, self.to)
+
+    def until(self, ready: Callable[[], Any]) -> None:
+        deadline = time.monotonic() + 20
+        while not ready():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+    def stop(self) -> None:
+        self.collector.stop()
+        self._thread.join()
+
+
+@pytest.fixture
+def running() -> Iterator[Callable[..., Running]]:
+    made: list[Running] = []
+
+    def make(settings: ExportSettings | None = None) -> Running:
+        listening = Listening(udp=("127.0.0.1:0",), receive_buffer=1 << 16)
+        made.append(Running(NetFlowCollector(settings or ExportSettings(), listening)))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.stop()
+        each.collector.close()
+
+
+def test_a_record_becomes_a_flow(running: Callable[..., Running]) -> None:
+    run = running()
+    run.send(netflow5())
+    run.until(lambda: run.windows)
+    window = run.windows[0]
+    row = window.flows[0]
+    assert (window.packets, window.octets) == (5, 600)
+    assert (format_address(bytes(row["src"])), format_address(bytes(row["dst"]))) == ENDS
+    assert (row["packets"].tolist(), row["octets"].tolist()) == ([5, 0], [600, 0])
+    assert (row["dst_port"], row["home"]) == (443, 1)
+    # Its clock is years behind: times are those of arrival.
+    assert abs(window.end - row["last"]) < 60 * 10**9
+    counters = run.collector.counters()
+    assert (counters["records"], counters["source.dropped"]) == (1, 0)
+
+
+def test_rates_by_hand_and_names_of_exporters(running: Callable[..., Running]) -> None:
+    exporters = (
+        ExporterSettings("127.0.0.0/8", "lab", 50),
+        ExporterSettings("127.0.0.1/32", "edge", 10),
+    )
+    run = running(ExportSettings(exporters=exporters))
+    run.send(netflow5())
+    run.until(lambda: run.windows)
+    assert run.windows[0].packets == 50
+    (exporter,) = run.collector.exporters()
+    assert (exporter.name, exporter.address, exporter.records) == ("edge", "127.0.0.1", 1)
+    assert exporter.drift > 10**15
+
+
+def test_templates_outlive_a_restart(running: Callable[..., Running]) -> None:
+    run = running()
+    run.send(netflow9(TEMPLATE))
+    run.until(run.collector.exporters)
+    state = run.collector.save_templates()
+    other = running()
+    other.send(netflow9(DATA))
+    other.until(other.collector.exporters)
+    assert other.collector.counters()["records"] == 0
+    third = running()
+    third.collector.load_templates(state)
+    third.send(netflow9(DATA))
+    third.until(lambda: third.collector.counters()["records"])
+    with pytest.raises(StateError):
+        third.collector.load_templates(b"nonsense")
+
+
+def test_flows_are_looked_up_in_feeds(running: Callable[..., Running]) -> None:
+    run = running()
+    mapped = bytes(10) + b"\xff\xff" + socket.inet_aton(ENDS[1])
+    run.collector.match(PrefixSet(mapped, bytes([128]), struct.pack("<I", 7)))
+    run.send(netflow5())
+    run.until(lambda: run.windows)
+    assert run.windows[0].matches["value"].tolist() == [7]
+
+
+def test_what_is_no_export_is_counted(running: Callable[..., Running]) -> None:
+    run = running()
+    run.send(b"", b"\x00", b"GET / HTTP/1.1", bytes(1400), netflow5()[:20])
+    run.until(lambda: run.collector.counters()["exports.malformed"] == 5)
+    assert not run.windows
+    assert run.collector.exporters() == []
+
+
+def test_collectors_satisfy_the_contract() -> None:
+    for kind in (NetFlowCollector, SFlowCollector):
+        collector = kind(ExportSettings(), Listening(udp=("127.0.0.1:2055",)))
+        assert isinstance(collector, Collector)
+        assert collector.frames(FrameSelection(0, 1)) == collector.scores() == b""
+        assert collector.interface == "udp 127.0.0.1:2055"
+
+
+def test_an_address_in_use_is_told(running: Callable[..., Running]) -> None:
+    run = running()
+    taken = f"127.0.0.1:{run.to[1]}"
+    with pytest.raises(CaptureError, match=taken):
+        NetFlowCollector(ExportSettings(), Listening(udp=(taken,))).open()
+
+
+def test_files_of_datagrams(tmp_path: Path) -> None:
+    path = tmp_path / "exports.lp"
+    datagrams = [netflow5(packets=number) for number in (1, 2, 3)]
+    path.write_bytes(b"".join(struct.pack("<H", len(each)) + each for each in datagrams))
+    collector = ExportFileCollector(ExportSettings(), [path], "192.0.2.7")
+    collector.open()
+    windows = list(collector.windows())
+    assert sum(window.packets for window in windows) == 6
+    assert windows[0].start == 1_700_000_000 * 10**9
+    assert [each.address for each in collector.exporters()] == ["192.0.2.7"]
+    assert collector.faults() == []
+
+
+@pytest.mark.peer
+def test_totals_of_real_exporters(peer_data: Path) -> None:
+    cases = sorted((peer_data / "flows" / "attack").glob("*/truth.json"))
+    assert cases
+    for truth in cases:
+        for name, told in json.loads(truth.read_text())["exports"].items():
+            collector = ExportFileCollector(ExportSettings(), [truth.parent / told["file"]])
+            collector.open()
+            packets = sum(window.packets for window in collector.windows())
+            counted = collector.counters()
+            where = f"{truth.parent.name}, {name}"
+            assert (counted["records"], packets) == (told["records"], told["scaled_packets"]), where
+            assert counted["exports.malformed"] == 0, where
