@@ -6,12 +6,14 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from phage.clock import rfc3339
+from phage.records.exporter import VERSIONS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from phage.records import Feature, Finding, Peer
     from phage.records.decision import Decision, Receipt
+    from phage.records.exporter import Exporter
     from phage.records.flow import Flow
     from phage.store.repositories.decisions import AuditEntry
 
@@ -165,3 +167,15 @@ def protocol_number(name: str) -> int | None:
     if name.isascii() and name.isdigit() and int(name) < 256:
         return int(name)
     return next((number for number, known in PROTOCOLS.items() if known == name.lower()), None)
+
+
+def exporter_shape(exporter: Exporter) -> dict[str, Any]:
+    """Return an exporter as it is printed: times as text, the clock's drift in seconds."""
+    shape = asdict(exporter)
+    drift = shape.pop("drift")
+    return shape | {
+        "format": VERSIONS.get(exporter.version, str(exporter.version)),
+        "first_seen": rfc3339(exporter.first_seen),
+        "last_seen": rfc3339(exporter.last_seen),
+        "clock_behind_seconds": round(drift / 1e9, 3),
+    }

@@ -68,6 +68,7 @@ class ReplayOptions:
         filter: Packet filter in the pcap filter language; '' for every packet.
         scores: CSV file to write `packet,score` to, a row for each packet of the input.
         home: Networks that are ours, as CIDR; empty: those of the settings, else private ones.
+        exports: The captures hold datagrams of flow exporters.
         progress: Told how far the reading has come.
     """
 
@@ -78,6 +79,7 @@ class ReplayOptions:
     filter: str = ""
     scores: Path | None = None
     home: tuple[str, ...] = ()
+    exports: bool = False
     progress: Progress = no_progress
 
 

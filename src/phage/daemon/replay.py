@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from phage.clock import SystemClock, rfc3339
+from phage.collect.collectors.exportfile import ExportFileCollector
 from phage.collect.collectors.pcapfile import PcapFileCollector
 from phage.config.statedir import StateDirectory
 from phage.daemon.devices import make_devices
 from phage.daemon.engine import engine_settings
 from phage.daemon.evidence import EvidenceFolder
+from phage.daemon.exports import export_settings
 from phage.daemon.options import ReplayOptions, ReplayReport
 from phage.daemon.pipeline import Pipeline, make_detectors, make_knowledge
 from phage.daemon.scorefile import ScoreFile
@@ -26,6 +28,7 @@ from phage.learn.models.ensemble import EnsembleModel
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from phage.collect.collector import Collector
     from phage.daemon.pipeline import Sink
     from phage.policy.desk import Outcome
     from phage.records import Finding, Window
@@ -34,6 +37,8 @@ if TYPE_CHECKING:
 REPLAY_SEED = 1
 # Windows of a sparse capture may be this long, so that a week is not a million of them.
 LONGEST_TICK_MS = 2000
+# Files that hold datagrams of exporters behind their lengths; captures of them look like any other.
+DATAGRAM_SUFFIXES = {".lp", ".tlp"}
 
 
 @dataclass
@@ -72,18 +77,7 @@ def replay(options: ReplayOptions) -> ReplayReport:
     """
     began = time.perf_counter()
     settings = options.settings
-    collector = PcapFileCollector(
-        engine_settings(
-            settings,
-            seed=REPLAY_SEED,
-            train=options.train,
-            home=options.home,
-            keep_scores=options.scores is not None,
-            longest_tick_ms=LONGEST_TICK_MS,
-        ),
-        options.files,
-        options.filter or None,
-    )
+    collector = _collector(options)
     warnings: list[str] = []
     try:
         collector.open()
@@ -122,9 +116,26 @@ def replay(options: ReplayOptions) -> ReplayReport:
     return _report(options, kept, counters, warnings, time.perf_counter() - began)
 
 
+def _collector(options: ReplayOptions) -> PcapFileCollector | ExportFileCollector:
+    """Make what reads the files: as packets, or as datagrams of exporters."""
+    paths = [Path(name) for name in options.files]
+    if options.exports or all(path.suffix in DATAGRAM_SUFFIXES for path in paths):
+        exports = export_settings(options.settings, seed=REPLAY_SEED, home=options.home)
+        return ExportFileCollector(exports, paths, expression=options.filter or None)
+    settings = engine_settings(
+        options.settings,
+        seed=REPLAY_SEED,
+        train=options.train,
+        home=options.home,
+        keep_scores=options.scores is not None,
+        longest_tick_ms=LONGEST_TICK_MS,
+    )
+    return PcapFileCollector(settings, options.files, options.filter or None)
+
+
 def _run(
     options: ReplayOptions,
-    collector: PcapFileCollector,
+    collector: Collector,
     pipeline: Pipeline,
     scores: ScoreFile | None,
     warnings: list[str],
@@ -152,7 +163,7 @@ def _run(
     ]
 
 
-def _load(collector: PcapFileCollector, folder: Path, warnings: list[str]) -> None:
+def _load(collector: Collector, folder: Path, warnings: list[str]) -> None:
     model = EnsembleModel(collector.save_model, collector.load_model)
     saved, problems = StateFolder(folder, model.name, SystemClock()).load(model)
     warnings += problems

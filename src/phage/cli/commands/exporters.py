@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from phage.api.shapes import exporter_shape
 from phage.cli.output import Column, emit, output_option
 from phage.cli.settings import settings_options
-from phage.clock import rfc3339
-from phage.records.exporter import VERSIONS
 
 if TYPE_CHECKING:
     from phage.cli.settings import Chosen
-    from phage.records.exporter import Exporter
 
 COLUMNS = (
     Column("exporter", "address"),
@@ -51,18 +48,6 @@ def list_(chosen: Chosen, limit: int, form: str) -> None:
         exporters = store.exporters.list(limit)
     shapes = map(exporter_shape, exporters)
     emit(form, map(_with_texts, shapes) if form == "table" else shapes, COLUMNS, empty="none")
-
-
-def exporter_shape(exporter: Exporter) -> dict[str, Any]:
-    """Return an exporter as it is printed: times as text, the clock's drift in seconds."""
-    shape = asdict(exporter)
-    drift = shape.pop("drift")
-    return shape | {
-        "format": VERSIONS.get(exporter.version, str(exporter.version)),
-        "first_seen": rfc3339(exporter.first_seen),
-        "last_seen": rfc3339(exporter.last_seen),
-        "clock_behind_seconds": round(drift / 1e9, 3),
-    }
 
 
 def _with_texts(shape: dict[str, Any]) -> dict[str, Any]:

@@ -55,6 +55,11 @@ COLUMNS = (
     metavar="CIDR",
     help="A network that is ours; may be given several times. Default: private networks.",
 )
+@click.option(
+    "--exports",
+    is_flag=True,
+    help="The captures hold datagrams of flow exporters; read the flows that these tell of.",
+)
 @output_option
 @settings_options
 def command(
@@ -66,11 +71,14 @@ def command(
     scores: Path | None,
     home: tuple[str, ...],
     form: str,
+    *,
+    exports: bool,
 ) -> int:
     """Read capture files and report what happened in them.
 
-    FILE is pcap or pcapng, plain or compressed with gzip or zstd; `-` is standard input. Exits with
-    3 when something was found, 1 when nothing could be read.
+    FILE is pcap or pcapng, plain or compressed with gzip or zstd; `-` is standard input. Files
+    that end in .lp or .tlp hold datagrams of flow exporters, as captures do with --exports. Exits
+    with 3 when something was found, 1 when nothing could be read.
     """
     if train is not None and model is not None:
         message = "--train learns a model and --model takes one: give one of them"
@@ -92,6 +100,7 @@ def command(
                 filter=expression,
                 scores=scores,
                 home=settings.home if home else (),
+                exports=exports,
                 progress=bar.update,
             )
         )
