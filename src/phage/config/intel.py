@@ -35,6 +35,12 @@ class IntelSettings(Section):
         description="Databases of countries and autonomous systems in MaxMind's format (.mmdb); "
         "empty: those of geoipupdate, where there are any.",
     )
+    hunt: Duration = Field(
+        7 * 86_400.0,
+        ge=0,
+        description="What feeds say anew is looked up in the flows and names of so long ago; 0 for "
+        "never.",
+    )
     proxy: str = Field(
         "", description="Proxy for all feeds, http://HOST:PORT; the environment's is not used."
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from phage.collect.enginecollector import EngineCollector
 from phage.config.plugins import make
+from phage.daemon.hunting import RetroHunt
 from phage.errors import ConfigError, StoreError
 from phage.intel import keep
 from phage.intel.catalog import Catalog, Source, catalog_of
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from phage.clock import Clock
+    from phage.collect.logs.told import ToldFeed
     from phage.config.settings import Settings
     from phage.config.statedir import StateDirectory
     from phage.detect.detector import Knowledge
@@ -113,6 +115,7 @@ class IntelService:
         folder: Where networks of feeds are kept.
         clock: Tells what is due.
         publish: Takes each new catalog; called from the thread.
+        retro: Looks what is new up in what is stored.
         catalog: What is in force.
         fault: Why feeds cannot be kept; '' when all is well.
     """
@@ -121,6 +124,7 @@ class IntelService:
     folder: Path
     clock: Clock
     publish: Callable[[Catalog], None]
+    retro: RetroHunt
     catalog: Catalog = field(default_factory=Catalog)
     fault: str = ""
     faults: Mapping[str, str] = field(default_factory=dict)
@@ -159,6 +163,8 @@ class IntelService:
                         store.indicators.expire(self.clock.now())
                         self._put(feeds, store)
                         remake = now + REMAKE_SECONDS
+                    if changed:
+                        self.retro.hunt(self.catalog, store)
                 self.fault = ""
             except (StoreError, OSError) as error:
                 self.fault = str(error)
@@ -194,10 +200,11 @@ def start_intel(
     knowledge: Knowledge,
     stack: ExitStack,
     tell: Callable[[Catalog], None],
+    told: ToldFeed,
 ) -> IntelService:
     """Start threat intelligence; networks go to collectors, the rest to detectors.
 
-    `tell` takes each new catalog, in the thread of feeds.
+    `tell` takes each new catalog, in the thread of feeds; `told` what stored traffic shows.
 
     Called after the collectors are open. Raises ConfigError for a feed that is not complete.
     """
@@ -209,7 +216,8 @@ def start_intel(
             collector.match(catalog.prefixes)
         tell(catalog)
 
-    service = IntelService(settings, intel_folder(state), clock, publish)
+    retro = RetroHunt(told, clock, settings.intel.hunt)
+    service = IntelService(settings, intel_folder(state), clock, publish, retro)
     service.start()
     stack.callback(service.stop)
     return service

@@ -15,6 +15,7 @@ from phage.api.events import EventHub
 from phage.clock import SystemClock
 from phage.collect.collector import Collector
 from phage.collect.collectors.afpacket import AfPacketCollector, RingSettings
+from phage.collect.logs.told import ToldCollector
 from phage.config.statedir import StateDirectory
 from phage.daemon import privilege
 from phage.daemon.acting import start_enforcement, start_enforcer
@@ -33,6 +34,7 @@ from phage.daemon.pipeline import Pipeline, make_detectors, make_knowledge, tota
 from phage.daemon.policysinks import NotifySink, PolicyMetrics
 from phage.daemon.policysinks import health as policy_health
 from phage.daemon.serving import Served, start_api
+from phage.daemon.sightingsink import SightingSink
 from phage.daemon.sinks import EveSink, MetricsSink
 from phage.daemon.storesink import StoreSink, start_writer
 from phage.daemon.trafficsink import TrafficSink
@@ -139,7 +141,8 @@ class Daemon:
         self.state = state
         self.clock = clock
         self.collectors: list[AfPacketCollector] = []
-        self.logs: list[LogCollector] = []
+        self.told = ToldCollector(clock)
+        self.logs: list[LogCollector] = [self.told]
         self.exports: list[ExportCollector] = []
         self.feeders: list[Feeder] = []
         self.links = Links(self.collectors)
@@ -190,6 +193,7 @@ class Daemon:
 
     def _open_logs(self) -> None:
         """Open the logs, while they can be read."""
+        self.told.open()
         for log in make_log_collectors(self.settings.collect, self.clock, self.state.path):
             log.open()
             self.logs.append(log)
@@ -381,6 +385,7 @@ def run(options: RunOptions) -> int:
         sinks: list[Sink] = [
             _Screen(options),
             TrafficSink(writer),  # Before the store's own, which stops the writer in the end.
+            SightingSink(writer),
             *exporter_sinks(daemon.exports, writer.exporters, state.templates, clock),
             StoreSink(writer, flows=settings.store.flows),
             MetricsSink(registry, daemon.counters),
@@ -414,6 +419,7 @@ def run(options: RunOptions) -> int:
             pipeline.knowledge,
             stack,
             enforcement.lists.publish,
+            daemon.told.feed,
         )
         daemon.losses.append(
             lambda: {

@@ -31,6 +31,9 @@ class LogKind(enum.StrEnum):
     """Something else that is unwelcome, such as mail to be relayed."""
     ALERT = "alert"
     """Another engine's alert; `fields` says of what."""
+    REMEMBERED = "remembered"
+    """A device had to do with what became an indicator later; `fields` has mac, value, indicator,
+    indicator_kind, feeds, confidence, description, first, times, way (to, from, name)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ class _Age:
 
 
 _FLOWS = _Age("flows", "begun, id", "last_seen")
+_SIGHTINGS = _Age("sightings", "kind, value, device", "last_seen")
 _COUNTERS = _Age("counters", "minute, name", "minute")
 _TRAFFIC = tuple(
     _Age("traffic", "span, kind, begun, name, peer", "begun", f"span = {span}") for span in SPANS
@@ -73,6 +74,7 @@ class Retention:
         left = MAX_CHUNKS
         for age, seconds in (
             (_FLOWS, self._settings.flows),
+            (_SIGHTINGS, self._settings.flows),
             (_COUNTERS, self._settings.counters),
             (_TRAFFIC[0], min(SPANS[1] * 24, self._settings.counters)),
             (_TRAFFIC[1], min(SPANS[2] * 31, self._settings.counters)),
@@ -85,7 +87,7 @@ class Retention:
         swept.used = database.used()
         # Flows are most of a store and tell least; findings that are open go last of all, and
         # decisions in force never.
-        for age in (_FLOWS, *_TRAFFIC, _COUNTERS, _DECISIONS, _CLOSED, _FINDINGS):
+        for age in (_FLOWS, _SIGHTINGS, *_TRAFFIC, _COUNTERS, _DECISIONS, _CLOSED, _FINDINGS):
             while swept.used > self._settings.store_size and left > 0:
                 before = swept.deleted.get(age.table, 0)
                 left = _delete(database, age, None, min(left, 10), swept) + max(0, left - 10)

@@ -20,6 +20,7 @@ TABLES = (
     "device_events",
     "counters",
     "traffic",
+    "sightings",
     "models",
     "decisions",
     "receipts",

@@ -24,6 +24,7 @@ from phage.store.repositories.models import ModelRepository
 from phage.store.repositories.receipts import ReceiptRepository
 from phage.store.repositories.rulehits import RuleHitsRepository
 from phage.store.repositories.sessions import SessionRepository
+from phage.store.repositories.sightings import SightingRepository
 from phage.store.repositories.tokens import TokenRepository
 from phage.store.repositories.traffic import TrafficRepository
 from phage.store.repositories.users import UserRepository
@@ -73,6 +74,7 @@ class Store:
         self.receipts = ReceiptRepository(database)
         self.rule_hits = RuleHitsRepository(database)
         self.indicators = IndicatorRepository(database)
+        self.sightings = SightingRepository(database)
         self.traffic = TrafficRepository(database)
         self.vulnerabilities = VulnerabilityRepository(database)
         self.users = UserRepository(database)

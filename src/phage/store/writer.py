@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from phage.records import Finding
     from phage.records.exporter import Exporter
     from phage.records.flow import Flow
+    from phage.records.sighting import Sighting
     from phage.store.repositories.counters import MinuteCounter
     from phage.store.repositories.traffic import Traffic
     from phage.store.retention import Retention
@@ -46,7 +47,7 @@ MAX_HELD = 5000
 SWEEP_SECONDS = 60.0
 """Time between two sweeps of what is too old."""
 
-KINDS = ("findings", "flows", "counters", "traffic", "exporters")
+KINDS = ("findings", "flows", "counters", "traffic", "exporters", "sightings")
 
 
 @dataclass(slots=True)
@@ -136,6 +137,10 @@ class Writer:
     def exporters(self, exporters: Iterable[Exporter]) -> None:
         """Hand over what was counted of exporters since they were handed over last."""
         self._put("exporters", exporters)
+
+    def sightings(self, sightings: Iterable[Sighting]) -> None:
+        """Hand sightings of names and fingerprints over."""
+        self._put("sightings", sightings)
 
     def _hold(self, finding: Finding) -> None:
         """Keep the newest state of a finding until it is written; the lock is held."""

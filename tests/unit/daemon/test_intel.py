@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from phage.clock import SystemClock
+from phage.collect.logs.told import ToldFeed
 from phage.config.settings import Settings
 from phage.config.statedir import StateDirectory
+from phage.daemon.hunting import RetroHunt
 from phage.daemon.intel import IntelService, intel_folder, start_intel, subscriptions
 from phage.detect.detector import Knowledge
 from phage.errors import ConfigError
@@ -36,7 +38,8 @@ def first_with(settings: Settings, folder: Path, entries: int) -> Catalog:
             held.append(catalog)
             came.set()
 
-    service = IntelService(settings, folder, SystemClock(), publish)
+    retro = RetroHunt(ToldFeed("told"), SystemClock(), 0.0)
+    service = IntelService(settings, folder, SystemClock(), publish, retro)
     service.start()
     assert came.wait(20), service.fault or dict(service.faults)
     service.stop()
@@ -62,7 +65,9 @@ def test_detectors_are_told(tmp_path: Path) -> None:
     state.create()
     with ExitStack() as stack:
         told: list[Catalog] = []
-        service = start_intel(settings, state, SystemClock(), (), knowledge, stack, told.append)
+        service = start_intel(
+            settings, state, SystemClock(), (), knowledge, stack, told.append, ToldFeed("told")
+        )
         for _ in range(200):
             if told:
                 break

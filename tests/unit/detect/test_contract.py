@@ -218,6 +218,10 @@ def eventful_log() -> Window:
                      f"/.env?{hostile}", 200, hostile),
             LogEvent(LogKind.ALERT, time, "eve.json", "suricata", address, spoofable=True,
                      fields={"signature": hostile, "signature_id": 7, "target": device(3).ip}),
+            LogEvent(LogKind.REMEMBERED, time, "store", "retrohunt", device(3).ip,
+                     fields={"mac": "", "value": "bad.example", "indicator": hostile,
+                             "indicator_kind": "domain", "feeds": (hostile,), "confidence": 80,
+                             "first": time - SECOND, "times": 3, "way": "name"}),
         ]  # fmt: skip
     return Window(EPOCH + 20_000 * SECOND, EPOCH + 20_040 * SECOND, events=tuple(events))
 

@@ -12,6 +12,8 @@ import pytest
 from phage.clock import FixedClock, SystemClock
 from phage.config.settings import RetentionSettings
 from phage.errors import StoreError
+from phage.records.indicator import IndicatorKind
+from phage.records.sighting import Sighting
 from phage.store.repositories.counters import MinuteCounter
 from phage.store.repositories.traffic import Traffic, TrafficKind
 from phage.store.retention import Retention
@@ -50,6 +52,7 @@ def test_what_is_handed_over_is_stored(location: StoreLocation) -> None:
         writer.flows(make_flow(number) for number in range(5000))
         writer.counters([MinuteCounter(EPOCH, "packets", 5)])
         writer.traffic([Traffic(TrafficKind.HOST, "d", at=EPOCH)])
+        writer.sightings([Sighting(IndicatorKind.DOMAIN, "a.example", "d", "", EPOCH, EPOCH)])
     assert writer.state.fault == ""
     assert writer.state.written == {
         "findings": 2,
@@ -57,6 +60,7 @@ def test_what_is_handed_over_is_stored(location: StoreLocation) -> None:
         "counters": 1,
         "traffic": 1,
         "exporters": 0,
+        "sightings": 1,
     }
     assert writer.state.queued == 0
     with open_reader(location) as store:

@@ -9,12 +9,15 @@ from phage.records.flow import Flow
 from phage.store.repositories.text import storable, storable_integer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Sequence
 
     from phage.store.database import Database, Row, Value
 
 MAX_PAGE = 100_000
 """Flows that one question returns at most."""
+
+ADDRESS_PAGE = 10_000
+"""Addresses that are read at a time."""
 
 _NAMES = (
     "begun", "id", "last_seen", "src", "dst", "src_port", "dst_port", "protocol", "src_mac",
@@ -62,6 +65,22 @@ class FlowRepository:
         sql = f"SELECT {_COLUMNS} FROM flows{where} ORDER BY last_seen DESC, id DESC LIMIT ?"
         rows = self._database.query(sql, (*parameters, max(0, min(limit, MAX_PAGE))))
         return [_from_row(row) for row in rows]
+
+    def addresses(self, since: int) -> Iterator[Sequence[str]]:
+        """Yield all addresses that were an end of a flow since a time, a page after the other."""
+        for column in ("src", "dst"):
+            after = ""
+            while True:
+                rows = self._database.query(
+                    f"SELECT DISTINCT {column} FROM flows WHERE {column} > ? AND last_seen >= ? "
+                    f"ORDER BY {column} LIMIT {ADDRESS_PAGE}",
+                    (after, since),
+                )
+                if rows:
+                    yield [str(row[0]) for row in rows]
+                if len(rows) < ADDRESS_PAGE:
+                    break
+                after = str(rows[-1][0])
 
     def count(self, wanted: FlowFilter = FlowFilter()) -> int:
         """Return how many flows there are."""
