@@ -12,6 +12,7 @@ from phage.config.collect import CollectSettings
 from phage.config.intel import IntelSettings
 from phage.config.kinds import Duration, InterfaceName, Listen, Network, Protected, Size
 from phage.config.notify import ChannelSettings
+from phage.config.scan import ScanSettings
 from phage.config.section import Section
 from phage.config.statedir import default_state_dir
 
@@ -356,6 +357,7 @@ class Settings(Section):
     intel: IntelSettings = IntelSettings()
     policy: PolicySettings = PolicySettings()
     respond: RespondSettings = RespondSettings()
+    scan: ScanSettings = ScanSettings()
     store: StoreSettings = StoreSettings()
     retention: RetentionSettings = RetentionSettings()
     outputs: OutputSettings = OutputSettings()

@@ -40,6 +40,13 @@ TABLES = (
     "audit",
     "finding_labels",
     "exporters",
+    "samples",
+    "sample_names",
+    "sample_facts",
+    "verdicts",
+    "engine_results",
+    "engine_crashes",
+    "scan_jobs",
 )
 """All tables with data, those that others refer to first."""
 

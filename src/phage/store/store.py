@@ -23,6 +23,8 @@ from phage.store.repositories.labels import LabelRepository
 from phage.store.repositories.models import ModelRepository
 from phage.store.repositories.receipts import ReceiptRepository
 from phage.store.repositories.rulehits import RuleHitsRepository
+from phage.store.repositories.samples import ResultRepository, SampleRepository
+from phage.store.repositories.scanjobs import ScanJobRepository
 from phage.store.repositories.sessions import SessionRepository
 from phage.store.repositories.sightings import SightingRepository
 from phage.store.repositories.tokens import TokenRepository
@@ -83,6 +85,9 @@ class Store:
         self.audit = AuditRepository(database)
         self.labels = LabelRepository(database)
         self.exporters = ExporterRepository(database)
+        self.samples = SampleRepository(database)
+        self.engine_results = ResultRepository(database)
+        self.scan_jobs = ScanJobRepository(database)
 
     def close(self) -> None:
         """Close the connection."""

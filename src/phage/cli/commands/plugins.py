@@ -48,6 +48,8 @@ def known_families() -> dict[str, Family]:
     from phage.notify.channels import NOTIFIERS
     from phage.plugin import Family
     from phage.policy.importer import IMPORTERS
+    from phage.scan.engine import ENGINES
+    from phage.scan.queue import QUEUES
 
     families = (
         Family("detectors", Detector, "phage.detect.detectors"),
@@ -58,6 +60,8 @@ def known_families() -> dict[str, Family]:
         IDENTIFIERS,
         NOTIFIERS,
         IMPORTERS,
+        ENGINES,
+        QUEUES,
     )
     return {family.name: family for family in families}
 

@@ -1,0 +1,73 @@
+"""Settings of file scanning."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, JsonValue, SecretStr
+
+from phage.config.kinds import Duration, Size
+from phage.config.section import Section
+
+USUAL_PASSWORDS = ("infected", "malware", "virus", "password", "1234", "12345", "123456", "test")
+"""What analysts and criminals put on archives, the former so that nobody opens them unaware."""
+
+
+class UnpackSettings(Section):
+    """How far files are taken apart; the limits hold for all that is in one sample together."""
+
+    enabled: bool = Field(default=True, description="Take archives, mails and documents apart.")
+    depth: int = Field(50, ge=1, le=200, description="Levels of containers in containers.")
+    members: int = Field(20_000, ge=1, le=10**6, description="Files in a sample, on all levels.")
+    size: Size = Field(10**9, ge=2**20, description="Octets unpacked of a sample, on all levels.")
+    largest: Size = Field(512 * 2**20, ge=2**16, description="Octets of the largest file in it.")
+    time: Duration = Field(120.0, ge=1, le=86_400, description="Time that one sample may take.")
+    passwords: tuple[str, ...] = Field(
+        USUAL_PASSWORDS, max_length=64, description="Passwords that are tried on what is encrypted."
+    )
+    metadata_members: int = Field(
+        50,
+        ge=0,
+        le=10**6,
+        description="Of so many files in a sample facts are told; all are judged.",
+    )
+
+
+class ScanSettings(Section):
+    """Scanning of files: engines, sandbox, limits, what is kept."""
+
+    engines: tuple[str, ...] = Field(
+        (), description="Engines to use, by name; empty: all that are available and not opt-in."
+    )
+    also: tuple[str, ...] = Field((), description="Opt-in engines to use besides.")
+    disabled: tuple[str, ...] = Field((), description="Engines not to use.")
+    settings: dict[str, dict[str, JsonValue]] = Field(
+        {}, description="Settings of engines by name, for example {clamav: {socket: /run/clamd}}."
+    )
+    processes: int = Field(
+        0, ge=0, le=64, description="Files scanned at a time; 0: one a processor."
+    )
+    isolation: str = Field(
+        "partial",
+        pattern="^(full|partial|none)$",
+        description="The least isolation with which files are scanned: full, partial or none.",
+    )
+    largest: Size = Field(2 * 10**9, ge=2**10, description="Octets of the largest sample.")
+    unpack: UnpackSettings = UnpackSettings()
+    keep: bool = Field(
+        default=True, description="Keep samples, disguised, so that they can be scanned again."
+    )
+    keep_size: Size = Field(5 * 10**9, ge=10**6, description="Octets of samples kept; oldest go.")
+    keep_time: Duration = Field(30 * 86_400.0, ge=60, description="Samples are kept this long.")
+    results_time: Duration = Field(
+        365 * 86_400.0, ge=3600, description="Verdicts and results are kept this long."
+    )
+    queue: str = Field(
+        "local", description="The queue of jobs; `phage plugins list queues` names them."
+    )
+    queue_url: SecretStr = Field(
+        SecretStr(""), description="Where that queue is, for one beyond this machine."
+    )
+    watch: tuple[Path, ...] = Field(
+        (), max_length=64, description="Folders whose new files are scanned by `phage worker`."
+    )

@@ -1,0 +1,174 @@
+"""File scanning wired: engines by the settings, the store, the vault, the queue."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import tempfile
+import threading
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from phage.config.plugins import make
+from phage.errors import ConfigError
+from phage.plugin import discover
+from phage.records.scanjob import ScanJob
+from phage.scan.engineset import EngineSet, find_engines
+from phage.scan.queue import QUEUES, Queue
+from phage.scan.sandbox.isolation import Level
+from phage.scan.scanner import Scanner
+from phage.scan.tree import Bounds
+from phage.scan.vault import Vault
+from phage.scan.work import WorkOptions
+from phage.store.store import Store, StoreLocation, open_store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from phage.clock import Clock
+    from phage.config.scan import ScanSettings
+    from phage.config.settings import Settings
+    from phage.config.statedir import StateDirectory
+    from phage.records.sample import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class ScanFolders:
+    """Where file scanning keeps what it keeps, in the folder of state."""
+
+    engines: Path
+    samples: Path
+
+    @classmethod
+    def of(cls, state: StateDirectory) -> ScanFolders:
+        """Return the folders of a folder of state."""
+        return cls(state.path / "engines", state.path / "samples")
+
+
+def work_options(settings: ScanSettings, folder: Path | None = None) -> WorkOptions:
+    """Return how workers work by the settings."""
+    unpack = settings.unpack
+    return WorkOptions(
+        unpack=unpack.enabled,
+        bounds=Bounds(unpack.depth, unpack.members, unpack.size, unpack.largest, unpack.time),
+        passwords=unpack.passwords,
+        metadata_members=unpack.metadata_members,
+        least_isolation=Level(settings.isolation),
+        folder=folder,
+    )
+
+
+def make_scanner(
+    settings: ScanSettings,
+    folders: ScanFolders,
+    clock: Clock,
+    store: Store | None = None,
+    *,
+    engines: Iterable[str] = (),
+    work: Path | None = None,
+) -> Scanner:
+    """Return a scanner; without a store it knows nothing and keeps nothing. Raises ConfigError."""
+    found = find_engines(settings, folders.engines, engines)
+    vault = Vault(folders.samples, settings.keep_size) if store and settings.keep else None
+    if vault is not None:
+        vault.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return Scanner(
+        found,
+        clock,
+        work_options(settings, work),
+        samples=store.samples if store else None,
+        results=store.engine_results if store else None,
+        vault=vault,
+        processes=settings.processes,
+    )
+
+
+@contextmanager
+def open_scanner(
+    settings: Settings,
+    state: StateDirectory,
+    location: StoreLocation,
+    clock: Clock,
+    *,
+    engines: Iterable[str] = (),
+    keep: bool = True,
+) -> Iterator[tuple[Scanner, Store | None]]:
+    """Open store and scanner; both are closed at the end. Raises PhageError."""
+    with ExitStack() as stack:
+        store = stack.enter_context(open_store(location, clock)) if keep else None
+        work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="phage-scan-")))
+        scanner = make_scanner(
+            settings.scan, ScanFolders.of(state), clock, store, engines=engines, work=work
+        )
+        stack.enter_context(scanner)
+        yield scanner, store
+
+
+def make_queue(settings: ScanSettings, store: Store, clock: Clock) -> Queue:
+    """Return the queue that the settings name. Raises ConfigError."""
+    plugins = {plugin.name: plugin for plugin in discover(QUEUES)}
+    plugin = plugins.get(settings.queue)
+    if plugin is None:
+        message = (
+            f"scan.queue: there is no queue {settings.queue!r}; there are {', '.join(plugins)}"
+        )
+        raise ConfigError(message)
+    if settings.queue == "local":
+        from phage.scan.queues.local import LocalQueue  # noqa: PLC0415  Only where it is needed.
+
+        return LocalQueue(table=store.scan_jobs, clock=clock)
+    url = settings.queue_url.get_secret_value()
+    queue: Queue = make(plugin, {"url": url}, "scan.queue")
+    return queue
+
+
+def new_job(sha256: str, name: str, **about: object) -> ScanJob:
+    """Return a job with an id of its own."""
+    return ScanJob(id=secrets.token_hex(16), sha256=sha256, name=name, **about)  # type: ignore[arg-type]
+
+
+class ScanService:
+    """Serves the queue: as many threads as files are scanned at a time."""
+
+    def __init__(self, scanner: Scanner, vault: Vault, queue: Queue) -> None:
+        self._scanner = scanner
+        self._vault = vault
+        self._queue = queue
+        self._stop = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self.name = f"{socket.gethostname()}-{os.getpid()}"
+
+    def start(self) -> None:
+        """Start the threads."""
+        for number in range(self._scanner.processes):
+            thread = threading.Thread(
+                target=self._queue.serve,
+                args=(f"{self.name}-{number}", self.handle, self._stop),
+                name=f"phage-scan-{number}",
+                daemon=True,
+            )
+            thread.start()
+            self._threads.append(thread)
+
+    def handle(self, job: ScanJob) -> str:
+        """Scan the sample of a job; return the id of its verdict. Raises PhageError."""
+        with self._vault.get(job.sha256, job.name) as content:
+            verdict: Verdict = self._scanner.scan(
+                content, name=job.name, force=job.force, passwords=job.passwords
+            )
+        return verdict.id
+
+    def stop(self) -> None:
+        """Finish what is at work and stop."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+        self._threads.clear()
+
+
+def engines_for_list(settings: ScanSettings, folders: ScanFolders) -> EngineSet:
+    """Return all engines with the reasons of those that are not in use."""
+    return find_engines(settings, folders.engines)

@@ -1,0 +1,54 @@
+"""A job of scanning: one sample to be given a verdict by somebody, somewhere."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+
+class JobState(enum.StrEnum):
+    """Where a job stands."""
+
+    QUEUED = "queued"
+    LEASED = "leased"
+    """A worker has it, until the lease ends."""
+    DONE = "done"
+    DEAD = "dead"
+    """It was given up after too many attempts; a person may put it back."""
+    CANCELLED = "cancelled"
+
+
+class Priority(enum.IntEnum):
+    """Whose job goes first; the lower the sooner."""
+
+    INTERACTIVE = 0
+    API = 10
+    NETWORK = 20
+    WATCH = 30
+    RESCAN = 40
+
+
+@dataclass(frozen=True, slots=True)
+class ScanJob:
+    """One job.
+
+    The sample itself does not travel with it: workers get it by its hash. `engines` is empty for
+    all. Times are nanoseconds since the Unix epoch. `lease` is the token of who works on it: what
+    comes with an older one is refused. `passwords` are tried on what is encrypted.
+    """
+
+    id: str
+    sha256: str
+    name: str = ""
+    engines: tuple[str, ...] = ()
+    priority: int = Priority.API
+    submitted: int = 0
+    force: bool = False
+    passwords: tuple[str, ...] = ()
+    state: JobState = JobState.QUEUED
+    attempts: int = 0
+    worker: str = ""
+    lease: str = ""
+    lease_until: int = 0
+    verdict: str = ""
+    error: str = ""

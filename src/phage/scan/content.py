@@ -1,0 +1,184 @@
+"""The content of one file: an open descriptor, never a name that somebody may change meanwhile."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import mmap
+import os
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Self
+
+from phage.scan.kinds import HEAD, kind_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+IN_MEMORY = 8 * 2**20
+"""Octets of a file kept in memory; larger ones lie in the work folder, so that a bomb fills no
+memory."""
+
+CHUNK = 2**20
+"""Octets read at a time."""
+
+_SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
+
+
+@dataclass(frozen=True, slots=True)
+class Hashes:
+    """The digests of a content, in lower-case hexadecimal."""
+
+    sha256: str
+    sha1: str
+    md5: str
+
+
+@dataclass
+class Content:
+    """A file's content, read by its descriptor.
+
+    Attributes:
+        descriptor: An open descriptor for reading; closed by `close`.
+        size: Octets.
+        name: What the file was called, for people and for telling its type.
+        kind: The type told from the content; see `phage.scan.kinds`.
+    """
+
+    descriptor: int
+    size: int
+    name: str = ""
+    kind: str = ""
+    _map: mmap.mmap | None = field(default=None, init=False, repr=False)
+
+    @classmethod
+    def of_file(cls, path: Path) -> Self:
+        """Open a file. Raises OSError, also for what is no regular file."""
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            about = os.fstat(descriptor)
+            if not _is_regular(about.st_mode):
+                message = f"{path}: is no regular file"
+                raise OSError(message)  # noqa: TRY301  Closed below.
+            return cls._told(descriptor, about.st_size, path.name)
+        except BaseException:
+            os.close(descriptor)
+            raise
+
+    @classmethod
+    def of_bytes(cls, data: bytes, name: str = "") -> Self:
+        """Keep octets in memory, sealed: who gets the descriptor cannot change them."""
+        return cls.of_chunks((data,), name)
+
+    @classmethod
+    def of_chunks(cls, chunks: Iterable[bytes], name: str = "", folder: Path | None = None) -> Self:
+        """Keep octets in memory, or in an unlinked file of a folder when they are many."""
+        descriptor, size, sealable = os.memfd_create("sample", _MEMORY_FLAGS), 0, True
+        try:
+            for chunk in chunks:
+                if sealable and folder is not None and size + len(chunk) > IN_MEMORY:
+                    descriptor, sealable = _moved(descriptor, folder), False
+                _write_all(descriptor, chunk)
+                size += len(chunk)
+            if sealable:
+                fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, _SEALS)
+            return cls._told(descriptor, size, name)
+        except BaseException:
+            os.close(descriptor)
+            raise
+
+    @classmethod
+    def _told(cls, descriptor: int, size: int, name: str) -> Self:
+        content = cls(descriptor, size, name)
+        content.kind = kind_of(content.read_at, size, name)
+        return content
+
+    def read_at(self, offset: int, count: int) -> bytes:
+        """Return octets at an offset; fewer at the end."""
+        return os.pread(self.descriptor, count, offset)
+
+    @cached_property
+    def head(self) -> bytes:
+        """The first octets."""
+        return self.read_at(0, HEAD)
+
+    @property
+    def data(self) -> bytes | mmap.mmap:
+        """All octets, mapped: what is not read takes no memory."""
+        if self.size == 0:
+            return b""
+        if self._map is None:
+            self._map = mmap.mmap(self.descriptor, self.size, prot=mmap.PROT_READ)
+        return self._map
+
+    @property
+    def path(self) -> str:
+        """A name by which other programs that inherit the descriptor can open the content."""
+        return f"/proc/self/fd/{self.descriptor}"
+
+    @contextmanager
+    def as_file(self) -> Iterator[str]:
+        """Give the content a name in the temporary folder, for programs that need one."""
+        with tempfile.NamedTemporaryFile(prefix="sample-") as file:
+            for chunk in self.chunks():
+                file.write(chunk)
+            file.flush()
+            yield file.name
+
+    def chunks(self) -> Iterable[bytes]:
+        """Yield the octets, some at a time."""
+        offset = 0
+        while chunk := self.read_at(offset, CHUNK):
+            yield chunk
+            offset += len(chunk)
+
+    @cached_property
+    def hashes(self) -> Hashes:
+        """SHA-256, SHA-1 and MD5; the latter two name a file in lists and are no proof."""
+        digests = [hashlib.new(name, usedforsecurity=False) for name in ("sha256", "sha1", "md5")]
+        for chunk in self.chunks():
+            for digest in digests:
+                digest.update(chunk)
+        return Hashes(*(digest.hexdigest() for digest in digests))
+
+    def close(self) -> None:
+        """Close the descriptor."""
+        if self._map is not None:
+            self._map.close()
+            self._map = None
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+_MEMORY_FLAGS = os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING
+
+
+def _is_regular(mode: int) -> bool:
+    return mode & 0o170000 == 0o100000
+
+
+def _moved(memory: int, folder: Path) -> int:
+    """Move what is in memory to an unlinked file; return its descriptor."""
+    descriptor = os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o400)
+    offset = 0
+    while chunk := os.pread(memory, CHUNK, offset):
+        _write_all(descriptor, chunk)
+        offset += len(chunk)
+    os.close(memory)
+    return descriptor
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]

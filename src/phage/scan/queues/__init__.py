@@ -1,0 +1,1 @@
+"""Queues of scanning jobs, one file each."""

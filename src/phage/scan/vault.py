@@ -1,0 +1,127 @@
+"""Samples at rest: under their hash, disguised, never executable, within a size and an age.
+
+A sample is disguised by inverting bits of each octet, so that nothing starts it by mistake and no
+other scanner takes it for an infection of this machine. It is no encryption.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from phage.errors import PhageError
+from phage.scan.content import Content
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MAGIC = b"phage sample 1\n"
+_KEY = 0xA5
+_TABLE = bytes(octet ^ _KEY for octet in range(256))
+_HASH = re.compile(r"[0-9a-f]{64}")
+CHUNK = 2**20
+
+
+@dataclass
+class Vault:
+    """Samples in a folder.
+
+    Attributes:
+        folder: Where they lie.
+        most: Octets kept; the oldest go.
+        refused: Samples that were not kept, as they are larger than all that is kept.
+    """
+
+    folder: Path
+    most: int = 5 * 10**9
+    refused: int = 0
+
+    def put(self, content: Content) -> bool:
+        """Keep a sample; one that is there counts as new. False when it is too large."""
+        if content.size > self.most:
+            self.refused += 1
+            return False
+        path = self._path(content.hashes.sha256)
+        if path.exists():
+            os.utime(path)
+            return True
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(prefix=".new-", dir=path.parent)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(MAGIC)
+                for chunk in content.chunks():
+                    file.write(chunk.translate(_TABLE))
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+        return True
+
+    def get(self, sha256: str, name: str = "") -> Content:
+        """Return a sample. Raises PhageError when it is not kept."""
+        path = self._path(sha256)
+        try:
+            file = path.open("rb")
+        except OSError:
+            message = f"the sample {sha256} is not kept any more; scan the file itself"
+            raise PhageError(message) from None
+        with file:
+            if file.read(len(MAGIC)) != MAGIC:
+                message = f"{path}: is no sample of phage"
+                raise PhageError(message)
+
+            def chunks() -> Iterator[bytes]:
+                while chunk := file.read(CHUNK):
+                    yield chunk.translate(_TABLE)
+
+            content = Content.of_chunks(chunks(), name, self.folder)
+        if content.hashes.sha256 != sha256:
+            content.close()
+            message = f"{path}: is damaged"
+            raise PhageError(message)
+        return content
+
+    def has(self, sha256: str) -> bool:
+        """Tell whether a sample is kept."""
+        return self._path(sha256).exists()
+
+    def remove(self, sha256: str) -> bool:
+        """Remove a sample; False when it was not there."""
+        path = self._path(sha256)
+        with contextlib.suppress(OSError):
+            path.unlink()
+            return True
+        return False
+
+    def prune(self, before: float) -> int:
+        """Remove what was last seen before a time (seconds since the epoch) or is too much.
+
+        Returns how many went.
+        """
+        found = []
+        for path in self.folder.glob("??/*"):
+            with contextlib.suppress(OSError):
+                about = path.stat()
+                found.append((about.st_mtime, about.st_size, path))
+        total = sum(size for _, size, _ in found)
+        removed = 0
+        for when, size, path in sorted(found):
+            if when >= before and total <= self.most:
+                break
+            with contextlib.suppress(OSError):
+                path.unlink()
+                removed += 1
+                total -= size
+        return removed
+
+    def _path(self, sha256: str) -> Path:
+        if _HASH.fullmatch(sha256) is None:
+            message = f"{sha256!r} is no SHA-256"
+            raise PhageError(message)
+        return self.folder / sha256[:2] / sha256[2:]
