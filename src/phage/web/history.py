@@ -1,0 +1,92 @@
+"""What was, over a period: charts of traffic, findings and decisions from the store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from phage.records import Severity
+from phage.web.charts import Chart, Series, filled
+
+if TYPE_CHECKING:
+    from phage.store.store import Store
+
+SECOND = 1_000_000_000
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+
+PERIODS = {"1h": (HOUR, MINUTE), "24h": (24 * HOUR, 10 * MINUTE), "7d": (168 * HOUR, 2 * HOUR)}
+"""How long each period is, and the step of its charts: some dozens to a hundred and some."""
+
+BARS = {"1h": 2 * MINUTE, "24h": 30 * MINUTE, "7d": 4 * HOUR}
+"""Steps of charts of bars, which are broader."""
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """A time that charts are about, up to now; times in nanoseconds since the Unix epoch."""
+
+    name: str
+    since: int
+    until: int
+    step: int
+    bar: int
+
+    @property
+    def steps(self) -> int:
+        """Return how many steps it has."""
+        return (self.until - self.since) // self.step
+
+    def begin(self, step: int) -> int:
+        """Return the time of the first of steps, which lie on multiples of themselves."""
+        return self.since - self.since % step
+
+
+def period_of(name: str, now: int) -> Period:
+    """Return a period by name, up to the end of the step that runs."""
+    length, step = PERIODS[name]
+    until = now - now % step + step
+    return Period(name, until - length, until, step, BARS[name])
+
+
+def traffic_chart(store: Store, period: Period) -> Chart:
+    """Return the traffic of a period as a rate."""
+    sums: dict[int, float] = {}
+    for each in store.counters.list("octets", period.since, period.until):
+        begin = each.minute - each.minute % period.step
+        sums[begin] = sums.get(begin, 0.0) + each.value
+    seconds = period.step / SECOND
+    values = filled(sums, period.since, period.step, period.steps)
+    rates = [value * 8 / seconds for value in values]
+    return Chart(
+        "Traffic", "bit/s", period.since, period.step, [Series("traffic", "accent", rates)]
+    )
+
+
+def findings_chart(store: Store, period: Period) -> Chart:
+    """Return how many findings began, by severity, the worst on top."""
+    begin = period.begin(period.bar)
+    steps = (period.until - begin + period.bar - 1) // period.bar
+    counted: dict[Severity, dict[int, float]] = {each: {} for each in Severity}
+    for at, severity, count in store.findings.over_time(begin, period.until, period.bar):
+        counted[severity][at] = count
+    series = [
+        Series(str(each), str(each), filled(counted[each], begin, period.bar, steps))
+        for each in Severity
+        if counted[each] or each in {Severity.MEDIUM, Severity.HIGH}
+    ]
+    return Chart("Findings", "", begin, period.bar, series, "bars")
+
+
+def decisions_chart(store: Store, period: Period) -> Chart:
+    """Return how many decisions began: carried out, and only recorded."""
+    begin = period.begin(period.bar)
+    steps = (period.until - begin + period.bar - 1) // period.bar
+    counted: dict[bool, dict[int, float]] = {False: {}, True: {}}
+    for at, dry_run, count in store.decisions.over_time(begin, period.until, period.bar):
+        counted[dry_run][at] = count
+    series = [
+        Series("blocked", "accent", filled(counted[False], begin, period.bar, steps)),
+        Series("would have blocked", "second", filled(counted[True], begin, period.bar, steps)),
+    ]
+    return Chart("Decisions", "", begin, period.bar, series, "bars")
