@@ -200,18 +200,40 @@
     }, 200);
   }
 
-  if (one("[data-events]")) {
-    const events = new EventSource(one("[data-events]").dataset.events);
-    const light = one("#link");
-    events.addEventListener("open", () => light?.classList.add("live"));
-    events.addEventListener("error", () => light?.classList.remove("live"));
-    const heard = (kind) => (event) => {
+  let events = null;
+  function listen() {
+    const place = one("[data-events]");
+    if (!place || events) return;
+    events = new EventSource(place.dataset.events);
+    for (const kind of ["finding", "decision", "stats"]) events.addEventListener(kind, (event) => {
       for (const each of all(`[data-live~="${kind}"]`)) if (each.id) renew(`#${each.id}`);
       if (kind === "finding") tell(event.data);
-    };
-    for (const kind of ["finding", "decision", "live", "device"]) events.addEventListener(kind, heard(kind));
-    addEventListener("pagehide", () => events.close());
+      if (kind === "stats") figures(event.data);
+    });
   }
+  function figures(data) {
+    const now = JSON.parse(data);
+    for (const each of all("[data-figure]")) {
+      const value = now[each.dataset.figure];
+      if (value !== undefined) each.textContent = short(value * Number(each.dataset.times || 1));
+    }
+  }
+  function short(value) {
+    const units = ["", "k", "M", "G", "T"];
+    let unit = 0;
+    while (value >= 999.5 && unit < 4) { value /= 1000; unit += 1; }
+    return `${Number(value.toPrecision(3))}${unit ? `\u00a0${units[unit]}` : ""}`;
+  }
+  // A browser has few connections to a place: a tab that nobody sees gives its own back.
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden && stored("tell") !== "yes") { events?.close(); events = null; }
+    else if (!document.hidden && !events) {
+      listen();
+      for (const each of all("[data-live]")) if (each.id) renew(`#${each.id}`);
+    }
+  });
+  addEventListener("pagehide", () => { events?.close(); events = null; });
+  listen();
   setInterval(() => {
     const now = Math.floor(Date.now() / 1000);
     for (const each of all("[data-every]")) if (now % Number(each.dataset.every) === 0) renew(`#${each.id}`);
