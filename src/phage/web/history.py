@@ -50,17 +50,28 @@ def period_of(name: str, now: int) -> Period:
 
 
 def traffic_chart(store: Store, period: Period) -> Chart:
-    """Return the traffic of a period as a rate."""
+    """Return the traffic of a period as a rate, in bits."""
+    values = [each * 8 for each in _rates(store, "octets", period)]
+    return Chart(
+        "Traffic", "bit/s", period.since, period.step, [Series("traffic", "accent", values)]
+    )
+
+
+def packets_chart(store: Store, period: Period) -> Chart:
+    """Return the packets of a period as a rate."""
+    values = _rates(store, "packets", period)
+    return Chart(
+        "Packets", "packets/s", period.since, period.step, [Series("packets", "second", values)]
+    )
+
+
+def _rates(store: Store, counter: str, period: Period) -> list[float]:
     sums: dict[int, float] = {}
-    for each in store.counters.list("octets", period.since, period.until):
+    for each in store.counters.list(counter, period.since, period.until):
         begin = each.minute - each.minute % period.step
         sums[begin] = sums.get(begin, 0.0) + each.value
     seconds = period.step / SECOND
-    values = filled(sums, period.since, period.step, period.steps)
-    rates = [value * 8 / seconds for value in values]
-    return Chart(
-        "Traffic", "bit/s", period.since, period.step, [Series("traffic", "accent", rates)]
-    )
+    return [value / seconds for value in filled(sums, period.since, period.step, period.steps)]
 
 
 def findings_chart(store: Store, period: Period) -> Chart:

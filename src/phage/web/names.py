@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from phage.store.repositories.devices import DeviceSeen
+    from phage.records.device import Device
     from phage.store.store import Store
 
 
@@ -15,26 +15,24 @@ class Names:
     """Looks up what devices are called; asked once a page for all of them.
 
     Args:
-        store: A reader of the store.
+        store: A reader of the store, open while names are learned.
     """
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._known: dict[str, DeviceSeen] = {}
+        self._known: dict[str, Device] = {}
 
     def learn(self, names: Iterable[str]) -> None:
-        """Look devices up by stable name or address."""
-        wanted = {name for name in names if name} - self._known.keys()
+        """Look devices up by id, MAC address or address."""
+        wanted = sorted({name for name in names if name} - self._known.keys())
         if wanted:
-            for seen in self._store.devices.find(sorted(wanted)):
-                self._known[seen.device] = seen
-                self._known.setdefault(seen.ip, seen)
+            self._known |= self._store.devices.named(wanted)
 
     def of(self, name: str) -> str:
         """Return what to call a device or address."""
-        seen = self._known.get(name)
-        return seen.ip or seen.device if seen is not None else name
+        device = self._known.get(name)
+        return device.shown if device is not None else name
 
-    def device(self, name: str) -> DeviceSeen | None:
+    def device(self, name: str) -> Device | None:
         """Return the device that a name or address means; None for one of others."""
         return self._known.get(name)

@@ -19,6 +19,7 @@ CREATE TABLE traffic (
 CREATE INDEX traffic_by_name ON traffic (kind, name, span, begun);
 CREATE INDEX traffic_by_time ON traffic (begun);
 
--- Findings and decisions over time.
+-- Findings and decisions over time; devices by address.
 CREATE INDEX findings_by_begin ON findings (first_seen);
 CREATE INDEX decisions_by_begin ON decisions (started);
+CREATE INDEX devices_by_mac ON devices (mac);

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from phage.records.device import (
@@ -20,7 +20,7 @@ from phage.records.device import (
 from phage.store.repositories.text import storable, storable_integer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from phage.store.database import Database, Row, Value
 
@@ -40,6 +40,29 @@ _SAVE = (
     "ON CONFLICT (device) DO UPDATE SET "
     + ", ".join(f"{name} = excluded.{name}" for name in _NAMES if name != "device")
 )
+
+
+_TOLD = ("device", "mac", "ip", "name", "vendor", "product", "category", "system")
+"""Columns in which words are looked for. What a device calls itself stands in `body`."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceFilter:
+    """Which devices are wanted; what is empty does not narrow.
+
+    Attributes:
+        text: Words that all occur in name, maker, kind, addresses or what it calls itself.
+        category: One of `CATEGORIES`.
+        present: Only those that are here (True) or away (False).
+        since: Seen at or after this time, in nanoseconds since the Unix epoch.
+        after: Id of the last device of the page before.
+    """
+
+    text: str = ""
+    category: str = ""
+    present: bool | None = None
+    since: int | None = None
+    after: str = ""
 
 
 class DeviceRepository:
@@ -122,6 +145,39 @@ class DeviceRepository:
         )
         return [DeviceEvent(*row) for row in rows]
 
+    def search(self, wanted: DeviceFilter, limit: int = 100) -> Sequence[Device]:
+        """Return devices that are wanted, those seen last first."""
+        where, parameters = _where(wanted)
+        rows = self._database.query(
+            f"SELECT {_COLUMNS} FROM devices{where} ORDER BY last_seen DESC, device LIMIT ?",
+            (*parameters, max(0, min(limit, MAX_PAGE))),
+        )
+        return [_from_row(row) for row in rows]
+
+    def how_many(self, wanted: DeviceFilter) -> int:
+        """Return how many devices are wanted."""
+        where, parameters = _where(wanted)
+        return int(
+            self._database.query(f"SELECT count(*) FROM devices{where}", parameters)[0][0] or 0
+        )
+
+    def named(self, names: Sequence[str]) -> dict[str, Device]:
+        """Return the devices that have one of these ids, MAC addresses or addresses, by it."""
+        wanted = [storable(name) for name in names[:MAX_PAGE]]
+        found: dict[str, Device] = {}
+        for begin in range(0, len(wanted), 300):  # SQLite takes 999 parameters or more.
+            part = wanted[begin : begin + 300]
+            marks = ", ".join("?" * len(part))
+            rows = self._database.query(
+                f"SELECT {_COLUMNS} FROM devices WHERE device IN ({marks}) OR mac IN ({marks}) "
+                f"OR ip IN ({marks}) ORDER BY last_seen",
+                (*part, *part, *part),
+            )
+            for device in map(_from_row, rows):
+                found |= dict.fromkeys((device.id, device.mac, device.ip), device)
+        found.pop("", None)
+        return found
+
     def list(self, limit: int = 1000) -> list[Device]:
         """Return devices, those seen last first."""
         rows = self._database.query(
@@ -129,6 +185,35 @@ class DeviceRepository:
             (max(0, min(limit, MAX_PAGE)),),
         )
         return [_from_row(row) for row in rows]
+
+
+def _where(wanted: DeviceFilter) -> tuple[str, list[Value]]:
+    conditions: list[str] = []
+    parameters: list[Value] = []
+    for word in storable(wanted.text).lower().split()[:8]:
+        pattern = f"%{_escaped(word)}%"
+        either = " OR ".join(f"lower({name}) LIKE ? ESCAPE '!'" for name in (*_TOLD, "body"))
+        conditions.append(f"({either})")
+        parameters += [pattern] * (len(_TOLD) + 1)
+    if wanted.category:
+        conditions.append("category = ?")
+        parameters.append(storable(wanted.category))
+    if wanted.present is not None:
+        conditions.append("present = ?")
+        parameters.append(int(wanted.present))
+    if wanted.since is not None:
+        conditions.append("last_seen >= ?")
+        parameters.append(wanted.since)
+    if wanted.after:
+        last = "SELECT last_seen FROM devices WHERE device = ?"
+        conditions.append(f"(last_seen < ({last}) OR (last_seen = ({last}) AND device > ?))")
+        parameters += [storable(wanted.after)] * 3
+    return (f" WHERE {' AND '.join(conditions)}" if conditions else ""), parameters
+
+
+def _escaped(word: str) -> str:
+    """Return a word as a pattern of LIKE that means itself."""
+    return "".join(f"!{each}" if each in "!%_" else each for each in word)
 
 
 def _to_row(device: Device) -> Row:
