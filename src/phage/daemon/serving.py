@@ -17,6 +17,7 @@ from phage.daemon.steering import Steering
 from phage.daemon.storesink import location
 from phage.store.pool import StorePool
 from phage.store.store import open_store
+from phage.web.dashboard import Dashboard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -83,7 +84,7 @@ def start_api(
         hosts=tuple(name.lower() for name in own.hosts),
     )
     host, port = split_listen(own.listen)
-    server = ApiServer(make_app(services), host, port)
+    server = ApiServer(make_app(services, Dashboard()), host, port)
     server.start()
     stack.callback(server.stop)
     return _words(access, host, server.port)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from starlette.testclient import TestClient
 
     from phage.access.access import Access
+    from phage.api.app import Pages
     from phage.store.store import Store, StoreLocation
 
 PASSWORD = "correct horse battery"  # noqa: S105  Of users that only tests have.
@@ -49,7 +50,7 @@ class ApiLab:
     def having(self, **parts: Any) -> ApiLab:
         """Return a lab with other parts: fakes of what the daemon gives."""
         services = replace(self.services, **parts)
-        return replace(self, app=make_app(services), services=services)
+        return replace(self, app=make_app(services, self.app.state.pages), services=services)
 
     def nobody(self) -> TestClient:
         """Return a client that is not logged in."""
@@ -73,9 +74,11 @@ class ApiLab:
 
 
 @contextlib.contextmanager
-def api_lab(location: StoreLocation, captures: Path) -> Iterator[ApiLab]:
-    """Give a lab over a new store."""
-    clock = FixedClock(EPOCH)
+def api_lab(
+    location: StoreLocation, captures: Path, pages: Pages | None = None, now: int = EPOCH
+) -> Iterator[ApiLab]:
+    """Give a lab over a new store, with the dashboard if it is handed in."""
+    clock = FixedClock(now)
     with open_store(location, clock) as store, contextlib.closing(StorePool(location)) as pool:
         access = make_access(store, clock)
         for role in Role:
@@ -89,7 +92,7 @@ def api_lab(location: StoreLocation, captures: Path) -> Iterator[ApiLab]:
             health=lambda: {"status": "ok"},
             captures=captures,
         )
-        yield ApiLab(make_app(services), services, store, clock)
+        yield ApiLab(make_app(services, pages), services, store, clock)
 
 
 @contextlib.contextmanager

@@ -58,10 +58,9 @@ class Chart:
     def top(self) -> float:
         """Return the upper end of the scale: 1, 2 or 5 times a power of ten."""
         if self.kind == "bars":
-            highest = max(map(sum, zip(*(each.values for each in self.series), strict=True)))
-        else:
-            highest = max(max(each.values) for each in self.series)
-        return nice(highest)
+            sums = map(sum, zip(*(each.values for each in self.series), strict=True))
+            return 2 * nice(max(sums) / 2)  # Half of it is a whole number too.
+        return nice(max(max(each.values) for each in self.series))
 
     @property
     def scale(self) -> list[tuple[float, str]]:
@@ -152,16 +151,6 @@ def nice(value: float) -> float:
         return 1.0
     power = 10.0 ** math.floor(math.log10(value))
     return next(power * factor for factor in (1, 2, 5, 10) if power * factor >= value * 0.9999)
-
-
-def spark(values: Sequence[float]) -> str:
-    """Return the points of a small line, 100 wide and 20 high."""
-    if not values:
-        return ""
-    top, last = max(*values, 1e-9) if len(values) > 1 else (values[0] or 1), max(1, len(values) - 1)
-    return " ".join(
-        f"{_n(index / last * 100)},{_n(20 - value / top * 18)}" for index, value in enumerate(values)
-    )
 
 
 def _n(value: float) -> str:

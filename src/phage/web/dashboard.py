@@ -14,10 +14,13 @@ from phage.web import pages
 from phage.web.render import bare_page, own_path
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from fastapi import APIRouter, FastAPI
-    from phage.api.problem import ProblemError
     from starlette.requests import Request
     from starlette.responses import Response
+
+    from phage.api.problem import ProblemError
 
 
 class Dashboard:
@@ -25,9 +28,8 @@ class Dashboard:
 
     def __init__(self) -> None:
         names = sorted(module.name for module in pkgutil.iter_modules(pages.__path__))
-        modules = [importlib.import_module(f"{pages.__name__}.{name}") for name in names]
-        self.routers: list[APIRouter] = [
-            module.router for module in modules if hasattr(module, "router")
+        self.routers: Sequence[APIRouter] = [
+            importlib.import_module(f"{pages.__name__}.{name}").router for name in names
         ]
 
     def install(self, app: FastAPI) -> None:
@@ -38,8 +40,8 @@ class Dashboard:
         if request.url.path.startswith(("/api/", "/v1/")) or not _wants_page(request):
             return None
         if error.status == HTTPStatus.UNAUTHORIZED:
-            here = own_path(str(request.url.path) + (f"?{request.url.query}" if request.url.query else ""))
-            wanted = here if request.method == "GET" else "/"
+            asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+            wanted = own_path(asked) if request.method == "GET" else "/"
             query = "" if wanted == "/" else f"?to={quote(wanted, safe='')}"
             return RedirectResponse(f"/login{query}", 303)
         return bare_page(

@@ -24,9 +24,7 @@ class Hour:
     octets: int
 
 
-def heat_of(
-    spans: Sequence[Traffic], now: int, days: int
-) -> list[tuple[str, list[Hour]]]:
+def heat_of(spans: Sequence[Traffic], now: int, days: int) -> list[tuple[str, list[Hour]]]:
     """Return the hours of each day in UTC, the day before today last."""
     octets = {each.at: sum(each.octets) for each in spans}
     most = max(octets.values(), default=0)

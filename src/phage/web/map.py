@@ -1,4 +1,4 @@
-"""Who talks to whom, as a drawing: devices on a ring, others on an arc outside, lines between."""
+"""Who talks to whom, as a drawing: devices on the left, others on the right, lines between."""
 
 from __future__ import annotations
 
@@ -13,11 +13,9 @@ if TYPE_CHECKING:
     from phage.web.names import Names
 
 WIDTH, HEIGHT = 1000, 720
-CENTRE = (470, 360)
-INNER = 235
-"""Radius of the ring of devices."""
-OUTER_X = 800
-"""Where the names of others stand."""
+CENTRE = (500, 360)
+INNER = 310
+"""Radius of the arc of devices, on the left; others are on the right."""
 MAX_DEVICES, MAX_OTHERS = 60, 40
 
 
@@ -79,8 +77,7 @@ def draw(pairs: Sequence[Traffic], names: Names) -> Drawing:
 def _ring(devices: Sequence[str], sums: dict[str, int], most: int, names: Names) -> list[Node]:
     nodes = []
     for index, name in enumerate(sorted(devices, key=names.of)):
-        # The right is left free: that is where others are.
-        angle = math.radians(55 + (index + 0.5) / len(devices) * 250)
+        angle = math.radians(95 + (index + 0.5) / len(devices) * 170)
         x, y = CENTRE[0] + INNER * math.cos(angle), CENTRE[1] + INNER * math.sin(angle)
         left = math.cos(angle) < 0
         nodes.append(
@@ -102,8 +99,8 @@ def _ring(devices: Sequence[str], sums: dict[str, int], most: int, names: Names)
 def _arc(others: Sequence[str], sums: dict[str, int], most: int, names: Names) -> list[Node]:
     nodes = []
     for index, name in enumerate(others):
-        y = 30 + (index + 0.5) / len(others) * (HEIGHT - 60)
-        x = OUTER_X - 60 * math.cos((y - CENTRE[1]) / HEIGHT * math.pi)
+        angle = math.radians(-75 + (index + 0.5) / len(others) * 150)
+        x, y = CENTRE[0] + INNER * math.cos(angle), CENTRE[1] + INNER * math.sin(angle)
         nodes.append(
             Node(
                 name,
@@ -127,11 +124,11 @@ def _edge(a: Node, b: Node, octets: int, most: int) -> Edge:
         (a.y + b.y) / 2 * 0.55 + CENTRE[1] * 0.45,
     )  # fmt: skip
     path = f"M{a.x:.0f},{a.y:.0f}Q{middle[0]:.0f},{middle[1]:.0f} {b.x:.0f},{b.y:.0f}"
-    return Edge(a.name, b.name, path, round(0.8 + 7 * (octets / most) ** 0.5, 1), is_out)
+    return Edge(a.name, b.name, path, round(0.8 + 7 * math.sqrt(octets / most), 1), is_out)
 
 
 def _radius(octets: int, most: int) -> float:
-    return round(4 + 8 * (octets / most) ** 0.5, 1)
+    return round(4 + 8 * math.sqrt(octets / most), 1)
 
 
 def _cut(label: str) -> str:

@@ -18,10 +18,11 @@ from phage.store.repositories.findings import FindingFilter
 from phage.web import assets, figures
 
 if TYPE_CHECKING:
-    from phage.access.identity import Identity
-    from phage.api.services import Services
     from starlette.requests import Request
     from starlette.responses import Response
+
+    from phage.access.identity import Identity
+    from phage.api.services import Services
 
 SAID = "phage_said"
 """Cookie with what the last change did, until the next page tells it."""
@@ -55,15 +56,12 @@ MENU: tuple[tuple[str, tuple[Place, ...]], ...] = (
         (
             Place("/findings", "Findings", "findings", "findings:read"),
             Place("/decisions", "Decisions", "decisions", "decisions:read"),
-            Place("/rules", "Rules", "rules", "rules:read"),
             Place("/feeds", "Threat feeds", "feeds", "feeds:read"),
         ),
     ),
     (
         "Keep",
         (
-            Place("/settings", "Settings", "settings", "config:read"),
-            Place("/users", "Users", "users", "users:read"),
             Place("/audit", "Audit", "audit", "audit:read"),
             Place("/help", "Help", "help", "status:read"),
         ),

@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse
+
 from phage.api.security import needs
 from phage.api.services import Served
-
 from phage.web.render import page
 
 router = APIRouter(include_in_schema=False)

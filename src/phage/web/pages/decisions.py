@@ -7,11 +7,11 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Form, Path, Query, Request, Response
 from fastapi.responses import HTMLResponse
+
 from phage.api.problem import ProblemError
 from phage.api.security import Asker, needs
 from phage.api.services import Served
 from phage.api.shapes import decision_state
-
 from phage.errors import PhageError
 from phage.policy.target import parse_target
 from phage.store.repositories.decisions import DecisionFilter
@@ -136,7 +136,7 @@ def decide(
         return back(
             request,
             "/decisions?show=recorded",
-            f"Recorded, and not carried out: phage only observes. It would {action} {made['target']}.",
+            f"Recorded, not carried out, as phage only observes: {action} {made['target']}.",
         )
     said = f"{made['target']} is blocked" + ("" if made["until"] else " for ever") + "."
     return back(request, own_path(to), said)

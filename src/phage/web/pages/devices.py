@@ -7,9 +7,9 @@ from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Depends, Form, Path, Query, Request, Response
 from fastapi.responses import HTMLResponse
+
 from phage.api.security import Asker, needs
 from phage.api.services import Served
-
 from phage.errors import PhageError
 from phage.records.device import CATEGORIES, CONCLUDED, Attribute
 from phage.store.repositories.decisions import DecisionFilter
@@ -52,7 +52,9 @@ def devices(
     with services.reading() as store:
         found = store.devices.search(wanted, PAGE + 1)
         total = store.devices.count()
-    chosen = {name: value for name, value in (("q", q), ("category", category), ("here", here)) if value}
+    chosen = {
+        name: value for name, value in (("q", q), ("category", category), ("here", here)) if value
+    }
     more = found[PAGE - 1].id if len(found) > PAGE else ""
     return page(
         request,
@@ -72,9 +74,7 @@ def device_map(request: Request, services: Served) -> HTMLResponse:
     """Draw who talks to whom."""
     now = services.clock.now()
     with services.reading() as store:
-        pairs = store.traffic.top(
-            TrafficKind.PAIR, now - MAP_HOURS * 3600 * SECOND, now, MAP_PAIRS
-        )
+        pairs = store.traffic.top(TrafficKind.PAIR, now - MAP_HOURS * 3600 * SECOND, now, MAP_PAIRS)
         names = Names(store)
         names.learn(name for each in pairs for name in (each.name, each.peer))
     return page(request, "map.html", drawing=draw(pairs, names), pairs=pairs, names=names)
@@ -162,5 +162,3 @@ def edit_device(
     if act == "forget":
         return back(request, "/devices", "Forgotten; it is new when it is seen again.")
     return back(request, to, "Noted.")
-
-

@@ -6,9 +6,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse
+
 from phage.api.security import needs
 from phage.api.services import Served
-
 from phage.store.repositories.findings import FindingFilter
 from phage.web.names import Names
 from phage.web.render import page

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse, Response
-from phage.api.security import Public
 
+from phage.api.security import Public
 from phage.web import assets
 from phage.web.render import bare_page
 

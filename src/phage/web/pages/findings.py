@@ -7,12 +7,13 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Form, Path, Query, Request, Response
 from fastapi.responses import HTMLResponse
+
 from phage.api.problem import ProblemError
 from phage.api.security import Asker, needs
 from phage.api.services import Served
-
-from phage.clock import rfc3339
+from phage.detect.detector import Detector
 from phage.errors import PhageError
+from phage.plugin import Family, discover
 from phage.records import FindingState, Severity
 from phage.store.repositories.decisions import DecisionFilter
 from phage.store.repositories.findings import FindingFilter
@@ -25,6 +26,8 @@ from phage.web.state import state_of
 if TYPE_CHECKING:
     from phage.records import Finding
     from phage.store.store import Store
+
+_DETECTORS = Family("detectors", Detector, "phage.detect.detectors")
 
 router = APIRouter(include_in_schema=False)
 
@@ -78,10 +81,7 @@ def findings(
 
 
 def _detectors() -> list[str]:
-    from phage.detect.detector import Detector  # noqa: PLC0415  Looked up once a page only.
-    from phage.plugin import Family, discover  # noqa: PLC0415
-
-    return sorted(each.name for each in discover(Family("detectors", Detector, "phage.detect.detectors")))
+    return sorted(each.name for each in discover(_DETECTORS))
 
 
 @router.get("/findings/{id}", dependencies=[Depends(needs("findings:read"))])
@@ -96,15 +96,9 @@ def finding(request: Request, services: Served, id: FindingId) -> HTMLResponse: 
         "finding.html",
         finding=found,
         state=state,
-        blocked=_blocked(services, found),
-        rfc3339=rfc3339,
+        target=found.subject.ip or found.subject.mac,
         **values,
     )
-
-
-def _blocked(services: Served, found: Finding) -> str:
-    """Return the address that a block would be about; '' where there is none."""
-    return found.subject.ip or found.subject.mac
 
 
 def _read(store: Store, found: Finding) -> dict[str, Any]:

@@ -6,12 +6,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
+
 from phage.access.errors import AccessError, LoginError, SecondFactorError, SlowDownError
 from phage.access.users import FIRST
 from phage.api.routes.session import begin
 from phage.api.security import Asker, Public, address_of, cookie_name, needs
 from phage.api.services import Served
-
 from phage.web.render import bare_page, own_path
 
 router = APIRouter(include_in_schema=False)

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse
+
 from phage.api.security import needs
 from phage.api.services import Served
-
 from phage.records import FindingState, Severity
 from phage.store.repositories.decisions import DecisionFilter
+from phage.store.repositories.devices import DeviceFilter
 from phage.store.repositories.findings import FindingFilter
 from phage.store.repositories.traffic import TrafficKind
 from phage.web.history import Period, decisions_chart, findings_chart, period_of, traffic_chart
@@ -86,7 +87,7 @@ def _read(store: Store, period: Period, now: int) -> dict[str, Any]:
         "blocked": store.decisions.count(standing),
         "recorded": store.decisions.count(recorded),
         "talkers": store.traffic.top(TrafficKind.HOST, period.since, now, 6),
-        "devices": store.devices.count_since(now - 86_400 * 10**9),
+        "devices": store.devices.how_many(DeviceFilter(since=now - 86_400 * 10**9)),
         "found_in_period": store.findings.count(FindingFilter(since=period.since)),
     }
 

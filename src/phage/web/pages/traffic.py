@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse
+
 from phage.api.security import needs
 from phage.api.services import Served
 from phage.api.shapes import protocol_number
-
 from phage.store.repositories.flows import FlowFilter
 from phage.store.repositories.traffic import TrafficKind
 from phage.web.history import packets_chart, period_of, traffic_chart
@@ -42,7 +42,7 @@ def traffic(
         names.learn(name for each in pairs for name in (each.name, each.peer))
         ours = [each for each in hosts if names.device(each.name) is not None]
         others = [each for each in hosts if names.device(each.name) is None]
-        values = {
+        values: dict[str, Any] = {
             "octets": traffic_chart(store, chosen),
             "packets": packets_chart(store, chosen),
             "services": store.traffic.top(TrafficKind.SERVICE, chosen.since, now, TOP),

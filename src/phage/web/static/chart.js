@@ -34,7 +34,7 @@
       cursor.style.left = `${left * 100}%`;
       const when = new Date((start + at * step) * 1000);
       const lines = series.map(({ name, values }) => `${name}: ${short(values[at])} ${unit}`);
-      read.replaceChildren(...[when.toLocaleString([], { weekday: "short", hour: "2-digit", minute: "2-digit" }), ...lines]
+      read.replaceChildren(...[when.toLocaleString([], { weekday: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23" }), ...lines]
         .map((line) => { const row = document.createElement("div"); row.textContent = line; return row; }));
       read.style.left = left < 0.6 ? `calc(${left * 100}% + 0.6rem)` : "auto";
       read.style.right = left < 0.6 ? "auto" : `calc(${(1 - left) * 100}% + 0.6rem)`;

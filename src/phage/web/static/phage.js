@@ -273,8 +273,8 @@
       const at = new Date(each.dateTime);
       each.title = at.toLocaleString();
       if (each.dataset.local !== "ago") each.textContent = each.dataset.local === "time"
-        ? at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })
-        : at.toLocaleString([], { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" });
+        ? at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hourCycle: "h23" })
+        : at.toLocaleString([], { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
     }
     for (const editor of all(".editor", part)) number(editor);
   }

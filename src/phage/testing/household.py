@@ -1,0 +1,370 @@
+"""A household to look at: devices, traffic, findings and decisions of a week, in a store.
+
+For the dashboard's tests and pictures. All of it is made up, and the same on every run.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from phage.errors import StateError
+from phage.records import Feature, FindingState, Peer, Severity, Subject
+from phage.records.decision import Action, Direction, Receipt, ReceiptState, Target, TargetKind
+from phage.records.device import Attribute, Device, DeviceEvent, Guess, Seen
+from phage.records.feedstate import FeedState
+from phage.store.repositories.counters import MINUTE, MinuteCounter
+from phage.store.repositories.traffic import Traffic, TrafficKind
+from phage.testing.records import EPOCH, make_decision, make_finding, make_flow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from phage.store.store import Store
+
+SECOND = 1_000_000_000
+HOUR = 3600 * SECOND
+DAYS = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A device of the household: name, maker, product, category, and how much it sends."""
+
+    name: str
+    vendor: str
+    product: str
+    category: str
+    share: float
+    number: int
+
+    @property
+    def mac(self) -> str:
+        """Return its MAC address."""
+        return f"02:5e:10:00:00:{self.number:02x}"
+
+    @property
+    def ip(self) -> str:
+        """Return its address."""
+        return f"192.168.1.{self.number}"
+
+
+MEMBERS = tuple(
+    Member(*each, number)
+    for number, each in enumerate(
+        (
+            ("Router", "AVM", "FRITZ!Box 7590", "router", 0.9),
+            ("Ada's laptop", "Lenovo", "ThinkPad X1", "computer", 1.0),
+            ("Ada's phone", "Google", "Pixel 9", "phone", 0.5),
+            ("Ben's phone", "Apple", "iPhone", "phone", 0.55),
+            ("Living room TV", "LG", "OLED55", "tv", 0.85),
+            ("Garden camera", "Reolink", "RLC-510A", "camera", 0.65),
+            ("Doorbell", "Ring", "Video Doorbell 4", "doorbell", 0.3),
+            ("Printer", "Brother", "HL-L2375DW", "printer", 0.05),
+            ("Heating", "tado", "Bridge", "thermostat", 0.04),
+            ("Kitchen speaker", "Sonos", "One SL", "speaker", 0.25),
+            ("Washing machine plug", "TP-Link", "HS110", "plug", 0.02),
+            ("NAS", "Synology", "DS220+", "nas", 0.75),
+            ("Vacuum", "Roborock", "S7", "robot", 0.06),
+        ),
+        start=1,
+    )
+)
+OTHERS = (
+    "142.250.185.110", "151.101.65.140", "17.253.57.203", "104.16.132.229", "52.94.236.248",
+    "185.199.108.153", "34.117.59.81", "2a00:1450:4001:80b::200e", "23.45.12.9", "91.198.174.192",
+)  # fmt: skip
+SERVICES = (("tls", 50), ("quic", 38), ("tcp/9000", 12), ("dns", 0.4), ("mdns", 0.2))
+SCANNERS = ("203.0.113.9", "203.0.113.77", "198.51.100.23", "198.51.100.140")
+
+
+def furnish(store: Store, now: int) -> None:
+    """Fill a store with a week up to a time, in nanoseconds since the Unix epoch."""
+    chance = random.Random(7)  # noqa: S311  For looks, not for secrets.
+    store.devices.save(_device(each, now, chance) for each in MEMBERS)
+    store.devices.save_events(
+        DeviceEvent(each.mac, now - (each.number * 5 + 2) * HOUR, "new", "first packet from it")
+        for each in MEMBERS
+    )
+    store.counters.save(_counters(now, chance))
+    store.traffic.save(_traffic(now, chance))
+    store.flows.save(_flows(now, chance))
+    store.findings.save(_findings(now))
+    store.decisions.save(_decisions(now))
+    store.receipts.save(
+        Receipt(f"{number:026d}", "nftables", ReceiptState.APPLIED, now - HOUR, "set ban4")
+        for number in range(3)
+    )
+    for name, entries, hours, fault in (
+        ("spamhaus-drop", 1031, 3, ""),
+        ("blocklist-de", 21_408, 1, ""),
+        ("urlhaus", 0, 30, "urlhaus.abuse.ch answered 503; tried again in 10 min"),
+    ):
+        store.indicators.save_state(
+            FeedState(
+                name,
+                updated=now - hours * HOUR,
+                tried=now - HOUR // 6,
+                due=now + HOUR,
+                entries=entries,
+                failures=3 if fault else 0,
+                fault=fault,
+                left_out={"of private networks": 3} if entries else {},
+            )
+        )
+
+
+def _device(member: Member, now: int, chance: random.Random) -> Device:
+    last = now - int(chance.random() * 60 * SECOND) - (26 * HOUR if member.number == 13 else 0)
+    first = now - DAYS * 24 * HOUR
+    certain = 0.62 + 0.37 * chance.random()
+
+    def guess(value: str, why: str) -> Guess:
+        return Guess(value, certain, (why,), ())
+
+    return Device(
+        id=member.mac,
+        name=member.name,
+        labels=("camera",) if member.category in {"camera", "doorbell"} else (),
+        macs=(Seen(member.mac, first, last),),
+        addresses=(Seen(member.ip, first, last),),
+        first_seen=first,
+        last_seen=last,
+        present=member.number != 13,
+        guesses={
+            Attribute.VENDOR: guess(member.vendor, f"DHCP vendor class '{member.vendor}'"),
+            Attribute.PRODUCT: guess(member.product, f"SSDP says '{member.product}'"),
+            Attribute.CATEGORY: guess(member.category, "what it asks DNS for"),
+        },
+        packets=int(member.share * 4e6),
+        octets=int(member.share * 3.1e9),
+    )
+
+
+def _day(at: int) -> float:
+    """Return how busy a time of day is, 0 to 1: evenings are, nights are not."""
+    hour = at / HOUR % 24
+    return (
+        0.12 + 0.55 * math.exp(-((hour - 20) ** 2) / 9) + 0.33 * math.exp(-((hour - 11) ** 2) / 14)
+    )
+
+
+def _counters(now: int, chance: random.Random) -> Iterator[MinuteCounter]:
+    begin = now - now % MINUTE - DAYS * 24 * HOUR
+    for minute in range(begin, now, MINUTE):
+        octets = _day(minute) * 3.2e8 * (0.55 + 0.9 * chance.random() ** 2)
+        yield MinuteCounter(minute, "octets", octets)
+        yield MinuteCounter(minute, "packets", octets / 780)
+
+
+def _traffic(now: int, chance: random.Random) -> Iterator[Traffic]:
+    for hour in range(now - now % HOUR - (DAYS * 24 - 1) * HOUR, now + 1, HOUR):
+        at = min(hour + HOUR // 2, now)
+        for member in MEMBERS:
+            busy = member.share**2 * _day(hour) * (0.3 + chance.random()) * 9e8
+            if busy < 2e6 and chance.random() < 0.5:
+                continue
+            sent, received = int(busy * 0.15), int(busy)
+            packets = (sent // 600, received // 900)
+            yield Traffic(TrafficKind.HOST, member.mac, "", at, packets, (sent, received), 40)
+            for other in chance.sample(OTHERS, 3):
+                part = (sent // 4, received // 4)
+                yield Traffic(TrafficKind.HOST, other, "", at, packets, (part[1], part[0]), 12)
+                yield Traffic(TrafficKind.PAIR, member.mac, other, at, packets, part, 12)
+            if member.number in {2, 5, 6}:
+                nas = MEMBERS[11].mac
+                yield Traffic(TrafficKind.PAIR, member.mac, nas, at, packets, (sent, sent), 3)
+        for name, share in (
+            ("tls", 50),
+            ("quic", 38),
+            ("dns", 0.4),
+            ("tcp/9000", 12),
+            ("mdns", 0.2),
+        ):
+            octets = int(share * 2e7 * _day(hour))
+            yield Traffic(
+                TrafficKind.SERVICE, name, "", at, (octets // 900, octets // 800),
+                (octets // 8, octets), int(share * 9),
+            )  # fmt: skip
+
+
+def _flows(now: int, chance: random.Random) -> Iterator[Any]:
+    for number in range(300):
+        member = chance.choice(MEMBERS)
+        start = now - number * 11 * SECOND
+        yield make_flow(
+            number + 1,
+            start=start - 9 * SECOND,
+            last=start,
+            src=member.ip,
+            src_mac=member.mac,
+            dst=chance.choice(OTHERS),
+            octets=(chance.randrange(400, 90_000), chance.randrange(400, 900_000)),
+            application=chance.choice(("tls", "quic", "dns", "")),
+        )
+
+
+def _subject(member: Member) -> Subject:
+    return Subject(member.mac, member.ip, member.mac)
+
+
+def _findings(now: int) -> Iterator[Any]:
+    camera, laptop = MEMBERS[5], MEMBERS[1]
+    yield make_finding(
+        1,
+        severity=Severity.HIGH,
+        detector="portscan",
+        subject=Subject(ip=SCANNERS[0], device=SCANNERS[0]),
+        summary=f"{SCANNERS[0]} tried 1,412 ports of NAS in 40 s; 3 answered.",
+        first_seen=now - 9 * 60 * SECOND,
+        last_seen=now - 70 * SECOND,
+        peers=(Peer(MEMBERS[11].ip, MEMBERS[11].mac, ("tcp/22", "tcp/80", "tcp/5000")),),
+        peers_total=1,
+        packets=2931,
+        evidence={"ports": 1412, "answered": ["tcp/80", "tcp/443", "tcp/5000"], "seconds": 40.2},
+        features=(
+            Feature("ports", 1412, 0, 6, "ports", 0.62, "ports of one host contacted in a minute"),
+            Feature("refused", 1409, 0, 4, "answers", 0.27, "connections that were refused"),
+            Feature("rate", 73.2, 0.1, 9, "packets/s", 0.11, "packets that it sent"),
+        ),
+        capture="0000000000000001.pcap",
+    )
+    yield make_finding(
+        2,
+        severity=Severity.MEDIUM,
+        detector="anomaly",
+        subject=_subject(camera),
+        summary="Garden camera sends 40 times as much as ever at this hour, to one new address.",
+        first_seen=now - 55 * 60 * SECOND,
+        last_seen=now - 3 * 60 * SECOND,
+        peers=(Peer("185.199.108.153", "", ("tcp/8443",)),),
+        packets=88_120,
+        evidence={"surprise": 6.4, "new_peers": 1},
+        features=(
+            Feature("octets", 9.1e6, 2e4, 2.4e5, "B/min", 0.55, "octets sent in a minute"),
+            Feature("peers", 1, 0, 0, "peers", 0.3, "peers never talked to before"),
+            Feature("length", 1388, 90, 1200, "B", 0.15, "length of what it sends"),
+        ),
+    )
+    yield make_finding(
+        3,
+        severity=Severity.LOW,
+        detector="dnstunnel",
+        subject=_subject(laptop),
+        summary="Ada's laptop asks for 310 long names below one domain in a minute.",
+        first_seen=now - 5 * HOUR,
+        last_seen=now - 4 * HOUR,
+        state=FindingState.CLOSED,
+        packets=640,
+    )
+    kinds = (
+        ("bruteforce", Severity.HIGH, "guessed 240 passwords of ssh on NAS; none was right."),
+        ("portscan", Severity.MEDIUM, "tried port 23 of 14 of your devices."),
+        ("synflood", Severity.LOW, "sent 900 TCP SYN in a second to Router."),
+    )
+    for number in range(4, 64):
+        detector, severity, text = kinds[number * 7 % 3]
+        source = SCANNERS[number % len(SCANNERS)]
+        begin = now - int((number / 64) ** 1.6 * DAYS * 24 * HOUR) - HOUR
+        yield make_finding(
+            number,
+            severity=severity,
+            detector=detector,
+            subject=Subject(ip=source, device=source),
+            summary=f"{source} {text}",
+            first_seen=begin,
+            last_seen=begin + 120 * SECOND,
+            state=FindingState.CLOSED,
+            key=f"{source}|{number}",
+        )
+
+
+def _decisions(now: int) -> Iterator[Any]:
+    for number in range(24):
+        source = SCANNERS[number % len(SCANNERS)]
+        begin = now - number * number * 17 * 60 * SECOND - 60 * SECOND
+        standing = number < 3
+        yield make_decision(
+            number,
+            target=Target(TargetKind.IP, source),
+            action=Action.BAN,
+            direction=Direction.BOTH,
+            reason=("tried 1,412 ports of NAS", "guessed passwords of ssh", "asked for /wp-login")[
+                number % 3
+            ],
+            start=begin,
+            until=begin + 4 * HOUR if standing else begin + HOUR,
+            rule=("Scanners", "Guessers", "Web probes")[number % 3],
+            finding="0000000000000001" if number == 0 else "",
+            dry_run=number in {5, 9, 11, 13},
+            ended=0 if standing or number in {5, 9} else begin + HOUR,
+            ended_by="" if standing or number in {5, 9} else "expiry",
+        )
+
+
+def live_answer(now: int) -> dict[str, Any]:
+    """Return what the daemon would answer to `live`."""
+    return {
+        "packets_a_second": 4212.0,
+        "octets_a_second": 3_412_000.0,
+        "learning": False,
+        "rates": [[now // SECOND - 60 + second, 4000, 3_400_000] for second in range(60)],
+        "sources": [
+            {"ip": each.ip, "mac": each.mac, "device": True,
+             "packets": int(each.share * 9000), "octets": int(each.share * 8e6)}
+            for each in MEMBERS
+        ],
+        "destinations": [],
+        "bans": [
+            {"id": f"{number:026d}", "target": SCANNERS[number], "packets": 812 - 90 * number,
+             "octets": 61_000 - 7000 * number, "reason": "", "rule": "", "by": "rule",
+             "until": "", "start": "", "action": "ban", "direction": "both"}
+            for number in range(3)
+        ],
+        "bans_total": 3,
+        "drops": {"windows_dropped": 0, "store_dropped": 0, "streams.sockets.evictions": 12},
+    }  # fmt: skip
+
+
+def status_answer() -> dict[str, Any]:
+    """Return what the daemon would answer to `status`."""
+    return {
+        "enforce": True,
+        "panic": False,
+        "standing": 5,
+        "in_force": 3,
+        "responders": {"nftables": {"fault": "", "applied": 3}},
+        "rules": {"count": 9, "fault": "", "generation": 4, "trial_until": ""},
+        "allow_list": [{"value": "192.168.1.1/32", "why": "gateway"}],
+    }
+
+
+@dataclass
+class FakeDaemon:
+    """Answers as the daemon does, and notes what it was asked to change.
+
+    Attributes:
+        status: Its answer to `status`.
+        refuses: Why it changes nothing; '' where it does.
+        asked: Verb, actor and values of each change.
+        now: The time of its answers, in nanoseconds since the Unix epoch.
+    """
+
+    status: dict[str, Any] = field(default_factory=status_answer)
+    refuses: str = ""
+    asked: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
+    now: int = EPOCH
+
+    def __call__(self, verb: str, actor: str, /, **values: Any) -> Mapping[str, Any]:
+        """Return the answer to a verb. Raises StateError where it refuses."""
+        if verb == "status":
+            return self.status
+        if verb == "live":
+            return live_answer(self.now)
+        self.asked.append((verb, actor, values))
+        if self.refuses:
+            raise StateError(self.refuses)
+        made = {"target": values.get("target", "203.0.113.9"), "dry_run": False, "until": "later"}
+        return {"decision": made, "decisions": [made], "panic": verb == "panic", "done": True}

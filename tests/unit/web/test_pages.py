@@ -1,0 +1,286 @@
+"""Pages: what each shows, full and empty; that nothing in them is a script; what changes do."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from phage.records import Subject
+from phage.records.device import Attribute, Device, Guess, Seen
+from phage.testing.household import MEMBERS, SCANNERS
+from phage.testing.records import EPOCH, make_decision, make_finding
+from phage.web.render import MENU
+
+if TYPE_CHECKING:
+    from starlette.testclient import TestClient
+
+    from phage.testing.apilab import ApiLab
+    from phage.testing.household import FakeDaemon
+
+FINDING = "0000000000000001"
+DECISION = f"{0:026d}"
+
+PAGES = [
+    *(place.path for _, places in MENU for place in places),
+    "/map", "/flows", "/findings?state=open&severity=high&detector=portscan&host=203.0.113.9",
+    f"/findings/{FINDING}", "/decisions?show=recorded", "/decisions?show=ended",
+    f"/decisions/{DECISION}", "/devices?q=camera&category=camera&here=yes",
+    f"/devices/{MEMBERS[5].mac}", "/devices/8.8.8.8", "/?period=1h", "/?period=7d",
+    "/traffic?period=7d", "/search?q=192.168.1", "/audit?check=yes", "/feeds?q=evil",
+]  # fmt: skip
+
+HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>{{7*7}}\u202e"
+
+
+class Parsed(HTMLParser):
+    """Collects what could run or load from a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.inline: list[str] = []
+        self._in_script = False
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        self._in_script = tag in {"script", "style"}
+
+    def handle_endtag(self, tag: str) -> None:
+        self._in_script = False
+
+    def handle_data(self, data: str) -> None:
+        if self._in_script and data.strip():
+            self.inline.append(data)
+
+
+def form(client: TestClient, **fields: Any) -> dict[str, Any]:
+    return {"csrf_token": client.headers["X-CSRF-Token"], **fields}
+
+
+def only_own(text: str) -> None:
+    """Fail where a page has a script or style in it, or loads from elsewhere."""
+    page = Parsed(text)
+    assert page.inline == []
+    for tag, attributes in page.tags:
+        for name, value in attributes.items():
+            assert not name.startswith("on"), (tag, name)
+            assert name != "style", (tag, value)
+            if name in {"src", "href", "action", "formaction"} and tag != "a":
+                assert (value or "").startswith(("/", "#")), (tag, name, value)
+                assert not (value or "").startswith("//")
+
+
+@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("kind", ["lab", "empty"])
+def test_every_page_shows(path: str, kind: str, request: pytest.FixtureRequest) -> None:
+    lab: ApiLab = request.getfixturevalue(kind)
+    answer = lab.browser().get(path, headers={"Accept": "text/html"})
+    known = kind == "lab" or (FINDING not in path and DECISION not in path)
+    assert answer.status_code == (200 if known else 404), answer.text
+    assert "<h1" in answer.text
+    only_own(answer.text)
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_page_is_for_who_is_logged_in(path: str, empty: ApiLab) -> None:
+    answer = empty.nobody().get(path, headers={"Accept": "text/html"}, follow_redirects=False)
+    assert answer.status_code == 303
+    assert answer.headers["Location"].startswith("/login")
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_viewer_sees_and_is_offered_no_change(path: str, lab: ApiLab) -> None:
+    answer = lab.browser("viewer").get(path, headers={"Accept": "text/html"})
+    if path.partition("?")[0] == "/audit":
+        assert answer.status_code == 403
+        return
+    assert answer.status_code == 200
+    forms = [a for tag, a in Parsed(answer.text).tags if tag == "form" and a.get("method")]
+    assert {each["action"] for each in forms} == {"/logout"}
+
+
+def test_the_first_page_is_light(lab: ApiLab) -> None:
+    client = lab.browser()
+    page = client.get("/")
+    loaded = {
+        attributes.get("src") or attributes.get("href")
+        for tag, attributes in Parsed(page.text).tags
+        if tag in {"script", "link"}
+    }
+    sizes = [len(client.get(str(each)).content) for each in loaded]
+    assert len(page.content) + sum(sizes) < 150_000
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_what_the_network_says_is_text(path: str, empty: ApiLab) -> None:
+    store = empty.store
+    store.devices.save(
+        [
+            Device(
+                MEMBERS[5].mac,
+                name=HOSTILE,
+                labels=(HOSTILE,),
+                macs=(Seen(MEMBERS[5].mac, EPOCH, EPOCH),),
+                addresses=(Seen(MEMBERS[5].ip, EPOCH, EPOCH),),
+                guesses={Attribute.VENDOR: Guess(HOSTILE, 0.5, (HOSTILE,), ((HOSTILE, 0.1),))},
+                last_seen=EPOCH,
+                present=True,
+            )
+        ]
+    )
+    store.findings.save(
+        [
+            make_finding(
+                1,
+                id=FINDING,
+                summary=HOSTILE,
+                subject=Subject(MEMBERS[5].mac, MEMBERS[5].ip, MEMBERS[5].mac),
+                evidence={HOSTILE: HOSTILE, "more": {HOSTILE: [HOSTILE]}},
+            )
+        ]
+    )
+    store.decisions.save([make_decision(0, reason=HOSTILE, rule=HOSTILE, finding=FINDING)])
+    answer = empty.browser().get(path)
+    assert answer.status_code == 200
+    only_own(answer.text)
+    assert "<script>alert" not in answer.text
+    assert "<img" not in answer.text
+    assert ">49" not in answer.text
+
+
+def test_what_needs_one_now_comes_first(lab: ApiLab) -> None:
+    text = lab.browser().get("/").text
+    assert "2 things need you" in text
+    assert f"{SCANNERS[0]} tried 1,412 ports of NAS" in text
+
+
+def test_panic_and_trials_need_one_now(lab: ApiLab, daemon: FakeDaemon) -> None:
+    daemon.status["panic"] = True
+    daemon.status["rules"] = {"count": 1, "trial_until": "2026-01-01T00:00:00Z"}
+    text = lab.browser().get("/").text
+    assert "The panic switch is on" in text
+    assert "Rules are on trial" in text
+
+
+def test_a_phage_that_decides_nothing_shows_what_it_has(lab: ApiLab) -> None:
+    answer = lab.having(steer=None).browser().get("/")
+    assert answer.status_code == 200
+    assert "not running" in answer.text
+
+
+def test_a_finding_is_labelled_and_the_label_taken_back(lab: ApiLab) -> None:
+    client = lab.browser("operator")
+    path = f"/findings/{FINDING}/label"
+    said = client.post(path, data=form(client, label="wrong", note="my own scan"))
+    assert "Noted: not an attack" in said.text
+    assert "my own scan" in said.text
+    assert "1 thing needs you" in client.get("/").text
+    assert "Taken back" in client.post(path, data=form(client, label="none")).text
+    assert lab.store.labels.of([FINDING]) == {}
+
+
+def test_somebody_is_blocked_from_a_finding(lab: ApiLab, daemon: FakeDaemon) -> None:
+    client = lab.browser("operator")
+    fields = form(client, target="203.0.113.9", seconds="60")
+    said = client.post(f"/findings/{FINDING}/block", data=fields)
+    assert "203.0.113.9 is blocked" in said.text
+    ((verb, actor, values),) = daemon.asked
+    assert (verb, actor) == ("decisions.add", "user:operator")
+    assert (values["target"], values["seconds"]) == ("203.0.113.9", 60.0)
+
+
+def test_a_decision_is_made_and_undone(lab: ApiLab, daemon: FakeDaemon) -> None:
+    client = lab.browser("operator")
+    fields = form(client, target="198.51.100.1", seconds="3600", action="ban", reason="why")
+    assert "198.51.100.1 is blocked" in client.post("/decisions", data=fields).text
+    undone = client.post(f"/decisions/{DECISION}/undo", data=form(client, to="/decisions"))
+    assert "is free again" in undone.text
+    assert [each[0] for each in daemon.asked] == ["decisions.add", "decisions.revoke"]
+
+
+def test_a_refusal_is_told(lab: ApiLab, daemon: FakeDaemon) -> None:
+    daemon.refuses = "192.168.1.1 is the gateway"
+    client = lab.browser("operator")
+    fields = form(client, target="192.168.1.1", seconds="60")
+    for path in ("/decisions", f"/findings/{FINDING}/block"):
+        said = client.post(path, data=fields)
+        assert said.status_code == 200
+        assert "192.168.1.1 is the gateway" in said.text
+
+
+def test_the_panic_switch(lab: ApiLab, daemon: FakeDaemon) -> None:
+    client = lab.browser("operator")
+    assert "nothing is blocked" in client.post("/panic", data=form(client, on="yes")).text
+    assert "in force again" in client.post("/panic", data=form(client, on="no")).text
+    assert [each[0] for each in daemon.asked] == ["panic", "release"]
+
+
+def test_a_device_is_renamed(lab: ApiLab, daemon: FakeDaemon) -> None:
+    client = lab.browser("operator")
+    path = f"/devices/{MEMBERS[5].mac}"
+    client.post(path, data=form(client, act="rename", value="Front door"))
+    client.post(path, data=form(client, act="tell", attribute="category", value="camera"))
+    client.post(path, data=form(client, act="label", value="guest loud"))
+    assert [each[2]["values"] for each in daemon.asked] == [
+        ("Front door",),
+        ("category=camera",),
+        ("guest", "loud"),
+    ]
+
+
+CHANGES = [
+    "/decisions", f"/decisions/{DECISION}/undo", "/panic", f"/findings/{FINDING}/label",
+    f"/findings/{FINDING}/block", f"/devices/{MEMBERS[5].mac}",
+]  # fmt: skip
+
+FIELDS = {
+    "target": "198.51.100.1", "seconds": "1", "label": "attack", "on": "yes", "act": "rename",
+    "value": "x",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("path", CHANGES)
+def test_no_change_without_the_token_of_the_session(
+    path: str, lab: ApiLab, daemon: FakeDaemon
+) -> None:
+    client = lab.browser()
+    del client.headers["X-CSRF-Token"]
+    assert client.post(path, data=FIELDS).status_code == 403
+    assert client.post(path, data={**FIELDS, "csrf_token": "0" * 64}).status_code == 403
+    assert daemon.asked == []
+
+
+@pytest.mark.parametrize("path", CHANGES)
+def test_no_change_by_a_viewer(path: str, lab: ApiLab, daemon: FakeDaemon) -> None:
+    client = lab.browser("viewer")
+    assert client.post(path, data=form(client, **FIELDS)).status_code == 403
+    assert daemon.asked == []
+
+
+def test_the_search_leads_to_what_is_meant(lab: ApiLab) -> None:
+    client = lab.browser()
+
+    def led(query: str) -> str:
+        answer = client.get("/search", params={"q": query}, follow_redirects=False)
+        return str(answer.headers.get("Location", answer.status_code))
+
+    mac = re.escape(MEMBERS[5].mac).replace(":", "%3A")
+    assert re.fullmatch(f"/devices/{mac}", led("Garden camera"))
+    assert re.fullmatch(f"/devices/{mac}", led(MEMBERS[5].ip))
+    assert led(FINDING) == f"/findings/{FINDING}"
+    assert led("") == "/devices"
+    assert led("192.168.1") == "200"
+    assert led("%_!") == "200"
+
+
+def test_unknown_things_are_told_as_a_page(lab: ApiLab) -> None:
+    client = lab.browser()
+    for path in ("/findings/ffffffffffffffff", "/decisions/0123456789ABCDEF", "/nowhere"):
+        answer = client.get(path, headers={"Accept": "text/html"})
+        assert answer.status_code == 404
+        assert "<h1>Not Found</h1>" in answer.text
+    assert client.get("/nowhere", headers={"Accept": "application/json"}).json()["status"] == 404
