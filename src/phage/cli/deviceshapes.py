@@ -45,6 +45,7 @@ def device_shape(device: Device, *, whole: bool = False) -> dict[str, Any]:
         "product": device.product,
         "category": device.category,
         "system": device.system,
+        "kind": device.kind,
         "mac": device.mac,
         "ip": device.ip,
         "macs": [seen.value for seen in device.macs],

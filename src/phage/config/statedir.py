@@ -91,6 +91,11 @@ class StateDirectory:
         return self.path / "devices" / "oui.registry"
 
     @property
+    def kinds(self) -> Path:
+        """What kinds of devices look like, as learned from examples."""
+        return self.path / "devices" / "kinds.model"
+
+    @property
     def panic(self) -> Path:
         """The file that keeps every block out of force while it is there (`phage panic`)."""
         return self.path / "panic"

@@ -8,7 +8,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from phage.daemon.storesink import location
-from phage.devices import registry
+from phage.devices import kinds, registry
 from phage.devices.identifier import IDENTIFIERS, Identifier
 from phage.devices.inventory import Inventory
 from phage.errors import PhageError, StateError, StoreError
@@ -47,7 +47,7 @@ class DeviceService:
         inventory: The devices.
         open_store: Opens the store; called in the service's thread.
         clock: Tells what is due.
-        oui: File of the registry of MAC addresses.
+        state: The folder with reference data.
         sources: Each returns observations of devices from elsewhere: the kernel, files.
     """
 
@@ -56,15 +56,15 @@ class DeviceService:
         inventory: Inventory,
         open_store: Callable[[], Store],
         clock: Clock,
-        oui: Path,
+        state: StateDirectory,
         sources: Sequence[Callable[[], Iterable[Observation]]] = (),
     ) -> None:
         self.inventory = inventory
         self.fault = ""
         self._open_store = open_store
         self._clock = clock
-        self._oui = oui
-        self._oui_time = 0
+        self._state = state
+        self._times: dict[Path, int] = {}
         self._sources = sources
         self._wake = threading.Event()
         self._stopping = False
@@ -72,7 +72,7 @@ class DeviceService:
 
     def load(self) -> None:
         """Take up what is stored. Raises StoreError."""
-        self._refresh_registry()
+        self._refresh()
         with self._open_store() as store:
             self.inventory.load(store.devices.list(MAX_STORED))
 
@@ -103,6 +103,7 @@ class DeviceService:
 
     def save(self) -> None:
         """Store what has changed; what cannot be stored is tried again with the next change."""
+        self.inventory.judge_kinds()
         changes = self.inventory.take_changes()
         try:
             with self._open_store() as store:
@@ -114,7 +115,7 @@ class DeviceService:
 
     def _run(self) -> None:
         while not self._stopping:
-            self._refresh_registry()
+            self._refresh()
             for source in self._sources:
                 try:
                     for observation in source():
@@ -126,18 +127,28 @@ class DeviceService:
             self._wake.clear()
         self.save()
 
-    def _refresh_registry(self) -> None:
-        """Take up the registry of MAC addresses where a new one was imported."""
-        changed = 0
-        with contextlib.suppress(OSError):
-            changed = self._oui.stat().st_mtime_ns
-        if changed == self._oui_time:
-            return
-        self._oui_time = changed
-        try:
-            self.inventory.use_reference(registry.load(self._oui))
-        except StateError as error:
-            self._failed(error)
+    def _refresh(self) -> None:
+        """Take up reference data where new was imported, or learned."""
+        for path, use in (
+            (self._state.oui, self._use_registry),
+            (self._state.kinds, self._use_kinds),
+        ):
+            changed = 0
+            with contextlib.suppress(OSError):
+                changed = path.stat().st_mtime_ns
+            if changed == self._times.get(path, 0):
+                continue
+            self._times[path] = changed
+            try:
+                use(path)
+            except StateError as error:
+                self._failed(error)
+
+    def _use_registry(self, path: Path) -> None:
+        self.inventory.use_reference(registry.load(path))
+
+    def _use_kinds(self, path: Path) -> None:
+        self.inventory.kinds = kinds.load(path)
 
     def _failed(self, error: Exception) -> None:
         if self.fault != str(error):
@@ -159,7 +170,7 @@ def make_devices(
     """Return the service, inert; `home` goes before the settings."""
     place = location(settings)
     inventory = make_inventory(home or tuple(map(str, settings.home)), clock)
-    return DeviceService(inventory, lambda: open_store(place, clock), clock, state.oui)
+    return DeviceService(inventory, lambda: open_store(place, clock), clock, state)
 
 
 def make_inventory(home: Iterable[str], clock: Clock) -> Inventory:

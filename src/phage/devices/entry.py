@@ -71,6 +71,10 @@ class Entry:
     packets: int = 0
     octets: int = 0
     dropped: int = 0
+    flows_read: int = 0
+    """Flows that gave features."""
+    judged: int = -1
+    """Features that it had when its kind was judged."""
     _guesses: dict[Attribute, Guess] | None = None
     _record: Device | None = None
 
@@ -141,6 +145,17 @@ class Entry:
             self._guesses = None
         self._record = None
         return changed
+
+    def replace_traits(self, source: str, traits: Iterable[Trait]) -> bool:
+        """Put traits in the place of all that a source said before; tell whether they differ."""
+        fresh = {(each.attribute, each.value, each.source): each for each in traits}
+        before = {key for key in self.traits if key[2] == source}
+        for key in before - fresh.keys():
+            del self.traits[key]
+        changed = self.take_traits(fresh.values())
+        if before - fresh.keys():
+            self.changed()
+        return changed or bool(before - fresh.keys())
 
     def take_marks(self, marks: Iterable[Mark], at: int) -> list[Mark]:
         """Note marks; return those that are new."""

@@ -5,6 +5,7 @@ scans, the kernel and files. Their `src`, `src_mac` and `time` say whose they ar
 
 | kind | fields |
 |---|---|
+| `address` | none: a MAC address is seen for the first time |
 | `neighbour` | `source` ("kernel", "sweep", ...): the address answers at that MAC |
 | `lease` | `hostname`, `client_id`, `server`: a DHCP server's file says so |
 | `banner` | `service` ("ssh", "http", "ftp", "telnet", "snmp", ...), `port`, `text` |

@@ -12,20 +12,23 @@ from typing import TYPE_CHECKING
 
 from phage.devices.edit import Edits
 from phage.devices.entry import Entry
+from phage.devices.flowwords import MAX_FLOWS, YOUNG_NS, flow_words
 from phage.devices.identifier import NoReference
 from phage.devices.identity import Turns, best_join, join_of
+from phage.devices.kinds import KINDS, kind_traits
 from phage.devices.table import MAX_DEVICES, DeviceTable
 from phage.records.address import format_address, format_mac
 from phage.records.columns import HostMark
+from phage.records.observation import Observation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from phage.devices.identifier import Identifier, Reference
+    from phage.devices.kinds import KindModel
     from phage.devices.table import Changes
     from phage.plugin import Runner
     from phage.records.device import Device, Reading
-    from phage.records.observation import Observation
     from phage.records.window import Window
 
 REPEAT_NS = 3600 * 1_000_000_000
@@ -52,6 +55,7 @@ class Inventory:
     Attributes:
         edit: What a person may change.
         routers: MAC addresses of routers: others stand behind them.
+        kinds: What kinds look like, as learned from examples; None where nobody learned.
     """
 
     def __init__(
@@ -65,6 +69,7 @@ class Inventory:
         self.edit = Edits(self.table)
         self.reference: Reference = reference or NoReference()
         self.routers: frozenset[str] = frozenset()
+        self.kinds: KindModel | None = None
         self._home = [ipaddress.ip_network(network) for network in home]
         self._is_home: OrderedDict[str, bool] = OrderedDict()
         self._read: OrderedDict[tuple[object, ...], int] = OrderedDict()
@@ -111,7 +116,8 @@ class Inventory:
         """Use other reference data: what was read is read again."""
         with self.table.lock:
             self.reference = reference
-            self._read.clear()
+            for mac in [mac for entry in self.table.entries() for mac in entry.macs]:
+                self._read_mac(mac)
 
     def take(self, window: Window) -> None:
         """Take in a window: who is here, and what they said."""
@@ -121,6 +127,7 @@ class Inventory:
             for observation in window.observations:
                 if observation.kind in self._readers:
                     self._observe(observation, again=False)
+            self._take_flows(window)
             self.look(window.end)
 
     def observe(self, observation: Observation) -> None:
@@ -172,6 +179,37 @@ class Inventory:
                 entry.vlan = vlan or entry.vlan
                 self._came(entry, last)
                 self.table.mark_seen(entry)
+
+    def _take_flows(self, window: Window) -> None:
+        for mac, words in flow_words(window, self._is_young):
+            entry = self.table.with_mac(mac)
+            if entry is not None:
+                entry.flows_read += 1
+                if entry.take_words(words):
+                    self.table.mark_changed(entry)
+
+    def _is_young(self, mac: str, now: int) -> bool:
+        entry = self.table.with_mac(mac)
+        return (
+            entry is not None
+            and mac not in self.routers
+            and entry.flows_read < MAX_FLOWS
+            and now - entry.first_seen <= YOUNG_NS
+        )
+
+    def judge_kinds(self) -> None:
+        """Judge anew what devices look like that said or did something new."""
+        model = self.kinds
+        if model is None:
+            return
+        with self.table.lock:
+            waiting = [each for each in self.table.entries() if each.judged != len(each.words)]
+        for entry in waiting:
+            traits = kind_traits(model, tuple(entry.words), self.table.now)
+            with self.table.lock:
+                entry.judged = len(entry.words)
+                if entry.replace_traits(KINDS, traits):
+                    self.table.mark_changed(entry)
 
     def _observe(self, observation: Observation, *, again: bool) -> None:
         for runner, fields in self._readers[observation.kind]:
@@ -237,14 +275,25 @@ class Inventory:
         return entry
 
     def _bind_mac(self, entry: Entry, mac: str, at: int) -> Entry:
-        if mac not in entry.macs:
+        new = mac not in entry.macs
+        entry.see_mac(mac, at)
+        if new:
             self.table.mark_changed(entry)
             self.table.bind_mac(entry, mac)
-        entry.see_mac(mac, at)
+            self._read_mac(mac)
         if len(entry.macs) > 1 and (other := self._turns.conflict(entry, mac, at)):
             self.table.part(entry, other, "both were seen at one time")
             return self.table.with_mac(mac) or entry
         return entry
+
+    def _read_mac(self, mac: str) -> None:
+        """Have identifiers read a MAC address by itself."""
+        for runner, _ in self._readers.get("address", ()):
+            observation = Observation(
+                "address", self.table.now, 0, "", "", 0, 0, mac, "", 0, 0, 0, 0, {}
+            )
+            for reading in runner.call(runner.plugin.read, observation, self.reference):
+                self._take_reading(reading, observation)
 
     def _bind_ip(self, entry: Entry, ip: str, at: int) -> None:
         new = entry.see_address(ip, at)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from phage.devices.clouds import MAKERS
+
 _FORMS = frozenset({
     "ab", "ag", "as", "asa", "bv", "co", "company", "corp", "corporate", "corporation", "electric",
     "electronic", "electronics", "enterprise", "enterprises", "foundation", "gmbh", "group",
@@ -31,6 +33,8 @@ _SAME = {
     "bosch": "bosch",
     "dlink": "d-link",
     "d link": "d-link",
+    "assmann": "ednet",
+    "ednet": "ednet",
     "eq3": "eq-3",
     "eq 3": "eq-3",
     "homematic": "eq-3",
@@ -79,7 +83,8 @@ _SAME = {
 """Names under which one maker is met, as they are after the forms are taken off."""
 
 _PARTS = frozenset({
-    "ai link", "ampak", "azurewave", "broadcom", "chicony", "cloud network", "compal", "bouffalo",
+    "ai link", "ampak", "azurewave", "broadcom", "chicony", "cloud network",
+    "compal", "bouffalo", "delta",
     "espressif", "fn-link", "fnlink", "foxconn", "gainspan", "giga byte", "hi-flying", "hi flying",
     "high flying", "hon hai precision", "hon hai precision ind", "ieee registration authority",
     "intel", "liteon", "lite on", "marvell", "marvell semiconductor", "mediatek", "microchip",
@@ -121,3 +126,22 @@ def shown(vendor: str) -> str:
     while len(words) > 1 and words[-1].strip(".").casefold().replace(".", "") in _FORMS:
         words.pop()
     return " ".join(words).strip(" .,") or vendor
+
+
+def maker_in(label: str) -> str:
+    """Return the maker whose name a label begins with ("EdimaxPlug" is "Edimax"'s); ''."""
+    wanted = _letters(label)
+    found = [
+        (len(_letters(name)), maker)
+        for name, maker in _known_makers()
+        if len(_letters(name)) > 3 and wanted.startswith(_letters(name))
+    ]
+    return max(found)[1] if found else ""
+
+
+def _known_makers() -> list[tuple[str, str]]:
+    return [*((name, name) for name in MAKERS), *((name, made) for name, made in _SAME.items())]
+
+
+def _letters(text: str) -> str:
+    return "".join(_WORDS.findall(text.casefold()))

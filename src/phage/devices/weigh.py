@@ -73,7 +73,7 @@ def _weigh(attribute: Attribute, traits: Iterable[Trait], now: int) -> Guess:
 
 
 def _aged(trait: Trait, now: int) -> float:
-    age = max(0, now - trait.seen)
+    age = max(0, now - trait.seen) if trait.seen else 0
     fading: float = 0.5 ** (age / HALF_LIFE_NS)
     return min(MOST_WEIGHT, max(0.0, trait.weight)) * fading
 

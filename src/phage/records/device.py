@@ -21,6 +21,8 @@ class Attribute(enum.StrEnum):
     """One of `CATEGORIES`."""
     SYSTEM = "system"
     """Operating system."""
+    KIND = "kind"
+    """The kind that it behaves like, of those that were learned from examples."""
     VERSION = "version"
     """Version of its firmware."""
     SERIAL = "serial"
@@ -30,7 +32,13 @@ class Attribute(enum.StrEnum):
     """Address of its description of usage (RFC 8520)."""
 
 
-CONCLUDED = (Attribute.VENDOR, Attribute.PRODUCT, Attribute.CATEGORY, Attribute.SYSTEM)
+CONCLUDED = (
+    Attribute.VENDOR,
+    Attribute.PRODUCT,
+    Attribute.CATEGORY,
+    Attribute.SYSTEM,
+    Attribute.KIND,
+)
 """What is concluded from all traits together; a person's word on them is final."""
 
 CATEGORIES = (
@@ -56,7 +64,7 @@ class Trait:
         weight: 0 to 1: how often this is right where nothing else is known.
         source: Name of the identifier.
         evidence: What was seen, for people: "vendor class 'MSFT 5.0'".
-        seen: When last, in nanoseconds since the Unix epoch.
+        seen: When last, in nanoseconds since the Unix epoch; 0 for what does not age.
     """
 
     attribute: Attribute
@@ -219,6 +227,11 @@ class Device:
     def system(self) -> str:
         """Its operating system; '' where unknown."""
         return self.guess(Attribute.SYSTEM).value
+
+    @property
+    def kind(self) -> str:
+        """The kind that it behaves like; '' where unknown."""
+        return self.guess(Attribute.KIND).value
 
     @property
     def mac(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -105,6 +106,7 @@ def label(chosen: Chosen, device: str, labels: tuple[str, ...], remove: tuple[st
 @click.option("--product", help="What it is, as its maker calls it.")
 @click.option("--category", type=click.Choice(("", *CATEGORIES)), help="What kind of thing it is.")
 @click.option("--system", help="Its operating system.")
+@click.option("--kind", help="The kind of those that were learned from examples.")
 @settings_options
 def identify(
     chosen: Chosen,
@@ -113,9 +115,10 @@ def identify(
     product: str | None,
     category: str | None,
     system: str | None,
+    kind: str | None,
 ) -> None:
     """Say what DEVICE is: a person's word is final. An empty value takes it back."""
-    told = dict(zip(CONCLUDED, (vendor, product, category, system), strict=True))
+    told = dict(zip(CONCLUDED, (vendor, product, category, system, kind), strict=True))
     values = tuple(f"{name}={value}" for name, value in told.items() if value is not None)
     if not values:
         message = "say at least one of --vendor, --product, --category, --system"
@@ -147,6 +150,24 @@ def split(chosen: Chosen, device: str, mac: str) -> None:
 def forget(chosen: Chosen, device: str) -> None:
     """Forget DEVICE and all that is known of it; it is new when it is seen again."""
     _edit(chosen, "forget", device, (), "forgotten")
+
+
+@command.command()
+@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--test", "tested", is_flag=True, help="Judge the captures, and learn nothing.")
+@output_option
+@settings_options
+def train(chosen: Chosen, folder: Path, form: str, *, tested: bool) -> None:
+    """Learn kinds of devices from captures in FOLDER: a folder for each kind, named for it.
+
+    The device of a folder is that of the MAC address in its mac.txt, else the one that says most.
+    FOLDER/kinds.csv (kind, vendor, product, category) may tell what kinds are. MAC addresses
+    are not learned. With --test it is told what the kinds that were learned before make of
+    the captures.
+    """
+    from phage.cli.devicekinds import learn, test
+
+    (test if tested else learn)(chosen, folder, form)
 
 
 def _edit(

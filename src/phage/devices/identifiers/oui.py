@@ -14,20 +14,6 @@ if TYPE_CHECKING:
     from phage.devices.identifier import Reference
     from phage.records.observation import Observation
 
-_EVERY = (
-    "arp",
-    "nd",
-    "dhcp",
-    "dhcpv6",
-    "mdns",
-    "ssdp",
-    "nbns",
-    "llmnr",
-    "dns",
-    "neighbour",
-    "lease",
-)
-
 
 class OuiIdentifier:
     """Tells the vendor by the first 24, 28 or 36 bits of a MAC address, the longest that is known.
@@ -39,7 +25,7 @@ class OuiIdentifier:
     summary: ClassVar[str] = (
         "who a MAC address was assigned to (IEEE registries, `phage import oui`)"
     )
-    reads: ClassVar[dict[str, tuple[str, ...]]] = dict.fromkeys(_EVERY, ())
+    reads: ClassVar[dict[str, tuple[str, ...]]] = {"address": ()}
 
     maker: float = 0.9
     """Weight of a maker's own address."""
@@ -55,8 +41,6 @@ class OuiIdentifier:
         if not vendor:
             return
         weight = self.module if makes_parts(vendor) else self.maker
-        trait = Trait(
-            Attribute.VENDOR, shown(vendor), weight, self.name, f"{mac} is of {vendor}",
-            observation.time,
-        )  # fmt: skip
-        yield Reading(mac=mac, ip=observation.src, traits=(trait,))
+        evidence = f"{mac} is of {vendor}"
+        trait = Trait(Attribute.VENDOR, shown(vendor), weight, self.name, evidence)
+        yield Reading(mac=mac, traits=(trait,), alive=False)
