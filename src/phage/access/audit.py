@@ -105,8 +105,10 @@ class AuditLog:
         if gone:
             self.note("phage", TRIMMED, "", f"{gone} entries up to {newest - MAX_ENTRIES}")
 
-    def list(self, actor: str = "", before: int = 0, limit: int = 100) -> Sequence[ChainedEntry]:
-        """Return entries, the newest first."""
+    def list(
+        self, actor: str = "", before: int | None = None, limit: int = 100
+    ) -> Sequence[ChainedEntry]:
+        """Return entries, the newest first; of one actor, and before a number."""
         return self._repository.list(actor, before, limit)
 
     def verify(self) -> Verification:

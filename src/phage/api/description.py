@@ -24,13 +24,13 @@ _REF = "#/components/schemas/Problem"
 
 _ALWAYS = {
     "400": "The request is no request.",
+    "401": "Nobody is logged in, or what was shown is not valid.",
     "403": "Who asks may not, or asks by a name that is none of phage's.",
     "422": "A value is wrong.",
     "429": "Too much is asked.",
     "500": "A mistake of phage's own.",
     "503": "The store, or a part of phage, does not answer.",
 }
-_GUARDED = {"401": "Nobody is logged in, or the token is not valid."}
 _BODY = {"413": "The body is too large.", "415": "The body is of another kind."}
 _NAMED = {"404": "There is no such thing."}
 _CHANGING = {"409": "It cannot be done as things stand.", "412": "It has changed meanwhile."}
@@ -74,7 +74,6 @@ def _complete(operation: dict[str, Any], route: APIRoute, method: str) -> None:
     responses.pop("422", None)
     wanted = dict(_ALWAYS)
     if permission := guards_of(route)[0].permission:
-        wanted |= _GUARDED
         operation["security"] = [{"session": []}, {"token": []}, {"bouncer": []}]
         operation["x-permission"] = permission
     if "{" in route.path:

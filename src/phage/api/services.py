@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from phage.access.access import Access
     from phage.api.events import EventHub
     from phage.clock import Clock
+    from phage.config.intel import FeedSettings
+    from phage.intel.catalog import Catalog
     from phage.store.store import Store
     from phage.telemetry.metrics import Registry
 
@@ -77,6 +79,9 @@ class Services:
         vitals: Tells the figures of this run.
         steer: Steers the daemon; None where nothing decides.
         events: Where live events come from.
+        home: Networks that are ours, as CIDR.
+        feeds: Feeds as the settings name them.
+        catalog: Returns what all feeds say; None where there is no threat intelligence.
     """
 
     clock: Clock
@@ -92,6 +97,9 @@ class Services:
     vitals: Callable[[], Vitals] = Vitals
     steer: Steer | None = None
     events: EventHub | None = None
+    home: tuple[str, ...] = ()
+    feeds: Mapping[str, FeedSettings] = field(default_factory=dict)
+    catalog: Callable[[], Catalog] | None = None
 
     def steered(self, verb: str, actor: str, **values: object) -> Mapping[str, Any]:
         """Ask the daemon, as the control socket does. Raises ProblemError where none runs."""

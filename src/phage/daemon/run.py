@@ -432,7 +432,7 @@ def run(options: RunOptions) -> int:
             }
         )
         health = _health(daemon, writer, enforcement)
-        served = Served(shown, enforcement, devices, registry, health)
+        served = Served(shown, enforcement, devices, intel, registry, health)
         for line in start_api(settings, state, served, clock, stack):
             options.ready(line)
         for number in (signal.SIGINT, signal.SIGTERM):

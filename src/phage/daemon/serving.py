@@ -27,10 +27,11 @@ if TYPE_CHECKING:
     from phage.api.events import EventHub
     from phage.api.services import Steer
     from phage.clock import Clock
-    from phage.config.settings import Settings
+    from phage.config.settings import ApiSettings, Settings
     from phage.config.statedir import StateDirectory
     from phage.daemon.devices import DeviceService
     from phage.daemon.enforcement import Enforcement
+    from phage.daemon.intel import IntelService
     from phage.daemon.livesink import LiveSink
     from phage.telemetry.metrics import Registry
 
@@ -43,6 +44,7 @@ class Served:
         live: Figures and events.
         enforcement: What decides.
         devices: What is known of devices.
+        intel: What feeds say.
         registry: The metrics.
         health: Tells how the daemon does.
     """
@@ -50,6 +52,7 @@ class Served:
     live: LiveSink
     enforcement: Enforcement
     devices: DeviceService
+    intel: IntelService
     registry: Registry
     health: Callable[[], Mapping[str, object]]
 
@@ -79,6 +82,9 @@ def start_api(
         vitals=served.live.vitals,
         steer=_steer(Steering(served.enforcement, clock, served.devices), served.live.hub),
         events=served.live.hub,
+        home=tuple(map(str, settings.home)),
+        feeds=settings.intel.feeds,
+        catalog=lambda: served.intel.catalog,
         metrics_token=own.token.get_secret_value(),
         captures=state.captures,
         hosts=tuple(name.lower() for name in own.hosts),
@@ -87,7 +93,7 @@ def start_api(
     server = ApiServer(make_app(services, Dashboard()), host, port)
     server.start()
     stack.callback(server.stop)
-    return _words(access, host, server.port)
+    return _words(access, own, server.port)
 
 
 def _steer(steering: Steering, hub: EventHub) -> Steer:
@@ -105,11 +111,19 @@ def _steer(steering: Steering, hub: EventHub) -> Steer:
     return steer
 
 
-def _words(access: Access, host: str, port: int) -> list[str]:
-    """Return where phage is to be met, with a link for the first login while there is no user."""
+def link_of(settings: ApiSettings, secret: str = "", port: int = 0) -> str:
+    """Return where the dashboard is met, or the one-time link with a secret."""
+    host, configured = split_listen(settings.listen)
     shown = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  Compared only.
-    place = f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
+    scheme = "http" if settings.tls == "off" else "https"
+    where = f"[{shown}]" if ":" in shown else shown
+    path = f"welcome?link={quote(secret)}" if secret else ""
+    return f"{scheme}://{where}:{port or configured}/{path}"
+
+
+def _words(access: Access, settings: ApiSettings, port: int) -> list[str]:
+    """Return where phage is to be met, with a link for the first login while there is no user."""
     if not access.users.is_empty():
-        return [f"dashboard at {place}/"]
-    link = access.users.make_link()
-    return [f"first login, once and within a day: {place}/welcome?link={quote(link)}"]
+        return [f"dashboard at {link_of(settings, port=port)}"]
+    link = link_of(settings, access.users.make_link(), port)
+    return [f"first login, once and within a day: {link}"]

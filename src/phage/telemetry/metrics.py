@@ -146,13 +146,17 @@ class Registry:
                 raise ValueError(message)
             return metric
 
-    def exposition(self) -> str:
-        """Return all metrics in Prometheus's text format 0.0.4."""
+    def metrics(self) -> list[Metric]:
+        """Return all metrics by name, as of now."""
         with self._lock:
             refreshers, metrics = list(self._refreshers), sorted(self._metrics.items())
         for refresh in refreshers:
             refresh()
-        return "".join(line for _, metric in metrics for line in _lines(metric))
+        return [metric for _, metric in metrics]
+
+    def exposition(self) -> str:
+        """Return all metrics in Prometheus's text format 0.0.4."""
+        return "".join(line for metric in self.metrics() for line in _lines(metric))
 
 
 def _lines(metric: Metric) -> Iterator[str]:

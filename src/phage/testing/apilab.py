@@ -10,15 +10,17 @@ from phage.access import passwords
 from phage.access.access import make_access
 from phage.access.roles import Role
 from phage.api.app import make_app
+from phage.api.events import EventHub
 from phage.api.services import Services
 from phage.clock import FixedClock
+from phage.intel.catalog import Catalog
 from phage.store.pool import StorePool
 from phage.store.store import open_store
 from phage.telemetry.metrics import Registry
 from phage.testing.records import EPOCH
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from fastapi import FastAPI
@@ -73,6 +75,27 @@ class ApiLab:
         return client
 
 
+class FakeDaemon:
+    """Answers what the control socket is asked, and notes it in `asked`."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str, dict[str, object]]] = []
+
+    def __call__(self, verb: str, actor: str, /, **values: object) -> Mapping[str, Any]:
+        """Answer as a daemon that does nothing."""
+        self.asked.append((verb, actor, values))
+        decision = {"id": "0" * 26, "action": "ban", "target": values.get("target", "")}
+        answers: dict[str, dict[str, Any]] = {
+            "status": {"enforce": False, "panic": False, "standing": 0, "in_force": 0,
+                       "responders": {}, "rules": {"count": 0, "fault": ""}},
+            "decisions.add": {"decision": decision, "receipts": [], "panic": False},
+            "decisions.revoke": {"decisions": []},
+            "panic": {"panic": True, "done": True},
+            "release": {"panic": False, "done": True},
+        }  # fmt: skip
+        return answers.get(verb, {"rules": 0, "enforced": False, "trial_until": "", "hits": []})
+
+
 @contextlib.contextmanager
 def api_lab(
     location: StoreLocation, captures: Path, pages: Pages | None = None, now: int = EPOCH
@@ -91,6 +114,10 @@ def api_lab(
             registry=Registry(),
             health=lambda: {"status": "ok"},
             captures=captures,
+            steer=FakeDaemon(),
+            events=EventHub(),
+            home=("192.168.0.0/16",),
+            catalog=Catalog,
         )
         yield ApiLab(make_app(services, pages), services, store, clock)
 

@@ -228,4 +228,4 @@ def _in_session(asker: Identity) -> None:
     """Raise ProblemError for a token: what makes a login is changed by who logged in."""
     if not asker.session:
         message = "a token cannot change how its owner logs in; log in to do that"
-        raise ProblemError(403, message, kind="permission")
+        raise ProblemError(403, message, kind="session-only")

@@ -57,14 +57,16 @@ class AuditRepository:
         found = self._list("", (), 1)
         return found[0] if found else None
 
-    def list(self, actor: str = "", before: int = 0, limit: int = 100) -> Sequence[ChainedEntry]:
+    def list(
+        self, actor: str = "", before: int | None = None, limit: int = 100
+    ) -> Sequence[ChainedEntry]:
         """Return entries, the newest first; of one actor, and before a number."""
         conditions: list[str] = []
         values: list[str | int] = []
         if actor:
             conditions.append("actor = ?")
             values.append(storable(actor))
-        if before:
+        if before is not None:
             conditions.append("number < ?")
             values.append(before)
         where = f"WHERE {' AND '.join(conditions)}" if conditions else ""

@@ -178,6 +178,11 @@ class DeviceRepository:
         found.pop("", None)
         return found
 
+    def addresses(self, limit: int) -> Sequence[tuple[str, bool]]:
+        """Return the last address of each device, and whether it is here now."""
+        rows = self._database.query("SELECT ip, present FROM devices LIMIT ?", (limit,))
+        return [(str(ip), bool(present)) for ip, present in rows]
+
     def list(self, limit: int = 1000) -> list[Device]:
         """Return devices, those seen last first."""
         rows = self._database.query(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from phage.records.flow import Flow
+from phage.store.repositories.order import KeyValues, Order
 from phage.store.repositories.text import storable, storable_integer
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ _NAMES = (
     "end_reason", "application", "ended",
 )  # fmt: skip
 _COLUMNS = ", ".join(_NAMES)
+_NEWEST = "ORDER BY last_seen DESC, id DESC LIMIT ?"
 _SAVE = (
     f"INSERT INTO flows ({_COLUMNS}) VALUES ({', '.join('?' * len(_NAMES))}) "
     "ON CONFLICT (begun, id) DO UPDATE SET "
@@ -33,9 +35,18 @@ _SAVE = (
 )
 
 
+ORDERS: dict[str, Order[Flow]] = {
+    "last": Order(("last_seen", "id"), (int, int), lambda each: (each.last, each.id)),
+}
+"""By when they were last seen."""
+
+
 @dataclass(frozen=True, slots=True)
 class FlowFilter:
-    """Which flows are wanted; what is empty does not narrow. Times are nanoseconds."""
+    """Which flows are wanted; what is empty does not narrow. Times are nanoseconds.
+
+    `before` are the values by which the last flow of the page before was sorted.
+    """
 
     host: str = ""
     port: int | None = None
@@ -43,6 +54,7 @@ class FlowFilter:
     application: str = ""
     since: int | None = None
     until: int | None = None
+    before: KeyValues | None = None
 
 
 class FlowRepository:
@@ -61,10 +73,25 @@ class FlowRepository:
 
     def list(self, wanted: FlowFilter = FlowFilter(), limit: int = 100) -> list[Flow]:
         """Return flows, those seen last first."""
-        where, parameters = _where(wanted)
-        sql = f"SELECT {_COLUMNS} FROM flows{where} ORDER BY last_seen DESC, id DESC LIMIT ?"
-        rows = self._database.query(sql, (*parameters, max(0, min(limit, MAX_PAGE))))
+        most = max(0, min(limit, MAX_PAGE))
+        if wanted.host:
+            rows = self._of_host(wanted, most)
+        else:
+            where, parameters = _where(wanted)
+            sql = f"SELECT {_COLUMNS} FROM flows{where} {_NEWEST}"
+            rows = self._database.query(sql, (*parameters, most))
         return [_from_row(row) for row in rows]
+
+    def _of_host(self, wanted: FlowFilter, most: int) -> Sequence[Row]:
+        """Ask for either side by its own index: one condition for both would sort all flows."""
+        where, values = _where(replace(wanted, host=""))
+        more = f"{where} AND" if where else " WHERE"
+        begin = f"SELECT * FROM (SELECT {_COLUMNS} FROM flows{more}"
+        sides = " UNION ".join(
+            f"{begin} {column} = ? {_NEWEST}) AS {column}_" for column in _host_columns(wanted.host)
+        )
+        side = (*values, storable(wanted.host.lower()), most)
+        return self._database.query(f"{sides} {_NEWEST}", (*side, *side, most))
 
     def addresses(self, since: int) -> Iterator[Sequence[str]]:
         """Yield all addresses that were an end of a flow since a time, a page after the other."""
@@ -100,8 +127,7 @@ def _where(wanted: FlowFilter) -> tuple[str, list[Value]]:
 
     if wanted.host:
         host = storable(wanted.host.lower())
-        column = "_mac" if wanted.host.count(":") == 5 and "::" not in wanted.host else ""
-        need(f"(src{column} = ? OR dst{column} = ?)", host, host)
+        need(f"({' = ? OR '.join(_host_columns(wanted.host))} = ?)", host, host)
     if wanted.port is not None:
         need("(src_port = ? OR dst_port = ?)", wanted.port, wanted.port)
     if wanted.protocol is not None:
@@ -112,7 +138,15 @@ def _where(wanted: FlowFilter) -> tuple[str, list[Value]]:
         need("last_seen >= ?", wanted.since)
     if wanted.until is not None:
         need("begun < ?", wanted.until)
+    if wanted.before is not None:
+        need(ORDERS["last"].following, *wanted.before)
     return (f" WHERE {' AND '.join(conditions)}" if conditions else ""), parameters
+
+
+def _host_columns(host: str) -> tuple[str, str]:
+    """Return the columns in which a host is looked for: those of addresses, or of MACs."""
+    is_mac = host.count(":") == 5 and "::" not in host
+    return ("src_mac", "dst_mac") if is_mac else ("src", "dst")
 
 
 def _to_row(flow: Flow) -> Row:

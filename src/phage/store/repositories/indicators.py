@@ -79,11 +79,22 @@ class IndicatorRepository:
             after = rows[-1][1], rows[-1][2]
 
     def search(
-        self, text: str = "", kind: str = "", feed: str = "", limit: int = 100
+        self,
+        text: str = "",
+        kind: str = "",
+        feed: str = "",
+        limit: int = 100,
+        after: tuple[str, str, str] | None = None,
     ) -> list[Indicator]:
-        """Return indicators whose value, tags or description hold a text, by value."""
+        """Return indicators whose value, tags or description hold a text, by value.
+
+        `after` are value, feed and kind of the last one of the page before.
+        """
         conditions: list[str] = []
         parameters: list[Value] = []
+        if after is not None:
+            conditions.append("(value, feed, kind) > (?, ?, ?)")
+            parameters += after
         for column, wanted in (("kind", kind), ("feed", feed)):
             if wanted:
                 conditions.append(f"{column} = ?")
@@ -96,7 +107,7 @@ class IndicatorRepository:
             parameters += [f"%{like}%"] * len(places)
         where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
         rows = self._database.query(
-            f"SELECT {_COLUMNS} FROM indicators{where} ORDER BY value, feed LIMIT ?",
+            f"SELECT {_COLUMNS} FROM indicators{where} ORDER BY value, feed, kind LIMIT ?",
             (*parameters, max(0, min(limit, MAX_PAGE))),
         )
         return [_from_row(row) for row in rows]
