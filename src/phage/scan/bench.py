@@ -122,7 +122,9 @@ class Bench:
 
     def close(self) -> None:
         """End the sandbox."""
-        self._child = None
+        self.end_sample()
+        for child in self._standing.values():
+            child.end()
         self._standing.clear()
         self.sandbox.close()
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
 
 from phage.config.load import suggestion
 from phage.config.plugins import make
@@ -176,9 +176,9 @@ def ready_of(engine: Engine) -> Ready:
 
 
 def _values(engine: Engine) -> dict[str, object]:
-    settings = getattr(type(engine), "__dataclass_fields__", {})
+    kind: Any = type(engine)
     return {
-        name: getattr(engine, name)
-        for name, each in settings.items()
-        if each.init and not name.startswith("_")
+        each.name: getattr(engine, each.name)
+        for each in fields(kind)
+        if each.init and not each.name.startswith("_")
     }

@@ -126,8 +126,9 @@ def kind_of(read_at: Callable[[int, int], bytes], size: int, name: str = "") -> 
     return (
         _by_magic(head, read_at)
         or _by_place(head, size, read_at)
+        or ("pdf" if b"%PDF-" in head[:1024] else "")  # ISO 32000-1, annex H, 3.4.1.
         or _of_text(head, name)
-        or ("pdf" if b"%PDF-" in head[:1024] else "data")
+        or "data"
     )
 
 

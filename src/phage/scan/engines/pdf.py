@@ -25,7 +25,7 @@ WORDS = (
 
 _NAME = re.compile(rb"/((?:[A-Za-z0-9_.+-]|#[0-9A-Fa-f]{2}){1,60})")
 _ESCAPE = re.compile(rb"#([0-9A-Fa-f]{2})")
-_STREAM = re.compile(rb"stream\r?\n(.*?)endstream", re.DOTALL)
+_STREAM = re.compile(rb"(?<!end)stream\r?\n(.*?)endstream", re.DOTALL)
 _LAUNCHES = re.compile(
     rb"/Launch\b.{0,300}?(?:cmd|powershell|\.exe|\.bat|\.vbs|mshta)", re.DOTALL | re.IGNORECASE
 )

@@ -58,6 +58,7 @@ def _silence() -> None:
     nowhere = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(nowhere, descriptor)
+    os.close(nowhere)
 
 
 def _lock_in(plan: dict[str, Any]) -> list[str]:
@@ -97,12 +98,13 @@ def _serve(control: socket.socket, bench: Workbench, plan: dict[str, Any]) -> No
             _kill(children, list(children.values()))
             return
         if "fork" in message:
-            children[_fork(control, files, bench, plan)] = int(message["fork"])
+            ours = (control.fileno(), reader, writer)
+            children[_fork(ours, files, bench, plan)] = int(message["fork"])
         elif "kill" in message:
             _kill(children, [int(message["kill"])])
 
 
-def _fork(control: socket.socket, files: list[int], bench: Workbench, plan: dict[str, Any]) -> int:
+def _fork(ours: tuple[int, ...], files: list[int], bench: Workbench, plan: dict[str, Any]) -> int:
     pid = os.fork()
     if pid:
         for each in files:
@@ -112,7 +114,8 @@ def _fork(control: socket.socket, files: list[int], bench: Workbench, plan: dict
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         os.setsid()  # A group of its own: what it starts is killed with it.
-        control.close()
+        for each in ours:
+            os.close(each)
         limits = _limits(plan)
         # A child begins with a fresh count of processor time.
         kernel.limit_cpu(limits.cpu)

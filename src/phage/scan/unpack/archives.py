@@ -100,9 +100,8 @@ def _telling(before: list[Fault], faults: list[Fault]) -> list[Fault]:
 def _by_libarchive(
     loaded: ctypes.CDLL, content: Content, passwords: tuple[str, ...]
 ) -> Iterator[Item]:
-    raw = False
     try:
-        archive = _opened(loaded, content, passwords)
+        archive, raw = _opened(loaded, content, passwords)
     except ArchiveError as error:
         yield Fault("", str(error))
         return
@@ -122,13 +121,16 @@ def _by_libarchive(
         archive.close()
 
 
-def _opened(loaded: ctypes.CDLL, content: Content, passwords: tuple[str, ...]) -> Archive:
+def _opened(
+    loaded: ctypes.CDLL, content: Content, passwords: tuple[str, ...]
+) -> tuple[Archive, bool]:
+    """Return an archive, and whether it is a compressed file that is none."""
     try:
-        return Archive(loaded, _rewound(content), passwords, raw=False)
+        return Archive(loaded, _rewound(content), passwords, raw=False), False
     except ArchiveError:
         if content.kind not in COMPRESSED:
             raise
-        return Archive(loaded, _rewound(content), (), raw=True)
+        return Archive(loaded, _rewound(content), (), raw=True), True
 
 
 def _rewound(content: Content) -> int:
@@ -149,7 +151,7 @@ def _members(
 ) -> Iterator[Item]:
     header: Header | None = first
     while header is not None:
-        if header.is_file or raw:
+        if raw or not header.is_empty:
             name = _inner_name(content.name) if raw else header.name
             yield Entry(name, header.encrypted)
             try:

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 _END, _OK, _RETRY, _WARN, _FATAL = 1, 0, -10, -20, -30
 BLOCK = 256 * 1024
+_WITHOUT_OCTETS = frozenset({0o040000, 0o120000})
+"""Types of folders and links (stat(2)). All else is read: an archive may say no type, or a wrong
+one, and hold a file."""
 
 
 class ArchiveError(Exception):
@@ -27,10 +30,10 @@ class ArchiveError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """One entry: its name, whether it is a file with octets, whether it is encrypted."""
+    """One entry: its name, whether it is a folder or a link, whether it is encrypted."""
 
     name: str
-    is_file: bool
+    is_empty: bool
     encrypted: bool
 
 
@@ -98,7 +101,7 @@ class Archive:
             name = name or self._library.archive_entry_pathname(entry) or b""
             yield Header(
                 name.decode("utf-8", "replace"),
-                self._library.archive_entry_filetype(entry) == 0o100000,
+                self._library.archive_entry_filetype(entry) in _WITHOUT_OCTETS,
                 self._library.archive_entry_is_encrypted(entry) > 0,
             )
 

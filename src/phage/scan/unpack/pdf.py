@@ -24,7 +24,7 @@ DICTIONARY = 4096
 INFLATED = 64 * 2**20
 """Octets that one stream may become."""
 
-_STREAM = re.compile(rb"stream\r?\n")
+_STREAM = re.compile(rb"(?<!end)stream\r?\n")
 _EMBEDDED = re.compile(rb"/Type\s*/Embedded#?F?i?l?e?|/EmbeddedFile\b")
 _FLATE = re.compile(rb"/FlateDecode\b|/Fl\b")
 _OTHER_FILTER = re.compile(rb"/Filter\b")
