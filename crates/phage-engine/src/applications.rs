@@ -43,6 +43,12 @@ impl Subject<'_> {
         let end = start.saturating_add(self.packet.payload_captured as usize);
         self.frame.get(start..end).unwrap_or(&[])
     }
+
+    /// The application protocol of its flow, as far as it is known.
+    #[inline]
+    fn application(&self, flows: &FlowTable) -> u8 {
+        flows.application(self.touch.slot, self.touch.id)
+    }
 }
 
 impl Applications {
@@ -65,6 +71,8 @@ impl Applications {
     }
 
     /// Looks at one packet; the plain path is a few compares.
+    ///
+    /// What is known of its flow is asked anew: the packet before it may have told.
     #[inline]
     pub(crate) fn see(
         &mut self,
@@ -78,7 +86,7 @@ impl Applications {
             // Without its beginning a stream cannot be put in order.
             if subject.touch.has(touch::EARLY)
                 && subject.touch.state != state::NONE
-                && subject.touch.application != UNKNOWN
+                && subject.application(flows) != UNKNOWN
             {
                 if packet.tcp_flags & (tcp::SYN | tcp::ACK) == tcp::SYN | tcp::ACK {
                     self.begin(subject);
@@ -90,7 +98,7 @@ impl Applications {
             let parsed = app::parse_datagram(packet, subject.payload());
             self.settle(parsed, subject, flows, hosts, counters);
         } else if packet.protocol == protocol::UDP
-            && subject.touch.application == 0
+            && subject.application(flows) == 0
             && QuicInitial::wants(subject.payload())
         {
             // Both ends of a connection send Initials: each direction has its own keys and bytes.
@@ -147,7 +155,7 @@ impl Applications {
         if self.progress.end(flow, reverse) {
             self.reassembler.release(flow);
             // Neither side said anything that is known: its packets need not be asked about again.
-            if parsed == Parsed::NotMine && subject.touch.application == 0 {
+            if parsed == Parsed::NotMine {
                 flows.set_application(subject.touch.slot, flow, UNKNOWN);
             }
         }
@@ -166,10 +174,8 @@ impl Applications {
         match parsed {
             Parsed::Done(message) => {
                 counters.messages += 1;
-                if subject.touch.application == 0 {
-                    let number = message.kind as u8;
-                    flows.set_application(subject.touch.slot, subject.touch.id, number);
-                }
+                let number = message.kind as u8;
+                flows.set_application(subject.touch.slot, subject.touch.id, number);
                 if message.kind == Kind::Dns {
                     note_dns(&message, subject, hosts);
                 }
@@ -207,11 +213,10 @@ impl Applications {
 /// Tells the subject device's behaviour features of a question or a failed answer.
 fn note_dns(message: &Message, subject: &Subject<'_>, hosts: &mut HostTable) {
     let response = matches!(message.get("response"), Some(Value::Flag(true)));
-    let time = subject.packet.time;
     if response {
         let failed = matches!(message.get("rcode"), Some(Value::Text(code)) if FAILED.contains(&code.as_str()));
-        hosts.note_dns(subject.device, time, None, failed);
+        hosts.note_dns(subject.device, None, failed);
     } else if let Some(Value::Text(name)) = message.get("query") {
-        hosts.note_dns(subject.device, time, Some(name), false);
+        hosts.note_dns(subject.device, Some(name), false);
     }
 }

@@ -232,13 +232,7 @@ impl Stages {
                     packets,
                     keys,
                     subjects,
-                    identities: &|index| {
-                        hosts.device(index).map(|device| Identity {
-                            mac: device.mac,
-                            address: device.address,
-                            generation: device.generation,
-                        })
-                    },
+                    identities: &|index| identity(hosts, index),
                     damped,
                     behaviour,
                     first_packet,
@@ -280,7 +274,9 @@ impl Stages {
     pub(crate) fn close(&mut self, open: &mut Window, closed: &mut VecDeque<Window>) {
         self.flows.window(open.end, &mut open.flows);
         self.hosts.window(&mut open.hosts);
-        self.scorer.window(&mut open.scores);
+        let hosts = &self.hosts;
+        self.scorer
+            .window(&|index| identity(hosts, index), &mut open.scores);
         open.matches = self.matching.take();
         if let Some(volume) = &mut self.volume {
             volume.hand_over(&mut open.volumes, &mut open.traffic);
@@ -300,6 +296,15 @@ impl Stages {
             self.close(open, closed);
         }
     }
+}
+
+/// Who a device is, for the scorer.
+fn identity(hosts: &HostTable, index: u32) -> Option<Identity> {
+    hosts.device(index).map(|device| Identity {
+        mac: device.mac,
+        address: device.address,
+        generation: device.generation,
+    })
 }
 
 /// The kernel that the settings name; one of another name is as good as none.

@@ -1,129 +1,15 @@
-//! Frames from memory through the whole engine: windows, totals, messages, scores, determinism.
+//! Frames from memory through the whole engine: windows, totals, messages, scores.
 #![expect(
     clippy::unwrap_used,
-    clippy::panic,
     clippy::indexing_slicing,
     reason = "a test may fail"
 )]
 
-use std::time::Duration;
+mod build;
 
-use phage_capture::{CaptureError, Source, SourceCounters, StopHandle};
-use phage_decode::{Batch, FrameHeader, LinkType};
-use phage_engine::{Engine, EngineConfig, Progress, Selection, Window};
+use build::{frame, run, talk, START};
+use phage_engine::{Engine, EngineConfig, Selection};
 use phage_flow::rows::event;
-
-const START: i64 = 1_700_000_000_000_000_000;
-
-/// Frames in memory, handed over in batches of a given size.
-struct Memory {
-    data: Vec<u8>,
-    frames: Vec<FrameHeader>,
-    next: usize,
-    most: usize,
-}
-
-impl Memory {
-    fn new(frames: &[(i64, Vec<u8>)], most: usize) -> Self {
-        let mut data = Vec::new();
-        let mut headers = Vec::new();
-        for (time, bytes) in frames {
-            headers.push(FrameHeader {
-                time: *time,
-                offset: data.len() as u64,
-                captured: bytes.len() as u32,
-                length: bytes.len() as u32,
-                link: LinkType::ETHERNET,
-                interface: 0,
-                vlan: 0,
-            });
-            data.extend_from_slice(bytes);
-        }
-        Self {
-            data,
-            frames: headers,
-            next: 0,
-            most,
-        }
-    }
-}
-
-impl Source for Memory {
-    fn next(&mut self, limit: usize, _: Duration) -> Result<Option<Batch<'_>>, CaptureError> {
-        if self.next == self.frames.len() {
-            return Ok(None);
-        }
-        let end = (self.next + limit.min(self.most)).min(self.frames.len());
-        let frames = &self.frames[self.next..end];
-        self.next = end;
-        Ok(Some(Batch {
-            data: &self.data,
-            frames,
-        }))
-    }
-
-    fn counters(&mut self) -> SourceCounters {
-        SourceCounters::default()
-    }
-
-    fn stop_handle(&self) -> StopHandle {
-        StopHandle::default()
-    }
-}
-
-/// A UDP or TCP frame between two home hosts.
-fn frame(src: u8, dst: u8, ports: (u16, u16), tcp_flags: Option<u8>, payload: &[u8]) -> Vec<u8> {
-    let transport = if tcp_flags.is_some() { 20 } else { 8 };
-    let length = (20 + transport + payload.len()) as u16;
-    let mut bytes = vec![2, 0, 0, 0, 0, dst, 2, 0, 0, 0, 0, src, 8, 0];
-    bytes.extend([0x45, 0]);
-    bytes.extend(length.to_be_bytes());
-    bytes.extend([
-        0,
-        0,
-        0,
-        0,
-        64,
-        if tcp_flags.is_some() { 6 } else { 17 },
-        0,
-        0,
-    ]);
-    bytes.extend([10, 0, 0, src, 10, 0, 0, dst]);
-    bytes.extend(ports.0.to_be_bytes());
-    bytes.extend(ports.1.to_be_bytes());
-    if let Some(flags) = tcp_flags {
-        bytes.extend([0, 0, 0, 1, 0, 0, 0, 1, 0x50, flags, 1, 0, 0, 0, 0, 0]);
-    } else {
-        bytes.extend((8 + payload.len() as u16).to_be_bytes());
-        bytes.extend([0, 0]);
-    }
-    bytes.extend(payload);
-    bytes
-}
-
-fn talk(count: usize) -> Vec<(i64, Vec<u8>)> {
-    (0..count)
-        .map(|number| {
-            let src = 1 + (number % 5) as u8;
-            let ports = (40_000 + (number % 97) as u16, 8883);
-            let bytes = frame(src, 9, ports, Some(0x10), &vec![7; number % 200]);
-            (START + number as i64 * 3_000_000, bytes)
-        })
-        .collect()
-}
-
-fn run(frames: &[(i64, Vec<u8>)], most: usize, config: EngineConfig) -> (Vec<Window>, Engine) {
-    let mut engine = Engine::new(config).unwrap();
-    engine.attach(Box::new(Memory::new(frames, most)));
-    let mut windows = Vec::new();
-    loop {
-        match engine.next(Duration::ZERO).unwrap() {
-            Progress::Window(window) => windows.push(*window),
-            Progress::Waiting => panic!("memory never waits"),
-            Progress::Ended => return (windows, engine),
-        }
-    }
-}
 
 #[test]
 fn totals_of_windows_and_of_ended_flows_are_those_of_the_packets() {
@@ -159,34 +45,6 @@ fn windows_are_as_long_as_the_tick_says_and_in_order() {
         assert!(pair[0].end <= pair[1].start);
         assert!(pair[0].end - pair[0].start < 250_000_000);
     }
-}
-
-#[test]
-fn the_size_of_batches_changes_nothing() {
-    let frames = talk(3000);
-    let config = EngineConfig {
-        train: Some(1500),
-        keep_scores: true,
-        ..EngineConfig::default()
-    };
-    let (one, mut first) = run(&frames, 512, config.clone());
-    let (other, mut second) = run(&frames, 7, config);
-    assert_eq!(one.len(), other.len());
-    for (left, right) in one.iter().zip(&other) {
-        assert_eq!(
-            (left.start, left.end, left.packets),
-            (right.start, right.end, right.packets)
-        );
-        assert_eq!(left.flows, right.flows);
-        assert_eq!(left.hosts, right.hosts);
-    }
-    let (left, right) = (first.take_scores(), second.take_scores());
-    assert_eq!(left.len(), 3000);
-    assert!(left[..1500].iter().all(|score| score.is_nan()));
-    assert!(left[1500..]
-        .iter()
-        .all(|score| (0.0..=12.0).contains(score)));
-    assert_eq!(left[1500..], right[1500..]);
 }
 
 #[test]

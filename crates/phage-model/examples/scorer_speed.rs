@@ -90,7 +90,7 @@ fn main() {
             number += BATCH as u64;
         }
         rows.clear();
-        scorer.window(&mut rows);
+        scorer.window(&identities, &mut rows);
     };
     let learning = TRAIN / BATCH as u64;
     pass(&mut scorer, learning / 5);

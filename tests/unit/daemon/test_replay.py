@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import struct
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -121,14 +124,10 @@ def test_every_packet_has_a_row_of_scores(scan: Path, tmp_path: Path) -> None:
     assert all(0 <= float(score) <= 12 for _, score in rows[5000:])
 
 
-def test_a_finding_names_features_of_both_ensembles(tmp_path: Path) -> None:
-    usual = talk(30_000, start=0, apart=0.05, length=120, clients=3)
-    upload = talk(20_000, start=1400, apart=0.0005, length=1400, clients=1)
-    path = tmp_path / "upload.pcap"
-    traffic.write_pcap(path, traffic.mixed(usual, upload))
+def test_a_finding_names_features_of_both_ensembles(upload: Path, tmp_path: Path) -> None:
     (finding,) = [
         each
-        for each in run(tmp_path, path, train=25_000).findings
+        for each in run(tmp_path, upload, train=25_000).findings
         if each.detector == "anomaly" and each.subject.ip == "10.0.0.16"
     ]
     catalog = [name for name, _, _ in feature_catalog()]
@@ -141,10 +140,96 @@ def test_a_finding_names_features_of_both_ensembles(tmp_path: Path) -> None:
             assert feature.value > feature.expected_high > feature.expected_low
 
 
-def test_compressed_and_plain_are_the_same(scan: Path, tmp_path: Path) -> None:
-    packed = tmp_path / "scan.pcap.gz"
-    packed.write_bytes(gzip.compress(scan.read_bytes()))
-    assert run(tmp_path / "a", packed).findings == run(tmp_path / "b", scan).findings
+def records(capture: bytes) -> list[bytes]:
+    """Return the records of a pcap file."""
+    found, at = [], 24
+    while at < len(capture):
+        end = at + 16 + int.from_bytes(capture[at + 8 : at + 12], "little")
+        found.append(capture[at:end])
+        at = end
+    return found
+
+
+def block(kind: int, body: bytes) -> bytes:
+    """Make a block of pcapng."""
+    body += bytes(-len(body) % 4)
+    size = struct.pack("<I", len(body) + 12)
+    return struct.pack("<I", kind) + size + body + size
+
+
+def pcapng(capture: bytes) -> bytes:
+    """Return a pcap file of nanoseconds as pcapng, with a second section in the middle."""
+    head = block(0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1))
+    # Resolution of times (option 9): 10^-9 seconds.
+    head += block(1, struct.pack("<HHIHHB3xHH", 1, 0, 262_144, 9, 1, 9, 0, 0))
+    parts, packets = [head], records(capture)
+    for number, record in enumerate(packets):
+        seconds, rest, captured, length = struct.unpack("<IIII", record[:16])
+        time = seconds * 10**9 + rest
+        fields = struct.pack("<IIIII", 0, time >> 32, time & 0xFFFFFFFF, captured, length)
+        parts.append(block(6, fields + record[16:]))
+        if number == len(packets) // 2:
+            parts.append(head)
+    return b"".join(parts)
+
+
+@pytest.fixture(scope="module")
+def upload(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("captures") / "upload.pcap"
+    usual = talk(30_000, start=0, apart=0.05, length=120, clients=3)
+    sent = talk(20_000, start=1400, apart=0.0005, length=1400, clients=1)
+    traffic.write_pcap(path, traffic.mixed(usual, traffic.mixed(sent, port_scan(300, 1450.0))))
+    return path
+
+
+@pytest.mark.parametrize("way", ["pcapng", "gz", "pieces", "files"])
+def test_findings_do_not_depend_on_how_the_packets_come(
+    upload: Path, tmp_path: Path, way: str
+) -> None:
+    plain = upload.read_bytes()
+    files = [tmp_path / f"{way}.capture"]
+    if way == "pcapng":
+        files[0].write_bytes(pcapng(plain))
+    elif way == "gz":
+        files[0].write_bytes(gzip.compress(plain, 1))
+    elif way == "pieces":
+        # Compressed members of odd sizes are handed over one by one.
+        pieces = [plain[at : at + 9973] for at in range(0, len(plain), 9973)]
+        files[0].write_bytes(b"".join(gzip.compress(piece, 1) for piece in pieces))
+    else:
+        packets = records(plain)
+        cuts = [0, 1, 777, 26_001, 26_130, len(packets)]
+        files = [tmp_path / f"{number}.pcap" for number in range(len(cuts) - 1)]
+        for file, start, end in zip(files, cuts, cuts[1:], strict=False):
+            file.write_bytes(plain[:24] + b"".join(packets[start:end]))
+    expected = run(tmp_path / "a", upload, train=25_000, scores=tmp_path / "a.csv")
+    report = run(tmp_path / "b", *files, train=25_000, scores=tmp_path / "b.csv")
+    assert {each.detector for each in expected.findings} >= {"anomaly", "portscan"}
+    shapes = [
+        json.dumps([finding_shape(each) for each in made.findings], sort_keys=True)
+        for made in (expected, report)
+    ]
+    assert shapes[0] == shapes[1]
+    assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
+
+
+def test_findings_are_the_same_from_standard_input(upload: Path, tmp_path: Path) -> None:
+    plain = upload.read_bytes()
+    command = [
+        sys.executable, "-m", "phage", "replay", "-", "--output", "json", "--train", "25000",
+        "--state-dir", str(tmp_path / "b"),
+    ]  # fmt: skip
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for at in range(0, len(plain), 7001):
+            process.stdin.write(plain[at : at + 7001])
+            process.stdin.flush()
+        process.stdin.close()
+        told = json.load(process.stdout)
+    expected = run(tmp_path / "a", upload, train=25_000)
+    shapes = [finding_shape(each) for each in expected.findings]
+    assert told["findings"] == json.loads(json.dumps(shapes))
 
 
 def test_a_file_cut_short_is_read_up_to_the_fault(scan: Path, tmp_path: Path) -> None:

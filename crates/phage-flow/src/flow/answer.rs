@@ -49,8 +49,6 @@ pub struct FlowTouch {
     pub state: u8,
     /// Bit 0: the packet's source is at home; bit 1: its destination is.
     pub home: u8,
-    /// Application protocol of the flow, as set before; 0 for unknown.
-    pub application: u8,
 }
 
 impl FlowTouch {

@@ -249,7 +249,6 @@ impl FlowTable {
             } else {
                 flow.home
             },
-            application: flow.application,
         }
     }
 
@@ -394,11 +393,22 @@ impl FlowTable {
         self.counters.live -= 1;
     }
 
-    /// Notes the application protocol of a flow, if it is still the one with that number.
+    /// Notes the application protocol of a flow, if it is still the one with that number. The first
+    /// one that is noted stays.
     pub fn set_application(&mut self, slot: u32, id: u64, application: u8) {
         if let Some(flow) = self.live(slot, id) {
-            flow.application = application;
+            if flow.application == 0 {
+                flow.application = application;
+            }
         }
+    }
+
+    /// The application protocol that was noted of a flow; 0 for none, and for a flow that is over.
+    pub fn application(&self, slot: u32, id: u64) -> u8 {
+        self.flows
+            .get(slot as usize)
+            .filter(|flow| flow.id == id)
+            .map_or(0, |flow| flow.application)
     }
 
     /// Notes the device that a flow is about, if it is still the one with that number.

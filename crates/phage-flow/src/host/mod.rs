@@ -4,6 +4,7 @@ mod admission;
 pub mod catalog;
 mod damped;
 mod device;
+mod dns;
 mod events;
 mod features;
 mod identity;
@@ -31,8 +32,8 @@ use crate::table::index::SetIndex;
 use crate::table::prefetch::{prefetch, Pages};
 use admission::Admission;
 use catalog::BEHAVIOUR;
-use damped::{fast, slow};
 use device::{traits, Device, Sketches};
+use dns::Lookups;
 use identity::{mac_key, Addresses};
 use neighbours::Neighbours;
 use novelty::{peer_key, service_key, Birth, Newness, Relations, Service};
@@ -89,6 +90,7 @@ pub struct HostTable {
     remotes: Remotes,
     relations: Relations,
     newness: Newness,
+    lookups: Lookups,
     neighbours: Neighbours,
     /// By slot of the flow.
     memos: Vec<Memo>,
@@ -124,6 +126,7 @@ impl HostTable {
             remotes: Remotes::new(limits.remotes),
             relations: Relations::new(limits.relations),
             newness: Newness::new(),
+            lookups: Lookups::default(),
             neighbours: Neighbours::new(limits.neighbours),
             memos: Vec::new(),
             pages: [Pages::default(); 3],
@@ -293,29 +296,6 @@ impl HostTable {
             let seconds = self.now.div_euclid(SECOND);
             self.half = seconds.div_euclid(HALF) as u32;
             self.left = 1.0 - seconds.rem_euclid(HALF) as f32 / HALF as f32;
-        }
-    }
-
-    /// Notes a DNS question of a device (`query`), or an answer to it (no query), and whether that
-    /// answer was NXDOMAIN or SERVFAIL.
-    pub fn note_dns(&mut self, device: u32, time: i64, query: Option<&str>, failed: bool) {
-        let Some(device) = self.devices.get_mut(device as usize) else {
-            return;
-        };
-        device.damped.advance(time);
-        let slow = &mut device.damped.slow;
-        if let Some(name) = query {
-            device.damped.fast[fast::QUESTIONS] += 1.0;
-            slow[slow::NAMES] += 1.0;
-            slow[slow::NAME_LENGTH] += name.len() as f32;
-            slow[slow::NAME_ENTROPY] += names::entropy(name);
-            device.row.dns_queries += 1;
-        } else {
-            slow[slow::ANSWERS] += 1.0;
-        }
-        if failed {
-            slow[slow::FAILED_NAMES] += 1.0;
-            device.row.dns_failures += 1;
         }
     }
 

@@ -34,6 +34,7 @@ impl HostTable {
     ///
     /// A handshake counts as unanswered in the window in which its three seconds are over.
     pub fn window(&mut self, rows: &mut Vec<HostRow>) {
+        self.take_lookups();
         let mut room = self.rows;
         let mut waiting = 0;
         rows.reserve(room.min(self.listed.len()));

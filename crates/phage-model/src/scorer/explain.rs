@@ -3,7 +3,7 @@
 use super::peak::{FeatureRows, Peak};
 use super::watch::SURPRISING;
 use super::Scorer;
-use crate::device::{place, Model, Row, INPUTS};
+use crate::device::{place, Identity, Model, Row, INPUTS};
 use crate::rows::{ScoreRow, EXPLAINED, NETWORK_EXPLAINED, OWN_EXPLAINED};
 
 /// Devices ahead that are asked for: all that spoke in a window are more than a cache holds.
@@ -23,7 +23,11 @@ struct Cause {
 
 impl Scorer {
     /// Appends the rows of the open window and opens the next.
-    pub(super) fn explain(&mut self, rows: &mut Vec<ScoreRow>) {
+    pub(super) fn explain(
+        &mut self,
+        identities: &dyn Fn(u32) -> Option<Identity>,
+        rows: &mut Vec<ScoreRow>,
+    ) {
         let peaks = self.peaks.entries();
         rows.reserve(peaks.len());
         for (at, peak) in peaks.iter().enumerate() {
@@ -32,7 +36,7 @@ impl Scorer {
             }
             let watched = self.store.profiles.get(peak.profile as usize);
             let mature = watched.is_some_and(|watched| watched.profile.mature);
-            let identity = self.store.identity(peak.device);
+            let identity = self.store.identity(peak.device, identities);
             let mut row = ScoreRow {
                 device_mac: identity.mac,
                 device_address: identity.address,

@@ -33,6 +33,8 @@ const SLOW_RANGE: f32 = 0.1;
 const MARGIN: i64 = 900 * SECOND;
 /// Updates of one device in a day: with [`SLOW_RATE`] a weight moves by a few per cent an hour.
 const UPDATES_A_DAY: u32 = 4096;
+/// Samples that are learned at the end of a window at most.
+const RELEASED: usize = 512;
 /// While a drift is followed, a calibration is no heavier than this.
 const DRIFTING_TOTAL: f32 = 2048.0;
 
@@ -291,11 +293,11 @@ impl Scorer {
     }
 
     /// Learns samples whose quarantine is over.
-    pub(super) fn release(&mut self, packets: usize) {
+    pub(super) fn release(&mut self) {
         let kernel = self.kernel;
         self.slow_rows.clear();
-        // At most one a packet, so that no batch takes long; far fewer are set aside.
-        for _ in 0..=packets {
+        // Not all at once, so that no window takes long; far fewer are set aside in one.
+        for _ in 0..RELEASED {
             let Some(sample) = self.quarantine.release(self.now) else {
                 break;
             };

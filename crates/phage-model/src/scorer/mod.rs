@@ -212,6 +212,7 @@ impl Scorer {
                     self.watch(&part, surprise);
                 } else {
                     surprise.fill(f32::NAN);
+                    self.schedule.begin(&part);
                     self.learn(&part);
                     self.advance((end - start) as u64);
                 }
@@ -223,9 +224,17 @@ impl Scorer {
         }
     }
 
-    /// Appends a row for each device that was scored since the last call.
-    pub fn window(&mut self, rows: &mut Vec<ScoreRow>) {
-        self.explain(rows);
+    /// Appends a row for each device that was scored since the last call, and learns what has
+    /// waited long enough.
+    ///
+    /// Both happen here and not after a batch, so that nothing depends on where batches end.
+    pub fn window(
+        &mut self,
+        identities: &dyn Fn(u32) -> Option<Identity>,
+        rows: &mut Vec<ScoreRow>,
+    ) {
+        self.explain(identities, rows);
+        self.release();
         for number in self.store.make_room(self.now) {
             self.quarantine.forget(number);
         }
@@ -256,7 +265,6 @@ impl Scorer {
         }
         self.errors = errors;
         self.numbers = numbers;
-        self.release(count);
     }
 
     /// Finds the profile of each packet.

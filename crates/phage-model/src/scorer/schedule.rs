@@ -1,9 +1,14 @@
 //! How far learning has come.
 
 use super::config::Convergence;
+use super::ScoreInput;
 
 /// Packets of a block whose mean error is compared with the next block's.
 const BLOCK: u64 = 4096;
+/// Where the end of a phase is found on the way, it is looked for after so many packets: not after
+/// each batch, or it would depend on where batches end.
+const LOOK: u64 = 256;
+const _: () = assert!(BLOCK.is_multiple_of(LOOK));
 /// With a fixed number of packets, the survey takes this part of them ...
 const SURVEY_PART: u64 = 10;
 /// ... but no more packets than this, and calibration this part, held out from training.
@@ -98,7 +103,19 @@ impl Schedule {
             Phase::Calibrating => self.ends[2],
             Phase::Watching => u64::MAX,
         };
-        end.saturating_sub(self.seen).max(1)
+        let left = end.saturating_sub(self.seen).max(1);
+        if end == u64::MAX && self.phase != Phase::Watching {
+            LOOK - self.seen % LOOK
+        } else {
+            left
+        }
+    }
+
+    /// Notes when the first packet came.
+    pub(super) fn begin(&mut self, input: &ScoreInput<'_>) {
+        if let (i64::MIN, Some(first)) = (self.phase_start, input.packets.first()) {
+            self.phase_start = first.time;
+        }
     }
 
     /// Adds packets that were taken; answers whether the phase changed.
@@ -111,22 +128,24 @@ impl Schedule {
         convergence: &Convergence,
     ) -> bool {
         self.seen += packets;
-        if self.phase_start == i64::MIN {
-            self.phase_start = time;
-        }
         let lasted = time.saturating_sub(self.phase_start);
         if self.phase == Phase::Training && self.ends[1] == u64::MAX {
-            self.sum += errors.iter().map(|&error| f64::from(error)).sum::<f64>();
+            // One after the other: a sum of sums would be rounded by where batches end.
+            self.sum = errors
+                .iter()
+                .fold(self.sum, |sum, &error| sum + f64::from(error));
             self.count += packets;
             let trained = self.seen - self.training_start;
-            if self.count >= BLOCK && self.has_converged(trained, lasted, devices, convergence) {
+            let is_whole = self.count >= BLOCK && self.seen.is_multiple_of(LOOK);
+            if is_whole && self.has_converged(trained, lasted, devices, convergence) {
                 self.ends[1] = self.seen;
                 self.training_time = lasted;
             }
         }
         if self.phase == Phase::Calibrating && self.ends[2] == u64::MAX {
             let wanted = (self.ends[1] - self.training_start) / 4;
-            if self.seen - self.ends[1] >= wanted && lasted >= self.training_time / 4 {
+            let looks = self.seen.is_multiple_of(LOOK);
+            if looks && self.seen - self.ends[1] >= wanted && lasted >= self.training_time / 4 {
                 self.ends[2] = self.seen;
             }
         }

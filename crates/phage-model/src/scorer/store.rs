@@ -153,11 +153,20 @@ impl Store {
         self.get(slot.profile)
     }
 
-    /// The identity behind a subject's index, as far as it was resolved.
-    pub(super) fn identity(&self, subject: u32) -> Identity {
-        self.slots
+    /// The identity behind a subject's index: what it is now, unless the index was given to another
+    /// device since it was resolved.
+    pub(super) fn identity(
+        &self,
+        subject: u32,
+        identities: &dyn Fn(u32) -> Option<Identity>,
+    ) -> Identity {
+        let known = self
+            .slots
             .get(subject as usize)
-            .map_or_else(Identity::default, |slot| slot.identity)
+            .map_or_else(Identity::default, |slot| slot.identity);
+        identities(subject)
+            .filter(|now| now.generation == known.generation && now.mac == known.mac)
+            .unwrap_or(known)
     }
 
     /// Asks for the identity behind a subject's index.

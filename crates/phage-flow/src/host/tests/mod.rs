@@ -342,18 +342,23 @@ fn novelty_tells_a_new_neighbour_from_an_old_one_and_from_the_world() {
 fn names_are_summed_up() {
     let mut path = path();
     let device = path.see(&[packet(0, local(1), local(2), (4000, 53), protocol::UDP)])[0];
-    let now = SECONDS * SECOND;
     for i in 0..20 {
         let name = format!("{i:02}nbswy3dpo5xxe3deebqw4zdfojzsa5dinfzsa2lt.t.example");
-        path.hosts.note_dns(device, now, Some(&name), false);
-        path.hosts.note_dns(device, now, None, i % 2 == 0);
+        path.hosts.note_dns(device, Some(&name), false);
+        path.hosts.note_dns(device, None, i % 2 == 0);
     }
+    path.see(&[packet(1, local(1), local(2), (4000, 53), protocol::UDP)]);
+    assert_eq!(
+        path.feature("dns_rate"),
+        0.0,
+        "not before the window is over"
+    );
+    let row = path.window()[0];
+    assert_eq!((row.dns_queries, row.dns_failures), (20, 10));
     path.see(&[packet(5, local(1), local(2), (4000, 53), protocol::UDP)]);
     assert!((path.feature("dns_length") - 52.0).abs() < 0.5);
     assert!(path.feature("dns_entropy") > 3.5);
     assert!((path.feature("dns_failed_share") - 0.5).abs() < 0.01);
     assert!((path.feature("dns_rate") - 20.0 * 0.0693).abs() < 0.01);
-    let row = path.window()[0];
-    assert_eq!((row.dns_queries, row.dns_failures), (20, 10));
-    path.hosts.note_dns(NO_DEVICE, now, Some("x"), true);
+    path.hosts.note_dns(NO_DEVICE, Some("x"), true);
 }

@@ -155,7 +155,7 @@ fn a_new_device_is_judged_by_the_prior_until_it_is_mature() {
             .collect();
         feed(&mut scorer, &packets);
         rows.clear();
-        scorer.window(&mut rows);
+        scorer.window(&identity, &mut rows);
         let row = rows.iter().find(|row| row.device == 4).unwrap();
         if row.mature == 1 && mature_at.is_none() {
             mature_at = Some(hour);

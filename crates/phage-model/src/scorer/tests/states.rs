@@ -108,7 +108,7 @@ fn any_damage_is_refused_or_harmless() {
             for surprise in feed(&mut scorer, &packets) {
                 assert!(surprise.is_nan() || (0.0..=12.0).contains(&surprise));
             }
-            scorer.window(&mut Vec::new());
+            scorer.window(&identity, &mut Vec::new());
         }
     }
 }

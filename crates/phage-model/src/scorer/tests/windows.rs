@@ -6,11 +6,11 @@ fn a_window_has_a_row_for_each_scored_device() {
     let mut traffic = Traffic::new(31);
     let mut scorer = watching(&mut traffic);
     let mut rows = Vec::new();
-    scorer.window(&mut rows);
+    scorer.window(&identity, &mut rows);
     assert!(rows.is_empty(), "nothing was scored while learning");
     let packets = traffic.mixed(1000, 4, 0.5);
     let surprises = feed(&mut scorer, &packets);
-    scorer.window(&mut rows);
+    scorer.window(&identity, &mut rows);
     assert_eq!(rows.len(), 4);
     for row in &rows {
         let own: Vec<(usize, f32)> = (0..1000)
@@ -28,7 +28,7 @@ fn a_window_has_a_row_for_each_scored_device() {
         assert_eq!(row.time, packets[first.0].packet.time);
     }
     rows.clear();
-    scorer.window(&mut rows);
+    scorer.window(&identity, &mut rows);
     assert!(rows.is_empty());
 }
 
@@ -40,7 +40,7 @@ fn an_explanation_names_what_was_unusual_in_its_units() {
     one.behaviour[17] = 5000.0;
     feed(&mut scorer, &[one]);
     let mut rows = Vec::new();
-    scorer.window(&mut rows);
+    scorer.window(&identity, &mut rows);
     let row = rows[0];
     assert_eq!(row.features[0], 17);
     assert!((row.values[0] - 5000.0).abs() < 1e-3);
@@ -59,7 +59,7 @@ fn what_is_not_surprising_is_not_explained() {
     let mut rows = Vec::new();
     for _ in 0..50 {
         feed(&mut scorer, &[traffic.normal(1)]);
-        scorer.window(&mut rows);
+        scorer.window(&identity, &mut rows);
     }
     for row in rows {
         let named = row.features.iter().any(|&feature| feature != u16::MAX);
@@ -76,7 +76,7 @@ fn an_explanation_names_what_surprised_the_network_as_well() {
     one.damped[40] = 90_000.0;
     feed(&mut scorer, &[one]);
     let mut rows = Vec::new();
-    scorer.window(&mut rows);
+    scorer.window(&identity, &mut rows);
     let row = rows[0];
     assert!(row.network >= SURPRISING, "{}", row.network);
     let place = row.features.iter().position(|&feature| feature == 72);
