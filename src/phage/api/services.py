@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from phage.access.access import Access
+    from phage.api.desks import RuleDesk, SettingsDesk
     from phage.api.events import EventHub
     from phage.clock import Clock
     from phage.config.intel import FeedSettings
@@ -82,6 +83,8 @@ class Services:
         home: Networks that are ours, as CIDR.
         feeds: Feeds as the settings name them.
         catalog: Returns what all feeds say; None where there is no threat intelligence.
+        rules: Rule files; None where nothing decides.
+        settings: The settings file; None where it is not to be seen.
     """
 
     clock: Clock
@@ -100,6 +103,8 @@ class Services:
     home: tuple[str, ...] = ()
     feeds: Mapping[str, FeedSettings] = field(default_factory=dict)
     catalog: Callable[[], Catalog] | None = None
+    rules: RuleDesk | None = None
+    settings: SettingsDesk | None = None
 
     def steered(self, verb: str, actor: str, **values: object) -> Mapping[str, Any]:
         """Ask the daemon, as the control socket does. Raises ProblemError where none runs."""

@@ -44,6 +44,7 @@ class RunOptions:
         settings: The settings in force; command-line options are merged into them already.
         interfaces: Interfaces to watch; empty: those of the settings, else that of the default
             route.
+        settings_file: The settings file in use; None for none.
         ready: Called when a part runs, with what there is to say ("watching eth0, ...").
         found: Told a finding when it opens and when it ends.
         decided: Told what was decided about a finding.
@@ -51,6 +52,7 @@ class RunOptions:
 
     settings: Settings
     interfaces: tuple[str, ...] = ()
+    settings_file: Path | None = None
     ready: Callable[[str], None] = no_word
     found: Callable[[Finding], None] = no_finding
     decided: Callable[[Outcome], None] = no_outcome

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -13,6 +14,8 @@ from phage.api.services import Services
 from phage.config.kinds import split_listen
 from phage.daemon.control import Caller
 from phage.daemon.requests import request_of
+from phage.daemon.ruledesk import LocalRuleDesk
+from phage.daemon.settingsdesk import LocalSettingsDesk
 from phage.daemon.steering import Steering
 from phage.daemon.storesink import location
 from phage.store.pool import StorePool
@@ -22,6 +25,7 @@ from phage.web.dashboard import Dashboard
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from contextlib import ExitStack
+    from pathlib import Path
 
     from phage.access.access import Access
     from phage.api.events import EventHub
@@ -47,6 +51,7 @@ class Served:
         intel: What feeds say.
         registry: The metrics.
         health: Tells how the daemon does.
+        settings_file: The settings file in use; None for none.
     """
 
     live: LiveSink
@@ -55,6 +60,7 @@ class Served:
     intel: IntelService
     registry: Registry
     health: Callable[[], Mapping[str, object]]
+    settings_file: Path | None = None
 
 
 def start_api(
@@ -85,6 +91,8 @@ def start_api(
         home=tuple(map(str, settings.home)),
         feeds=settings.intel.feeds,
         catalog=lambda: served.intel.catalog,
+        rules=LocalRuleDesk(settings, state, served.enforcement, pool.reading, clock),
+        settings=LocalSettingsDesk(settings, served.settings_file, dict(os.environ)),
         metrics_token=own.token.get_secret_value(),
         captures=state.captures,
         hosts=tuple(name.lower() for name in own.hosts),

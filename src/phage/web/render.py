@@ -56,12 +56,15 @@ MENU: tuple[tuple[str, tuple[Place, ...]], ...] = (
         (
             Place("/findings", "Findings", "findings", "findings:read"),
             Place("/decisions", "Decisions", "decisions", "decisions:read"),
+            Place("/rules", "Rules", "rules", "rules:read"),
             Place("/feeds", "Threat feeds", "feeds", "feeds:read"),
         ),
     ),
     (
         "Keep",
         (
+            Place("/settings", "Settings", "settings", "config:read"),
+            Place("/users", "Users", "users", "users:read"),
             Place("/audit", "Audit", "audit", "audit:read"),
             Place("/help", "Help", "help", "status:read"),
         ),

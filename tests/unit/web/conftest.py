@@ -10,6 +10,7 @@ import pytest
 from phage.clock import FixedClock
 from phage.store.store import StoreLocation, open_store
 from phage.testing.apilab import ApiLab, api_lab, quick_passwords
+from phage.testing.desks import FakeRuleDesk, FakeSettingsDesk
 from phage.testing.household import FakeDaemon, furnish
 from phage.testing.records import EPOCH
 from phage.web.dashboard import Dashboard
@@ -36,7 +37,7 @@ def empty(tmp_path: Path, daemon: FakeDaemon) -> Iterator[ApiLab]:
     """Give the dashboard of a phage that has seen nothing."""
     location = StoreLocation.of("", "", tmp_path / "store.sqlite3")
     with api_lab(location, tmp_path / "captures", Dashboard()) as made:
-        yield made.having(steer=daemon)
+        yield made.having(steer=daemon, rules=FakeRuleDesk(), settings=FakeSettingsDesk())
 
 
 @pytest.fixture(scope="session")
@@ -55,4 +56,4 @@ def lab(tmp_path: Path, daemon: FakeDaemon, household: Path) -> Iterator[ApiLab]
     shutil.copy(household, file)
     location = StoreLocation.of("", "", file)
     with api_lab(location, tmp_path / "captures", Dashboard()) as made:
-        yield made.having(steer=daemon)
+        yield made.having(steer=daemon, rules=FakeRuleDesk(), settings=FakeSettingsDesk())

@@ -25,7 +25,8 @@ DECISION = f"{0:026d}"
 
 PAGES = [
     *(place.path for _, places in MENU for place in places),
-    "/map", "/flows", "/findings?state=open&severity=high&detector=portscan&host=203.0.113.9",
+    "/map", "/flows", "/account", "/rules/home.yaml?line=12", "/rules/new.yaml", "/settings?q=enf",
+    "/settings/file", "/findings?state=open&severity=high&detector=portscan&host=203.0.113.9",
     f"/findings/{FINDING}", "/decisions?show=recorded", "/decisions?show=ended",
     f"/decisions/{DECISION}", "/devices?q=camera&category=camera&here=yes",
     f"/devices/{MEMBERS[5].mac}", "/devices/8.8.8.8", "/?period=1h", "/?period=7d",
@@ -95,12 +96,18 @@ def test_every_page_is_for_who_is_logged_in(path: str, empty: ApiLab) -> None:
 @pytest.mark.parametrize("path", PAGES)
 def test_a_viewer_sees_and_is_offered_no_change(path: str, lab: ApiLab) -> None:
     answer = lab.browser("viewer").get(path, headers={"Accept": "text/html"})
-    if path.partition("?")[0] == "/audit":
+    if path.startswith(("/audit", "/users", "/settings")):
         assert answer.status_code == 403
         return
     assert answer.status_code == 200
-    forms = [a for tag, a in Parsed(answer.text).tags if tag == "form" and a.get("method")]
-    assert {each["action"] for each in forms} == {"/logout"}
+    own = {"/logout", "/account", "/account/tokens"}
+    page = Parsed(answer.text)
+    assert {a["action"] for tag, a in page.tags if tag == "form" and a.get("method")} <= (
+        own if path == "/account" else {"/logout", path.partition("?")[0]}
+    )
+    assert not any(tag == "button" and a.get("name") == "act" for tag, a in page.tags) or (
+        path == "/account"
+    )
 
 
 def test_the_first_page_is_light(lab: ApiLab) -> None:
@@ -232,14 +239,101 @@ def test_a_device_is_renamed(lab: ApiLab, daemon: FakeDaemon) -> None:
     ]
 
 
+BAD_RULES = "rules:\n  - name: A\n    match: {service: telnet}\n    action: fly\n"
+GOOD_RULES = "rules:\n  - name: A\n    match: {service: telnet}\n    action: drop\n"
+
+
+def test_rules_are_judged_with_their_lines(lab: ApiLab) -> None:
+    client = lab.browser("operator")
+    fields = form(client, act="check", text=BAD_RULES)
+    said = client.post("/rules/home.yaml", data=fields).text
+    assert "It cannot be used yet" in said
+    assert "line 4" in said
+    assert 'data-faults="4"' in said
+    assert "action: fly" in said
+    fields = form(client, act="trial", text=BAD_RULES)
+    assert "It cannot be used yet" in client.post("/rules/home.yaml", data=fields).text
+
+
+def test_rules_are_tried_against_the_last_day(lab: ApiLab) -> None:
+    client = lab.browser("operator")
+    fields = form(client, act="forecast", text=GOOD_RULES)
+    said = client.post("/rules/home.yaml", data=fields).text
+    assert "Dry run over the last day" in said
+    assert "203.0.113.9 tcp/23" in said
+
+
+def test_rules_are_saved_and_applied_on_trial(lab: ApiLab, daemon: FakeDaemon) -> None:
+    client = lab.browser("operator")
+    fields = form(client, act="trial", text=GOOD_RULES.replace("\n", "\r\n"))
+    assert "In force for 60 s" in client.post("/rules/mine.yaml", data=fields).text
+    assert daemon.asked == [("rules.apply", "user:operator", {"confirm": 60.0})]
+    assert lab.services.rules is not None
+    assert {each.text for each in lab.services.rules.files()} >= {GOOD_RULES}
+    daemon.status["rules"]["trial_until"] = "2026-01-01T00:00:00Z"
+    assert "Rules are on trial" in client.get("/rules").text
+    for act in ("confirm", "rollback"):
+        client.post("/rules", data=form(client, act=act))
+    assert [each[0] for each in daemon.asked[1:]] == ["rules.confirm", "rules.rollback"]
+
+
+@pytest.mark.parametrize("name", ["..%2Fx.yaml", "x.sh", ".yaml", "a%00.yaml", "a b.yaml"])
+def test_no_other_file_can_be_named(name: str, lab: ApiLab) -> None:
+    assert lab.browser().get(f"/rules/{name}").status_code in {404, 422}
+
+
+def test_settings_are_changed_and_comments_kept(lab: ApiLab) -> None:
+    client = lab.browser()
+    said = client.post("/settings", data=form(client, key="policy.enforce", value="true"))
+    assert "used when phage is started next" in said.text
+    assert lab.services.settings is not None
+    assert lab.services.settings.file().text.startswith("# mine")
+    for act in ("check", "save"):
+        fields = form(client, act=act, text="wrong: 1")
+        assert "It cannot be used" in client.post("/settings/file", data=fields).text
+
+
+def test_a_user_is_added_by_a_link_and_removed(lab: ApiLab) -> None:
+    client = lab.browser()
+    said = client.post("/users", data=form(client, act="add", name="eve", role="viewer")).text
+    link = re.search(r"/welcome\?link=([\w-]+)", said)
+    assert link is not None
+    assert "This link works once" in lab.nobody().get(f"/welcome?link={link[1]}").text
+    client.post("/users", data=form(client, act="remove", name="eve"))
+    assert "eve" not in {each.name for each in lab.access.users.list()}
+    last = client.post("/users", data=form(client, act="role", name="admin", role="viewer"))
+    assert "the only admin" in last.text
+
+
+def test_ones_own_password_and_tokens(lab: ApiLab) -> None:
+    client = lab.browser("viewer")
+    words = "another long sentence"
+    fields = form(client, act="password", old="wrong", new=words, again=words)
+    assert "is wrong" in client.post("/account", data=fields).text
+    made = client.post("/account/tokens", data=form(client, act="add", name="x", scope="*:read"))
+    secret = re.search(r"phage_[\w-]+", made.text)
+    assert secret is not None
+    (token,) = lab.access.tokens.list("viewer")
+    assert secret[0] not in client.get("/account").text
+    client.post("/account/tokens", data=form(client, act="revoke", id=token.id))
+    assert lab.access.tokens.get(token.id).revoked
+    offer = client.post("/account", data=form(client, act="offer"))
+    assert "Turn it on" in offer.text
+    other = lab.access.tokens.create("admin", "x", ["*"])[0]
+    refused = client.post("/account/tokens", data=form(client, act="revoke", id=other.id))
+    assert refused.status_code == 403
+
+
 CHANGES = [
+    "/rules/home.yaml", "/rules", "/settings", "/settings/file", "/users", "/account",
+    "/account/tokens",
     "/decisions", f"/decisions/{DECISION}/undo", "/panic", f"/findings/{FINDING}/label",
     f"/findings/{FINDING}/block", f"/devices/{MEMBERS[5].mac}",
 ]  # fmt: skip
 
 FIELDS = {
     "target": "198.51.100.1", "seconds": "1", "label": "attack", "on": "yes", "act": "rename",
-    "value": "x",
+    "value": "x", "key": "home", "text": GOOD_RULES, "name": "x",
 }  # fmt: skip
 
 
@@ -256,6 +350,8 @@ def test_no_change_without_the_token_of_the_session(
 
 @pytest.mark.parametrize("path", CHANGES)
 def test_no_change_by_a_viewer(path: str, lab: ApiLab, daemon: FakeDaemon) -> None:
+    if path.startswith("/account"):
+        return  # One's own.
     client = lab.browser("viewer")
     assert client.post(path, data=form(client, **FIELDS)).status_code == 403
     assert daemon.asked == []

@@ -66,7 +66,14 @@ def command(
     from phage.daemon.run import run
 
     return run(
-        RunOptions(settings, settings.interfaces, ready=say, found=tell, decided=tell_decision)
+        RunOptions(
+            settings,
+            settings.interfaces,
+            chosen.file,
+            ready=say,
+            found=tell,
+            decided=tell_decision,
+        )
     )
 
 

@@ -294,6 +294,13 @@
     area.addEventListener("input", draw);
     area.addEventListener("scroll", () => { lines.scrollTop = area.scrollTop; });
     draw();
+    const line = Number(editor.dataset.line);
+    if (line) {
+      const begin = area.value.split("\n").slice(0, line - 1).join("\n").length + 1;
+      area.focus();
+      area.setSelectionRange(begin, begin);
+      area.scrollTop = Math.max(0, (line - 4) * parseFloat(getComputedStyle(area).lineHeight));
+    }
     lines.style.height = `${area.offsetHeight}px`;
     new ResizeObserver(() => { lines.style.height = `${area.offsetHeight}px`; }).observe(area);
   }

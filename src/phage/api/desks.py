@@ -1,0 +1,156 @@
+"""What routes and pages ask about rule files and the settings file: contracts and records."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from phage.policy.rule import Rule
+
+
+@dataclass(frozen=True, slots=True)
+class FileText:
+    """A file of text as it is now.
+
+    Attributes:
+        name: Its name, without a folder.
+        text: What stands in it.
+        place: Where it lies, for people.
+        is_shipped: It came with phage; a change is saved beside the state and used instead.
+    """
+
+    name: str
+    text: str
+    place: str
+    is_shipped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """Something about a text: where (line and column from 1; 0 for nowhere), how bad, what.
+
+    `gravity` is "error" or "warning".
+    """
+
+    line: int
+    column: int
+    gravity: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What is to be said about a rule file that is not in use yet.
+
+    Attributes:
+        rules: How many rules there would be, in all files.
+        remarks: What is wrong; with an error it cannot be used.
+        passed: Tests in the file that pass.
+        failed: Tests that fail, with why.
+    """
+
+    rules: int = 0
+    remarks: Sequence[Remark] = ()
+    passed: int = 0
+    failed: Sequence[Remark] = ()
+
+    @property
+    def is_usable(self) -> bool:
+        """Tell whether it can be saved and applied."""
+        return not any(each.gravity == "error" for each in self.remarks)
+
+
+@dataclass(frozen=True, slots=True)
+class RuleForecast:
+    """What one rule would have done: to flows, or about findings."""
+
+    rule: str
+    mode: str
+    action: tuple[str, ...]
+    flows: int = 0
+    octets: int = 0
+    findings: int = 0
+    ours: int = 0
+    is_certain: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What rules would have done over a time, with dry runs taken as enforced.
+
+    Attributes:
+        since: Beginning of the time, in nanoseconds since the Unix epoch.
+        flows: Flows that were looked at.
+        blocked: Flows that would have been blocked and are not now.
+        freed: Flows that are blocked now and would have passed.
+        rules: What each rule would have done.
+        changes: For whom that makes a difference, one's own first: host, ours, before, after,
+            rule, flows, octets, example.
+    """
+
+    since: int
+    flows: int = 0
+    blocked: int = 0
+    freed: int = 0
+    rules: Sequence[RuleForecast] = ()
+    changes: Sequence[Mapping[str, Any]] = ()
+
+
+class RuleDesk(Protocol):
+    """Rule files of the running daemon. Changes come into force by `rules.apply` only."""
+
+    def rules(self) -> Sequence[Rule]:
+        """Return the rules that are asked, in order; those that are off too."""
+
+    def files(self) -> Sequence[FileText]:
+        """Return the rule files."""
+
+    def judge(self, name: str, text: str) -> Judgement:
+        """Return what is to be said of a file if it had this text. Never raises for the text."""
+
+    def forecast(self, name: str, text: str, since: int) -> Forecast:
+        """Return what all rules would have done if a file had this text. Raises RuleError."""
+
+    def save(self, name: str, text: str) -> None:
+        """Write a file. Raises RuleError for a text that cannot be used, ConfigError."""
+
+    def remove(self, name: str) -> None:
+        """Remove a file. Raises StateError, ConfigError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One key of the settings: its path, what it means, value in force and default as YAML."""
+
+    key: tuple[str, ...]
+    meaning: str
+    value: str
+    default: str
+    is_secret: bool = False
+    is_written: bool = field(default=False)
+    """It stands in the file."""
+
+
+class SettingsDesk(Protocol):
+    """The settings file. What is changed is used from the next start."""
+
+    def file(self) -> FileText:
+        """Return the settings file; empty where there is none yet."""
+
+    def settings(self) -> Sequence[Setting]:
+        """Return every key in force, in order; secrets are masked."""
+
+    def check(self, text: str) -> Sequence[str]:
+        """Return what is wrong with a text, a line a fault; nothing where it can be used."""
+
+    def changed(self, key: tuple[str, ...], value: str) -> str:
+        """Return the file's text with a key set to a value, in YAML; all else stays as it is.
+
+        Raises ConfigError.
+        """
+
+    def save(self, text: str) -> None:
+        """Write the file. Raises ConfigError for a text that cannot be used."""

@@ -1,0 +1,98 @@
+"""Desks that are made up: rule files and settings in memory, for tests of routes and pages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from phage.api.desks import FileText, Forecast, Judgement, Remark, RuleForecast, Setting
+from phage.errors import ConfigError, RuleError
+from phage.policy.reading.reader import read_rules
+from phage.policy.ruleset import join
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from phage.policy.rule import Rule
+
+HOME = (resources.files("phage.rules") / "home.yaml").read_text(encoding="utf-8")
+
+
+@dataclass
+class FakeRuleDesk:
+    """Keeps rule files in memory; the rules of `home.yaml` are in it."""
+
+    texts: dict[str, str] = field(default_factory=lambda: {"home.yaml": HOME})
+
+    def rules(self) -> Sequence[Rule]:
+        """Return the rules of all files."""
+        return join(read_rules(text, name) for name, text in self.texts.items()).rules
+
+    def files(self) -> Sequence[FileText]:
+        """Return the files."""
+        return [FileText(name, text, f"/rules/{name}") for name, text in self.texts.items()]
+
+    def judge(self, name: str, text: str) -> Judgement:
+        """Return what the reader says."""
+        try:
+            made = read_rules(text, name)
+        except RuleError as error:
+            return Judgement(remarks=[Remark(error.line, error.column, "error", str(error))])
+        return Judgement(len(made.rules), passed=len(made.tests))
+
+    def forecast(self, name: str, text: str, since: int) -> Forecast:
+        """Return one effect for each rule."""
+        rules = [
+            RuleForecast(each.name, each.mode.value, tuple(map(str, each.actions)), 7, 4096, ours=1)
+            for each in read_rules(text, name).rules
+        ]
+        changed = {
+            "host": "192.168.1.9", "ours": True, "before": "accept", "after": "drop",
+            "rule": rules[0].rule if rules else "", "flows": 7, "octets": 4096,
+            "example": "203.0.113.9 tcp/23",
+        }  # fmt: skip
+        return Forecast(since, 1000, 7, 0, rules, [changed])
+
+    def save(self, name: str, text: str) -> None:
+        """Keep a text."""
+        read_rules(text, name)
+        self.texts[name] = text
+
+    def remove(self, name: str) -> None:
+        """Forget a text."""
+        del self.texts[name]
+
+
+@dataclass
+class FakeSettingsDesk:
+    """Keeps a settings file in memory; a text with `wrong` in it is refused."""
+
+    text: str = "# mine\npolicy:\n  enforce: false\n"
+
+    def file(self) -> FileText:
+        """Return the file."""
+        return FileText("phage.yaml", self.text, "/etc/phage/phage.yaml")
+
+    def settings(self) -> Sequence[Setting]:
+        """Return three keys."""
+        return [
+            Setting(("home",), "Networks that are ours.", "[]", "[]"),
+            Setting(("policy", "enforce"), "Carry decisions out.", "false", "false",
+                    is_written=True),
+            Setting(("api", "token"), "Token of /metrics.", '"(set)"', '""', is_secret=True),
+        ]  # fmt: skip
+
+    def check(self, text: str) -> Sequence[str]:
+        """Return a fault for a text with `wrong` in it."""
+        return ["phage.yaml:1: wrong"] if "wrong" in text else []
+
+    def changed(self, key: tuple[str, ...], value: str) -> str:
+        """Return the text with a line more."""
+        return f"{self.text}# {'.'.join(key)}: {value}\n"
+
+    def save(self, text: str) -> None:
+        """Keep a text."""
+        if faults := self.check(text):
+            raise ConfigError(faults[0])
+        self.text = text
