@@ -432,9 +432,7 @@ def run(options: RunOptions) -> int:
             }
         )
         health = _health(daemon, writer, enforcement)
-        served = Served(
-            shown, enforcement, devices, intel, registry, health, options.settings_file
-        )
+        served = Served(shown, enforcement, devices, intel, registry, health, options.settings_file)
         for line in start_api(settings, state, served, clock, stack):
             options.ready(line)
         for number in (signal.SIGINT, signal.SIGTERM):
