@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi.openapi.utils import get_openapi
 
-from phage.api.problem import MEDIA_TYPE, Problem
+from phage.api.problem import CROWDSEC, MEDIA_TYPE, Problem
 from phage.api.security import COOKIE, guards_of
 
 if TYPE_CHECKING:
@@ -30,6 +30,11 @@ _ALWAYS = {
     "429": "Too much is asked.",
     "500": "A mistake of phage's own.",
     "503": "The store, or a part of phage, does not answer.",
+}
+_MESSAGE = {
+    "application/json": {
+        "schema": {"type": "object", "properties": {"message": {"type": "string"}}}
+    }
 }
 _BODY = {"413": "The body is too large.", "415": "The body is of another kind."}
 _NAMED = {"404": "There is no such thing."}
@@ -80,6 +85,10 @@ def _complete(operation: dict[str, Any], route: APIRoute, method: str) -> None:
         wanted |= _NAMED
     if method not in {"GET", "HEAD"}:
         wanted |= _CHANGING | _BODY
+    if route.path.startswith(CROWDSEC):
+        for status, text in wanted.items():
+            responses.setdefault(status, {"description": text, "content": _MESSAGE})
+        return
     for status, text in wanted.items():
         responses.setdefault(
             status,

@@ -33,6 +33,9 @@ _log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 
+CROWDSEC = "/v1/"
+"""Where CrowdSec's own words are spoken."""
+
 MAX_ERRORS = 20
 """Faults of one request that are told."""
 
@@ -157,6 +160,9 @@ def install(app: FastAPI) -> None:
 
     async def handle(request: Request, error: Exception) -> Response:
         found = as_problem(error)
+        if request.url.path.startswith(CROWDSEC):  # Its clients know no 401 and read `message`.
+            status = 403 if found.status == 401 else found.status
+            return JSONResponse({"message": str(found) or "access forbidden"}, status)
         if isinstance(error, StoreError):
             _log.error("%s", error, extra={"limit": "store"})
         response = problem_response(found, getattr(request.state, "request_id", ""))

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from phage.access.access import Access
+    from phage.api.bouncers import BouncerFeed
     from phage.api.desks import RuleDesk, SettingsDesk
     from phage.api.events import EventHub
     from phage.clock import Clock
@@ -80,6 +81,7 @@ class Services:
         vitals: Tells the figures of this run.
         steer: Steers the daemon; None where nothing decides.
         events: Where live events come from.
+        bouncers: What answers remediation components; None where nothing decides.
         home: Networks that are ours, as CIDR.
         feeds: Feeds as the settings name them.
         catalog: Returns what all feeds say; None where there is no threat intelligence.
@@ -100,6 +102,7 @@ class Services:
     vitals: Callable[[], Vitals] = Vitals
     steer: Steer | None = None
     events: EventHub | None = None
+    bouncers: BouncerFeed | None = None
     home: tuple[str, ...] = ()
     feeds: Mapping[str, FeedSettings] = field(default_factory=dict)
     catalog: Callable[[], Catalog] | None = None

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from phage.access.access import make_access
 from phage.api.app import make_app
+from phage.api.bouncers import BouncerFeed
 from phage.api.server import ApiServer
 from phage.api.services import Services
 from phage.config.kinds import split_listen
@@ -19,11 +20,12 @@ from phage.daemon.settingsdesk import LocalSettingsDesk
 from phage.daemon.steering import Steering
 from phage.daemon.storesink import location
 from phage.store.pool import StorePool
+from phage.store.repositories.decisions import DecisionFilter
 from phage.store.store import open_store
 from phage.web.dashboard import Dashboard
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import ExitStack
     from pathlib import Path
 
@@ -37,7 +39,14 @@ if TYPE_CHECKING:
     from phage.daemon.enforcement import Enforcement
     from phage.daemon.intel import IntelService
     from phage.daemon.livesink import LiveSink
+    from phage.records.decision import Decision
     from phage.telemetry.metrics import Registry
+
+
+ENDED_NS = 7 * 86_400 * 10**9
+"""A bouncer that is new here is told what began since then and has ended."""
+
+MAX_ENDED = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +97,7 @@ def start_api(
         vitals=served.live.vitals,
         steer=_steer(Steering(served.enforcement, clock, served.devices), served.live.hub),
         events=served.live.hub,
+        bouncers=_bouncers(served.enforcement, pool, clock),
         home=tuple(map(str, settings.home)),
         feeds=settings.intel.feeds,
         catalog=lambda: served.intel.catalog,
@@ -102,6 +112,18 @@ def start_api(
     server.start()
     stack.callback(server.stop)
     return _words(access, own, server.port)
+
+
+def _bouncers(enforcement: Enforcement, pool: StorePool, clock: Clock) -> BouncerFeed:
+    def in_force() -> Sequence[Decision]:
+        return () if enforcement.held else enforcement.ledger.all_in_force()
+
+    def ended() -> Sequence[Decision]:
+        wanted = DecisionFilter(standing=False, dry_run=False, since=clock.now() - ENDED_NS)
+        with pool.reading() as store:
+            return store.decisions.list(wanted, MAX_ENDED)
+
+    return BouncerFeed(in_force, ended)
 
 
 def _steer(steering: Steering, hub: EventHub) -> Steer:

@@ -10,6 +10,7 @@ from phage.access import passwords
 from phage.access.access import make_access
 from phage.access.roles import Role
 from phage.api.app import make_app
+from phage.api.bouncers import BouncerFeed
 from phage.api.events import EventHub
 from phage.api.services import Services
 from phage.clock import FixedClock
@@ -116,6 +117,7 @@ def api_lab(
             captures=captures,
             steer=FakeDaemon(),
             events=EventHub(),
+            bouncers=BouncerFeed(tuple),
             home=("192.168.0.0/16",),
             catalog=Catalog,
         )

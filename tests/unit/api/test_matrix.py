@@ -6,7 +6,7 @@ The routes are taken from the app, so that a new one is tested without an edit h
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from fastapi import APIRouter, Depends
@@ -47,13 +47,18 @@ def test_who_may_and_who_may_not(lab: ApiLab, method: str, path: str, permission
     if path.endswith("/events"):
         place += "?kinds=none"  # A stream has no end to wait for.
     least = PERMISSIONS[permission]
-    assert lab.nobody().request(method, place).status_code == 401
+    crowdsec = path.startswith("/v1/")
+    assert lab.nobody().request(method, place).status_code == (403 if crowdsec else 401)
     for role in Role:
         answer = lab.client(role).request(method, place)
-        refused = answer.status_code == 403 and answer.json()["type"].endswith("/permission")
+        refused = answer.status_code == 403 and (crowdsec or _is_refusal(answer))
         assert refused == (role.rank < least.rank), f"{role} {method} {path}: {answer.text}"
         assert answer.status_code != 401
         assert answer.status_code < 500, answer.text
+
+
+def _is_refusal(answer: Any) -> bool:
+    return bool(answer.json()["type"].endswith("/permission"))
 
 
 @pytest.mark.parametrize(("method", "path", "permission"), ROUTES)
@@ -79,7 +84,7 @@ def test_a_session_needs_its_token_for_every_change(
     place = re.sub(r"\{[^}]*\}", "abcdef123456", path)
     answer = browser.request(method, place)
     assert answer.status_code == 403
-    assert answer.json()["type"].endswith("/csrf")
+    assert "X-CSRF-Token" in answer.text
 
 
 def test_a_route_without_a_guard_keeps_the_app_from_starting(
