@@ -241,7 +241,6 @@ impl Flow {
             } else {
                 self.home
             },
-            application: self.application,
         }
     }
 
