@@ -45,6 +45,7 @@ _NOUNS: dict[str, tuple[Role, Role]] = {
     "rules": _SEEN,
     "feeds": _SEEN,
     "indicators": _SEEN,
+    "shared": _SEEN,
     "samples": _SEEN,
     "engines": _SEEN,
     "workers": (Role.VIEWER, Role.ADMIN),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hmac
 import ipaddress
 from typing import TYPE_CHECKING, Annotated
@@ -76,7 +77,17 @@ def _token(request: Request) -> str:
     scheme, _, given = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         return given.strip()
+    if scheme.lower() == "basic":  # As TAXII clients show it, under any name.
+        return _password(given.strip())
     return request.headers.get("X-Api-Key", "")
+
+
+def _password(given: str) -> str:
+    """Return the password of HTTP basic authentication (RFC 7617); '' for what is none."""
+    try:
+        return base64.b64decode(given, validate=True).decode().partition(":")[2]
+    except ValueError:
+        return ""
 
 
 async def _check_csrf(request: Request, secret: str) -> None:

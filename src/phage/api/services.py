@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from phage.clock import Clock
     from phage.config.intel import FeedSettings
     from phage.intel.catalog import Catalog
+    from phage.intel.share import Sharing
     from phage.store.store import Store
     from phage.telemetry.metrics import Registry
 
@@ -87,6 +88,7 @@ class Services:
         catalog: Returns what all feeds say; None where there is no threat intelligence.
         rules: Rule files; None where nothing decides.
         settings: The settings file; None where it is not to be seen.
+        sharing: What others are told of attackers; None for nothing.
     """
 
     clock: Clock
@@ -108,6 +110,7 @@ class Services:
     catalog: Callable[[], Catalog] | None = None
     rules: RuleDesk | None = None
     settings: SettingsDesk | None = None
+    sharing: Sharing | None = None
 
     def steered(self, verb: str, actor: str, **values: object) -> Mapping[str, Any]:
         """Ask the daemon, as the control socket does. Raises ProblemError where none runs."""

@@ -8,6 +8,7 @@ from pydantic import Field, JsonValue
 
 from phage.config.kinds import Duration, Size
 from phage.config.section import Section
+from phage.records import Severity
 
 
 class FeedSettings(Section):
@@ -21,6 +22,18 @@ class FeedSettings(Section):
     settings: dict[str, JsonValue] = Field(
         {}, description="Its settings, for example {url: https://example.org/list.txt}."
     )
+
+
+class ShareSettings(Section):
+    """What others are told of attackers; nothing while nothing is switched on."""
+
+    taxii: bool = Field(
+        default=False,
+        description="Serve attackers as STIX 2.1 at /taxii2/, to who shows a token.",
+    )
+    name: str = Field("phage", min_length=1, max_length=64, description="In whose name it is said.")
+    least: Severity = Field(Severity.MEDIUM, description="Findings of this severity or worse.")
+    since: Duration = Field(30 * 86_400.0, ge=3600, description="Of so long ago.")
 
 
 class IntelSettings(Section):
@@ -41,6 +54,7 @@ class IntelSettings(Section):
         description="What feeds say anew is looked up in the flows and names of so long ago; 0 for "
         "never.",
     )
+    share: ShareSettings = ShareSettings()
     proxy: str = Field(
         "", description="Proxy for all feeds, http://HOST:PORT; the environment's is not used."
     )

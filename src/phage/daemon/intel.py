@@ -16,6 +16,7 @@ from phage.intel.catalog import Catalog, Source, catalog_of
 from phage.intel.feed import FEEDS
 from phage.intel.fetch import Fetcher, FetchLimits
 from phage.intel.networks import empty, joined, parse_networks
+from phage.intel.share import Sharing
 from phage.intel.update import Subscription, Updater
 from phage.plugin import discover
 from phage.records.indicator import IndicatorKind
@@ -190,6 +191,12 @@ class IntelService:
     def _put(self, feeds: Sequence[Subscription], store: Store) -> None:
         self.catalog = load_catalog(feeds, self.folder, store, self.clock)
         self.publish(self.catalog)
+
+
+def make_sharing(settings: Settings) -> Sharing:
+    """Return what is shared of attackers, as the settings say."""
+    own = settings.intel.share
+    return Sharing(own.name, tuple(map(str, settings.home)), own.least, own.since)
 
 
 def start_intel(

@@ -14,6 +14,7 @@ from phage.api.server import ApiServer
 from phage.api.services import Services
 from phage.config.kinds import split_listen
 from phage.daemon.control import Caller
+from phage.daemon.intel import make_sharing
 from phage.daemon.requests import request_of
 from phage.daemon.ruledesk import LocalRuleDesk
 from phage.daemon.settingsdesk import LocalSettingsDesk
@@ -103,6 +104,7 @@ def start_api(
         catalog=lambda: served.intel.catalog,
         rules=LocalRuleDesk(settings, state, served.enforcement, pool.reading, clock),
         settings=LocalSettingsDesk(settings, served.settings_file, dict(os.environ)),
+        sharing=make_sharing(settings) if settings.intel.share.taxii else None,
         metrics_token=own.token.get_secret_value(),
         captures=state.captures,
         hosts=tuple(name.lower() for name in own.hosts),

@@ -69,6 +69,9 @@ class Downloads(Protocol):
         Raises FeedError, and Unchanged when it is the one that was got last (`conditional` only).
         """
 
+    def said(self, header: str) -> str:
+        """Return a header of the last answer by its name in small letters; '' for none."""
+
 
 @runtime_checkable
 class Feed(Protocol):

@@ -78,6 +78,11 @@ class Fetcher:
     agent: str = "phage"
     ca_file: str = ""
     validators: dict[str, Validator] = field(default_factory=dict)
+    _said: dict[str, str] = field(default_factory=dict, init=False, repr=False)
+
+    def said(self, header: str) -> str:
+        """Return a header of the last answer by its name in small letters; '' for none."""
+        return self._said.get(header, "")
 
     def get(
         self,
@@ -123,6 +128,7 @@ class Fetcher:
                 stack.callback(connection.close)
                 answer = self._ask(connection, parts, headers, body, known)
                 stack.callback(answer.close)
+                self._said = {name.lower(): text[:1024] for name, text in answer.getheaders()}
                 self._judge(answer, parts)
                 if answer.status not in _REDIRECTS:
                     return self._body(answer, parts, until), Validator(

@@ -77,6 +77,8 @@ def notice_of_finding(finding: Finding) -> Notice:
         "first_seen": rfc3339(finding.first_seen),
         "last_seen": rfc3339(finding.last_seen),
     }
+    if finding.stranger:
+        fields["stranger"] = finding.stranger
     if finding.peers_total:
         fields["peers"] = finding.peers_total
     return Notice(

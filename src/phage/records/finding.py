@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import ipaddress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -94,3 +95,16 @@ class Finding:
     count: int = 1
     capture: str = ""
     related: tuple[str, ...] = ()
+
+    @property
+    def stranger(self) -> str:
+        """The address of an attacker who is no device that was seen here; '' where there is none.
+
+        Only where he showed that he receives answers: what anyone can forge accuses nobody. An
+        address of our own that is behind a router may be among them.
+        """
+        if self.spoofable or self.subject.mac or not self.subject.ip:
+            return ""
+        if self.evidence.get("subject_is", "attacker") != "attacker":
+            return ""
+        return self.subject.ip if ipaddress.ip_address(self.subject.ip).is_global else ""

@@ -15,6 +15,8 @@ from phage.api.events import EventHub
 from phage.api.services import Services
 from phage.clock import FixedClock
 from phage.intel.catalog import Catalog
+from phage.intel.share import Sharing
+from phage.records import Severity
 from phage.store.pool import StorePool
 from phage.store.store import open_store
 from phage.telemetry.metrics import Registry
@@ -120,6 +122,7 @@ def api_lab(
             bouncers=BouncerFeed(tuple),
             home=("192.168.0.0/16",),
             catalog=Catalog,
+            sharing=Sharing("phage", ("192.168.0.0/16",), Severity.MEDIUM, 30 * 86_400.0),
         )
         yield ApiLab(make_app(services, pages), services, store, clock)
 

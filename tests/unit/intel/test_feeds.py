@@ -39,8 +39,8 @@ def key_file(tmp_path: Path) -> str:
 def test_there_are_all_and_each_can_be_made() -> None:
     assert set(PLUGINS) == {
         "abuseipdb", "blocklistde", "cins", "crowdsec", "csv", "dshield", "emergingthreats",
-        "feodo", "firehol", "hosts", "ipsum", "json", "misp", "netset", "otx", "spamhaus",
-        "sslbl", "threatfox", "urlhaus",
+        "feodo", "firehol", "hosts", "ipsum", "json", "misp", "mispapi", "netset", "otx",
+        "spamhaus", "sslbl", "taxii", "threatfox", "urlhaus",
     }  # fmt: skip
     for plugin in PLUGINS.values():
         assert plugin.is_available, plugin.reason
@@ -308,3 +308,61 @@ def test_any_json_is_read_or_refused(
     feed = feed_of(name, url=replay.url + "/x", **settings)
     with contextlib.suppress(FeedError):
         assert len(feed.collect(fetcher, 0)) == 0
+
+
+def test_taxii_goes_on_after_what_was_added_last(replay: Replay, fetcher: Fetcher) -> None:
+    """A server without `next` tells when the last was added; one that is behind it ends."""
+
+    def page(value: str, *, more: bool) -> str:
+        indicator = {
+            "type": "indicator",
+            "pattern": f"[ipv4-addr:value = '{value}']",
+            "confidence": 70,
+            "valid_until": "2030-01-01T00:00:00Z",
+        }
+        revoked = indicator | {"revoked": True, "pattern": "[ipv4-addr:value = '45.9.9.9']"}
+        others = [{"type": "malware"}, {"type": "indicator", "pattern_type": "snort"}]
+        return json.dumps({"more": more, "objects": [indicator, revoked, *others]})
+
+    base = "/r/collections/c/objects/?limit=1000&match%5Btype%5D=indicator"
+    when = "2026-01-02T00:00:00.000Z"
+    replay.put(base, page("45.1.1.1", more=True), X_TAXII_Date_Added_Last=when)
+    replay.put(f"{base}&added_after=2026-01-02T00%3A00%3A00.000Z", page("45.1.1.2", more=False))
+    feed = feed_of("taxii", url=f"{replay.url}/r/collections/c/")
+    found = feed.collect(fetcher, 0)
+    assert set(values(found)) == {"45.1.1.1", "45.1.1.2"}
+    assert {each.confidence for each in found.indicators} == {70}
+    assert all(each.expires for each in found.indicators)
+    assert found.rejected == 2
+    assert replay.asked[0].headers["accept"] == "application/taxii+json;version=2.1"
+
+
+def test_taxii_shows_a_token_or_a_password(replay: Replay, fetcher: Fetcher, key_file: str) -> None:
+    base = "/r/collections/c/objects/?limit=1000&match%5Btype%5D=indicator"
+    replay.put(base, "{}")
+    url = f"{replay.url}/r/collections/c"
+    feed_of("taxii", url=url, key_file=key_file).collect(fetcher, 0)
+    feed_of("taxii", url=url, key_file=key_file, user="me").collect(fetcher, 0)
+    assert [each.headers["authorization"] for each in replay.asked] == [
+        "Bearer k3y",
+        "Basic bWU6azN5",
+    ]
+
+
+def test_misp_by_its_interface(replay: Replay, fetcher: Fetcher, key_file: str) -> None:
+    attributes = [
+        {"type": "ip-dst", "value": "45.1.2.3", "to_ids": True, "timestamp": "1789220642",
+         "Event": {"info": "E"}, "Tag": [{"name": "tlp:amber"}]},
+        {"type": "sha256", "value": "a" * 64, "to_ids": True},
+        {"type": "domain", "value": "good.example.com", "to_ids": False},
+        {"type": "yara", "value": "rule x {}", "to_ids": True},
+    ]  # fmt: skip
+    body = json.dumps({"response": {"Attribute": attributes}})
+    replay.put("/attributes/restSearch", body)
+    feed = feed_of("mispapi", url=replay.url + "/", key_file=key_file)
+    found = feed.collect(fetcher, 1_789_000_000 * 10**9)
+    assert set(values(found)) == {"45.1.2.3", "a" * 64}
+    assert {each.tlp for each in found.indicators} == {"amber", "clear"}
+    asked = json.loads(replay.asked[0].body)
+    assert (asked["timestamp"], asked["to_ids"], asked["page"]) == ("1789000000", True, 1)
+    assert replay.asked[0].headers["authorization"] == "k3y"

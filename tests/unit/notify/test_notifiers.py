@@ -14,14 +14,17 @@ import socketserver
 import ssl
 import subprocess
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import parse_qs
 
 import pytest
 
 from phage.notify.chat import STYLES
 from phage.notify.notice import Notice
 from phage.notify.notifier import NotifyError
+from phage.notify.notifiers.abuseipdb import AbuseIpdb
 from phage.notify.notifiers.email import Email
 from phage.notify.notifiers.syslog import Syslog
 from phage.notify.notifiers.webhook import Webhook
@@ -367,3 +370,66 @@ def test_the_local_syslog(tmp_path: Path) -> None:
         syslog.tell(Notice("x" * 5000 + "é" * 5000, "", Severity.LOW, 0, kind="finding"))
         assert len(server.recv(9000)) <= 2048
         syslog.close()
+
+
+ATTACK = replace(
+    NOTICE,
+    fields={
+        "detector": "portscan",
+        "stranger": "8.8.8.8",
+        "last_seen": "2026-11-20T10:00:00.000000Z",
+    },
+)
+
+
+@pytest.fixture
+def abuseipdb(web: str, tmp_path: Path) -> AbuseIpdb:
+    (tmp_path / "key").write_text("k3y\n", encoding="ascii")
+    own = ("9.9.9.0/24",)
+    return AbuseIpdb(own=own, key_file=str(tmp_path / "key"), url=f"{web}/api/v2/report")
+
+
+def test_an_attacker_is_reported_once_in_fifteen_minutes(abuseipdb: AbuseIpdb) -> None:
+    assert abuseipdb.check() == ""
+    abuseipdb.tell(ATTACK)
+    abuseipdb.tell(ATTACK)
+    abuseipdb.tell(replace(ATTACK, time=ATTACK.time + 901 * 10**9))
+    assert len(Handler.posts) == 2
+    path, headers, body = Handler.posts[0]
+    assert (path, headers["Key"]) == ("/api/v2/report", "k3y")
+    assert parse_qs(body.decode()) == {
+        "ip": ["8.8.8.8"],
+        "categories": ["14"],
+        "comment": ["portscan seen by phage"],
+        "timestamp": ["2026-11-20T10:00:00.000000Z"],
+    }
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"detector": "portscan"},
+        {"detector": "portscan", "stranger": "192.168.1.7"},
+        {"detector": "portscan", "stranger": "9.9.9.9"},
+        {"detector": "anomaly", "stranger": "8.8.8.8"},
+    ],
+    ids=["nobody", "private", "own", "no attack"],
+)
+def test_who_is_never_reported(abuseipdb: AbuseIpdb, fields: dict[str, str]) -> None:
+    abuseipdb.tell(replace(ATTACK, fields=fields))
+    assert Handler.posts == []
+
+
+def test_a_report_that_is_refused_says_why(abuseipdb: AbuseIpdb) -> None:
+    Handler.answer = (429, {"Retry-After": "60"})
+    with pytest.raises(NotifyError) as refused:
+        abuseipdb.tell(ATTACK)
+    assert (refused.value.retry, refused.value.after) == (True, 60.0)
+    Handler.answer = (401, {})
+    with pytest.raises(NotifyError, match="401"):
+        abuseipdb.tell(ATTACK)
+
+
+def test_own_networks_must_be_named(abuseipdb: AbuseIpdb) -> None:
+    assert "own" in replace(abuseipdb, own=()).check()
+    assert "own" in replace(abuseipdb, own=("x",)).check()

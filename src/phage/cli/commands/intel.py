@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from phage.cli.output import Column, emit, output_option, say
 from phage.cli.settings import settings_options
+from phage.errors import StateError
 
 if TYPE_CHECKING:
     from phage.cli.settings import Chosen
@@ -65,6 +67,64 @@ def check(chosen: Chosen, values: tuple[str, ...], form: str) -> int:
         if (address := address_of(value)) and str(place := geography.place(address)):
             say(f"{value}: {place}")
     return 3 if shapes else 0
+
+
+@command.command()
+@click.option(
+    "--format",
+    "shape",
+    type=click.Choice(["stix", "misp"]),
+    default="stix",
+    show_default=True,
+    help="A STIX 2.1 bundle, or the files of a MISP feed.",
+)
+@click.option(
+    "--to",
+    "target",
+    type=click.Path(path_type=Path),
+    help="File of the bundle, or folder of the feed; without it a bundle is printed.",
+)
+@settings_options
+def share(chosen: Chosen, shape: str, target: Path | None) -> None:
+    """Write the attackers that phage saw in a form that others read.
+
+    Which address, when, how often, by which detectors; nothing about devices here.
+    """
+    import json
+
+    from phage.clock import SystemClock
+    from phage.daemon.intel import make_sharing
+    from phage.intel.share import misp_feed, offences, stix_objects
+    from phage.intel.stix import bundle
+    from phage.store.repositories.findings import MAX_PAGE, FindingFilter
+
+    sharing, now = make_sharing(chosen.settings()), SystemClock().now()
+    with chosen.reader() as store:
+        wanted = FindingFilter(severity=sharing.least, since=now - int(sharing.seconds * 1e9))
+        found = offences(store.findings.list(wanted, MAX_PAGE), sharing.home)
+    if shape == "stix":
+        text = json.dumps(bundle([each for _, each in stix_objects(found, sharing.name)]), indent=2)
+        if target is None:
+            click.echo(text)
+            return
+        files = {target: text + "\n"}
+    else:
+        if target is None:
+            message = "a MISP feed is several files: name their folder"
+            raise click.BadParameter(message, param_hint="--to")
+        made = misp_feed(found, sharing.name, now)
+        files = {
+            target / name: each if isinstance(each, str) else json.dumps(each, indent=2) + "\n"
+            for name, each in made.items()
+        }
+    try:
+        for path, content in files.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content, encoding="utf-8")
+    except OSError as error:
+        message = f"{error.filename}: {error.strerror}"
+        raise StateError(message) from error
+    say(f"{len(found)} attackers written to {target}")
 
 
 def address_of(value: str) -> str:

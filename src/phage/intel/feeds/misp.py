@@ -6,13 +6,12 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from phage.intel.entries import KINDS, Entries
+from phage.intel.entries import Entries
 from phage.intel.feed import FeedError
-from phage.intel.jsontext import at, document, objects
+from phage.intel.jsontext import at, document
+from phage.intel.mispevents import take_event
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from phage.intel.feed import Downloads, Harvest
 
 _UUID = re.compile(r"[0-9a-fA-F-]{36}")
@@ -55,33 +54,10 @@ class Misp:
         for _, uuid in newest[: self.events]:
             event = at(document(downloads.get(f"{base}/{uuid}.json", conditional=False)), "Event")
             if isinstance(event, dict):
-                _take(entries, event)
+                take_event(entries, event)
         return entries.harvest(replaces=not since)
 
 
 def _time(about: dict[str, Any]) -> int:
     text = str(about.get("timestamp", "0"))
     return int(text[:12]) if text.isdecimal() else 0
-
-
-def _take(entries: Entries, event: dict[str, Any]) -> None:
-    tags = [str(tag.get("name")) for tag in objects(event.get("Tag") or [], "Tag")]
-    tlp = next((tag[4:] for tag in tags if tag.lower().startswith("tlp:")), "clear")
-    for item in _attributes(event):
-        kind = KINDS.get(str(item.get("type")).partition("|")[0].lower())
-        if kind is None or item.get("to_ids") is not True:
-            continue
-        entries.add(
-            str(item.get("value")).partition("|")[0],
-            kind,
-            first=str(item.get("timestamp") or ""),
-            tags=tags,
-            description=event.get("info"),
-            tlp=tlp,
-        )
-
-
-def _attributes(event: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield from objects(event.get("Attribute") or [], "Attribute")
-    for each in objects(event.get("Object") or [], "Object"):
-        yield from objects(each.get("Attribute") or [], "Attribute")

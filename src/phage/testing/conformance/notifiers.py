@@ -25,7 +25,7 @@ NOTICE = Notice(
     time=1_795_230_390_000_000_000,
     key="finding/1",
     kind="finding",
-    fields={"detector": "loginfail", "score": 0.7, "dry_run": False},
+    fields={"detector": "loginfail", "score": 0.7, "dry_run": False, "stranger": "8.8.8.8"},
 )
 
 _ADDRESSES = ("host", "address")
@@ -51,6 +51,7 @@ def settings_of(kind: type[Notifier]) -> dict[str, object]:
         "password": SECRET,
         "token": SECRET,
         "key": SECRET,
+        "own": ("198.51.100.0/24",),
         "timeout": 1.0,
     }
     fields = getattr(kind, "__dataclass_fields__", {})
