@@ -8,6 +8,12 @@ from typing import TYPE_CHECKING
 import click
 
 from phage.cli.deviceshapes import EVENT_COLUMNS, LIST_COLUMNS, device_shape, event_shape, explain
+from phage.cli.devicevulnerabilities import (
+    affected_by,
+    affected_shape,
+    explain_affected,
+    vulnerabilities,
+)
 from phage.cli.output import emit, emit_one, output_option, say
 from phage.cli.settings import settings_options
 from phage.cli.times import Moment
@@ -24,6 +30,9 @@ def command() -> None:
 
     DEVICE is an id, a MAC address, an IP address, or a name.
     """
+
+
+command.add_command(vulnerabilities)
 
 
 @command.command("list")
@@ -60,9 +69,11 @@ def show(chosen: Chosen, device: str, form: str) -> None:
     with chosen.reader() as store:
         known = find(store.devices.list(100_000), device)
         events = store.devices.events(known.id, limit=20)
+        affected = affected_by(store, known)
     shape = device_shape(known, whole=True)
     shape["history"] = [event_shape(event) for event in events]
-    emit_one(form, shape, explain(known, events))
+    shape["vulnerabilities"] = [affected_shape(each) for each in affected]
+    emit_one(form, shape, [*explain(known, events), *explain_affected(affected)])
 
 
 @command.command()

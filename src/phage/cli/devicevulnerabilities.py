@@ -1,0 +1,133 @@
+"""Vulnerabilities of devices, as they are printed: `phage devices vulnerabilities` and `show`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from phage.cli.output import Column, emit, output_option
+from phage.cli.settings import settings_options
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from phage.cli.settings import Chosen
+    from phage.records.device import Device
+    from phage.records.vulnerability import Affected
+    from phage.store.store import Store
+
+SHOWN = 10
+"""Vulnerabilities that `phage devices show` tells; the others are counted."""
+
+COLUMNS = (
+    Column("device", "device"),
+    Column("cve", "cve"),
+    Column("exploited", "exploited"),
+    Column("epss", "likelihood", right=True),
+    Column("cvss", "cvss", right=True),
+    Column("certain", "certain"),
+    Column("software", "software"),
+    Column("description", "description", wrap=True),
+)
+
+
+@click.command()
+@click.argument("device", default="")
+@click.option("--exploited", is_flag=True, help="Only those that are known to be exploited (KEV).")
+@click.option("--certain", is_flag=True, help="Only those that names and versions prove.")
+@click.option("--product", default="", help="Only of devices with a product: 'dnsmasq < 2.78'.")
+@click.option("--limit", type=click.IntRange(1, 100_000), default=100, show_default=True)
+@output_option
+@settings_options
+def vulnerabilities(
+    chosen: Chosen,
+    device: str,
+    product: str,
+    limit: int,
+    form: str,
+    *,
+    exploited: bool,
+    certain: bool,
+) -> None:
+    """List known vulnerabilities of DEVICE, else of all, the most urgent first.
+
+    Known to be exploited (CISA KEV) before likely to be (EPSS) before severe (CVSS). `phage import
+    cve` gets what is known. A version that looks vulnerable may have been mended by a distribution.
+    """
+    from phage.cli.devicestore import find
+    from phage.devices.vulnerabilities.blocklist import devices_with, parse_product
+    from phage.devices.vulnerabilities.matching import Matcher, urgency
+    from phage.devices.vulnerabilities.software import software_of
+
+    with chosen.reader() as store:
+        known = store.devices.list(100_000)
+        wanted = [find(known, device)] if device else known
+        if product:
+            wanted = devices_with(parse_product(product), wanted)
+        matcher = Matcher(store.vulnerabilities)
+        found = [
+            (each, affected)
+            for each in wanted
+            for affected in matcher.affected(software_of(each))
+            if (affected.exploited or not exploited) and (affected.certain or not certain)
+        ]
+    found.sort(key=lambda pair: urgency(pair[1]))
+    records = (
+        {"device": each.shown, "id": each.id, **affected_shape(affected)}
+        for each, affected in found[:limit]
+    )
+    emit(form, records, COLUMNS, empty="no known vulnerabilities")
+
+
+def affected_by(store: Store, device: Device) -> list[Affected]:
+    """Return the vulnerabilities of one device, the most urgent first."""
+    from phage.devices.vulnerabilities.matching import Matcher
+    from phage.devices.vulnerabilities.software import software_of
+
+    return Matcher(store.vulnerabilities).affected(software_of(device))
+
+
+def affected_shape(affected: Affected) -> dict[str, Any]:
+    """Return a vulnerability of a device as it is printed."""
+    record, kev, epss = affected.vulnerability, affected.exploited, affected.likelihood
+    return {
+        "cve": record.id,
+        "exploited": kev.added if kev is not None else "",
+        "ransomware": kev is not None and kev.ransomware,
+        "due": kev.due if kev is not None else "",
+        "likelihood": epss.score if epss is not None else None,
+        "percentile": epss.percentile if epss is not None else None,
+        "cvss": record.cvss,
+        "cvss_version": record.cvss_version,
+        "cvss_vector": record.cvss_vector,
+        "certain": affected.certain,
+        "caveat": affected.caveat,
+        "software": affected.software.cpe,
+        "evidence": affected.software.evidence,
+        "weaknesses": list(record.weaknesses),
+        "exploitation": record.exploitation,
+        "published": record.published,
+        "description": record.description,
+    }
+
+
+def explain_affected(found: Sequence[Affected]) -> Iterator[str]:
+    """Yield the lines that tell a person of the vulnerabilities of a device."""
+    if not found:
+        return
+    yield ""
+    yield f"vulnerabilities ({len(found):,})"
+    for each in found[:SHOWN]:
+        record = each.vulnerability
+        marks = [
+            f"exploited since {each.exploited.added}" if each.exploited is not None else "",
+            f"EPSS {each.likelihood.score:.1%}" if each.likelihood is not None else "",
+            f"CVSS {record.cvss:g}" if record.cvss is not None else "",
+            "" if each.certain else "perhaps",
+        ]
+        yield f"  {record.id}  {', '.join(filter(None, marks))}  {each.software.cpe}"
+    if len(found) > SHOWN:
+        yield f"  and {len(found) - SHOWN:,} more: `phage devices vulnerabilities`"
+    for caveat in dict.fromkeys(each.caveat for each in found if each.caveat):
+        yield f"  {caveat}"
