@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from phage.clock import FixedClock
-from phage.policy.lifelines import rtnetlink
+from phage.devices.discovery import rtnetlink
 from phage.policy.lifelines.lifelines import Lifelines, connections
 from phage.policy.lifelines.sessions import GRACE_SECONDS, READ_EVERY, Sessions
 from phage.testing.records import EPOCH, SECOND

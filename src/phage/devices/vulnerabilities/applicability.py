@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 MAX_DEPTH = 16
 """Nodes within nodes; those that are published have two."""
 
-_SEPARATORS = str.maketrans("", "", "_-. ")
+_SEPARATORS = str.maketrans("", "", "_- ")
 
 
 class Truth(enum.IntEnum):
@@ -128,7 +128,8 @@ class Criterion:
         update = compare_field(mine.update, name.update)
         if min(version, update) >= Relation.EQUAL:
             return Truth.YES
-        if mine.update not in {ANY, NA} and _joined(mine) == _joined(name):
+        has_update = mine.update not in {ANY, NA} or mine.version[-1:].isdigit()
+        if has_update and mine.version != ANY and _joined(mine) == _joined(name):
             return Truth.YES  # 6.7:p1 is what a banner calls 6.7p1.
         return Truth.UNKNOWN if min(version, update) is Relation.SUBSET else Truth.NO
 

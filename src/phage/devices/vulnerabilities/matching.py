@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
@@ -21,6 +22,9 @@ MAX_SOFTWARE = 256
 
 MAX_AFFECTED = 2000
 """Vulnerabilities that are told of one device, the worst first; an old kernel has some thousand."""
+
+_PATCHED = re.compile(r"(\d[\d.]*)(p\d+)")
+"""OpenSSH's 6.7p1, ntpd's 4.2.8p12."""
 
 _KNOWN_NAMES = 32_768
 """Names of products, with versions, whose answers are kept."""
@@ -111,7 +115,7 @@ class Matcher:
                 continue
             if ANY in {name.vendor, name.product}:
                 continue
-            seen.setdefault(name, each)
+            seen.setdefault(_parted(name), each)
             if len(seen) >= MAX_SOFTWARE:
                 break
         return seen
@@ -224,6 +228,12 @@ def _present(criterion: Criterion, name: Cpe) -> Truth:
         if model != name.product and criterion.applies(Cpe("h", name.vendor, model)) is Truth.YES:
             return Truth.UNKNOWN
     return truth
+
+
+def _parted(name: Cpe) -> Cpe:
+    """Return a name with the level of patches, which banners join to the version, as its update."""
+    joined = _PATCHED.fullmatch(name.version) if name.update == ANY else None
+    return name if joined is None else name._replace(version=joined[1], update=joined[2])
 
 
 def _most(truths: Sequence[Truth], numbers: Iterable[int]) -> Truth:

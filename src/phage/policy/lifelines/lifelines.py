@@ -15,15 +15,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from phage.devices.discovery import rtnetlink
 from phage.policy.allowlist import Entry
-from phage.policy.lifelines import rtnetlink
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from ipaddress import IPv4Address
 
     from phage.clock import Clock
-    from phage.policy.lifelines.rtnetlink import OwnAddress
+    from phage.devices.discovery.rtnetlink import OwnAddress
 
 MAX_FILE = 1 << 20
 """Octets read of one file."""

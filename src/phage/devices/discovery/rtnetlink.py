@@ -1,4 +1,4 @@
-"""What the kernel knows of its own addresses, routes and neighbours, by rtnetlink(7).
+"""What the kernel knows of its own links, addresses, routes and neighbours, by rtnetlink(7).
 
 Reading needs no privilege. Only dumps are asked for; nothing is ever changed.
 """
@@ -9,6 +9,7 @@ import contextlib
 import ipaddress
 import socket
 import struct
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,9 @@ _ATTRIBUTE = struct.Struct("=HH")
 _DUMP = 0x1 | 0x300  # NLM_F_REQUEST | NLM_F_DUMP
 _ERROR, _DONE = 2, 3
 _TYPE_MASK = 0x3FFF  # Without NLA_F_NESTED and NLA_F_NET_BYTEORDER.
+_GET_LINKS = 18
+_IFLA_MAC, _IFLA_NAME = 1, 3
+_IFF_UP, _IFF_LOOPBACK = 0x1, 0x8
 _GET_ADDRESSES, _GET_ROUTES, _GET_NEIGHBOURS = 22, 26, 30
 
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
@@ -43,10 +47,40 @@ _RTN_UNICAST = 1
 
 @dataclass(frozen=True, slots=True)
 class OwnAddress:
-    """An address of this machine, and the length of its network's prefix."""
+    """An address of this machine, the length of its network's prefix, and its link's number."""
 
     address: IPv4Address | IPv6Address
     prefix: int
+    link: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """An interface: its name, number and MAC address, whether it is up, whether it is loopback."""
+
+    name: str
+    number: int
+    mac: bytes
+    is_up: bool
+    is_loopback: bool
+
+
+def links() -> list[Link]:
+    """Return every interface. Raises OSError."""
+    found = []
+    for body, attributes in _dump(_GET_LINKS, struct.pack("=BBHiII", *[0] * 6), 16):
+        _, _, _, number, flags, _ = struct.unpack("=BBHiII", body)
+        name = attributes.get(_IFLA_NAME, b"").rstrip(b"\0").decode("utf-8", "replace")
+        found.append(
+            Link(
+                name,
+                number,
+                attributes.get(_IFLA_MAC, b""),
+                is_up=bool(flags & _IFF_UP),
+                is_loopback=bool(flags & _IFF_LOOPBACK),
+            )
+        )
+    return found
 
 
 def own_addresses() -> list[OwnAddress]:
@@ -56,7 +90,7 @@ def own_addresses() -> list[OwnAddress]:
         raw = attributes.get(_IFA_LOCAL) or attributes.get(_IFA_ADDRESS, b"")
         address = _address(raw)
         if address is not None:
-            found.append(OwnAddress(address, body[1]))
+            found.append(OwnAddress(address, body[1], int.from_bytes(body[4:8], sys.byteorder)))
     return found
 
 

@@ -1,0 +1,1 @@
+"""Active discovery: who is there and what they serve, asked for gently."""
