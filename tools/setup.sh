@@ -68,7 +68,7 @@ sum=$(inputs | sha256sum)
 eval "$(tools/cargo.sh --environment)"
 if [ "$mode" = dev ]; then
   say "building phage and installing what the tests need"
-  $venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,docs,postgres,scan]'
+  $venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,discovery,docs,postgres,scan]'
 else
   say "building phage (a few minutes the first time)"
   $venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt .

@@ -37,6 +37,10 @@ class RuleError(PhageError):
         self.file, self.line, self.column = file, line, column
 
 
+class ScanError(PhageError):
+    """An active scan cannot be made as it is asked for; says why and what to do."""
+
+
 class StateError(PhageError):
     """Saved state cannot be used: damaged, or written by a later version."""
 

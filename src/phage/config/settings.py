@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, JsonValue, SecretStr
 
 from phage.config.collect import CollectSettings
+from phage.config.discovery import DiscoverySettings
 from phage.config.intel import IntelSettings
 from phage.config.kinds import Duration, InterfaceName, Listen, Network, Protected, Size
 from phage.config.notify import ChannelSettings
@@ -354,6 +355,7 @@ class Settings(Section):
     learning: LearningSettings = LearningSettings()
     detectors: DetectorSettings = DetectorSettings()
     collect: CollectSettings = CollectSettings()
+    discovery: DiscoverySettings = DiscoverySettings()
     intel: IntelSettings = IntelSettings()
     policy: PolicySettings = PolicySettings()
     respond: RespondSettings = RespondSettings()

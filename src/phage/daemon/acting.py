@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from phage.config.statedir import StateDirectory
     from phage.daemon.control import Caller
     from phage.daemon.devices import DeviceService
+    from phage.daemon.discovery import DiscoveryService
     from phage.daemon.requests import Request
     from phage.policy.allowlist import Source
 
@@ -83,10 +84,12 @@ def start_enforcement(
     stack: ExitStack,
     *extra: Source,
     devices: DeviceService | None = None,
+    discovery: DiscoveryService | None = None,
 ) -> Enforcement:
     """Take up the ledger, bring it into force, and listen at the control socket.
 
-    Rules know the devices of `devices`, and people change these by the socket.
+    Rules know the devices of `devices`, and people change these by the socket, and have `discovery`
+    scan.
 
     Raises StoreError, ConfigError, StateError.
     """
@@ -97,7 +100,9 @@ def start_enforcement(
     enforcement = make_enforcement(settings, state, store, clock, *extra, devices=known)
     stack.callback(enforcement.stop)
     enforcement.start()
-    handle = Recorded(Steering(enforcement, clock, devices), AuditLog(store.audit, clock))
+    handle = Recorded(
+        Steering(enforcement, clock, devices, discovery), AuditLog(store.audit, clock)
+    )
     control = ControlServer(state.control, owner(), handle)
     control.start()
     stack.callback(control.stop)

@@ -15,14 +15,14 @@ from phage.records.address import parse_address, parse_mac
 from phage.records.catalog import feature_catalog
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from phage.clock import Clock
     from phage.collect.collector import Collector
     from phage.config.settings import Settings
     from phage.daemon.evidence import EvidenceFolder
     from phage.policy.desk import Outcome
-    from phage.records import Finding
+    from phage.records import Finding, Subject
 
     Decided = tuple[Finding, Sequence[Outcome]]
 
@@ -94,6 +94,10 @@ def make_knowledge(settings: Settings, home: Sequence[str] = ()) -> Knowledge:
     )
 
 
+def _names(subject: Subject) -> tuple[str, ...]:
+    return subject.mac, subject.ip, subject.device
+
+
 @dataclass
 class Pipeline:
     """Takes windows of one or more collectors and hands findings to sinks.
@@ -108,6 +112,7 @@ class Pipeline:
         attacks: The findings that are open.
         routers: The routers that were seen.
         watching: All collectors that learn: nothing is to be learned of whom a log tells.
+        scanning: Our own MAC and IP addresses while we scan: what we do ourselves is no attack.
     """
 
     detectors: Sequence[Runner[Detector]]
@@ -119,6 +124,7 @@ class Pipeline:
     attacks: Attacks = field(default_factory=Attacks)
     routers: Routers = field(default_factory=Routers)
     watching: Sequence[Collector] = ()
+    scanning: Callable[[], frozenset[str]] = frozenset
     now: int = 0
     _captures: dict[str, str] = field(default_factory=dict)
 
@@ -165,6 +171,8 @@ class Pipeline:
         for runner in self.detectors:
             if getattr(runner.plugin, "of_logs", False) is of_logs:
                 reports += runner.call(runner.plugin.inspect, window, self.knowledge)
+        if reports and (own := self.scanning()):
+            reports = [each for each in reports if own.isdisjoint(_names(each.subject))]
         return reports
 
     def _decide(self, findings: Iterable[Finding]) -> list[Decided]:

@@ -119,6 +119,39 @@ class EditDevice(_Request):
     removed: tuple[str, ...] = Field((), max_length=64, strict=False)
 
 
+class StartScan(_Request):
+    """Scan our own network actively; the answer has the scan's id, and does not wait for its end.
+
+    Attributes:
+        targets: Networks and addresses; empty for those of our interfaces.
+        ports: "top100", "all", "none", or "22,80,8000-8100".
+        fast: As fast as the network goes, instead of gently.
+        outside: Also the address that our router has on its other side.
+        credentials: Try default passwords on our own hosts.
+    """
+
+    verb: Literal["devices.scan"] = "devices.scan"
+    targets: tuple[str, ...] = Field((), max_length=64, strict=False)
+    ports: str = "top100"
+    fast: bool = False
+    udp: bool = True
+    browse: bool = True
+    outside: bool = False
+    credentials: bool = False
+
+
+class ScanStatus(_Request):
+    """How far the scan that runs is."""
+
+    verb: Literal["devices.scan.status"] = "devices.scan.status"
+
+
+class StopScan(_Request):
+    """Stop the scan that runs."""
+
+    verb: Literal["devices.scan.stop"] = "devices.scan.stop"
+
+
 class Panic(_Request):
     """Take every block out of force and keep it out."""
 
@@ -138,7 +171,7 @@ class Release(_Request):
     verb: Literal["release"] = "release"
 
 
-READING = frozenset({"status", "decisions.list", "rules.hits", "live"})
+READING = frozenset({"status", "devices.scan.status", "decisions.list", "rules.hits", "live"})
 """Verbs that change nothing."""
 
 Request = Annotated[
@@ -151,6 +184,9 @@ Request = Annotated[
     | RollBackRules
     | RuleHits
     | EditDevice
+    | StartScan
+    | ScanStatus
+    | StopScan
     | Live
     | Panic
     | Release,

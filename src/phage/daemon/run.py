@@ -20,6 +20,7 @@ from phage.config.statedir import StateDirectory
 from phage.daemon import privilege
 from phage.daemon.acting import start_enforcement, start_enforcer
 from phage.daemon.devices import start_devices
+from phage.daemon.discovery import start_discovery
 from phage.daemon.engine import engine_settings
 from phage.daemon.evidence import EvidenceFolder
 from phage.daemon.exports import exporter_sinks, load_templates, make_export_collectors
@@ -397,8 +398,15 @@ def run(options: RunOptions) -> int:
         detectors = make_detectors(settings, clock)
         routers = Routers()
         devices = start_devices(settings, state, clock)
+        discovery = start_discovery(settings, devices.inventory, clock, stack)
         enforcement = start_enforcement(
-            settings, state, clock, stack, SeenRouters(routers), devices=devices
+            settings,
+            state,
+            clock,
+            stack,
+            SeenRouters(routers),
+            devices=devices,
+            discovery=discovery,
         )
         sinks.append(_watched_live(registry, enforcement, daemon))
         pipeline = Pipeline(
@@ -410,6 +418,7 @@ def run(options: RunOptions) -> int:
             devices,
             routers=routers,
             watching=daemon.collectors,
+            scanning=discovery.own_names,
         )
         intel = start_intel(
             settings,

@@ -11,6 +11,7 @@ from phage.errors import StateError
 from phage.policy.desk import RefusedError
 from phage.policy.target import parse_target
 from phage.records.decision import Action, Decision, Direction, Rate
+from phage.records.scan import ScanOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from phage.clock import Clock
     from phage.daemon.control import Caller
     from phage.daemon.devices import DeviceService
+    from phage.daemon.discovery import DiscoveryService
     from phage.daemon.enforcement import Enforcement
     from phage.daemon.requests import Request
 
@@ -38,11 +40,13 @@ class Steering:
         enforcement: What is steered.
         clock: Tells when something was asked.
         devices: The devices, which people name and change; None where nobody follows them.
+        discovery: Scans actively; None where nothing does.
     """
 
     enforcement: Enforcement
     clock: Clock
     devices: DeviceService | None = None
+    discovery: DiscoveryService | None = None
 
     def __call__(self, request: Request, caller: Caller) -> Mapping[str, Any]:
         """Carry a request out; return the answer. Raises PhageError to refuse."""
@@ -220,6 +224,35 @@ class Steering:
             raise StateError(message)
         return {"device": self.devices.edit(request, caller.name).id}
 
+    def start_scan(self, request: requests.StartScan, caller: Caller) -> Answer:
+        """Begin an active scan."""
+        own = self._discovery()
+        options = ScanOptions(
+            request.targets,
+            request.ports,
+            request.fast,
+            request.udp,
+            request.browse,
+            request.outside,
+            request.credentials,
+            own.settings.discovery.community,
+        )
+        return {"scan": own.ask(options, caller.name).id}
+
+    def scan_status(self, _request: requests.ScanStatus, _caller: Caller) -> Answer:
+        """Tell how far the scan that runs is."""
+        return self._discovery().status()
+
+    def stop_scan(self, _request: requests.StopScan, _caller: Caller) -> Answer:
+        """Stop the scan that runs."""
+        return {"scan": self._discovery().stop()}
+
+    def _discovery(self) -> DiscoveryService:
+        if self.discovery is None:
+            message = "nothing scans actively here"
+            raise StateError(message)
+        return self.discovery
+
 
 _ACTS: Mapping[type[Any], Callable[[Steering, Any, Caller], Answer]] = {
     requests.Status: Steering.status,
@@ -232,6 +265,9 @@ _ACTS: Mapping[type[Any], Callable[[Steering, Any, Caller], Answer]] = {
     requests.RuleHits: Steering.rule_hits,
     requests.Live: Steering.live,
     requests.EditDevice: Steering.edit_device,
+    requests.StartScan: Steering.start_scan,
+    requests.ScanStatus: Steering.scan_status,
+    requests.StopScan: Steering.stop_scan,
     requests.Panic: Steering.panic,
     requests.Release: Steering.release,
 }

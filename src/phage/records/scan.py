@@ -85,6 +85,31 @@ class ScanHost:
 
 
 @dataclass(frozen=True, slots=True)
+class ScanOptions:
+    """What is asked for.
+
+    Attributes:
+        targets: Networks and addresses; empty for those of our interfaces.
+        ports: "top100", "all", "none", or "22,80,8000-8100".
+        fast: As fast as the network goes.
+        udp: Ask UDP services too.
+        browse: Ask by mDNS and SSDP.
+        outside: Scan the address that our router has on its other side, too.
+        credentials: Try default passwords.
+        community: SNMP's; '' asks none.
+    """
+
+    targets: tuple[str, ...] = ()
+    ports: str = "top100"
+    fast: bool = False
+    udp: bool = True
+    browse: bool = True
+    outside: bool = False
+    credentials: bool = False
+    community: str = "public"
+
+
+@dataclass(frozen=True, slots=True)
 class Scan:
     """One scan. Times are nanoseconds since the Unix epoch.
 

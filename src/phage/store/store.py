@@ -25,6 +25,7 @@ from phage.store.repositories.receipts import ReceiptRepository
 from phage.store.repositories.rulehits import RuleHitsRepository
 from phage.store.repositories.samples import ResultRepository, SampleRepository
 from phage.store.repositories.scanjobs import ScanJobRepository
+from phage.store.repositories.scans import ScanRepository
 from phage.store.repositories.sessions import SessionRepository
 from phage.store.repositories.sightings import SightingRepository
 from phage.store.repositories.tokens import TokenRepository
@@ -79,6 +80,7 @@ class Store:
         self.sightings = SightingRepository(database)
         self.traffic = TrafficRepository(database)
         self.vulnerabilities = VulnerabilityRepository(database)
+        self.scans = ScanRepository(database)
         self.users = UserRepository(database)
         self.sessions = SessionRepository(database)
         self.tokens = TokenRepository(database)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from phage.cli.devicescan import scan, scans
 from phage.cli.deviceshapes import EVENT_COLUMNS, LIST_COLUMNS, device_shape, event_shape, explain
 from phage.cli.devicevulnerabilities import (
     affected_by,
@@ -33,6 +34,8 @@ def command() -> None:
 
 
 command.add_command(vulnerabilities)
+command.add_command(scan)
+command.add_command(scans)
 
 
 @command.command("list")

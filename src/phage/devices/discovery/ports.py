@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from phage.devices.discovery import frames
 from phage.devices.discovery.sockets import tcp_socket
-from phage.devices.discovery.targets import ScanError
+from phage.errors import ScanError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -22,7 +22,7 @@ from phage.devices.discovery.udp import UdpScan, arp_table
 from phage.devices.discovery.upnp import UpnpSearch
 from phage.errors import PhageError
 from phage.records.observation import Observation
-from phage.records.scan import Scan, ScanHost, ScanState, Service
+from phage.records.scan import ScanHost, ScanState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from phage.clock import Clock
     from phage.devices.discovery.rtnetlink import OwnAddress
     from phage.devices.discovery.targets import Network, Wire
-    from phage.records.scan import Value
+    from phage.records.scan import Scan, ScanOptions, Service, Value
 
 _log = logging.getLogger(__name__)
 
@@ -58,31 +58,6 @@ MAX_PINGED = 256
 
 Told = dict[str, dict[str, dict[str, "Value"]]]
 """What hosts say of themselves: fields by address and kind of observation."""
-
-
-@dataclass(frozen=True, slots=True)
-class ScanOptions:
-    """What is asked for.
-
-    Attributes:
-        targets: Networks and addresses; empty for those of our interfaces.
-        ports: "top100", "all", "none", or "22,80,8000-8100".
-        fast: As fast as the network goes.
-        udp: Ask UDP services too.
-        browse: Ask by mDNS and SSDP.
-        outside: Scan the address that our router has on its other side, too.
-        credentials: Try default passwords.
-        community: SNMP's; '' asks none.
-    """
-
-    targets: tuple[str, ...] = ()
-    ports: str = "top100"
-    fast: bool = False
-    udp: bool = True
-    browse: bool = True
-    outside: bool = False
-    credentials: bool = False
-    community: str = "public"
 
 
 @dataclass

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from phage.devices.discovery import rtnetlink
-from phage.errors import PhageError
+from phage.errors import ScanError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -20,10 +20,6 @@ MAX_ADDRESSES = 65_536
 """Addresses of one network that are asked one by one: a /16."""
 
 MAX_TARGETS = 64
-
-
-class ScanError(PhageError):
-    """A scan cannot be made as it is asked for; says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
