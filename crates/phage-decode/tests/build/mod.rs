@@ -6,6 +6,7 @@
 )]
 
 pub(crate) mod capture;
+pub(crate) mod reading;
 pub(crate) mod samples;
 
 use phage_decode::packet::{marks, protocol};
