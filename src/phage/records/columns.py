@@ -179,6 +179,8 @@ VOLUME = np.dtype(
         ("samples", "<u4", (2,)),
         ("sources", "<f4"),
         ("hosts", "<u4"),
+        ("unasked", "<u4"),
+        ("unasked_samples", "<u2"),
         ("length", "u1"),
     ],
     align=True,

@@ -3,6 +3,7 @@
 use phage_decode::keys;
 use phage_decode::Secret;
 
+use super::class::Class;
 use super::distinct::Distinct;
 use super::line::{narrow, Line};
 use super::traffic::Traffic;
@@ -12,8 +13,12 @@ use crate::table::side;
 
 /// Slots without traffic after which a host's counters go to another.
 const IDLE_SLOTS: u32 = 60;
+/// Slots after which half of the SYN-ACKs that nobody asked for are forgotten: ten minutes.
+const HALVED_AFTER: u32 = 1200;
 /// Packets of a host in one slot from which on some of them are shown.
 const SHOWN_FROM: u32 = 64;
+/// SYN-ACKs that nobody asked for from which on a host is handed on.
+pub(super) const UNASKED: u32 = 64;
 /// Of so many packets of a host one is shown, at least.
 const SHOWN_SHARE: u32 = 40;
 
@@ -26,7 +31,10 @@ const SHARED_V6: u8 = 56;
 #[repr(C, align(64))]
 pub(super) struct Host {
     pub(super) address: [u8; 16],
-    key: u64,
+    /// SYN-ACKs received beyond the SYNs sent, over the last minutes: kept from slot to slot.
+    pub(super) unasked: u32,
+    /// Of those in `unasked`, how many packets somebody has really seen.
+    pub(super) unasked_samples: u32,
     /// Received, sent.
     pub(super) octets: [u64; 2],
     pub(super) samples: [u32; 2],
@@ -50,11 +58,15 @@ impl Host {
         *octets = octets.saturating_add(traffic.octets);
         let samples = side(&mut self.samples, sent);
         *samples = samples.saturating_add(traffic.seen);
+        let count = *samples;
         if !sent {
             self.sources.insert(peer);
         }
+        if matches!(traffic.class, Class::Syn | Class::SynAck) {
+            self.ask(traffic, sent);
+        }
         // The samples are a count that sampling cannot blow up: dense where packets are few.
-        let (count, shown) = (*samples, side(&mut self.shown, sent));
+        let shown = side(&mut self.shown, sent);
         let gap = (*shown / SHOWN_SHARE).max(1);
         if count < SHOWN_FROM && traffic.packets < u64::from(SHOWN_FROM) {
             return 0;
@@ -67,10 +79,27 @@ impl Host {
         narrow(u64::from(stands) * traffic.packets / u64::from(traffic.seen.max(1)))
     }
 
+    fn ask(&mut self, traffic: &Traffic, sent: bool) {
+        let packets = narrow(traffic.packets);
+        match (traffic.class, sent) {
+            (Class::SynAck, false) => {
+                self.unasked = self.unasked.saturating_add(packets);
+                self.unasked_samples = self.unasked_samples.saturating_add(traffic.seen);
+            }
+            (Class::Syn, true) => {
+                self.unasked = self.unasked.saturating_sub(packets);
+                self.unasked_samples = self.unasked_samples.saturating_sub(traffic.seen);
+            }
+            _ => {}
+        }
+    }
+
     fn clear(&mut self, slot: u32) {
+        let halvings = slot / HALVED_AFTER - self.slot.min(slot) / HALVED_AFTER;
         *self = Self {
             address: self.address,
-            key: self.key,
+            unasked: self.unasked.checked_shr(halvings).unwrap_or(0),
+            unasked_samples: self.unasked_samples.checked_shr(halvings).unwrap_or(0),
             length: self.length,
             slot,
             ..Self::default()
@@ -191,7 +220,7 @@ impl Hosts {
             return Booked::Host(self.add(slot, traffic, sent, peer));
         }
         let (address, length) = shared(&address);
-        let key = self.key(&address) ^ u64::from(length);
+        let key = key_of(&address, length, &self.secret);
         let slot = self
             .find(key, &address, length)
             .or_else(|| self.begin(address, length, key));
@@ -221,7 +250,6 @@ impl Hosts {
         }
         let host = Host {
             address,
-            key,
             length,
             slot: self.slot,
             ..Host::default()
@@ -273,8 +301,16 @@ impl Hosts {
         }
         self.index.settle(self.entries.len());
         for (slot, host) in (0_u32..).zip(&mut self.entries) {
-            if host.length != 0 && self.slot.wrapping_sub(host.slot) > IDLE_SLOTS {
-                self.index.remove(host.key, slot);
+            let quiet = self.slot.wrapping_sub(host.slot);
+            // Who is sent what it never asked for is remembered for longer.
+            let kept = if host.unasked >= UNASKED {
+                HALVED_AFTER
+            } else {
+                IDLE_SLOTS
+            };
+            if host.length != 0 && quiet > kept {
+                let key = key_of(&host.address, host.length, &self.secret);
+                self.index.remove(key, slot);
                 // Not in use: no prefix has this length.
                 host.length = 0;
                 self.free.push(slot);
@@ -286,6 +322,11 @@ impl Hosts {
     pub(super) fn len(&self) -> usize {
         self.entries.len() - self.free.len()
     }
+}
+
+/// The key of an entry; that of a prefix is not its first host's.
+fn key_of(address: &[u8; 16], length: u8, secret: &Secret) -> u64 {
+    keys::address(address, secret) ^ u64::from(128 - length)
 }
 
 /// The prefix that stands for a host for which there is no room.

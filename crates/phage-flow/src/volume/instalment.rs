@@ -9,8 +9,8 @@ use super::traffic::Traffic;
 
 /// Slots that a record is spread over at most: five minutes.
 const MOST_SLOTS: u32 = 600;
-/// Packets from which on a record is spread, at first.
-const BAR: u64 = 32;
+/// Packets in a slot from which on a record is spread, at first.
+const BAR: u64 = 4;
 /// Octets that weigh as much as one packet.
 const OCTETS: u64 = 1024;
 
@@ -42,7 +42,8 @@ impl Instalments {
     /// to be all for want of room.
     #[inline]
     pub(super) fn take(&mut self, traffic: Traffic, slots: i64) -> (Traffic, bool) {
-        if slots <= 1 || traffic.packets.max(traffic.octets / OCTETS) < self.bar {
+        let weight = traffic.packets.max(traffic.octets / OCTETS);
+        if slots <= 1 || weight / slots.unsigned_abs() < self.bar {
             return (traffic, false);
         }
         if self.open.len() >= self.capacity {
@@ -131,7 +132,7 @@ mod tests {
     fn short_and_small_ones_are_booked_at_once() {
         let mut instalments = Instalments::new(10);
         assert_eq!(instalments.take(flow(1000), 1).0.packets, 1000);
-        assert_eq!(instalments.take(flow(3), 120).0.packets, 3);
+        assert_eq!(instalments.take(flow(300), 120).0.packets, 300);
         assert!(instalments.is_empty());
     }
 

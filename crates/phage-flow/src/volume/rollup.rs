@@ -2,7 +2,7 @@
 
 use super::class::Class;
 use super::distinct::Distinct;
-use super::hosts::{Host, Hosts};
+use super::hosts::{Host, Hosts, UNASKED};
 use super::limits::VolumeLimits;
 use super::line::Line;
 use super::rows::VolumeRow;
@@ -20,6 +20,8 @@ struct Sum {
     prefix: u128,
     length: u8,
     hosts: u32,
+    unasked: u32,
+    unasked_samples: u32,
     octets: [u64; 2],
     samples: [u32; 2],
     lines: [Line; 2],
@@ -32,6 +34,8 @@ impl Sum {
             prefix: u128::from_be_bytes(host.address),
             length: host.length,
             hosts: 1,
+            unasked: host.unasked,
+            unasked_samples: host.unasked_samples,
             octets: host.octets,
             samples: host.samples,
             lines: host.lines,
@@ -65,8 +69,10 @@ impl Sum {
             samples: self.samples,
             sources: self.sources.estimate(),
             hosts: self.hosts,
+            unasked: self.unasked,
+            unasked_samples: u16::try_from(self.unasked_samples).unwrap_or(u16::MAX),
             length: self.length,
-            reserved: [0; 7],
+            reserved: [0; 1],
         }
     }
 }
@@ -146,7 +152,7 @@ impl<'a> Ladder<'a> {
         for rung in 0..self.rungs.len() {
             self.complete(rung, Some(sum.prefix), rows);
         }
-        if is_notable(&sum.lines, sum.octets, self.limits) {
+        if sum.unasked >= UNASKED || is_notable(&sum.lines, sum.octets, self.limits) {
             rows.push(sum.row(self.time));
         }
         if let Some(rung) = self

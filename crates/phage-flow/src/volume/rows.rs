@@ -26,10 +26,14 @@ pub struct VolumeRow {
     pub sources: f32,
     /// Hosts of the prefix that moved.
     pub hosts: u32,
+    /// SYN-ACKs that a host received in the last minutes without having sent so many SYNs.
+    pub unasked: u32,
+    /// Of these, packets that somebody has really seen; 65,535 for more.
+    pub unasked_samples: u16,
     /// Length of the prefix, 0 to 128; that of an IPv4 prefix is 96 longer.
     pub length: u8,
     /// Fills the row up to a multiple of its alignment.
-    pub reserved: [u8; 7],
+    pub reserved: [u8; 1],
 }
 
 const _: () = assert!(size_of::<VolumeRow>() == 192);

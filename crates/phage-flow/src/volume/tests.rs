@@ -228,3 +228,33 @@ fn packets_count_like_records() {
             .all(|row| row.flags == 2 && row.class == 1));
     }
 }
+
+#[test]
+fn answers_that_nobody_asked_for_are_remembered() {
+    let mut volume = volume(VolumeLimits::default());
+    let answer = FlowRecord {
+        protocol: 6,
+        flags: [0x12, 0],
+        sampling: 10,
+        ..udp(v4(AWAY), v4(HOME + 1), 1)
+    };
+    let asked = FlowRecord {
+        src: v4(HOME + 2),
+        dst: v4(AWAY),
+        flags: [2, 0],
+        ..answer
+    };
+    let solicited = FlowRecord {
+        dst: v4(HOME + 2),
+        ..answer
+    };
+    for at in 0..40 {
+        volume.records(&[answer, asked, solicited], second(10 + at));
+    }
+    volume.finish();
+    let slots = slots(&mut volume);
+    let rows: Vec<VolumeRow> = slots.iter().flat_map(|slot| slot.rows.clone()).collect();
+    assert!(rows.iter().all(|row| row.address == v4(HOME + 1)));
+    let last = rows.last().unwrap();
+    assert_eq!((last.unasked, last.unasked_samples), (400, 40));
+}
