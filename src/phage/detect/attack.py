@@ -26,8 +26,9 @@ _SECOND = 1_000_000_000
 # says less of the same packets. `*` stands for every detector that is not itself `anomaly`.
 _FOLDED: Mapping[str, tuple[str, ...]] = {
     "anomaly": ("*",),
-    "beaconing": ("dnstunnel", "synflood", "bruteforce", "portscan"),
+    "beaconing": ("dnstunnel", "synflood", "volumetric", "bruteforce", "portscan"),
     "portscan": ("synflood",),
+    "synflood": ("volumetric",),
 }
 
 
@@ -62,6 +63,8 @@ class MergeSettings:
             # Some beacons come once an hour.
             "beaconing": 7200.0,
             "synflood": 60.0,
+            # Pulses come back within a minute.
+            "volumetric": 60.0,
             # Guessing at the pace of one login in twenty minutes is found in logs.
             "loginfail": 3600.0,
             "webprobe": 600.0,
@@ -210,6 +213,9 @@ class Attacks:
         other_own, other_peers = parties(other)
         if lesser.detector == "anomaly":
             return bool((own | peers) & (other_own | other_peers))
+        if lesser.detector == "synflood":
+            # Of a flood each lists some of its sources only: it is the same by its target.
+            return bool(own & other_own) or (not other_own - peers and bool(peers & other_own))
         # Between two that name their attack, both sides have to agree, in either direction.
         forth = own & other_own and peers & other_peers
         back = own & other_peers and peers & other_own

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from phage.records import Finding, Window
     from phage.records.indicator import IndicatorKind, Mention
+    from phage.records.threshold import Threshold
 
 
 class CatalogEntry(NamedTuple):
@@ -47,6 +48,9 @@ class Knowledge:
         catalog: The features that score rows name by number: behaviour first, then damped.
         attacked: MAC and IP addresses of all whom open findings of specific detectors name.
         intelligence: What threat intelligence says; None where there are no feeds.
+        thresholds: How much traffic is too much; () where nothing is set.
+        spared: Networks whose traffic is never judged by its volume: 16 octets, IPv4 mapped, and
+            the length.
     """
 
     learning: bool = True
@@ -58,6 +62,8 @@ class Knowledge:
     catalog: tuple[CatalogEntry, ...] = ()
     attacked: frozenset[str] = frozenset()
     intelligence: Intelligence | None = None
+    thresholds: tuple[Threshold, ...] = ()
+    spared: tuple[tuple[bytes, int], ...] = ()
 
 
 @runtime_checkable

@@ -38,6 +38,7 @@ _SEVERITIES = {
 _CATEGORIES = {
     "portscan": "Detection of a Network Scan",
     "synflood": "Detection of a Denial of Service Attack",
+    "volumetric": "Detection of a Denial of Service Attack",
     "bruteforce": "Attempted Administrator Privilege Gain",
     "arpspoof": "Potentially Bad Traffic",
     "dnstunnel": "Malware Command and Control Activity Detected",

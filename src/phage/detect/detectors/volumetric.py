@@ -1,0 +1,489 @@
+"""Finds floods of all kinds by how much hosts and prefixes receive and send."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from phage.detect.volumes.episodes import Beat, Episode
+from phage.detect.volumes.excess import Limits, TooMuch, too_much
+from phage.detect.volumes.flowspec import Cover, cover
+from phage.detect.volumes.measures import (
+    FLOWS,
+    MEASURES,
+    PACKETS,
+    SLOT,
+    SLOTS_A_SECOND,
+    SOURCES,
+    Rates,
+    Slot,
+    octets_column,
+    packets_column,
+    split_slots,
+)
+from phage.detect.volumes.plausible import Case, Shares, excuse
+from phage.detect.volumes.report import finding_of
+from phage.detect.volumes.samples import Bools, Samples, of_target, within
+from phage.detect.volumes.slow import Slow, low_and_slow
+from phage.detect.volumes.targets import Target, beyond, outermost, target_of, weights_of, who
+from phage.detect.volumes.thresholds import DEFAULT
+from phage.detect.volumes.vectors import names_of
+from phage.learn.baseline import Baselines
+from phage.records.columns import TrafficClass
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from phage.detect.detector import Knowledge
+    from phage.detect.volumes.measures import Floats
+    from phage.learn.baseline import Learned
+    from phage.records import Columns, Finding, Window
+
+_SECOND = 1_000_000_000
+_SEASONAL = (
+    *range(PACKETS, PACKETS + 3),
+    FLOWS,
+    FLOWS + 1,
+)
+"""Measures that hours of the week are learned of: octets of TCP, UDP and replies, and flows."""
+
+_SHOWN_ROWS = 256
+"""Rows of traffic that are looked at for the report in one slot."""
+
+_OCTETS_A_PACKET = 500.0
+
+_HELD = 30 * SLOTS_A_SECOND
+"""Slots for which what is unusual waits to be learned: with sampling it takes as long to judge."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Suspect:
+    """What is too much and has no excuse, of one target in one direction."""
+
+    target: Target
+    kinds: tuple[TooMuch, ...]
+    excess: float
+    row: int
+
+
+@dataclass(slots=True)
+class Volumetric:
+    """Finds floods by thresholds, by what is usual, and by what nobody asked for.
+
+    Hosts and all prefixes around them are judged alike, so that an attack on many hosts, each of
+    which receives little, is found on their prefix. Whatever is too much is then asked for an
+    excuse (`phage.detect.volumes.plausible`): a transfer, a crowd that completes its handshakes,
+    answers to questions. Pauses of up to `quiet_s` belong to the attack: pulses are one.
+
+    Fails in the first seconds of a fresh installation for what only experience can tell, for floods
+    below the floors of `Limits`, for floods of complete requests (they look like a crowd), and for
+    one-way streams of few connections below thresholds, which are taken for media.
+    """
+
+    name: ClassVar[str] = "volumetric"
+    summary: ClassVar[str] = (
+        "Floods on hosts and prefixes: amplification, SYN, UDP, carpets, pulses; and from inside."
+    )
+
+    sensitivity: float = 3.0
+    """Times the upper end of what is usual from which on traffic is judged."""
+    warm_s: float = 8.0
+    """Seconds for which a host or prefix has to be watched before anything is usual for it."""
+    least_samples: int = 30
+    """Packets really seen that a judgement needs: with sampling, fewer mean nothing."""
+    quiet_s: float = 60.0
+    """An attack that rested for so long is over."""
+    thresholds_first: bool = True
+    """Apply the built-in thresholds (20,000 packets/s, 1 Gbit/s) where none are set."""
+    most_attacks: int = 256
+    """Attacks followed at a time."""
+
+    baselines: Baselines = field(init=False, repr=False)
+    _rates: Rates = field(init=False, repr=False)
+    _samples: Samples = field(init=False, repr=False)
+    _limits: Limits = field(init=False, repr=False)
+    _shares: Shares = field(init=False, repr=False)
+    _slow: Slow = field(init=False, repr=False)
+    _floors: Floats = field(init=False, repr=False)
+    _marks: dict[tuple[bytes, bool, int], tuple[int, int]] = field(init=False, repr=False)
+    _held: dict[bytes, tuple[int, int]] = field(init=False, repr=False)
+    _episodes: dict[str, Episode] = field(init=False, repr=False)
+    _covers: dict[str, tuple[int, Cover]] = field(init=False, repr=False)
+    _lost: int = field(init=False, default=0, repr=False)
+
+    def __post_init__(self) -> None:
+        """Make the tables."""
+        self.baselines = Baselines(MEASURES, _SEASONAL, slots_a_second=SLOTS_A_SECOND)
+        self._rates = Rates()
+        self._samples = Samples()
+        self._limits = Limits(
+            ratio=self.sensitivity,
+            warm=round(self.warm_s * SLOTS_A_SECOND),
+            samples=self.least_samples,
+        )
+        self._shares = Shares()
+        self._slow = Slow()
+        self._floors = _floors(self._limits)
+        self._marks = {}
+        self._held = {}
+        self._episodes = {}
+        self._covers = {}
+
+    @property
+    def dropped(self) -> int:
+        """How many entries the tables had to drop so far."""
+        return self._rates.dropped + self.baselines.dropped + self._lost
+
+    def inspect(self, window: Window, knowledge: Knowledge) -> Iterator[Finding]:
+        """Look at one window."""
+        if not len(window.volumes) and not len(window.traffic):
+            return
+        changed: dict[str, Episode] = {}
+        for time, rows, traffic in split_slots(window.volumes, window.traffic):
+            self._samples.add(traffic, time)
+            if len(rows):
+                self._look_at(self._rates.take(rows, time), knowledge, changed)
+        for episode in changed.values():
+            yield finding_of(episode, self._cover(episode), self.name, knowledge)
+
+    def _look_at(self, slot: Slot, knowledge: Knowledge, changed: dict[str, Episode]) -> None:
+        book = self.baselines
+        places = book.places(slot.keys, slot.number)
+        learned = book.usual(slot.keys, places, slot.number, slot.time)
+        gathered = book.gather(places, slot.fast, self._floors)
+        thresholds = knowledge.thresholds or (DEFAULT if self.thresholds_first else ())
+        candidates = too_much(slot, learned, gathered, thresholds, self._limits)
+        judged = self._judge(candidates, slot, learned)
+        pending, slow = low_and_slow(slot, learned, self._samples, self._slow, self._limits)
+        judged = _one_name(judged, slow, pending)
+        judged = [each for each in judged if not _is_spared(slot.keys[each.row], knowledge)]
+        confirmed = [each for each in judged if self._confirm(each, slot)]
+        frozen = np.zeros(len(slot.keys), bool)
+        frozen[[*pending, *(each.row for each in judged)]] = True
+        self._hold(slot, learned, frozen)
+        self._freeze_attacked(slot, frozen)
+        for sent in (False, True):
+            for targets, rooted, suspects in self._attacks(slot, learned, judged, confirmed, sent):
+                for target in targets:
+                    episode = self._episode(target, rooted, suspects, slot, learned, sent=sent)
+                    if episode is not None:
+                        changed[episode.key] = episode
+        excused = places[~frozen]
+        if len(excused):
+            over = gathered[~frozen].max(axis=1) >= self._limits.gathered
+            book.forget(excused[over])
+        book.learn(slot.keys, places, slot.fast, slot.number, slot.time, frozen, self._floors)
+        self._forget(slot.time)
+
+    def _judge(self, candidates: Sequence[TooMuch], slot: Slot, learned: Learned) -> list[TooMuch]:
+        """Return what has no excuse; hosts are asked first, and a prefix has those of its parts."""
+        kept: list[TooMuch] = []
+        parts: list[tuple[Target, TooMuch, float]] = []
+        for each in sorted(candidates, key=lambda each: -slot.keys[each.row][16]):
+            target = target_of(slot.keys[each.row])
+            harmless = sum(
+                excess
+                for part, other, excess in parts
+                if (other.kind, other.sent) == (each.kind, each.sent) and target.holds(part)
+            )
+            if harmless and each.why.value - harmless < each.why.limit:
+                continue
+            if not self._is_excused(each, slot, learned):
+                kept.append(each)
+            elif not any(
+                (other.kind, other.sent) == (each.kind, each.sent) and target.holds(part)
+                for part, other, _ in parts
+            ):
+                parts.append((target, each, _excess(slot, learned, each.row, (each,))))
+        return kept
+
+    def _shown(self, target: Target, time: int, *, sent: bool) -> Columns:
+        """Return traffic of a target: of the last two seconds, if that is enough."""
+        rows = of_target(self._samples.latest(), target.address, target.length, sent=sent)
+        latest = rows[rows["time"] > time - 2 * _SECOND]
+        return latest if len(latest) >= 64 else rows
+
+    def _is_excused(self, each: TooMuch, slot: Slot, learned: Learned) -> bool:
+        if each.strict:
+            return False
+        rates = slot.slow[each.row] if each.slow else slot.fast[each.row]
+        target = target_of(slot.keys[each.row])
+        excess = rates - learned.mean[each.row]
+        column = packets_column(each.kind, sent=each.sent)
+        # Where the most of it is usual, all of it is judged, not the noise above.
+        most_is_new = float(excess[column]) > 0.5 * float(rates[column])
+        is_warm = bool(learned.age[each.row] >= self._limits.warm)
+        case = Case(
+            kind=each.kind,
+            sent=each.sent,
+            excess=excess if most_is_new and is_warm else rates,
+            rates=rates,
+            rows=self._shown(target, slot.time, sent=each.sent),
+            is_host=target.is_host,
+            by_threshold=each.why.by == "threshold",
+        )
+        return bool(excuse(case, self._shares))
+
+    def _confirm(self, each: TooMuch, slot: Slot) -> bool:
+        """Tell whether something was too much for long enough: the more, the sooner."""
+        key = (slot.keys[each.row], each.sent, int(each.kind))
+        last, count = self._marks.pop(key, (0, 0))
+        count = count + 1 if slot.number - last <= 2 else 1
+        self._marks[key] = (slot.number, count)
+        while len(self._marks) > 8192:
+            del self._marks[next(iter(self._marks))]
+            self._lost += 1
+        if each.why.by == "threshold":
+            return count >= 2 or each.ratio >= 1.5
+        if each.why.by == "signature":
+            return count >= 2 or each.ratio >= 3.0
+        if each.why.by == "slow":
+            return True  # It has lasted already.
+        return count >= 3 or each.ratio >= 6.0
+
+    def _hold(self, slot: Slot, learned: Learned, frozen: Bools) -> None:
+        """Learn nothing for a while of what is unusual, until there is enough to judge it by."""
+        least = self._floors[:PACKETS] / 2
+        # What is low and slow is far below the floors of floods.
+        least[[TrafficClass.TCP, TrafficClass.SYN]] = self._slow.segments / 2
+        usual = np.maximum(least, 1.5 * learned.upper[:, :PACKETS])
+        unusual = (slot.fast[:, :PACKETS] > usual).any(axis=1)
+        unusual &= learned.age >= self._limits.warm
+        for row in np.flatnonzero(unusual & ~frozen):
+            key = slot.keys[row]
+            last, count = self._held.pop(key, (0, 0))
+            count = count + 1 if slot.number - last <= _HELD else 1
+            self._held[key] = (slot.number, count)
+            frozen[row] = count <= _HELD
+        while len(self._held) > 8192:
+            del self._held[next(iter(self._held))]
+            self._lost += 1
+
+    def _freeze_attacked(self, slot: Slot, frozen: Bools) -> None:
+        """Learn nothing of who is under attack, in its pauses neither."""
+        targets = [episode.target for episode in self._episodes.values()]
+        if not targets:
+            return
+        for row, key in enumerate(slot.keys):
+            mine = target_of(key)
+            if any(mine == target or target.holds(mine) for target in targets):
+                frozen[row] = True
+
+    def _attacks(
+        self,
+        slot: Slot,
+        learned: Learned,
+        judged: Sequence[TooMuch],
+        confirmed: Sequence[TooMuch],
+        sent: bool,  # noqa: FBT001  A direction, as everywhere here.
+    ) -> Iterator[tuple[list[Target], Target, dict[Target, _Suspect]]]:
+        """Yield who is attacked: targets, the prefix around them, and all suspects in it."""
+        suspects = _suspects(slot, learned, judged, sent=sent)
+        certain = {target_of(slot.keys[each.row]) for each in confirmed if each.sent == sent}
+        for rooted in outermost(list(certain)):
+            inside = {target: one for target, one in suspects.items() if rooted.holds(target)}
+            excess = {target: one.excess for target, one in inside.items()}
+            yield (
+                who(rooted, excess, self._weights(inside[rooted], slot, sent=sent)),
+                rooted,
+                inside,
+            )
+
+    def _weights(self, suspect: _Suspect, slot: Slot, *, sent: bool) -> dict[int, float]:
+        """Return the excess by address within a prefix, as far as traffic was shown."""
+        target = suspect.target
+        if target.is_host:
+            return {}
+        kinds = [each.kind for each in suspect.kinds]
+        latest = of_target(self._samples.latest(), target.address, target.length, sent=sent)
+        now = weights_of(latest[np.isin(latest["class"], kinds)], sent=sent)
+        since = round((self._samples.recent_s + 1) * _SECOND)
+        before, seconds = self._samples.before(slot.time - since)
+        mine = before[within(before, target.address, target.length, sent=sent)]
+        earlier = weights_of(mine[np.isin(mine["class"], kinds)], sent=sent)
+        scale = self._samples.recent_s / seconds if seconds else 0.0
+        return beyond(now, earlier, scale)
+
+    def _episode(
+        self,
+        target: Target,
+        rooted: Target,
+        suspects: dict[Target, _Suspect],
+        slot: Slot,
+        learned: Learned,
+        *,
+        sent: bool,
+    ) -> Episode | None:
+        """Add a slot to the attack on a target; one that is new begins."""
+        around = [each for each in suspects if each.holds(target)]
+        suspect = suspects[max(around, key=lambda each: each.length, default=rooted)]
+        beat = self._beat(target, suspect, slot, learned, sent=sent)
+        episode = self._known(target, sent=sent)
+        if episode is None:
+            if len(self._episodes) >= self.most_attacks:
+                self._lost += 1
+                return None
+            way = "out" if sent else "in"
+            first = slot.time - SLOT
+            key = f"{way}/{target.text}"
+            episode = Episode(key, target, sent, first, slot.time, beat.why)
+            self._episodes[key] = episode
+        episode.take(beat)
+        return episode
+
+    def _known(self, target: Target, *, sent: bool) -> Episode | None:
+        """Return the attack that a target belongs to: the closest that is in it or around it."""
+        best: Episode | None = None
+        for episode in self._episodes.values():
+            related = episode.target.holds(target) or target.holds(episode.target)
+            if episode.sent == sent and related:
+                closer = abs(episode.target.length - target.length)
+                if best is None or closer < abs(best.target.length - target.length):
+                    best = episode
+        if best is not None:
+            best.vote(target)
+        return best
+
+    def _beat(
+        self, target: Target, suspect: _Suspect, slot: Slot, learned: Learned, *, sent: bool
+    ) -> Beat:
+        row = suspect.row
+        latest = of_target(self._samples.latest(), target.address, target.length, sent=sent)
+        kinds = {int(each.kind) for each in suspect.kinds}
+        mine = latest[np.isin(latest["class"], list(kinds))]
+        now = mine[mine["time"] == slot.time]
+        step = max(1, len(now) // _SHOWN_ROWS)
+        rate = bits = 0.0
+        vectors: dict[str, float] = {}
+        for each in suspect.kinds:
+            rates = slot.slow if each.slow else slot.fast
+            column = packets_column(each.kind, sent=sent)
+            excess = max(float(rates[row, column] - learned.mean[row, column]), 0.0)
+            rate += excess
+            group = octets_column(each.kind, sent=sent)
+            columns = [c for c in range(PACKETS) if _shares_group(c, group, sent=sent)]
+            total = max(float(rates[row, columns].sum()), 1.0)
+            bits += 8.0 * float(rates[row, group]) * excess / total
+            for name, share in _names(each, mine, sent=sent).items():
+                vectors[name] = vectors.get(name, 0.0) + excess * share
+        why = max((each.why for each in suspect.kinds), key=_gravity)
+        return Beat(
+            time=slot.time,
+            packets=rate / SLOTS_A_SECOND,
+            octets=bits / 8 / SLOTS_A_SECOND,
+            rate=rate,
+            bits=bits,
+            vectors=vectors,
+            sources=self._peers(slot, row, mine, sent=sent),
+            hosts=int(slot.rows["hosts"][row]),
+            rows=now[::step],
+            kinds=frozenset(kinds),
+            why=why,
+        )
+
+    def _peers(self, slot: Slot, row: int, mine: Columns, *, sent: bool) -> float:
+        shown = float(len(np.unique(mine["dst" if sent else "src"])))
+        return shown if sent else max(min(float(slot.fast[row, SOURCES]), 1e9) * (shown > 8), shown)
+
+    def _cover(self, episode: Episode) -> Cover:
+        """Return what to filter; anew every few seconds, since it takes some milliseconds."""
+        known = self._covers.get(episode.key)
+        if known is not None and episode.last - known[0] < 5 * _SECOND:
+            return known[1]
+        target = episode.target
+        now = of_target(self._samples.latest(), target.address, target.length, sent=episode.sent)
+        # A ramp begins before it is noticed: what was just before is no measure of the usual.
+        before, _ = self._samples.before(episode.first - 15 * _SECOND)
+        if not len(before):
+            before, _ = self._samples.before(episode.first - _SECOND)
+        mine = before[within(before, target.address, target.length, sent=episode.sent)]
+        attack = now[(now["time"] >= episode.first) & np.isin(now["class"], list(episode.kinds))]
+        found = cover(attack[:2048], mine[-4096:])
+        self._covers[episode.key] = (episode.last, found)
+        return found
+
+    def _forget(self, time: int) -> None:
+        over = [
+            key
+            for key, episode in self._episodes.items()
+            if time - episode.last > self.quiet_s * _SECOND
+        ]
+        for key in over:
+            del self._episodes[key]
+            self._covers.pop(key, None)
+
+
+def _one_name(
+    judged: Sequence[TooMuch], slow: Sequence[TooMuch], pending: Sequence[int]
+) -> list[TooMuch]:
+    """Join floods with what is low and slow: a flood by any measure is one, else it is slow."""
+    segments = (TrafficClass.TCP, TrafficClass.SYN)
+    kept = [
+        each
+        for each in judged
+        if each.sent
+        or each.why.by != "baseline"
+        or each.row not in pending
+        or each.kind not in segments
+    ]
+    flooded = {each.row for each in kept if not each.sent}
+    return kept + [each for each in slow if each.row not in flooded]
+
+
+def _floors(limits: Limits) -> Floats:
+    """Return for each measure what is little: the floors of packets, and what follows from them."""
+    floors = np.full(MEASURES, 20.0, np.float32)
+    for kind, packets in limits.floors.items():
+        for sent in (False, True):
+            floors[packets_column(kind, sent=sent)] = packets
+            floors[octets_column(kind, sent=sent)] = packets * _OCTETS_A_PACKET
+    floors[[FLOWS, FLOWS + 1]] = limits.floors[TrafficClass.SYN]
+    return floors
+
+
+def _gravity(why: object) -> tuple[int, float]:
+    ranks = {"threshold": 3, "signature": 2, "baseline": 1, "slow": 0}
+    by, value, limit = (getattr(why, name) for name in ("by", "value", "limit"))
+    return ranks[by], value / max(limit, 1.0)
+
+
+def _names(each: TooMuch, rows: Columns, *, sent: bool) -> dict[str, float]:
+    return (
+        {each.why.measure: 1.0} if each.why.by == "slow" else names_of(rows, each.kind, sent=sent)
+    )
+
+
+def _shares_group(column: int, group: int, *, sent: bool) -> bool:
+    kinds = PACKETS // 2
+    return column // kinds == int(sent) and octets_column(column % kinds, sent=sent) == group
+
+
+def _suspects(
+    slot: Slot, learned: Learned, judged: Sequence[TooMuch], *, sent: bool
+) -> dict[Target, _Suspect]:
+    rows: dict[int, list[TooMuch]] = {}
+    for each in judged:
+        if each.sent == sent:
+            rows.setdefault(each.row, []).append(each)
+    found = {}
+    for row, kinds in rows.items():
+        target = target_of(slot.keys[row])
+        found[target] = _Suspect(target, tuple(kinds), _excess(slot, learned, row, kinds), row)
+    return found
+
+
+def _excess(slot: Slot, learned: Learned, row: int, kinds: Sequence[TooMuch]) -> float:
+    total = 0.0
+    for each in kinds:
+        rates: Floats = slot.slow if each.slow else slot.fast
+        column = packets_column(each.kind, sent=each.sent)
+        total += max(float(rates[row, column] - learned.mean[row, column]), 1.0)
+    return total
+
+
+def _is_spared(key: bytes, knowledge: Knowledge) -> bool:
+    """Tell whether a row is within networks that are never to be judged."""
+    target = target_of(key)
+    return any(Target(network, length).holds(target) for network, length in knowledge.spared)

@@ -1,0 +1,1 @@
+"""Parts of the detector `volumetric`: from counted volumes to attacks, each a pure function."""

@@ -1,0 +1,181 @@
+"""From the rows of one slot to rates a second, over one second and over five."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from phage.records.columns import TrafficClass
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from phage.records import Columns
+
+Floats = npt.NDArray[np.float32]
+
+SLOTS_A_SECOND = 2
+SLOT = 1_000_000_000 // SLOTS_A_SECOND
+CLASSES = len(TrafficClass)
+GROUPS = 5
+_UNIT = 8.0
+"""The core counts octets by group in units of so many."""
+
+PACKETS = 2 * CLASSES
+"""Columns of packets: received by class, sent by class."""
+OCTETS = PACKETS + 2 * GROUPS
+"""Columns up to which octets follow: received by group, sent by group."""
+SOURCES = OCTETS
+"""The column of distinct sources."""
+FLOWS = OCTETS + 1
+"""The columns of flows, received and sent."""
+MEASURES = OCTETS + 3
+
+SLOW_S = 5.0
+"""Seconds of the slow rates: where sampling leaves little, a second is too short."""
+
+GROUP_OF = {
+    TrafficClass.TCP: 0,
+    TrafficClass.SYN: 0,
+    TrafficClass.SYN_ACK: 0,
+    TrafficClass.RESET: 0,
+    TrafficClass.UDP: 1,
+    TrafficClass.QUERY: 1,
+    TrafficClass.REPLY: 2,
+    TrafficClass.FRAGMENT: 3,
+    TrafficClass.ICMP: 4,
+    TrafficClass.OTHER: 4,
+}
+
+
+def packets_column(kind: int, *, sent: bool) -> int:
+    """Return the column of the packets of a class."""
+    return CLASSES * sent + kind
+
+
+def octets_column(kind: int, *, sent: bool) -> int:
+    """Return the column of the octets that a class is counted with."""
+    return PACKETS + GROUPS * sent + GROUP_OF[TrafficClass(kind)]
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """The rates of one slot; a row for each key that is told.
+
+    Attributes:
+        time: End of the slot.
+        number: Number of the slot.
+        rows: VOLUME rows.
+        keys: Address and length of the prefix (17 octets).
+        fast: Rates over the last second, by measure.
+        slow: Rates over the last five seconds or so.
+        seen: Packets really seen in the last second: received, sent.
+        seen_slow: The same in the last five seconds.
+    """
+
+    time: int
+    number: int
+    rows: Columns
+    keys: tuple[bytes, ...]
+    fast: Floats
+    slow: Floats
+    seen: Floats
+    seen_slow: Floats
+
+
+@dataclass(slots=True)
+class _Past:
+    """What is remembered of one key between slots."""
+
+    number: int
+    counts: Floats
+    seen: Floats
+    leaky: Floats
+    leaky_seen: Floats
+
+
+@dataclass(slots=True)
+class Rates:
+    """Makes rates of counts; remembers the last slots of a bounded number of keys."""
+
+    most: int = 8192
+    dropped: int = 0
+    _past: dict[bytes, _Past] = field(default_factory=dict)
+
+    def take(self, rows: Columns, time: int) -> Slot:
+        """Return the rates at the end of a slot, whose rows these are."""
+        number = time // SLOT
+        count = len(rows)
+        addresses = np.ascontiguousarray(rows["address"]).tobytes()
+        lengths = rows["length"].tolist()
+        keys = tuple(
+            addresses[16 * row : 16 * row + 16] + bytes((lengths[row],)) for row in range(count)
+        )
+        counts = np.concatenate(
+            (
+                rows["packets"].reshape(count, PACKETS),
+                rows["grouped"].reshape(count, 2 * GROUPS) * _UNIT,
+                rows["sources"][:, None],
+                rows["flows"],
+            ),
+            axis=1,
+        ).astype(np.float32)
+        seen = rows["samples"].astype(np.float32)
+        fast, slow = counts.copy(), np.empty_like(counts)
+        seen_fast, seen_slow = seen.copy(), np.empty_like(seen)
+        keep = 1.0 - 1.0 / (SLOW_S * SLOTS_A_SECOND)
+        for row, key in enumerate(keys):
+            past = self._past.pop(key, None)
+            if past is None:
+                past = _Past(number, counts[row], seen[row], counts[row] * 1.0, seen[row] * 1.0)
+            else:
+                if past.number == number - 1:
+                    fast[row] += past.counts
+                    seen_fast[row] += past.seen
+                fade = keep ** (number - past.number)
+                past.leaky = past.leaky * fade + counts[row]
+                past.leaky_seen = past.leaky_seen * fade + seen[row]
+                past.number, past.counts, past.seen = number, counts[row], seen[row]
+            self._past[key] = past
+            slow[row] = past.leaky
+            seen_slow[row] = past.leaky_seen
+        while len(self._past) > self.most:
+            del self._past[next(iter(self._past))]
+            self.dropped += 1
+        slow /= SLOW_S
+        # Sources of two slots may be the same ones: the mean of the estimates is the lower bound.
+        fast[:, SOURCES] = np.maximum(counts[:, SOURCES], fast[:, SOURCES] / 2)
+        return Slot(time, number, rows, keys, fast, slow, seen_fast, seen_slow)
+
+
+def lower_bound(rates: Floats, seen: Floats, shares: Floats) -> Floats:
+    """Return what rates are at least, with 95 % confidence, given the packets really seen.
+
+    A share of a sampled count is itself a count: its relative error is 1.96 over the square root
+    of the packets seen of it.
+    """
+    mine = np.maximum(seen * shares, 0.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        error = 1.96 / np.sqrt(mine)
+    return np.asarray(rates * np.clip(1.0 - error, 0.0, 1.0), dtype=np.float32)
+
+
+def shares_of(rates: Floats) -> Floats:
+    """Return the share of each class's packets in those of its direction; columns of packets."""
+    shaped = rates[:, :PACKETS].reshape(-1, 2, CLASSES)
+    total = np.maximum(shaped.sum(axis=2, keepdims=True), 1.0)
+    return np.asarray((shaped / total).reshape(-1, PACKETS), dtype=np.float32)
+
+
+def split_slots(volumes: Columns, traffic: Columns) -> Sequence[tuple[int, Any, Any]]:
+    """Return the slots of a window, the earliest first: time, rows, traffic."""
+    times = np.union1d(volumes["time"], traffic["time"])
+    if len(times) == 1:
+        return [(int(times[0]), volumes, traffic)]
+    return [
+        (int(time), volumes[volumes["time"] == time], traffic[traffic["time"] == time])
+        for time in times
+    ]

@@ -1,0 +1,158 @@
+"""Who is attacked: one host, some hosts, or a prefix, and exactly which."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from phage.records import Columns
+
+EXPLAINS = 0.8
+"""Part of the excess that the prefix of an attack has to explain."""
+
+FEW_HOSTS = 3
+"""So many hosts are named each; an attack on more is one on their prefix."""
+
+MOST_HOSTS = 16
+"""So many are named each where they are few of a large prefix."""
+
+_V4 = 0xFFFF
+
+
+class Target(NamedTuple):
+    """A prefix among the addresses of 128 bits; IPv4 is mapped, and its length 96 more."""
+
+    address: bytes
+    length: int
+
+    @property
+    def is_host(self) -> bool:
+        """Whether it is one address."""
+        return self.length == 128
+
+    @property
+    def text(self) -> str:
+        """The prefix as people write it, with its length: "198.51.100.7/32"."""
+        number = int.from_bytes(self.address, "big")
+        if number >> 32 == _V4 and self.length >= 96:
+            return f"{ipaddress.IPv4Address(number & 0xFFFF_FFFF)}/{self.length - 96}"
+        return f"{ipaddress.IPv6Address(number)}/{self.length}"
+
+    def holds(self, other: Target) -> bool:
+        """Tell whether another target is in this one, or is it."""
+        if other.length < self.length:
+            return False
+        mine, theirs = (int.from_bytes(each.address, "big") for each in (self, other))
+        return (mine ^ theirs) >> (128 - self.length) == 0 if self.length else True
+
+
+def target_of(key: bytes) -> Target:
+    """Return the target of a key of 17 octets."""
+    return Target(key[:16], key[16])
+
+
+def shortened(address: int, length: int) -> Target:
+    """Return the prefix of a length around an address."""
+    shift = 128 - length
+    return Target(((address >> shift) << shift).to_bytes(16, "big"), length)
+
+
+def weights_of(rows: Columns, *, sent: bool) -> dict[int, float]:
+    """Return the packets of each address at the target's side of traffic."""
+    if not len(rows):
+        return {}
+    raw = np.ascontiguousarray(rows["src" if sent else "dst"]).view(">u8").reshape(-1, 2)
+    order = np.lexsort((raw[:, 1], raw[:, 0]))
+    ordered = raw[order]
+    begins = np.flatnonzero(np.r_[True, (ordered[1:] != ordered[:-1]).any(axis=1)])
+    sums = np.add.reduceat(rows["packets"][order].astype(np.float64), begins)
+    return {
+        (int(high) << 64) | int(low): float(weight)
+        for (high, low), weight in zip(ordered[begins].tolist(), sums.tolist(), strict=True)
+    }
+
+
+def beyond(now: Mapping[int, float], before: Mapping[int, float], scale: float) -> dict[int, float]:
+    """Return what exceeds what was before, by address; less than before is negative."""
+    return {
+        address: now.get(address, 0.0) - before.get(address, 0.0) * scale
+        for address in now.keys() | before.keys()
+    }
+
+
+def who(
+    rooted: Target, excess: Mapping[Target, float], weights: Mapping[int, float]
+) -> list[Target]:
+    """Return who is attacked within a prefix that receives (or sends) too much.
+
+    Args:
+        rooted: The prefix.
+        excess: Excess of the prefix and of all in it that have too much themselves.
+        weights: Excess by address, as far as traffic was shown; tells what lies between.
+    """
+    whole = excess[rooted]
+    explaining = [target for target in excess if excess[target] >= EXPLAINS * whole]
+    # Of several that explain it the longest, of these the one that explains most.
+    best = max(explaining, key=lambda each: (each.length, excess[each], each.address))
+    if best.is_host:
+        return [best]
+    hosts = sorted(
+        (target for target in excess if target.is_host), key=lambda each: (-excess[each], each)
+    )
+    few = _carrying(hosts, excess, EXPLAINS * excess[best])
+    if few and (len(few) <= FEW_HOSTS or _are_scattered(len(few), best)):
+        return few
+    return [_longest(weights, best)]
+
+
+def _carrying(
+    hosts: Sequence[Target], excess: Mapping[Target, float], wanted: float
+) -> list[Target]:
+    """Return the first of the hosts that have so much together; none where all have less."""
+    carried, few = 0.0, []
+    for host in hosts[:MOST_HOSTS]:
+        few.append(host)
+        carried += excess[host]
+        if carried >= wanted:
+            return few
+    return []
+
+
+def _are_scattered(count: int, around: Target) -> bool:
+    """Tell whether so few hosts of a prefix that the prefix is not what they share."""
+    return (1 << min(128 - around.length, 32)) > 64 * count
+
+
+def _longest(weights: Mapping[int, float], around: Target) -> Target:
+    """Return the longest prefix within another that explains four fifths of its weight."""
+    inside = {
+        address: weight
+        for address, weight in weights.items()
+        if around.holds(Target(address.to_bytes(16, "big"), 128))
+    }
+    total = sum(inside.values())
+    best = around
+    for length in range(around.length + 1, 129):
+        sums: dict[int, float] = {}
+        for address, weight in inside.items():
+            prefix = address >> (128 - length)
+            sums[prefix] = sums.get(prefix, 0.0) + weight
+        prefix, weight = max(sums.items(), key=lambda item: (item[1], -item[0]), default=(0, 0.0))
+        if total <= 0 or weight < EXPLAINS * total:
+            break
+        best = shortened(prefix << (128 - length), length)
+    return best
+
+
+def outermost(targets: Sequence[Target]) -> list[Target]:
+    """Return the targets that are in no other one."""
+    found: list[Target] = []
+    for target in sorted(set(targets), key=lambda each: (each.length, each.address)):
+        if not any(other.holds(target) for other in found):
+            found.append(target)
+    return found

@@ -1,0 +1,168 @@
+"""Static thresholds against the rates of a slot."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from phage.detect.volumes.measures import CLASSES, FLOWS, GROUPS, PACKETS, octets_column
+from phage.records.columns import TrafficClass
+from phage.records.threshold import Threshold
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from phage.detect.volumes.measures import Floats, Slot
+
+_CLASSES = {
+    "syn": TrafficClass.SYN,
+    "syn-ack": TrafficClass.SYN_ACK,
+    "rst": TrafficClass.RESET,
+    "udp": TrafficClass.UDP,
+    "reply": TrafficClass.REPLY,
+    "query": TrafficClass.QUERY,
+    "icmp": TrafficClass.ICMP,
+    "fragment": TrafficClass.FRAGMENT,
+    "other": TrafficClass.OTHER,
+}
+_TCP = (TrafficClass.TCP, TrafficClass.SYN, TrafficClass.SYN_ACK, TrafficClass.RESET)
+
+DEFAULT = (
+    Threshold(20_000.0, "packets"),
+    Threshold(1e9, "bits"),
+    Threshold(20_000.0, "packets", incoming=False),
+    Threshold(1e9, "bits", incoming=False),
+)
+"""What holds where nothing is set: a host of a customer seldom exceeds it one-way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exceeded:
+    """A threshold that a row of a slot exceeds.
+
+    Attributes:
+        row: The row.
+        threshold: Which.
+        value: The rate.
+    """
+
+    row: int
+    threshold: Threshold
+    value: float
+
+
+def exceeded(
+    slot: Slot, thresholds: Sequence[Threshold], low: Floats, low_slow: Floats
+) -> Iterator[Exceeded]:
+    """Yield what exceeds thresholds, by lower bounds of the rates.
+
+    Only that of the group with the longest network around a row counts, as in routing; rows of
+    groups without networks are in none.
+
+    Args:
+        slot: The rates.
+        thresholds: All that are set.
+        low: What the packets of the last second are at least, by class.
+        low_slow: The same of five seconds.
+    """
+    groups = _group_of(slot, thresholds)
+    lengths = slot.rows["length"]
+    for threshold in thresholds:
+        fits = _level(lengths, slot, threshold.length)
+        chosen = np.flatnonzero(fits & (groups == _number(thresholds, threshold.group)))
+        if not len(chosen):
+            continue
+        fast = threshold.seconds == 1
+        values = _values(threshold, slot.fast if fast else slot.slow, low if fast else low_slow)
+        for row in chosen[values[chosen] >= threshold.value]:
+            yield Exceeded(int(row), threshold, float(values[row]))
+
+
+def _level(lengths: npt.NDArray[np.uint8], slot: Slot, wanted: int) -> npt.NDArray[np.bool_]:
+    """Tell which rows are of a prefix length; 0 stands for the widest that the core sums up."""
+    if wanted == 0:
+        return np.asarray((lengths == 96 + 16) | (lengths == 48))
+    return np.asarray(lengths == wanted)
+
+
+def _values(threshold: Threshold, rates: Floats, low: Floats) -> Floats:
+    """Return what a threshold measures, as a lower bound, a value for each row."""
+    sent = not threshold.incoming
+    columns = _columns(threshold.vector, sent=sent)
+    packets = low[:, columns].sum(axis=1)
+    if threshold.measure == "packets":
+        return np.asarray(packets, np.float32)
+    if threshold.measure == "flows":
+        return np.asarray(rates[:, FLOWS + sent], np.float32)
+    if threshold.vector == "any":
+        groups = list(range(PACKETS + GROUPS * sent, PACKETS + GROUPS * (sent + 1)))
+    else:
+        kind = TrafficClass.TCP if threshold.vector == "tcp" else _CLASSES[threshold.vector]
+        groups = [octets_column(kind, sent=sent)]
+    # Octets are as sure as the packets that they were seen in.
+    sure = packets / np.maximum(rates[:, columns].sum(axis=1), 1.0)
+    return np.asarray(rates[:, groups].sum(axis=1) * 8.0 * sure, np.float32)
+
+
+def _columns(vector: str, *, sent: bool) -> list[int]:
+    first = CLASSES * sent
+    if vector == "any":
+        return list(range(first, first + CLASSES))
+    kinds = _TCP if vector == "tcp" else (_CLASSES[vector],)
+    return [first + kind for kind in kinds]
+
+
+def classes_of(threshold: Threshold) -> tuple[TrafficClass, ...]:
+    """Return the classes of traffic that a threshold is about."""
+    if threshold.vector == "any":
+        return tuple(TrafficClass)
+    return _TCP if threshold.vector == "tcp" else (_CLASSES[threshold.vector],)
+
+
+def _number(thresholds: Sequence[Threshold], group: str) -> int:
+    """Return the number of a group: -1 for the default one."""
+    names = _groups(tuple(thresholds))
+    return next((place for place, (name, _) in enumerate(names) if name == group), -1)
+
+
+@lru_cache(maxsize=8)
+def _groups(
+    thresholds: tuple[Threshold, ...],
+) -> tuple[tuple[str, tuple[tuple[int, int], ...]], ...]:
+    """Return the groups with their networks as numbers and lengths of mapped prefixes."""
+    found: dict[str, tuple[tuple[int, int], ...]] = {}
+    for threshold in thresholds:
+        if threshold.networks:
+            found[threshold.group] = tuple(map(mapped_network, threshold.networks))
+    return tuple(found.items())
+
+
+@lru_cache(maxsize=4096)
+def mapped_network(text: str) -> tuple[int, int]:
+    """Return a network as a number of 128 bits and a length; IPv4 among the mapped addresses."""
+    network = ipaddress.ip_network(text, strict=False)
+    number = int(network.network_address)
+    if network.version == 4:
+        return (0xFFFF << 32) | number, network.prefixlen + 96
+    return number, network.prefixlen
+
+
+def _group_of(slot: Slot, thresholds: Sequence[Threshold]) -> npt.NDArray[np.int64]:
+    """Return the number of the group that each row is in; -1 for none."""
+    groups = _groups(tuple(thresholds))
+    numbers = np.full(len(slot.keys), -1, np.int64)
+    if not groups:
+        return numbers
+    for row, key in enumerate(slot.keys):
+        address, length = int.from_bytes(key[:16], "big"), key[16]
+        best = -1
+        for place, (_, networks) in enumerate(groups):
+            for network, bits in networks:
+                if bits > best and bits <= length and (address ^ network) >> (128 - bits) == 0:
+                    best, numbers[row] = bits, place
+    return numbers

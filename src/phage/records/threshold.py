@@ -1,0 +1,58 @@
+"""A threshold: how much traffic a host or a group of networks may receive or send."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MEASURES = ("packets", "bits", "flows")
+"""What is measured, a second."""
+
+VECTORS = (
+    "any", "tcp", "syn", "syn-ack", "rst", "udp", "reply", "query", "icmp", "fragment", "other",
+)  # fmt: skip
+"""Which packets are: all, or one class of them ("reply" is UDP from ports that amplify)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """How much is too much.
+
+    Attributes:
+        value: So many a second.
+        measure: One of MEASURES.
+        vector: One of VECTORS.
+        incoming: Whether what is received is measured, or what is sent.
+        group: Name of the group, for reports; "default" for all that is in no group.
+        networks: Whom it is about; () for everybody.
+        length: Length of the prefixes that are measured, of IPv4 (and 96 more for mapped ones): each
+            host, each /24, or the networks as a whole (0).
+        seconds: Over how long the mean is taken: 1 or 5.
+        strict: Whether it holds for what looks harmless too: transfers, answered traffic.
+    """
+
+    value: float
+    measure: str = "packets"
+    vector: str = "any"
+    incoming: bool = True
+    group: str = "default"
+    networks: tuple[str, ...] = ()
+    length: int = 128
+    seconds: int = 1
+    strict: bool = False
+
+    def __str__(self) -> str:
+        """Return it as people read it: "20,000 packets/s to a host"."""
+        what = self.measure if self.vector == "any" else f"{self.vector} {self.measure}"
+        where = "to" if self.incoming else "from"
+        return f"{self.value:,.0f} {what}/s {where} {self.whom}"
+
+    @property
+    def whom(self) -> str:
+        """Whom it is about, in words."""
+        if self.length == 128:
+            each = "a host"
+        elif self.length == 0:
+            return f"group {self.group}"
+        else:
+            each = f"a /{self.length - 96 if self.length > 96 else self.length}"
+        return each if self.group == "default" else f"{each} of group {self.group}"
