@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Generic, Protocol, TypeVar
 
 from phage.errors import CaptureError, FilterError, PermissionMissingError
 from phage.records.convert import window_from_raw
@@ -64,6 +64,9 @@ class EngineCollector(Generic[E]):
     meanwhile is answered by that thread between two steps, within a quarter of a second.
     """
 
+    from_exports: ClassVar[bool] = False
+    """Whether windows are of what exporters tell, not of packets."""
+
     def __init__(self, engine: E, open_source: Callable[[E], None]) -> None:
         self.engine = engine
         self._open_source = open_source
@@ -102,19 +105,24 @@ class EngineCollector(Generic[E]):
                 if raw is not None:
                     if raw[0] >= counted + COUNTERS_EVERY or raw[0] < counted:
                         counted, counters = raw[0], engine.counters()
-                    yield window_from_raw(raw, counters, engine.take_volumes())
+                    yield self._window(raw, counters)
                 elif engine.ended():
                     return
             # Stopped: what is open ends here, and is handed on.
             engine.finish()
             while (raw := engine.next(0.0)) is not None:
-                yield window_from_raw(raw, engine.counters(), engine.take_volumes())
+                yield self._window(raw, engine.counters())
         except OSError as error:
             raise CaptureError(str(error)) from error
         finally:
             with self._handover:
                 self._owner = None
                 self._answer()
+
+    def _window(self, raw: RawWindow, counters: Mapping[str, int]) -> Window:
+        return window_from_raw(
+            raw, counters, self.engine.take_volumes(), from_exports=self.from_exports
+        )
 
     def counters(self) -> Mapping[str, int]:
         """Return the engine's cumulative counters."""

@@ -84,6 +84,7 @@ class ExportCollector(EngineCollector[ExportEngine]):
 
     name = "exports"
     summary = "flow exports"
+    from_exports = True
 
     def __init__(self, settings: ExportSettings, listening: Listening) -> None:
         super().__init__(ExportEngine(settings.to_json()), self._listen)

@@ -16,6 +16,7 @@ from phage.config.notify import ChannelSettings
 from phage.config.scan import ScanSettings
 from phage.config.section import Section
 from phage.config.statedir import default_state_dir
+from phage.config.volumes import VolumeSettings
 
 PRIVATE_NETWORKS = (
     "10.0.0.0/8",
@@ -354,6 +355,7 @@ class Settings(Section):
     limits: LimitSettings = LimitSettings()
     learning: LearningSettings = LearningSettings()
     detectors: DetectorSettings = DetectorSettings()
+    volumes: VolumeSettings = VolumeSettings()
     collect: CollectSettings = CollectSettings()
     discovery: DiscoverySettings = DiscoverySettings()
     intel: IntelSettings = IntelSettings()

@@ -91,6 +91,8 @@ def make_knowledge(settings: Settings, home: Sequence[str] = ()) -> Knowledge:
         home=tuple(map(str, home or settings.home)),
         budget=settings.learning.budget,
         catalog=tuple(CatalogEntry(*entry) for entry in feature_catalog()),
+        thresholds=settings.volumes.records(),
+        spared=settings.volumes.spared(),
     )
 
 
@@ -169,6 +171,8 @@ class Pipeline:
     def _inspect(self, window: Window, *, of_logs: bool) -> list[Finding]:
         reports: list[Finding] = []
         for runner in self.detectors:
+            if window.from_exports and not getattr(runner.plugin, "of_exports", False):
+                continue
             if getattr(runner.plugin, "of_logs", False) is of_logs:
                 reports += runner.call(runner.plugin.inspect, window, self.knowledge)
         if reports and (own := self.scanning()):

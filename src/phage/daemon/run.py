@@ -19,6 +19,7 @@ from phage.collect.logs.told import ToldCollector
 from phage.config.statedir import StateDirectory
 from phage.daemon import privilege
 from phage.daemon.acting import start_enforcement, start_enforcer
+from phage.daemon.baselines import restored_baselines
 from phage.daemon.devices import start_devices
 from phage.daemon.discovery import start_discovery
 from phage.daemon.engine import engine_settings
@@ -41,7 +42,7 @@ from phage.daemon.storesink import StoreSink, start_writer
 from phage.daemon.trafficsink import TrafficSink
 from phage.detect.routers import Routers
 from phage.errors import CaptureError, PhageError, StateError
-from phage.learn.model import StateFolder
+from phage.learn.model import Model, StateFolder
 from phage.learn.models.ensemble import EnsembleModel
 from phage.notify.channels import make_channels
 from phage.notify.dispatch import Dispatcher
@@ -248,9 +249,7 @@ class Daemon:
         """Stop soon; may be called from a signal handler."""
         self._stopping.set()
 
-    def watch(
-        self, pipeline: Pipeline, models: Sequence[tuple[StateFolder, EnsembleModel]]
-    ) -> None:
+    def watch(self, pipeline: Pipeline, models: Sequence[tuple[StateFolder, Model]]) -> None:
         """Take windows until told to stop or nothing is left to watch."""
         hasty: list[Watched] = [*self.collectors, *self.exports]
         rings = [Feeder(collector, self.windows) for collector in hasty]
@@ -295,7 +294,7 @@ def spare_collector() -> None:
     gc.set_threshold(50_000, 20, 100)
 
 
-def save_models(models: Sequence[tuple[StateFolder, EnsembleModel]]) -> None:
+def save_models(models: Sequence[tuple[StateFolder, Model]]) -> None:
     """Save every model; what cannot be saved is logged, and detection goes on."""
     for folder, model in models:
         try:
@@ -304,8 +303,8 @@ def save_models(models: Sequence[tuple[StateFolder, EnsembleModel]]) -> None:
             _log.warning("%s", error)
 
 
-def _models(daemon: Daemon) -> list[tuple[StateFolder, EnsembleModel]]:
-    models = []
+def _models(daemon: Daemon) -> list[tuple[StateFolder, Model]]:
+    models: list[tuple[StateFolder, Model]] = []
     for number, collector in enumerate(daemon.collectors):
         model = EnsembleModel(collector.save_model, collector.load_model)
         name = f"{model.name}-{collector.interface}-{number}"
@@ -396,6 +395,7 @@ def run(options: RunOptions) -> int:
         sinks.append(shown)
         evidence = EvidenceFolder(state.captures, settings.retention.captures_size)
         detectors = make_detectors(settings, clock)
+        models += restored_baselines(detectors, state, clock)
         routers = Routers()
         devices = start_devices(settings, state, clock)
         discovery = start_discovery(settings, devices.inventory, clock, stack)

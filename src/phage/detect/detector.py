@@ -78,7 +78,9 @@ class Detector(Protocol):
 
     A detector that reads the events of logs says so by a class variable `of_logs = True`. It is
     shown windows of events only, and all others are never shown these: logs and packets keep
-    clocks of their own.
+    clocks of their own. One that understands what exporters tell of flows (sampled as a rule, and
+    without a connection's state) says so by `of_exports = True`; all others are shown windows of
+    packets only.
     """
 
     name: ClassVar[str]

@@ -156,7 +156,7 @@ class Baselines:
                 hour = hours[hour_of_week(time)]
                 ratio = np.max(hour / np.maximum(mean[row, list(self._seasonal)], 1.0))
                 upper[row] *= max(1.0, float(ratio))
-        return Learned(mean, upper, self._gathered[places], self._age[places])
+        return Learned(mean, upper.astype(np.float32), self._gathered[places], self._age[places])
 
     def gather(self, places: Numbers, values: Floats, floors: Floats) -> Floats:
         """Add what exceeds the mean by more than a standard deviation; return the CUSUM."""

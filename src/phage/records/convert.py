@@ -39,7 +39,11 @@ def observation_from_raw(raw: RawObservation) -> Observation:
 
 
 def window_from_raw(
-    raw: RawWindow, counters: Mapping[str, int], volumes: tuple[bytes, bytes] = (b"", b"")
+    raw: RawWindow,
+    counters: Mapping[str, int],
+    volumes: tuple[bytes, bytes] = (b"", b""),
+    *,
+    from_exports: bool = False,
 ) -> Window:
     """Make a window of the core's tuple; the columns share its memory and cannot be written."""
     start, end, packets, octets, flows, hosts, scores, matches = raw[:8]
@@ -58,4 +62,5 @@ def window_from_raw(
         observations=tuple(map(observation_from_raw, observations)),
         counters=counters,
         learning=learning,
+        from_exports=from_exports,
     )

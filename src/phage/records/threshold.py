@@ -24,8 +24,8 @@ class Threshold:
         incoming: Whether what is received is measured, or what is sent.
         group: Name of the group, for reports; "default" for all that is in no group.
         networks: Whom it is about; () for everybody.
-        length: Length of the prefixes that are measured, of IPv4 (and 96 more for mapped ones): each
-            host, each /24, or the networks as a whole (0).
+        length: Length of the prefixes that are measured among mapped addresses: 128 for hosts, 120
+            for each /24 of IPv4.
         seconds: Over how long the mean is taken: 1 or 5.
         strict: Whether it holds for what looks harmless too: transfers, answered traffic.
     """
@@ -49,10 +49,6 @@ class Threshold:
     @property
     def whom(self) -> str:
         """Whom it is about, in words."""
-        if self.length == 128:
-            each = "a host"
-        elif self.length == 0:
-            return f"group {self.group}"
-        else:
-            each = f"a /{self.length - 96 if self.length > 96 else self.length}"
+        short = self.length - 96 if self.length > 96 else self.length
+        each = "a host" if self.length == 128 else f"a /{short}"
         return each if self.group == "default" else f"{each} of group {self.group}"

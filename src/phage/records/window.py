@@ -30,7 +30,8 @@ class Window:
     `flows`, `hosts`, `scores`, `matches`, `volumes` and `traffic` are structured arrays of the
     dtypes in `columns`; each holds at most as many rows as the core's limits allow, and `counters`
     says how many were left out. `volumes` and `traffic` are of the half-seconds that have ended.
-    `events` are those of logs; a window of a collector of logs has nothing else.
+    `events` are those of logs; a window of a collector of logs has nothing else. `from_exports`
+    tells that exporters told of flows, as a rule of sampled packets and each direction apart.
     """
 
     start: int
@@ -47,3 +48,4 @@ class Window:
     events: tuple[LogEvent, ...] = ()
     counters: Mapping[str, int] = field(default_factory=dict)
     learning: bool = False
+    from_exports: bool = False

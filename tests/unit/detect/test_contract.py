@@ -21,6 +21,7 @@ from phage.plugin import Family, Plugin, discover
 from phage.records import Finding, LogEvent, LogKind, Observation, Severity, Window
 from phage.records.columns import FLOW, HOST, SCORE
 from phage.records.indicator import IndicatorKind, Mention
+from phage.testing.floods import Network, Packet
 from phage.testing.timeline import Timeline
 from phage.testing.windows import EPOCH, ROUTER, SECOND, TICK, Endpoint, device, remote
 
@@ -258,7 +259,11 @@ def eventful_windows() -> list[Window]:
             380 + number * 0.25, device(12), remote(3), 8.0, packets=9, surprising=9, total=70,
             features=[0, 1, 9], values=[54, 1e9, 3], high=[4, 2, 1], weights=[0.7, 0.2, 0.1],
         )  # fmt: skip
-    return [*timeline.windows(), eventful_log()]
+    network = Network(home="192.168.1.0/24")
+    network.send(
+        0, 4, 30_000, lambda: Packet(network.far(), "192.168.1.30", 123, network.port(), 17, 0, 468)
+    )
+    return [*timeline.windows(), *network.windows(), eventful_log()]
 
 
 EVENTFUL = eventful_windows()

@@ -65,6 +65,7 @@ class IntelMatch:
     """
 
     name: ClassVar[str] = "intelmatch"
+    of_exports: ClassVar[bool] = True
     summary: ClassVar[str] = "Addresses, names and fingerprints that threat intelligence names."
 
     least: int = 25

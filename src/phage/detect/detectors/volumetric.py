@@ -83,6 +83,7 @@ class Volumetric:
     """
 
     name: ClassVar[str] = "volumetric"
+    of_exports: ClassVar[bool] = True
     summary: ClassVar[str] = (
         "Floods on hosts and prefixes: amplification, SYN, UDP, carpets, pulses; and from inside."
     )

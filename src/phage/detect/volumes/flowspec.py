@@ -142,11 +142,11 @@ def _of_kind(rows: Columns, protocol: int, kind: TrafficClass) -> list[Pattern]:
 def _ports(rows: Columns, name: str, most: int) -> list[tuple[tuple[int, int], ...]]:
     """Return ports that carry a part of the packets worth a pattern, one each."""
     total = float(rows["packets"].sum())
-    found = []
-    for port in _heavy(rows, name, most):
-        if float(rows["packets"][rows[name] == port].sum()) >= 0.05 * total:
-            found.append(((int(port), int(port)),))
-    return found
+    return [
+        ((port, port),)
+        for port in _heavy(rows, name, most)
+        if float(rows["packets"][rows[name] == port].sum()) >= 0.05 * total
+    ]
 
 
 def _lengths(rows: Columns) -> tuple[tuple[int, int], ...]:

@@ -88,18 +88,28 @@ class Slot:
 
 @dataclass(slots=True)
 class _Past:
-    """What is remembered of one key between slots."""
+    """What is remembered of one key between slots.
+
+    Attributes:
+        number: The slot that was told last.
+        counts: Its counts, and packets really seen.
+        before: Those of the slot before it, zeros where it was not told.
+        leaky: Counts of the last seconds, older ones weighing less.
+    """
 
     number: int
     counts: Floats
-    seen: Floats
+    before: Floats
     leaky: Floats
-    leaky_seen: Floats
 
 
 @dataclass(slots=True)
 class Rates:
-    """Makes rates of counts; remembers the last slots of a bounded number of keys."""
+    """Makes rates of counts; remembers the last slots of a bounded number of keys.
+
+    Several counters (threads of an interface, collectors) may tell of the same slot, each of a part
+    of the traffic: counts add up.
+    """
 
     most: int = 8192
     dropped: int = 0
@@ -120,35 +130,45 @@ class Rates:
                 rows["grouped"].reshape(count, 2 * GROUPS) * _UNIT,
                 rows["sources"][:, None],
                 rows["flows"],
+                rows["samples"],
             ),
             axis=1,
         ).astype(np.float32)
-        seen = rows["samples"].astype(np.float32)
-        fast, slow = counts.copy(), np.empty_like(counts)
-        seen_fast, seen_slow = seen.copy(), np.empty_like(seen)
-        keep = 1.0 - 1.0 / (SLOW_S * SLOTS_A_SECOND)
+        fast, slow = np.empty_like(counts), np.empty_like(counts)
         for row, key in enumerate(keys):
             past = self._past.pop(key, None)
-            if past is None:
-                past = _Past(number, counts[row], seen[row], counts[row] * 1.0, seen[row] * 1.0)
-            else:
-                if past.number == number - 1:
-                    fast[row] += past.counts
-                    seen_fast[row] += past.seen
-                fade = keep ** (number - past.number)
-                past.leaky = past.leaky * fade + counts[row]
-                past.leaky_seen = past.leaky_seen * fade + seen[row]
-                past.number, past.counts, past.seen = number, counts[row], seen[row]
-            self._past[key] = past
+            past = self._past[key] = _added(past, number, counts[row])
+            fast[row] = past.counts + past.before
             slow[row] = past.leaky
-            seen_slow[row] = past.leaky_seen
+            # Sources of two slots may be the same ones: at least as many as in one of them.
+            fast[row, SOURCES] = max(past.counts[SOURCES], past.before[SOURCES])
         while len(self._past) > self.most:
             del self._past[next(iter(self._past))]
             self.dropped += 1
-        slow /= SLOW_S
-        # Sources of two slots may be the same ones: the mean of the estimates is the lower bound.
-        fast[:, SOURCES] = np.maximum(counts[:, SOURCES], fast[:, SOURCES] / 2)
-        return Slot(time, number, rows, keys, fast, slow, seen_fast, seen_slow)
+        return Slot(
+            time,
+            number,
+            rows,
+            keys,
+            fast=fast[:, :MEASURES],
+            slow=slow[:, :MEASURES] / np.float32(SLOW_S),
+            seen=fast[:, MEASURES:],
+            seen_slow=slow[:, MEASURES:],
+        )
+
+
+_KEEP = 1.0 - 1.0 / (SLOW_S * SLOTS_A_SECOND)
+
+
+def _added(past: _Past | None, number: int, counts: Floats) -> _Past:
+    """Return what is remembered of a key after a slot's counts."""
+    if past is None:
+        return _Past(number, counts, np.zeros_like(counts), counts)
+    passed = number - past.number
+    if passed <= 0:
+        return _Past(past.number, past.counts + counts, past.before, past.leaky + counts)
+    before = past.counts if passed == 1 else np.zeros_like(counts)
+    return _Past(number, counts, before, past.leaky * np.float32(_KEEP**passed) + counts)
 
 
 def lower_bound(rates: Floats, seen: Floats, shares: Floats) -> Floats:

@@ -29,6 +29,8 @@ class Shares:
         answered_tcp: Acknowledgements for segments at least: one for 50, offloading included.
         answered_udp: Datagrams back: acknowledgements of QUIC are as rare.
         asked: Questions for answers of services that amplify: one answer is some packets at most.
+        caused: Segments that cause others, SYNs of SYN-ACKs and what is reset, for these.
+        errors: ICMP errors for the packets that cause them: systems limit their rate.
         incomplete: SYNs for other segments: a connection of one request has one SYN in six.
         transfer_length: Mean octets of a packet in a transfer, which fills its packets.
         transfer_flows: Combinations of addresses and ports that carry a transfer.
@@ -38,6 +40,8 @@ class Shares:
     answered_tcp: float = 0.02
     answered_udp: float = 0.02
     asked: float = 0.1
+    caused: float = 0.3
+    errors: float = 0.1
     incomplete: float = 0.6
     transfer_length: float = 900.0
     transfer_flows: int = 64
@@ -111,7 +115,7 @@ def _syn(case: Case, shares: Shares) -> str:
 
 def _syn_ack(case: Case, shares: Shares) -> str:
     answers = case.more(TrafficClass.SYN_ACK)
-    if case.more(TrafficClass.SYN, back=True) >= 0.3 * answers:
+    if case.more(TrafficClass.SYN, back=True) >= shares.caused * answers:
         return "asked for"
     if answers <= shares.incomplete * case.more(TrafficClass.TCP):
         return "completed"
@@ -123,7 +127,7 @@ def _reset(case: Case, shares: Shares) -> str:
         case.more(kind, back=True)
         for kind in (TrafficClass.TCP, TrafficClass.SYN, TrafficClass.SYN_ACK)
     )
-    return "asked for" if back >= 0.3 * case.more(TrafficClass.RESET) else ""
+    return "asked for" if back >= shares.caused * case.more(TrafficClass.RESET) else ""
 
 
 def _udp(case: Case, shares: Shares) -> str:
@@ -154,7 +158,7 @@ def _icmp(case: Case, shares: Shares) -> str:
         np.maximum(case.excess[CLASSES * (not case.sent) : CLASSES * (not case.sent) + 7], 0).sum()
     )
     # Errors that what was sent out brings back.
-    return "asked for" if others >= 10.0 * case.more(TrafficClass.ICMP) else ""
+    return "asked for" if shares.errors * others >= case.more(TrafficClass.ICMP) else ""
 
 
 def _fragment(case: Case, shares: Shares) -> str:

@@ -96,7 +96,8 @@ def of_target(rows: Columns, address: bytes, length: int, *, sent: bool) -> Colu
     mine = rows[within(rows, address, length, sent=sent)]
     own = mine[mine["chosen"] == (SENT if sent else RECEIVED)]
     among = mine[mine["chosen"] == ALL]
-    return own if length == 128 and len(own) > len(among) else among
+    chosen: Columns = own if length == 128 and len(own) > len(among) else among
+    return chosen
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,7 +73,7 @@ def exceeded(
     groups = _group_of(slot, thresholds)
     lengths = slot.rows["length"]
     for threshold in thresholds:
-        fits = _level(lengths, slot, threshold.length)
+        fits = lengths == threshold.length
         chosen = np.flatnonzero(fits & (groups == _number(thresholds, threshold.group)))
         if not len(chosen):
             continue
@@ -81,13 +81,6 @@ def exceeded(
         values = _values(threshold, slot.fast if fast else slot.slow, low if fast else low_slow)
         for row in chosen[values[chosen] >= threshold.value]:
             yield Exceeded(int(row), threshold, float(values[row]))
-
-
-def _level(lengths: npt.NDArray[np.uint8], slot: Slot, wanted: int) -> npt.NDArray[np.bool_]:
-    """Tell which rows are of a prefix length; 0 stands for the widest that the core sums up."""
-    if wanted == 0:
-        return np.asarray((lengths == 96 + 16) | (lengths == 48))
-    return np.asarray(lengths == wanted)
 
 
 def _values(threshold: Threshold, rates: Floats, low: Floats) -> Floats:
