@@ -84,7 +84,7 @@ def _complete(operation: dict[str, Any], route: APIRoute, method: str) -> None:
     if "{" in route.path:
         wanted |= _NAMED
     if method not in {"GET", "HEAD"}:
-        wanted |= _CHANGING | _BODY
+        wanted |= _CHANGING | _BODY | _NAMED
     if route.path.startswith(CROWDSEC):
         for status, text in wanted.items():
             responses.setdefault(status, {"description": text, "content": _MESSAGE})

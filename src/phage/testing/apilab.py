@@ -20,6 +20,7 @@ from phage.records import Severity
 from phage.store.pool import StorePool
 from phage.store.store import open_store
 from phage.telemetry.metrics import Registry
+from phage.testing.desks import FakeRuleDesk, FakeSettingsDesk
 from phage.testing.records import EPOCH
 
 if TYPE_CHECKING:
@@ -118,6 +119,8 @@ def api_lab(
             health=lambda: {"status": "ok"},
             captures=captures,
             steer=FakeDaemon(),
+            rules=FakeRuleDesk(),
+            settings=FakeSettingsDesk(),
             events=EventHub(),
             bouncers=BouncerFeed(tuple),
             home=("192.168.0.0/16",),
