@@ -201,6 +201,10 @@ class Phage(Program):
 
         until("no more packets", quiet)
 
+    def until_devices(self, least: int) -> None:
+        """Wait until so many devices are in the store."""
+        until(f"{least} devices", lambda: len(self._stored("devices")) >= least, 2 * PATIENCE)
+
     def until_counted(self, name: str, least: int) -> None:
         """Wait until a counter of the core is at least so high."""
         until(f"{name} of {least}", lambda: self.counters().get(name, 0) >= least)

@@ -381,7 +381,9 @@ def make_enforcement(
         {"scripts": frozenset(settings.respond.scripts)},
         (lists, places),
     )
-    rulebook = Rulebook(rule_files(settings, state), state.confirmed_rules, world.facts, switch)
+    rulebook = Rulebook(
+        lambda: rule_files(settings, state), state.confirmed_rules, world.facts, switch
+    )
     desk = Desk(
         ledger,
         allow,

@@ -66,7 +66,7 @@ class Rulebook:
     """Holds the rules. Called from one thread at a time, but for `decide`.
 
     Attributes:
-        paths: Rule files and folders.
+        paths: Returns rule files and folders; asked each time, since a first one may come later.
         kept: Folder for the rules that were confirmed last.
         world: Returns the facts of a moment.
         switch: Brings packet rules into force; None while enforcing is off.
@@ -74,7 +74,7 @@ class Rulebook:
         generation: Number of the packet rules that were made.
     """
 
-    paths: Sequence[Path]
+    paths: Callable[[], Sequence[Path]]
     kept: Path
     world: Callable[[], Facts]
     switch: Switch | None = None
@@ -145,7 +145,7 @@ class Rulebook:
             self._ruleset = self._kept.load() or RuleSet()
         else:
             try:
-                self._ruleset = load(self.paths)
+                self._ruleset = load(self.paths())
             except PhageError as error:
                 self._unread = str(error)
                 self._failed(error)
@@ -167,7 +167,7 @@ class Rulebook:
         if self.held:
             message = "the panic switch is on: `phage panic --release` first"
             raise RulebookError(message)
-        wanted = load(self.paths)
+        wanted = load(self.paths())
         self._look(now)
         self._examine(wanted, now)
         old = self._ruleset, self._is_read

@@ -72,7 +72,10 @@ class Desk:
 
     def open(self) -> Rulebook:
         return Rulebook(
-            [self.folder / "rules.yaml"], self.folder / "kept", lambda: self.facts, self.kernel
+            lambda: [self.folder / "rules.yaml"],
+            self.folder / "kept",
+            lambda: self.facts,
+            self.kernel,
         )
 
 

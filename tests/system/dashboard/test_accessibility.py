@@ -1,0 +1,191 @@
+"""Every page in a real browser: no serious fault of accessibility, and no script of a stranger."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import uvicorn
+from tests.system.dashboard.conftest import visitor
+
+from phage.api.events import EventHub
+from phage.records import Subject
+from phage.records.device import Attribute, Device, Guess, Seen
+from phage.store.store import StoreLocation
+from phage.testing.apilab import PASSWORD, api_lab, quick_passwords
+from phage.testing.desks import FakeRuleDesk, FakeSettingsDesk
+from phage.testing.household import MEMBERS, FakeDaemon, furnish
+from phage.testing.records import EPOCH, make_decision, make_finding
+from phage.web.dashboard import Dashboard
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from playwright.sync_api import Page
+    from tests.system.dashboard.conftest import Chromium
+
+    from phage.testing.apilab import ApiLab
+
+pytestmark = pytest.mark.system
+
+FINDING = "0000000000000001"
+PAGES = (
+    "/", "/devices", "/map", f"/devices/{MEMBERS[5].mac}", "/traffic", "/flows", "/findings",
+    f"/findings/{FINDING}", "/decisions", f"/decisions/{0:026d}", "/rules", "/rules/home.yaml",
+    "/feeds", "/settings", "/settings/file", "/users", "/account", "/audit?check=yes", "/help",
+    "/search?q=192.168", "/nowhere",
+)  # fmt: skip
+HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script>'\"`</textarea>${alert(3)}"
+
+
+@dataclass
+class Served:
+    """The dashboard of a household at a port of its own."""
+
+    lab: ApiLab
+    place: str
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    location = StoreLocation.of("", "", tmp_path / "store.sqlite3")
+    with quick_passwords(), api_lab(location, tmp_path, Dashboard(), EPOCH) as made:
+        furnish(made.store, EPOCH)
+        lab = made.having(
+            steer=FakeDaemon(),
+            rules=FakeRuleDesk(),
+            settings=FakeSettingsDesk(),
+            events=EventHub(),
+        )
+        config = uvicorn.Config(lab.app, port=0, log_level="error", lifespan="off", ws="none")
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, daemon=True)
+        thread.start()
+        while not server.started:
+            time.sleep(0.02)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        yield Served(lab, f"http://127.0.0.1:{port}")
+        server.should_exit = server.force_exit = True
+        thread.join(10)
+
+
+def log_in(page: Page) -> None:
+    page.goto("/login")
+    page.get_by_label("Name").fill("admin")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("heading", level=1).wait_for()
+
+
+def serious(page: Page) -> list[str]:
+    """Return the faults of a page that axe-core holds to be serious or critical."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="lacks axe").Axe()
+    page.wait_for_load_state("load")
+    found: dict[str, Any] = axe.run(page, options={"resultTypes": ["violations"]}).response
+    return [
+        f"{page.url}: {each['id']}: {each['help']}: {node['html'][:160]} {node.get('any', [{}])[:1]}"
+        for each in found["violations"]
+        if each["impact"] in {"serious", "critical"}
+        for node in each["nodes"][:4]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("size", "scheme"), [("desktop", "light"), ("desktop", "dark"), ("phone", "light")]
+)
+def test_no_page_has_a_serious_fault(
+    size: str, scheme: str, served: Served, chromium: Chromium
+) -> None:
+    options: dict[str, Any] = {"color_scheme": scheme, "reduced_motion": "reduce"}
+    options["bypass_csp"] = True  # For axe-core itself, which is put into the page.
+    with visitor(chromium.start(), served.place, size, **options) as page:
+        page.goto("/login")
+        faults = serious(page)
+        log_in(page)
+        for path in PAGES:
+            page.goto(path)
+            faults += serious(page)
+            wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+            if wide > 0:
+                faults.append(f"{path}: is {wide} pixels wider than the screen")
+    assert faults == [], "\n".join(faults)
+
+
+def test_what_hostile_devices_say_never_runs(served: Served, chromium: Chromium) -> None:
+    store, member = served.lab.store, MEMBERS[5]
+    store.devices.save(
+        [
+            Device(
+                member.mac,
+                name=HOSTILE,
+                labels=(HOSTILE,),
+                macs=(Seen(member.mac, EPOCH, EPOCH),),
+                addresses=(Seen(member.ip, EPOCH, EPOCH),),
+                guesses={Attribute.VENDOR: Guess(HOSTILE, 0.5, (HOSTILE,), ())},
+                last_seen=EPOCH,
+            )
+        ]
+    )
+    store.findings.save(
+        [
+            make_finding(
+                1,
+                id=FINDING,
+                summary=HOSTILE,
+                subject=Subject(member.mac, member.ip, member.mac),
+                evidence={HOSTILE: HOSTILE},
+            )
+        ]
+    )
+    store.decisions.save([make_decision(0, reason=HOSTILE, rule=HOSTILE)])
+    with visitor(chromium.start(), served.place, "desktop") as page:
+        log_in(page)
+        for path in PAGES:
+            page.goto(path)
+        # The same through the swap, which takes a page apart and puts it together.
+        page.goto("/devices")
+        page.get_by_label("Find", exact=True).fill("alert")
+        page.locator("#list").get_by_text("onerror").first.wait_for()
+        assert served.lab.services.events is not None
+        served.lab.services.events.publish("finding", {"id": HOSTILE, "summary": HOSTILE})
+        page.wait_for_timeout(500)
+        assert page.locator("img").count() == 0
+
+
+def test_the_chart_is_read_by_keyboard(served: Served, chromium: Chromium) -> None:
+    with visitor(chromium.start(), served.place, "desktop") as page:
+        log_in(page)
+        plot = page.locator("#traffic .plot")
+        plot.focus()
+        page.keyboard.press("End")
+        page.keyboard.press("ArrowLeft")
+        plot.get_by_text("traffic:").wait_for()
+        page.keyboard.press("Escape")
+        assert plot.locator(".read").is_hidden()
+
+
+def test_the_theme_is_switched_and_kept(served: Served, chromium: Chromium) -> None:
+    with visitor(chromium.start(), served.place, "desktop", color_scheme="light") as page:
+        log_in(page)
+        page.locator("#theme").click()
+        page.locator("#theme").click()
+        page.reload()
+        assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+        ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert ground == "rgb(13, 18, 17)"
+
+
+def test_an_installed_dashboard_says_so_when_phage_is_away(
+    served: Served, chromium: Chromium
+) -> None:
+    with visitor(chromium.start(), served.place, "phone") as page:
+        log_in(page)
+        page.evaluate("navigator.serviceWorker.ready.then(() => true)")
+        page.reload()
+        page.context.set_offline(True)
+        page.goto("/findings")
+        page.get_by_role("heading", name="phage cannot be reached").wait_for()
