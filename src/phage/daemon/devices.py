@@ -36,6 +36,9 @@ _log = logging.getLogger(__name__)
 SAVE_SECONDS = 30.0
 """How often what changed is stored, and the kernel and files are looked at."""
 
+EDIT_SECONDS = 2.0
+"""How long a person's change waits until it is stored: who looks afterwards sees it."""
+
 MAX_STORED = 65_536
 """Devices that are taken up at the start."""
 
@@ -67,6 +70,8 @@ class DeviceService:
         self._times: dict[Path, int] = {}
         self._sources = sources
         self._wake = threading.Event()
+        self._turn = threading.Condition()
+        self._edited = self._stored = 0
         self._stopping = False
         self._thread: threading.Thread | None = None
 
@@ -98,11 +103,18 @@ class DeviceService:
     def edit(self, request: EditDevice, by: str) -> Device:
         """Change a device as a person wants it. Raises DeviceError."""
         device = apply_edit(self.inventory, request, by)
-        self._wake.set()
+        with self._turn:
+            self._edited += 1
+            turn = self._edited
+            self._wake.set()
+            if self._thread is not None:
+                self._turn.wait_for(lambda: self._stored >= turn, EDIT_SECONDS)
         return device
 
     def save(self) -> None:
         """Store what has changed; what cannot be stored is tried again with the next change."""
+        with self._turn:
+            turn = self._edited
         self.inventory.judge_kinds()
         changes = self.inventory.take_changes()
         try:
@@ -112,6 +124,9 @@ class DeviceService:
         except StoreError as error:
             self.inventory.keep_changes(changes)
             self._failed(error)
+        with self._turn:
+            self._stored = turn
+            self._turn.notify_all()
 
     def _run(self) -> None:
         while not self._stopping:

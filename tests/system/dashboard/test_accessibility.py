@@ -87,16 +87,14 @@ def serious(page: Page) -> list[str]:
     page.wait_for_load_state("load")
     found: dict[str, Any] = axe.run(page, options={"resultTypes": ["violations"]}).response
     return [
-        f"{page.url}: {each['id']}: {each['help']}: {node['html'][:160]} {node.get('any', [{}])[:1]}"
+        f"{page.url}: {each['id']}: {each['help']}: {node['html'][:160]} {node.get('any')}"
         for each in found["violations"]
         if each["impact"] in {"serious", "critical"}
         for node in each["nodes"][:4]
     ]
 
 
-@pytest.mark.parametrize(
-    ("size", "scheme"), [("desktop", "light"), ("desktop", "dark"), ("phone", "light")]
-)
+@pytest.mark.parametrize(("size", "scheme"), [("desktop", "light"), ("phone", "dark")])
 def test_no_page_has_a_serious_fault(
     size: str, scheme: str, served: Served, chromium: Chromium
 ) -> None:
