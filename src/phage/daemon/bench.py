@@ -297,6 +297,33 @@ def match_memory(_bench: Workbench) -> tuple[Measurement, ...]:
     )
 
 
+def intel_many(_bench: Workbench) -> tuple[Measurement, ...]:
+    """Measure the memory of ten million indicators of all kinds, kept and at the most."""
+    from phage.daemon.benchmark.feeds import many_memory  # noqa: PLC0415  A minute of work.
+
+    kept, most = many_memory()
+    return (
+        Measurement("intel.many_bytes", kept, "bytes"),
+        Measurement("intel.many_peak_bytes", most, "bytes"),
+    )
+
+
+def path_all_many(bench: Workbench) -> Measurement:
+    """Measure the whole path with ten million indicators, against none in the same run."""
+    from phage.daemon.benchmark.feeds import many_catalog  # noqa: PLC0415  A minute of work.
+
+    many = many_catalog().prefixes
+
+    def rate(prefixes: PrefixSet | None) -> float:
+        return packets_per_second(
+            bench.busy, ALL, train=LEARNED, skip=2 * LEARNED, prefixes=prefixes
+        )
+
+    rounds = [(rate(many), rate(None)) for _ in range(RUNS)]  # In turn: machines have moods.
+    loaded, bare = (statistics.median(column) for column in zip(*rounds, strict=True))
+    return Measurement("path.all.many", loaded, "packets/s", "no indicators", bare)
+
+
 def feeds_load(_bench: Workbench) -> Measurement:
     """Measure a million lines of lists from their text to an index in force."""
     from phage.daemon.benchmark.feeds import load_seconds  # noqa: PLC0415  20 MB of lists.
@@ -334,6 +361,8 @@ BENCHMARKS = (
     Benchmark("match.ipv6.random", match("ipv6.random")),
     Benchmark("match.memory", match_memory),
     Benchmark("feeds.load_s", feeds_load),
+    Benchmark("intel.many_bytes", intel_many),
+    Benchmark("path.all.many", path_all_many),
     Benchmark("home", home),
 )
 

@@ -90,7 +90,7 @@ def load_catalog(
     sources = []
     for each in feeds:
         networks = keep.load(folder, each.name) or empty()
-        indicators = tuple(store.indicators.of(each.name))
+        indicators = store.indicators.of(each.name)
         state = states.get(each.name)
         updated = state.updated if state is not None else 0
         sources.append(Source(each.name, networks, indicators, each.feed.confidence, updated))

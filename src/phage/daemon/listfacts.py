@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from phage.intel.catalog import Catalog
-from phage.intel.networks import joined, parse_networks
+from phage.intel.networks import joined
 from phage.policy.facts import ANY_LIST
 from phage.policy.rule import Kind
 from phage.records.address import parse_address
-from phage.records.indicator import IndicatorKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -97,14 +96,12 @@ def sure_networks(catalog: Catalog, names: Iterable[str], confidence: int) -> Ne
 
 def _sure(source: Source, now: int, confidence: int) -> Networks:
     """Return the networks of a source that are sure enough: what it says of one goes before."""
-    said = {
-        each.value: source.sure(now, each.confidence) >= confidence
-        for each in source.indicators
-        if each.kind is IndicatorKind.NETWORK
-    }
+    by_sure: dict[bool, list[Networks]] = {True: [], False: []}
+    for said, networks in source.told.items():
+        by_sure[source.sure(now, said) >= confidence].append(networks)
     if source.sure(now) < confidence:
-        return parse_networks([value for value, sure in said.items() if sure])
-    unsure = parse_networks([value for value, sure in said.items() if not sure])
+        return joined(by_sure[True])
+    unsure = joined(by_sure[False])
     return source.networks.without(unsure) if len(unsure) else source.networks
 
 

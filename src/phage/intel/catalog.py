@@ -1,24 +1,26 @@
 """The catalog: what all feeds say, in the shape in which it is asked; made whole, replaced whole.
 
 Networks are one index whose value tells which feeds list it: there are few combinations of feeds,
-however many networks. All else is looked up by its value; domains also by the names above them.
+however many networks. All else is looked up by its value (`valueindex.py`); domains also by the
+names above them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from phage.intel.index import prefix_set_of_columns
-from phage.intel.networks import Networks, joined, network_text
+from phage.intel.networks import Networks, joined, network_text, parse_networks
+from phage.intel.valueindex import ValueIndex, Word
 from phage.intel.values import canonical, guessed
 from phage.records.address import format_address, parse_address
 from phage.records.indicator import Indicator, IndicatorKind, Mention
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import numpy.typing as npt
 
@@ -37,14 +39,21 @@ _NOTHING = 0xFFFF_FFFF
 class Source:
     """What one feed says.
 
-    `updated` is when it last said so, in nanoseconds since the Unix epoch.
+    Attributes:
+        name: The feed's name.
+        networks: The networks that it lists.
+        indicators: What it says in particular; read once, and not kept by a catalog.
+        confidence: How sure it is where it does not say.
+        updated: When it last said so, in nanoseconds since the Unix epoch.
+        told: Networks of which it says in particular how sure it is, by that.
     """
 
     name: str
     networks: Networks
-    indicators: Sequence[Indicator] = ()
+    indicators: Iterable[Indicator] = ()
     confidence: int = 50
     updated: int = 0
+    told: Mapping[int, Networks] = field(default_factory=dict)
 
     def sure(self, now: int, confidence: int | None = None) -> int:
         """Return how sure it is now: confidence decays while a feed is silent."""
@@ -75,19 +84,22 @@ class Catalog:
     prefixes: PrefixSet = field(default_factory=lambda: _index(joined([]), np.empty(0, np.uint32)))
     made: int = 0
     _combinations: tuple[tuple[int, ...], ...] = ()
-    _values: Mapping[tuple[IndicatorKind, str], tuple[Indicator, ...]] = field(default_factory=dict)
+    _values: ValueIndex = field(default_factory=ValueIndex)
 
     def __len__(self) -> int:
         return sum(len(each.networks) for each in self.sources) + len(self._values)
+
+    @property
+    def left_out(self) -> int:
+        """How many indicators there was no room for."""
+        return self._values.left_out
 
     def address(self, raw: bytes) -> tuple[Mention, ...]:
         """Return who lists an address (16 octets), directly or with a network around it."""
         value = self.prefixes.lookup(raw)
         if value is None:
             return ()
-        return tuple(
-            self._mention(self.sources[number], raw) for number in self._combinations[value]
-        )
+        return tuple(self._mention(number, raw) for number in self._combinations[value])
 
     def domain(self, name: str) -> tuple[Mention, ...]:
         """Return who lists a domain or one above it."""
@@ -99,7 +111,10 @@ class Catalog:
 
     def value(self, kind: IndicatorKind, value: str) -> tuple[Mention, ...]:
         """Return who lists a value in canonical form."""
-        return tuple(map(self._told, self._values.get((kind, value), ())))
+        return tuple(
+            Mention(self.sources[each.source].name, kind, value, self._sure(each), *each.said)
+            for each in self._values.of(kind, value)
+        )
 
     def check(self, text: str) -> tuple[Mention, ...]:
         """Return who lists a value as a person writes it: an address, a domain, a URL, a hash."""
@@ -125,25 +140,25 @@ class Catalog:
             return self.address(parse_address(network))
         return self.domain(host)
 
-    def _mention(self, source: Source, raw: bytes) -> Mention:
+    def _mention(self, number: int, raw: bytes) -> Mention:
         """Return a feed's word on an address: what it says of the address itself, if it does."""
-        text = format_address(raw)
-        for each in self._values.get((IndicatorKind.NETWORK, text), ()):
-            if each.feed == source.name:
-                return self._told(each)
-        return Mention(
-            source.name, IndicatorKind.NETWORK, _around(source, raw), source.sure(self.made)
-        )
+        text, source = format_address(raw), self.sources[number]
+        for each in self._values.of(IndicatorKind.NETWORK, text):
+            if each.source == number:
+                sure = self._sure(each)
+                return Mention(source.name, IndicatorKind.NETWORK, text, sure, *each.said)
+        around = _around(source, raw)
+        return Mention(source.name, IndicatorKind.NETWORK, around, source.sure(self.made))
 
-    def _told(self, each: Indicator) -> Mention:
-        source = next(source for source in self.sources if source.name == each.feed)
-        sure = source.sure(self.made, each.confidence)
-        return Mention(each.feed, each.kind, each.value, sure, each.tags, each.description)
+    def _sure(self, each: Word) -> int:
+        return self.sources[each.source].sure(self.made, each.confidence)
 
 
 def catalog_of(sources: Sequence[Source], now: int) -> Catalog:
     """Make a catalog; of feeds beyond MAX_SOURCES the networks are left out."""
-    chosen = tuple(sources)
+    index = ValueIndex()
+    chosen = tuple(_read(number, source, index, now) for number, source in enumerate(sources))
+    index.seal()
     whole = joined(source.networks for source in chosen[:MAX_SOURCES])
     masks = np.zeros(len(whole), np.uint64)
     for number, source in enumerate(chosen[:MAX_SOURCES]):
@@ -152,18 +167,20 @@ def catalog_of(sources: Sequence[Source], now: int) -> Catalog:
     combinations = tuple(
         tuple(number for number in range(MAX_SOURCES) if int(mask) >> number & 1) for mask in kinds
     )
-    table: dict[tuple[IndicatorKind, str], tuple[Indicator, ...]] = {}
-    for each in _alive(chosen, now):
-        key = (each.kind, each.value)
-        table[key] = (*table.get(key, ()), each)
-    return Catalog(chosen, _index(whole, values.astype(np.uint32)), now, combinations, table)
+    return Catalog(chosen, _index(whole, values.astype(np.uint32)), now, combinations, index)
 
 
-def _alive(sources: Sequence[Source], now: int) -> Iterator[Indicator]:
-    for source in sources:
-        for each in source.indicators:
-            if not each.expires or each.expires > now:
-                yield each
+def _read(number: int, source: Source, index: ValueIndex, now: int) -> Source:
+    """Take what a source says in particular to the index; return the source without it."""
+    told: dict[int, list[str]] = {}
+    for each in source.indicators:
+        if each.expires and each.expires <= now:
+            continue
+        index.add(number, each)
+        if each.kind is IndicatorKind.NETWORK:
+            told.setdefault(each.confidence, []).append(each.value)
+    networks = {confidence: parse_networks(texts) for confidence, texts in told.items()}
+    return replace(source, indicators=(), told=networks)
 
 
 def _index(networks: Networks, values: npt.NDArray[np.uint32]) -> PrefixSet:

@@ -196,17 +196,33 @@ def _masked(octets: npt.NDArray[np.uint8], lengths: npt.NDArray[np.uint8]) -> np
 
 
 def _sorted(octets: npt.NDArray[np.uint8], lengths: npt.NDArray[np.uint8]) -> Networks:
+    """Sort networks and leave doubles out: IPv4, as most are, by one number each."""
+    words = np.ascontiguousarray(octets).view(">u8")
+    mapped = (words[:, 0] == 0) & (words[:, 1] >> np.uint64(32) == 0xFFFF) & (lengths >= 96)
+    narrow = _sorted_v4(words[mapped, 1].astype(np.uint64), lengths[mapped])
+    if mapped.all():
+        return narrow
+    wide = _sorted_v6(octets[~mapped], lengths[~mapped])
+    outer = np.ascontiguousarray(wide.octets).view(">u8")
+    before = int(((outer[:, 0] == 0) & (outer[:, 1] >> np.uint64(32) < 0xFFFF)).sum())
+    return Networks(
+        np.concatenate([wide.octets[:before], narrow.octets, wide.octets[before:]]),
+        np.concatenate([wide.lengths[:before], narrow.lengths, wide.lengths[before:]]),
+    )
+
+
+def _sorted_v4(low: npt.NDArray[np.uint64], lengths: npt.NDArray[np.uint8]) -> Networks:
+    keys = np.sort(low << np.uint64(8) | lengths.astype(np.uint64))
+    keys = keys[np.diff(keys, prepend=keys[:1] + np.uint64(1)) != 0]
+    made = np.zeros((len(keys), 2), ">u8")
+    made[:, 1] = keys >> np.uint64(8)
+    return Networks(made.view(np.uint8), (keys & np.uint64(0xFF)).astype(np.uint8))
+
+
+def _sorted_v6(octets: npt.NDArray[np.uint8], lengths: npt.NDArray[np.uint8]) -> Networks:
     words = np.ascontiguousarray(octets).view(">u8").astype(np.uint64)
-    high, low = words[:, 0], words[:, 1]
-    if not high.any() and not (low >> np.uint64(48)).any():
-        # IPv4 only, as most lists are: one number is all there is to sort by.
-        keys = np.sort(low << np.uint64(8) | lengths.astype(np.uint64))
-        keys = keys[np.diff(keys, prepend=keys[:1] + np.uint64(1)) != 0]
-        made = np.zeros((len(keys), 2), ">u8")
-        made[:, 1] = keys >> np.uint64(8)
-        return Networks(made.view(np.uint8), (keys & np.uint64(0xFF)).astype(np.uint8))
-    order = np.lexsort((lengths, low, high))
-    high, low, ordered = high[order], low[order], lengths[order]
+    order = np.lexsort((lengths, words[:, 1], words[:, 0]))
+    high, low, ordered = words[order, 0], words[order, 1], lengths[order]
     new = np.ones(len(order), np.bool_)
     new[1:] = (high[1:] != high[:-1]) | (low[1:] != low[:-1]) | (ordered[1:] != ordered[:-1])
     return Networks(octets[order[new]], ordered[new])

@@ -180,3 +180,30 @@ def test_a_source_that_asks_for_rest_gets_it(
     assert state.due == clock.now() + 9999 * 10**9
     updater.update(feed, always=True)  # The maker's interval is kept even so.
     assert len(replay.asked) == 1
+
+
+def test_of_very_many_indicators_who_says_so_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("phage.intel.valueindex.MAX_DETAILED", 1)
+    monkeypatch.setattr("phage.intel.valueindex.MAX_COMPACT", 3)
+    kind = IndicatorKind.DOMAIN
+    said = [Indicator(kind, f"{n}.example", "f", 40 + n, description="x") for n in range(5)]
+    other = Indicator(kind, "1.example", "g", 90)
+    catalog = catalog_of(
+        [Source("f", empty(), said[:3]), Source("g", empty(), (other, *said[3:]))], NOW
+    )
+    assert catalog.domain("www.0.example")[0].description == "x"
+    assert [(each.feed, each.confidence) for each in catalog.value(kind, "1.example")] == [
+        ("f", 41),
+        ("g", 90),
+    ]
+    assert catalog.value(kind, "2.example")[0].description == ""
+    assert catalog.value(kind, "9.example") == ()
+    assert (len(catalog), catalog.left_out) == (4, 2)
+
+
+def test_networks_of_both_versions_are_sorted_and_no_double_is_left() -> None:
+    texts = ["2001:db8::/32", "::1", "45.1.1.1", "45.0.0.0/8", "2001:db8::/32", "::ffff:45.1.1.1"]
+    found = parse_networks(texts)
+    keys = [(bytes(o), int(n)) for o, n in zip(found.octets, found.lengths, strict=True)]
+    assert keys == sorted(set(keys))
+    assert found.texts() == ["::1", "45.0.0.0/8", "45.1.1.1", "2001:db8::/32"]

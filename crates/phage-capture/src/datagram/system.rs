@@ -22,7 +22,7 @@ const STRIDE: usize = ROOM + 1536;
 /// Datagrams received by one call.
 pub(super) const BATCH: usize = 64;
 
-/// `SO_MEMINFO`, and the place of the drops in its answer (linux/sock_diag.h).
+/// `SO_MEMINFO`, and the place of the drops in its answer (`linux/sock_diag.h`).
 const SO_MEMINFO: i32 = 55;
 const MEMINFO_DROPS: usize = 8;
 
