@@ -72,6 +72,6 @@ class UserAgentIdentifier:
             traits_of(AGENTS, agent, self.name, observation.time, "user agent"),
             words=(
                 *word("agent", agent, observation.src_mac),
-                *word(f"uri:{said.get('method')}", path, observation.src_mac),
+                *word(f"uri:{cleaned(said.get('method'), 16)}", path, observation.src_mac),
             ),
         )
