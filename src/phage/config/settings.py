@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, JsonValue, SecretStr
 
 from phage.config.collect import CollectSettings
+from phage.config.devices import DeviceSettings
 from phage.config.discovery import DiscoverySettings
 from phage.config.intel import IntelSettings
 from phage.config.kinds import Duration, InterfaceName, Listen, Network, Protected, Size
@@ -358,6 +359,7 @@ class Settings(Section):
     volumes: VolumeSettings = VolumeSettings()
     collect: CollectSettings = CollectSettings()
     discovery: DiscoverySettings = DiscoverySettings()
+    devices: DeviceSettings = DeviceSettings()
     intel: IntelSettings = IntelSettings()
     policy: PolicySettings = PolicySettings()
     respond: RespondSettings = RespondSettings()

@@ -11,8 +11,11 @@ from phage.daemon.storesink import location
 from phage.devices import kinds, registry
 from phage.devices.identifier import IDENTIFIERS, Identifier
 from phage.devices.inventory import Inventory
+from phage.devices.profilebook import DAY_NS
+from phage.devices.profiler import Profiler
 from phage.errors import PhageError, StateError, StoreError
 from phage.plugin import Runner, discover
+from phage.records.address import parse_address
 from phage.records.device import Attribute
 from phage.store.store import open_store
 
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
     from phage.config.settings import Settings
     from phage.config.statedir import StateDirectory
     from phage.daemon.requests import EditDevice
-    from phage.detect.detector import Knowledge
+    from phage.detect.detector import Intelligence, Knowledge
     from phage.devices.table import Changes
     from phage.records.device import Device
     from phage.records.observation import Observation
@@ -39,6 +42,9 @@ SAVE_SECONDS = 30.0
 EDIT_SECONDS = 2.0
 """How long a person's change waits until it is stored: who looks afterwards sees it."""
 
+NAMES_NS = 5 * 1_000_000_000
+"""How often detectors are told the names that people gave."""
+
 MAX_STORED = 65_536
 """Devices that are taken up at the start."""
 
@@ -52,6 +58,7 @@ class DeviceService:
         clock: Tells what is due.
         state: The folder with reference data.
         sources: Each returns observations of devices from elsewhere: the kernel, files.
+        least_ns: How long a device is observed at least before what is new deviates.
     """
 
     def __init__(
@@ -61,6 +68,7 @@ class DeviceService:
         clock: Clock,
         state: StateDirectory,
         sources: Sequence[Callable[[], Iterable[Observation]]] = (),
+        least_ns: int = 3 * DAY_NS,
     ) -> None:
         self.inventory = inventory
         self.fault = ""
@@ -69,6 +77,9 @@ class DeviceService:
         self._state = state
         self._times: dict[Path, int] = {}
         self._sources = sources
+        self._names_at = 0
+        self._intelligence: Intelligence | None = None
+        self.profiler = Profiler(inventory, least_ns, self._is_listed)
         self._wake = threading.Event()
         self._turn = threading.Condition()
         self._edited = self._stored = 0
@@ -80,6 +91,7 @@ class DeviceService:
         self._refresh()
         with self._open_store() as store:
             self.inventory.load(store.devices.list(MAX_STORED))
+            self.profiler.load(store.profiles.list(MAX_STORED))
 
     def start(self) -> None:
         """Store and look aside."""
@@ -99,6 +111,19 @@ class DeviceService:
         """Take in a window."""
         self.inventory.routers = knowledge.routers
         self.inventory.take(window)
+        self._intelligence = knowledge.intelligence
+        with self.inventory.table.lock:
+            knowledge.deviations = tuple(self.profiler.take(window, knowledge.attacked))
+            if window.end >= self._names_at:
+                self._names_at = window.end + NAMES_NS
+                knowledge.names = self.inventory.names()
+
+    def _is_listed(self, address: str, name: str) -> bool:
+        """Tell whether threat intelligence names an address, or what it is called."""
+        known = self._intelligence
+        if known is None:
+            return False
+        return bool(known.address(parse_address(address)) or (name and known.domain(name)))
 
     def edit(self, request: EditDevice, by: str) -> Device:
         """Change a device as a person wants it. Raises DeviceError."""
@@ -117,9 +142,13 @@ class DeviceService:
             turn = self._edited
         self.inventory.judge_kinds()
         changes = self.inventory.take_changes()
+        with self.inventory.table.lock:
+            profiles = self.profiler.take_changes()
         try:
             with self._open_store() as store:
                 store_changes(store, changes)
+                store.profiles.remove(changes.gone)
+                store.profiles.save(profiles)
             self.fault = ""
         except StoreError as error:
             self.inventory.keep_changes(changes)
@@ -185,7 +214,13 @@ def make_devices(
     """Return the service, inert; `home` goes before the settings."""
     place = location(settings)
     inventory = make_inventory(home or tuple(map(str, settings.home)), clock)
-    return DeviceService(inventory, lambda: open_store(place, clock), clock, state)
+    return DeviceService(
+        inventory,
+        lambda: open_store(place, clock),
+        clock,
+        state,
+        least_ns=int(settings.devices.learn * 1e9),
+    )
 
 
 def make_inventory(home: Iterable[str], clock: Clock) -> Inventory:

@@ -156,6 +156,7 @@ class Pipeline:
         reports: list[Finding] = []
         if now > self.now:
             empty = Window(self.now or now, now, learning=self.knowledge.learning)
+            self.knowledge.deviations = ()
             reports = self._inspect(empty, of_logs=False)
             self.now = now
         self._hand_on(self._decide(self.attacks.merge(reports, self.now)), None)

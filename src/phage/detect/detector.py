@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from phage.records import Finding, Window
     from phage.records.indicator import IndicatorKind, Mention
+    from phage.records.profile import Deviation
     from phage.records.threshold import Threshold
 
 
@@ -51,6 +52,7 @@ class Knowledge:
         thresholds: How much traffic is too much; () where nothing is set.
         spared: Networks whose traffic is never judged by its volume: 16 octets, IPv4 mapped, and
             the length.
+        deviations: How devices deviate from their profiles in this window.
     """
 
     learning: bool = True
@@ -64,6 +66,7 @@ class Knowledge:
     intelligence: Intelligence | None = None
     thresholds: tuple[Threshold, ...] = ()
     spared: tuple[tuple[bytes, int], ...] = ()
+    deviations: tuple[Deviation, ...] = ()
 
 
 @runtime_checkable

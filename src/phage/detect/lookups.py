@@ -11,8 +11,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from phage.detect.names import registered_domain
 from phage.detect.tables import Distinct, Usual
+from phage.devices.domainnames import registered_domain
 
 if TYPE_CHECKING:
     from phage.records import Observation

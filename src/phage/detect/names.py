@@ -1,4 +1,4 @@
-"""Names: which addresses were looked up, and the part of a name that somebody registered."""
+"""Names: which addresses were looked up."""
 
 from __future__ import annotations
 
@@ -11,43 +11,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from phage.records import Observation
-
-# Second-level labels under which countries register names: with one of these the registered name
-# has three labels. The public suffix list is larger than all detectors together; what it would add
-# here is that two customers of one hosting service are told apart, which no detector needs.
-_REGISTRY_LABELS = frozenset(
-    {
-        "ac",
-        "co",
-        "com",
-        "edu",
-        "gob",
-        "gov",
-        "gv",
-        "go",
-        "id",
-        "mil",
-        "ne",
-        "net",
-        "nom",
-        "or",
-        "org",
-        "sch",
-    }
-)
-
-
-def registered_domain(name: str) -> str:
-    """Return the last two labels of a name, three under a country's registry ("co.uk").
-
-    An approximation: see the note at the top of this module.
-    """
-    labels = name.rstrip(".").split(".")
-    if len(labels) <= 2:
-        return ".".join(labels)
-    top, second = labels[-1], labels[-2]
-    depth = 3 if len(top) == 2 and (second in _REGISTRY_LABELS or len(second) <= 2) else 2
-    return ".".join(labels[-depth:])
 
 
 def answered_addresses(observation: Observation) -> Iterator[bytes]:

@@ -1,7 +1,7 @@
 """Names of services: what of a name stands for who runs it.
 
-A maker's names change below the domain that he registered ("czfe40-front01.transport.home.nest.com"),
-so a profile keeps the registered domain. Below a shared cloud's domain every name may be somebody
+A maker's names change below the domain that he registered ("czfe40-front01.home.nest.com"), so a
+profile keeps the registered domain. Below a shared cloud's domain every name may be somebody
 else's: there the whole name is kept, without the numbers that tell one machine of a pool.
 """
 
@@ -41,7 +41,7 @@ SHARED = frozenset({
     "azurewebsites.net", "b-cdn.net", "backblazeb2.com", "cdn77.org", "cloudapp.net",
     "cloudflare.com", "cloudflare.net", "cloudfront.net", "cloudfunctions.net", "core.windows.net",
     "ddns.net", "digitaloceanspaces.com", "dyndns.org", "edgekey.net", "edgesuite.net",
-    "electricimp.com", "fastly.net", "fastlylb.net", "firebaseio.com", "github.io",
+    "fastly.net", "fastlylb.net", "firebaseio.com", "github.io",
     "githubusercontent.com", "googleapis.com", "googleusercontent.com", "gvt1.com", "herokuapp.com",
     "hwcdn.net", "linodeusercontent.com", "llnwd.net", "lumen.com", "myhuaweicloud.com",
     "netlify.app", "ngrok.io", "no-ip.org", "ondigitalocean.app", "oraclecloud.com", "ovh.net",

@@ -22,7 +22,7 @@ from phage.records.columns import HostMark
 from phage.records.observation import Observation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from phage.devices.identifier import Identifier, Reference
     from phage.devices.kinds import KindModel
@@ -99,6 +99,16 @@ class Inventory:
         with self.table.lock:
             entry = self.table.with_mac(mac) or self.table.with_address(ip)
             return entry.record() if entry is not None else None
+
+    def names(self) -> Mapping[str, str]:
+        """Return what people call devices, by MAC address and by id."""
+        with self.table.lock:
+            return {
+                address: entry.name
+                for entry in self.table.entries()
+                if entry.name
+                for address in (entry.id, *entry.macs)
+            }
 
     def load(self, devices: Iterable[Device]) -> None:
         """Take up what was stored."""

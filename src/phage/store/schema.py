@@ -18,6 +18,7 @@ TABLES = (
     "flows",
     "devices",
     "device_events",
+    "profiles",
     "counters",
     "traffic",
     "sightings",

@@ -21,6 +21,7 @@ from phage.store.repositories.flows import FlowRepository
 from phage.store.repositories.indicators import IndicatorRepository
 from phage.store.repositories.labels import LabelRepository
 from phage.store.repositories.models import ModelRepository
+from phage.store.repositories.profiles import ProfileRepository
 from phage.store.repositories.receipts import ReceiptRepository
 from phage.store.repositories.rulehits import RuleHitsRepository
 from phage.store.repositories.samples import ResultRepository, SampleRepository
@@ -71,6 +72,7 @@ class Store:
         self.flows = FlowRepository(database)
         self.flow_groups = FlowGroupRepository(database)
         self.devices = DeviceRepository(database)
+        self.profiles = ProfileRepository(database)
         self.counters = CounterRepository(database)
         self.models = ModelRepository(database)
         self.decisions = DecisionRepository(database)

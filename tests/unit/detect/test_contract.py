@@ -21,6 +21,7 @@ from phage.plugin import Family, Plugin, discover
 from phage.records import Finding, LogEvent, LogKind, Observation, Severity, Window
 from phage.records.columns import FLOW, HOST, SCORE
 from phage.records.indicator import IndicatorKind, Mention
+from phage.records.profile import Deviation, DeviationKind, ProfileKey, Way
 from phage.testing.floods import Network, Packet
 from phage.testing.timeline import Timeline
 from phage.testing.windows import EPOCH, ROUTER, SECOND, TICK, Endpoint, device, remote
@@ -131,6 +132,17 @@ class Lists:
         return ()
 
 
+DEVIATIONS = (
+    Deviation(
+        device(20).mac, device(20).mac, "192.168.1.20", "203.0.113.9", EPOCH, DeviationKind.NEW,
+        ProfileKey(Way.OUT, 6, 23, "name:\x1b[2J" + "long" * 60),
+    ),
+    Deviation(
+        "d", "", "192.168.1.21", "", EPOCH, DeviationKind.RATE, None, "arp_request", 9e9, 0.0
+    ),
+)  # fmt: skip
+
+
 def knowledge() -> Knowledge:
     return Knowledge(
         learning=False,
@@ -149,7 +161,11 @@ def run(
     detector: Detector, windows: Iterable[Window], knows: Knowledge | None = None
 ) -> list[Finding]:
     known = knows or knowledge()
-    return [finding for window in windows for finding in detector.inspect(window, known)]
+    found: list[Finding] = []
+    for window in windows:
+        known.deviations = DEVIATIONS if len(window.flows) else ()
+        found += detector.inspect(window, known)
+    return found
 
 
 def hostile_windows(count: int, rows: int, seed: int = 1, *, full: bool = False) -> list[Window]:

@@ -8,10 +8,11 @@ from statistics import median
 from typing import TYPE_CHECKING, ClassVar
 
 from phage.detect import explain
-from phage.detect.names import NamesTable, registered_domain
+from phage.detect.names import NamesTable
 from phage.detect.parties import HostKey, host_key, is_group, mac_numbers
 from phage.detect.rows import Flow, rows_of
 from phage.detect.tables import Recent
+from phage.devices.domainnames import registered_domain
 from phage.records import Feature, Finding, Observation, Peer, Severity, Subject, Window
 from phage.records.address import format_address, parse_address
 from phage.records.columns import Event

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 from phage.detect import explain
 from phage.detect.lookups import FAST, SLOW, Lookups, Question, looks_random, question_of
-from phage.detect.names import registered_domain
 from phage.detect.parties import is_group, mac_numbers
 from phage.detect.rows import Flow, rows_of
 from phage.detect.tables import Distinct, Recent, Usual
+from phage.devices.domainnames import registered_domain
 from phage.records import Feature, Finding, Observation, Peer, Severity, Subject, Window
 from phage.records.address import format_address, parse_mac
 from phage.records.columns import UNKNOWN_APPLICATION

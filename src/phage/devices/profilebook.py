@@ -1,0 +1,365 @@
+"""Profiles in the making: what each device does, counted, and what of it is new.
+
+What is learned is guarded. While findings name a device nothing is learned of it; what threat
+intelligence names is never learned. Once a profile is saturated, something new is normal only when
+it came again on another day.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from phage.records.profile import (
+    EPHEMERAL,
+    KeyUse,
+    Phase,
+    Profile,
+    ProfileKey,
+    Way,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_SECOND = 1_000_000_000
+MINUTE_NS = 60 * _SECOND
+DAY_NS = 86_400 * _SECOND
+
+MAX_KEYS = 400
+"""Keys of one device: simple ones have 14 to 32, a camera that speaks to peers anywhere 200."""
+
+MAX_WAITING = 100
+MAX_NAMES = 512
+"""Addresses of one device whose names are kept."""
+
+HIGH_PORT = 1024
+SEVERAL = 3
+"""More ports than this of one service are chosen anew each time."""
+
+DYNAMIC_PORT = 49_152
+"""Ports from here on belong to no service (RFC 6335, section 6)."""
+
+UNUSED_NS = 60 * DAY_NS
+"""What a device has not done for two months is not normal any more."""
+
+REPEAT_DAYS = 2
+"""On how many days something new must be seen before it is normal."""
+
+LEAST_RATE = 30.0
+"""Fewer events in a minute are no excess, whatever is usual."""
+
+EXCESS = 5.0
+"""How many times the most that was seen is an excess."""
+
+VOLUME_SIGMAS = 6.0
+LEAST_VOLUME = 10_000_000
+"""Octets below which no volume is an excess."""
+
+ENOUGH_USES = 20
+"""Uses from which period, volume and hours are known."""
+
+ENOUGH_DAYS = 14
+"""Days after which the hours of the week are known."""
+
+RENEWED_NS = DAY_NS
+FIRMWARE_OCTETS = 1_000_000
+"""A download of so much, far beyond the usual, may be new firmware."""
+
+NEW_A_WEEK = 0.3
+"""A profile is saturated when fewer new keys than this are to be expected in a week."""
+
+WEEK_NS = 7 * DAY_NS
+
+
+@dataclass(slots=True)
+class Use:
+    """How a key is used; the mutable side of `KeyUse`."""
+
+    first: int
+    last: int
+    days: int = 1
+    flows: int = 0
+    sent: int = 0
+    received: int = 0
+    period: float = 0.0
+    jitter: float = 0.0
+    hours: int = 0
+    most: int = 0
+    volume: float = 0.0
+    variance: float = 0.0
+    measured: int = 0
+    minute: int = 0
+    in_minute: int = 0
+    odd_minute: int = -1
+    """The last minute of which nothing is learned."""
+
+    def begin(self, at: int) -> None:
+        """Note one use."""
+        if self.flows:
+            gap = (at - self.last) / _SECOND
+            if gap > 0:
+                share = max(0.05, 1.0 / min(self.flows, 20))
+                off = abs(gap - self.period) / max(self.period, 1.0)
+                self.jitter += share * (min(off, 10.0) - self.jitter)
+                self.period += share * (gap - self.period)
+        if at // DAY_NS != self.last // DAY_NS and self.flows:
+            self.days += 1
+        self.flows += 1
+        self.last = max(self.last, at)
+        self.hours |= 1 << hour_of_week(at)
+        minute = at // MINUTE_NS
+        if minute != self.minute:
+            if self.odd_minute != self.minute:  # What was an excess is not usual afterwards.
+                self.most = max(self.most, self.in_minute)
+            self.minute, self.in_minute = minute, 0
+        self.in_minute += 1
+
+    def end(self, sent: int, received: int) -> None:
+        """Note how much a use moved."""
+        self.sent += sent
+        self.received += received
+        size = math.log2(sent + received + 1)
+        self.measured += 1
+        share = max(0.02, 1.0 / self.measured)
+        off = size - self.volume
+        self.volume += share * off
+        self.variance = (1 - share) * (self.variance + share * off * off)
+
+    @property
+    def spread(self) -> float:
+        """Return the standard deviation of the logarithm of a use's octets."""
+        return math.sqrt(self.variance)
+
+    def record(self) -> KeyUse:
+        """Return the frozen record."""
+        return KeyUse(
+            self.first, self.last, self.days, self.flows, self.sent, self.received,
+            round(self.period, 3), round(self.jitter, 4), self.hours, max(self.most, 1),
+            round(self.volume, 3), round(self.spread, 3),
+        )  # fmt: skip
+
+
+def use_of(record: KeyUse) -> Use:
+    """Return the mutable side of a record."""
+    return Use(
+        record.first, record.last, record.days, record.flows, record.sent, record.received,
+        record.period, record.jitter, record.hours, record.most, record.volume,
+        record.spread**2, record.flows,
+    )  # fmt: skip
+
+
+def hour_of_week(at: int) -> int:
+    """Return 0 for Monday 00-01 UTC up to 167 (the epoch began on a Thursday)."""
+    return (at // (3600 * _SECOND) + 72) % 168
+
+
+@dataclass(slots=True)
+class Book:
+    """The profile of one device in the making.
+
+    `least_ns` is how long it is observed at least.
+    """
+
+    device: str
+    since: int
+    least_ns: int = 3 * DAY_NS
+    until: int = 0
+    phase: Phase = Phase.OBSERVE
+    keys: dict[ProfileKey, Use] = field(default_factory=dict)
+    waiting: dict[ProfileKey, Use] = field(default_factory=dict)
+    rates: dict[str, float] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
+    ports: dict[tuple[Way, int, str], set[int]] = field(default_factory=dict)
+    renewed: int = 0
+    dropped: int = 0
+    changed: bool = True
+
+    def generalised(self, key: ProfileKey) -> ProfileKey:
+        """Return a key, its port EPHEMERAL where the service's is chosen anew each time."""
+        if key.port < HIGH_PORT:
+            return key
+        service = (key.way, key.protocol, key.peer)
+        known = self.ports.setdefault(service, set())
+        if key.port < DYNAMIC_PORT and len(known) <= SEVERAL:
+            known.add(key.port)
+            if len(known) <= SEVERAL:
+                return key
+            self._fold(service)
+        return ProfileKey(key.way, key.protocol, EPHEMERAL, key.peer)
+
+    def _fold(self, service: tuple[Way, int, str]) -> None:
+        """Make one key of those of a service whose port is chosen anew each time."""
+        for table in (self.keys, self.waiting):
+            alike = [
+                key
+                for key in table
+                if (key.way, key.protocol, key.peer) == service and key.port >= HIGH_PORT
+            ]
+            if alike:
+                uses = [table.pop(key) for key in alike]
+                joined = max(uses, key=lambda use: use.flows)
+                joined.first = min(use.first for use in uses)
+                joined.last = max(use.last for use in uses)
+                joined.flows = sum(use.flows for use in uses)
+                table[ProfileKey(service[0], service[1], EPHEMERAL, service[2])] = joined
+
+    @property
+    def is_learned(self) -> bool:
+        """Tell whether the profile is saturated, so that what is new deviates."""
+        return self.phase is not Phase.OBSERVE
+
+    def begin(self, key: ProfileKey, at: int, *, trusted: bool) -> bool:
+        """Note that a key is used; tell whether it is new and deviates.
+
+        `trusted` is false while nothing may be learned of the device.
+        """
+        self.until = max(self.until, at)
+        self.changed = True
+        use = self.keys.get(key)
+        if use is not None:
+            use.begin(at)
+            return False
+        if trusted and not self.is_learned:
+            self._learn(key, Use(at, at), at)
+            return False
+        waiting = self.waiting.get(key)
+        fresh = waiting is None
+        if waiting is None:
+            if len(self.waiting) >= MAX_WAITING:
+                del self.waiting[min(self.waiting, key=lambda each: self.waiting[each].last)]
+                self.dropped += 1
+            waiting = self.waiting[key] = Use(at, at)
+        waiting.begin(at)
+        if trusted and waiting.days >= REPEAT_DAYS:
+            del self.waiting[key]
+            self._keep(key, waiting)
+        return fresh and self.is_learned
+
+    def _learn(self, key: ProfileKey, use: Use, at: int) -> None:
+        use.begin(at)
+        self._keep(key, use)
+
+    def _keep(self, key: ProfileKey, use: Use) -> None:
+        if len(self.keys) >= MAX_KEYS:
+            del self.keys[min(self.keys, key=lambda each: self.keys[each].last)]
+            self.dropped += 1
+        self.keys[key] = use
+
+    def put_name(self, address: str, name: str) -> None:
+        """Note what an address is called; kept beyond the name's time to live."""
+        self.names.pop(address, None)
+        self.names[address] = name
+        if len(self.names) > MAX_NAMES:
+            del self.names[next(iter(self.names))]
+
+    def expected_new(self) -> float:
+        """Return how many new keys are to be expected in a week.
+
+        By those that came in the later half of the observation: devices do most that they ever do
+        in their first days, and rare things come later, if at all.
+        """
+        span = self.until - self.since
+        if span <= 0:
+            return math.inf
+        half = self.until - span // 2
+        fresh = sum(1 for key, use in self.keys.items() if use.first > half and is_telling(key))
+        return fresh * WEEK_NS / (span / 2)
+
+    def look(self) -> bool:
+        """Forget what was not used for long; see whether it is saturated; tell if that changed."""
+        for table in (self.keys, self.waiting):
+            for key in [each for each, use in table.items() if self.until - use.last > UNUSED_NS]:
+                del table[key]
+        if self.phase is Phase.OBSERVE and self.until - self.since >= self.least_ns:
+            settled = self.expected_new() < NEW_A_WEEK or self.until - self.since > 8 * WEEK_NS
+            if settled and self.keys:
+                self.phase = Phase.PROPOSE
+                return True
+        return False
+
+    def record(self) -> Profile:
+        """Return the frozen record."""
+        return Profile(
+            self.device,
+            self.since,
+            self.until,
+            self.phase,
+            {key: use.record() for key, use in self.keys.items()},
+            {key: use.record() for key, use in self.waiting.items()},
+            {name: round(rate, 2) for name, rate in self.rates.items()},
+            dict(self.names),
+            self.dropped,
+        )
+
+
+def book_of(profile: Profile, least_ns: int) -> Book:
+    """Return the mutable side of a record."""
+    book = Book(profile.device, profile.since, least_ns, profile.until, profile.phase)
+    book.keys = {key: use_of(use) for key, use in profile.keys.items()}
+    book.waiting = {key: use_of(use) for key, use in profile.waiting.items()}
+    book.rates = dict(profile.rates)
+    book.names = dict(profile.names)
+    book.dropped = profile.dropped
+    for key in book.keys:
+        if key.port == EPHEMERAL:
+            service = (key.way, key.protocol, key.peer)
+            book.ports[service] = set(range(HIGH_PORT, HIGH_PORT + SEVERAL + 1))
+        elif key.port >= HIGH_PORT:
+            book.ports.setdefault((key.way, key.protocol, key.peer), set()).add(key.port)
+    book.changed = False
+    return book
+
+
+def is_telling(key: ProfileKey) -> bool:
+    """Tell whether a key says something: pings and groups come and go with others at home."""
+    return key.protocol not in {1, 2, 58} and not key.peer.startswith("group:")
+
+
+@dataclass(slots=True)
+class Minute:
+    """What a device did in the minute that runs, by kind; told once a minute where it is too much.
+
+    Rates are those of `Profile.rates`.
+    """
+
+    number: int = 0
+    counts: dict[str, float] = field(default_factory=dict)
+
+    def add(self, at: int, counts: Mapping[str, float]) -> Mapping[str, float]:
+        """Add to the minute; return the counts of the minute before where a new one began."""
+        minute, before = at // MINUTE_NS, {}
+        if minute != self.number:
+            before, self.counts, self.number = self.counts, {}, minute
+        for name, count in counts.items():
+            self.counts[name] = self.counts.get(name, 0.0) + count
+        return before
+
+
+def excesses(
+    book: Book, counts: Mapping[str, float], *, trusted: bool
+) -> Iterator[tuple[str, float, float]]:
+    """Yield the rates of a minute that exceed what is usual: name, value, usual; learn the rest."""
+    for name, value in counts.items():
+        usual = book.rates.get(name, 0.0)
+        if book.is_learned and value > max(LEAST_RATE, EXCESS * usual):
+            yield name, value, usual
+        elif trusted and value > usual:
+            book.rates[name] = value
+            book.changed = True
+
+
+def is_volume_excess(use: Use, octets: int) -> bool:
+    """Tell whether a use moved far more than it usually does."""
+    if use.measured < ENOUGH_USES or octets < LEAST_VOLUME:
+        return False
+    return math.log2(octets + 1) > use.volume + VOLUME_SIGMAS * max(use.spread, 0.5)
+
+
+def is_odd_hour(use: Use, book: Book, at: int) -> bool:
+    """Tell whether a key is used at an hour of the week when it, after weeks, never was."""
+    known = use.flows >= ENOUGH_USES and book.until - book.since >= ENOUGH_DAYS * DAY_NS
+    hour = hour_of_week(at)
+    near = sum(1 << ((hour + off) % 168) for off in (-1, 0, 1))
+    return known and not use.hours & near

@@ -1,0 +1,449 @@
+"""Follows what devices do, window by window, and tells what of it deviates from their profiles.
+
+A flow is looked at when it begins, or as soon as it is known what the other end is called: the
+device's own look-ups and hellos say it, and are remembered beyond their time to live.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from phage.devices.profilebook import (
+    DAY_NS,
+    EXCESS,
+    FIRMWARE_OCTETS,
+    LEAST_RATE,
+    RENEWED_NS,
+    Book,
+    Minute,
+    book_of,
+    excesses,
+    is_odd_hour,
+    is_volume_excess,
+)
+from phage.devices.profilekeys import key_of
+from phage.records.address import format_address, format_mac
+from phage.records.columns import Event, HostMark, TcpState
+from phage.records.device import PERSONAL, Attribute
+from phage.records.profile import Deviation, DeviationKind, Phase, ProfileKey, Way
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from phage.devices.entry import Entry
+    from phage.devices.inventory import Inventory
+    from phage.records.observation import Observation
+    from phage.records.profile import Profile
+    from phage.records.window import Columns, Window
+
+MAX_OPEN = 65_536
+"""Flows that are followed until their end."""
+
+PATIENCE_NS = 3_000_000_000
+"""How long a flow waits for its name: a hello comes within a round trip."""
+
+MAX_BOOKS = 16_384
+MAX_TOLD = 4096
+"""New keys that are remembered, to see whether several devices of a kind began them together."""
+
+MANY_NAMES = 40
+"""A device that talks to more registered domains is used by a person, whatever it is."""
+
+LOOK_NS = 600 * 1_000_000_000
+
+_HOME_BITS = {"src": 1, "dst": 2}
+_RATES = ("arp_request", "flows", "syn", "udp", "unanswered", "echo")
+
+
+@dataclass(slots=True)
+class _Open:
+    """A flow that goes on. `deadline` is when it is judged without a name; 0 when it was judged."""
+
+    device: str
+    mac: str
+    ip: str
+    way: Way
+    protocol: int
+    port: int
+    peer: str
+    role: str
+    begun: int
+    deadline: int
+    answered: bool = False
+    key: ProfileKey | None = None
+
+
+class Profiler:
+    """Makes profiles of the inventory's devices.
+
+    Args:
+        inventory: Who is who.
+        least_ns: How long a device is observed at least before what is new deviates.
+        distrusts: Tells whether an address is one that nothing may be learned of.
+    """
+
+    def __init__(
+        self,
+        inventory: Inventory,
+        least_ns: int = 3 * DAY_NS,
+        distrusts: Callable[[str, str], bool] = lambda _address, _name: False,
+    ) -> None:
+        self.inventory = inventory
+        self.distrusts = distrusts
+        self.dropped = 0
+        self._least_ns = least_ns
+        self._books: dict[str, Book] = {}
+        self._open: OrderedDict[int, _Open] = OrderedDict()
+        self._waiting: OrderedDict[int, None] = OrderedDict()
+        self._asked: dict[int, None] = {}
+        self._minutes: dict[str, Minute] = {}
+        self._told: OrderedDict[tuple[str, ProfileKey], dict[str, int]] = OrderedDict()
+        self._look_at = 0
+        self._attacked: frozenset[str] = frozenset()
+
+    def load(self, profiles: Iterable[Profile]) -> None:
+        """Take up what was stored."""
+        for profile in profiles:
+            self._books[profile.device] = book_of(profile, self._least_ns)
+
+    def profile(self, device: str) -> Profile | None:
+        """Return the profile of a device."""
+        book = self._books.get(device)
+        return book.record() if book is not None else None
+
+    def set_phase(self, device: str, phase: Phase) -> None:
+        """Set how far a device's profile is taken to be, as a person says."""
+        book = self._books.get(device)
+        if book is not None:
+            book.phase, book.changed = phase, True
+
+    def forget(self, device: str) -> None:
+        """Forget the profile of a device."""
+        self._books.pop(device, None)
+        self._minutes.pop(device, None)
+
+    def take_changes(self) -> list[Profile]:
+        """Return the profiles that changed since the last call."""
+        changed = [book for book in list(self._books.values()) if book.changed]
+        for book in changed:
+            book.changed = False
+        return [book.record() for book in changed]
+
+    def take(self, window: Window, attacked: frozenset[str] = frozenset()) -> list[Deviation]:
+        """Take in a window; return what deviates. `attacked` are addresses that findings name."""
+        self._attacked = attacked
+        for observation in window.observations:
+            if observation.kind in _NAMING:
+                self._take_name(observation)
+        found = list(self._take_flows(window))
+        found += self._take_hosts(window)
+        if not 0 <= self._look_at - window.end <= LOOK_NS:
+            self._look_at = window.end + LOOK_NS
+            self._look()
+        return found
+
+    # --- names -----------------------------------------------------------------------------------
+
+    def _take_name(self, observation: Observation) -> None:
+        said = observation.fields
+        if observation.kind == "dns":
+            name, answers = said.get("query"), said.get("answer")
+            if said.get("response") is not True or not isinstance(answers, tuple):
+                return
+            book = self._known(observation.dst_mac, observation.dst)
+            for answer in answers:
+                kind, _, address = answer.partition(" ")
+                if kind in {"A", "AAAA"} and book is not None and isinstance(name, str):
+                    book.put_name(address, name[:253])
+            return
+        name = said.get("host") if observation.kind == "http" else said.get("sni")
+        if not isinstance(name, str) or said.get("server") or "." not in name:
+            return
+        book = self._known(observation.src_mac, observation.src)
+        if book is not None:
+            book.put_name(observation.dst, name.partition(":")[0][:253])
+
+    def _known(self, mac: str, ip: str) -> Book | None:
+        entry = self._entry(mac, ip)
+        return self._book(entry) if entry is not None else None
+
+    # --- flows -----------------------------------------------------------------------------------
+
+    def _take_flows(self, window: Window) -> Iterator[Deviation]:
+        rows = window.flows
+        if len(rows):
+            self._note_answers(rows)
+            rows = rows[(rows["event"] & (Event.STARTED | Event.ENDED)) != 0]
+            columns = {name: rows[name].tolist() for name in _COLUMNS}
+            for index in range(len(rows)):
+                row = {name: column[index] for name, column in columns.items()}
+                if row["event"] & Event.STARTED:
+                    self._begin(row)
+                if row["event"] & Event.ENDED:
+                    yield from self._end(row)
+        for number in list(self._waiting):
+            flow = self._open.get(number)
+            if flow is None:
+                del self._waiting[number]
+                continue
+            if flow.way is Way.IN and not flow.answered:
+                continue
+            named = self._books[flow.device].names.get(flow.peer) if self._is_kept(flow) else None
+            if named or window.end >= flow.deadline:
+                del self._waiting[number]
+                yield from self._judge(flow)
+
+    def _note_answers(self, rows: Columns) -> None:
+        """Note which of those who asked a device were answered: only that is the device's doing."""
+        if not self._asked:
+            return
+        tcp = rows["protocol"] == _TCP
+        answered = np.where(tcp, _was_open(rows), rows["packets"][:, 1] > 0)
+        for number in rows["id"][answered].tolist():
+            place = number * 2 + 1
+            if place in self._asked:
+                del self._asked[place]
+                self._open[place].answered = True
+
+    def _begin(self, row: dict[str, Any]) -> None:
+        """Follow a flow for each of its ends that is a device of ours."""
+        if not row["protocol"]:  # ARP: its rate is looked at.
+            return
+        for number, (end, other, way) in enumerate(
+            (("src", "dst", Way.OUT), ("dst", "src", Way.IN))
+        ):
+            if not row["home"] & _HOME_BITS[end]:
+                continue
+            mac, ip = format_mac(row[f"{end}_mac"]), format_address(row[end])
+            entry = self._entry(mac, ip)
+            if entry is None:
+                continue
+            self._book(entry)
+            peer = format_address(row[other])
+            near = row["home"] & _HOME_BITS[other]
+            role = self._role(format_mac(row[f"{other}_mac"]), peer) if near else ""
+            place = row["id"] * 2 + number
+            self._open[place] = _Open(
+                entry.id, mac, ip, way, row["protocol"], row["dst_port"], peer, role,
+                row["start"], row["start"] + (0 if near or way is Way.IN else PATIENCE_NS),
+            )  # fmt: skip
+            self._waiting[place] = None
+            if way is Way.IN:
+                self._asked[place] = None
+            if len(self._open) > MAX_OPEN:
+                oldest, _ = self._open.popitem(last=False)
+                self._asked.pop(oldest, None)
+                self.dropped += 1
+
+    def _end(self, row: dict[str, Any]) -> Iterator[Deviation]:
+        for number in (0, 1):
+            place = row["id"] * 2 + number
+            flow = self._open.pop(place, None)
+            unanswered = self._asked.pop(place, place) is None and not _is_answered(row)
+            if flow is None or unanswered or not self._is_kept(flow):
+                continue
+            if flow.key is None:
+                yield from self._judge(flow)
+            mine = 0 if flow.way is Way.OUT else 1
+            sent, received = int(row["octets"][mine]), int(row["octets"][1 - mine])
+            yield from self._settle(flow, sent, received, row["last"])
+
+    def _judge(self, flow: _Open) -> Iterator[Deviation]:
+        """Note that a flow began, and tell whether it deviates."""
+        if not self._is_kept(flow):
+            return
+        book = self._books[flow.device]
+        key = key_of(flow.way, flow.protocol, flow.port, flow.peer, book.names, flow.role)
+        flow.key = key = book.generalised(key)
+        known = book.keys.get(key)
+        odd = known is not None and book.is_learned and is_odd_hour(known, book, flow.begun)
+        trusted = self._trusts(flow) and not self.distrusts(
+            flow.peer, book.names.get(flow.peer, "")
+        )
+        if book.begin(key, flow.begun, trusted=trusted):
+            yield self._deviation(flow, DeviationKind.NEW, flow.begun)
+            return
+        use = book.keys.get(key)
+        if use is None:
+            return
+        if odd:
+            yield self._deviation(flow, DeviationKind.HOUR, flow.begun)
+        usual = max(use.most, 1)
+        if book.is_learned and use.in_minute > max(LEAST_RATE, EXCESS * usual):
+            if use.odd_minute != use.minute:
+                yield self._deviation(flow, DeviationKind.RATE, flow.begun, use.in_minute, usual)
+            use.odd_minute = use.minute
+        elif not trusted:
+            use.odd_minute = use.minute
+
+    def _settle(self, flow: _Open, sent: int, received: int, at: int) -> Iterator[Deviation]:
+        """Note how much a flow moved, and tell whether that deviates."""
+        book = self._books[flow.device]
+        use = book.keys.get(flow.key) if flow.key is not None else None
+        if use is None:
+            return
+        octets = sent + received
+        excess = is_volume_excess(use, octets)
+        if received >= FIRMWARE_OCTETS and received > 8 * 2**use.volume and not flow.role:
+            book.renewed = at
+        if excess and book.is_learned and sent > received:
+            yield self._deviation(flow, DeviationKind.VOLUME, at, octets, round(2**use.volume))
+        if not excess or not book.is_learned:
+            use.end(sent, received)
+
+    # --- rates of the whole device ---------------------------------------------------------------
+
+    def _take_hosts(self, window: Window) -> Iterator[Deviation]:
+        rows = window.hosts[(window.hosts["marks"] & HostMark.DEVICE) != 0]
+        columns = [rows[name].tolist() for name in ("mac", "address", "dns_failures", "new_peers")]
+        sent = [rows[name][:, 0].tolist() for name in _RATES]
+        for number, address, failures, peers, *counts in zip(*columns, *sent, strict=True):
+            mac, ip = format_mac(number), format_address(address)
+            entry = self._entry(mac, ip)
+            if entry is None:
+                continue
+            names = (*_RATES, "dns_failures", "new_peers")
+            minute = self._minutes.setdefault(entry.id, Minute())
+            now = dict(zip(names, (*counts, failures, peers), strict=True))
+            before = minute.add(window.start, now)
+            book = self._book(entry)
+            trusted = not self._attacked & {mac, ip}
+            for name, value, usual in excesses(book, before, trusted=trusted):
+                yield self._excess(entry, mac, ip, window.start, (name, value, usual))
+
+    # --- who is who ------------------------------------------------------------------------------
+
+    def _entry(self, mac: str, ip: str) -> Entry | None:
+        """Return a device that has a profile: routers do everything for everybody."""
+        if mac in self.inventory.routers:
+            return None
+        table = self.inventory.table
+        return table.with_mac(mac) or table.with_address(ip)
+
+    def _role(self, mac: str, ip: str) -> str:
+        if mac in self.inventory.routers:
+            return "router"
+        entry = self._entry(mac, ip)
+        if entry is None or self._is_personal(entry):
+            return "home"
+        return f"device:{entry.id}"
+
+    def _book(self, entry: Entry) -> Book:
+        book = self._books.get(entry.id)
+        if book is None:
+            if len(self._books) >= MAX_BOOKS:
+                self.forget(min(self._books, key=lambda each: self._books[each].until))
+                self.dropped += 1
+            book = self._books[entry.id] = Book(
+                entry.id, entry.first_seen, self._least_ns, entry.first_seen
+            )
+        return book
+
+    def _is_kept(self, flow: _Open) -> bool:
+        return flow.device in self._books
+
+    def _is_personal(self, entry: Entry) -> bool:
+        guess = entry.guesses(entry.last_seen).get(Attribute.CATEGORY)
+        return guess is not None and guess.value in PERSONAL
+
+    def is_simple(self, entry: Entry) -> bool:
+        """Tell whether a device is a thing that does few things: it may be fenced in."""
+        book = self._books.get(entry.id)
+        names = {key.peer for key in book.keys if key.peer.startswith("name:")} if book else ()
+        return not self._is_personal(entry) and len(names) <= MANY_NAMES
+
+    def _trusts(self, flow: _Open) -> bool:
+        return not self._attacked & {flow.mac, flow.ip}
+
+    # --- what is told ----------------------------------------------------------------------------
+
+    def _deviation(
+        self, flow: _Open, kind: DeviationKind, at: int, value: float = 0.0, usual: float = 0.0
+    ) -> Deviation:
+        book, entry = self._books[flow.device], self.inventory.table.get(flow.device)
+        key = flow.key
+        alike, fleet = False, False
+        if entry is not None and key is not None and kind is DeviationKind.NEW:
+            alike, fleet = self._compare(entry, key, at)
+        same = key is not None and any(
+            other.peer == key.peer and other.way is key.way for other in book.keys if other != key
+        )
+        return Deviation(
+            flow.device, flow.mac, flow.ip, flow.peer, at, kind, key, "", value, usual,
+            simple=entry is not None and self.is_simple(entry),
+            peers_alike=alike,
+            fleet=fleet,
+            renewed=0 < at - book.renewed <= RENEWED_NS if book.renewed else False,
+            known_peer=same,
+        )  # fmt: skip
+
+    def _excess(
+        self, entry: Entry, mac: str, ip: str, at: int, rate: tuple[str, float, float]
+    ) -> Deviation:
+        name, value, usual = rate
+        return Deviation(
+            entry.id, mac, ip, "", at, DeviationKind.RATE, None, name, value, usual,
+            simple=self.is_simple(entry),
+        )  # fmt: skip
+
+    def _compare(self, entry: Entry, key: ProfileKey, at: int) -> tuple[bool, bool]:
+        """Tell whether others of a device's kind do the same, and whether they began together."""
+        kind = _kind(entry)
+        if not kind:
+            return False, False
+        alike = False
+        for id_, book in self._books.items():
+            other = self.inventory.table.get(id_)
+            if other is not None and other is not entry and _kind(other) == kind:
+                alike = alike or key in book.keys
+        began = self._told.setdefault((kind, key), {})
+        began[entry.id] = at
+        self._told.move_to_end((kind, key))
+        if len(self._told) > MAX_TOLD:
+            self._told.popitem(last=False)
+        return alike, sum(1 for each in began.values() if abs(at - each) <= DAY_NS) > 1
+
+    def _look(self) -> None:
+        for id_, book in list(self._books.items()):
+            if self.inventory.table.get(id_) is None:
+                self.forget(id_)
+                continue
+            if book.look():
+                book.changed = True
+                detail = f"does hardly anything new: {len(book.keys)} things are normal for it"
+                self.inventory.table.tell(id_, book.until, "learned", detail)
+
+
+def _kind(entry: Entry) -> str:
+    guesses = entry.guesses(entry.last_seen)
+    for attribute in (Attribute.KIND, Attribute.PRODUCT):
+        guess = guesses.get(attribute)
+        if guess is not None and guess.value:
+            return f"{attribute}:{guess.value}"
+    return ""
+
+
+def _was_open(rows: Columns) -> Columns:
+    """Tell which TCP connections were accepted: a refusal is no service."""
+    accepted = (rows["state"] >= TcpState.ESTABLISHED) & (rows["state"] != TcpState.REFUSED)
+    spoke: Columns = accepted & (rows["payload"].sum(axis=1) > 0)
+    return spoke
+
+
+def _is_answered(row: dict[str, Any]) -> bool:
+    if row["protocol"] != _TCP:
+        return bool(row["packets"][1])
+    refused = row["state"] < TcpState.ESTABLISHED or row["state"] == TcpState.REFUSED
+    return not refused and bool(sum(row["payload"]))
+
+
+_TCP = 6
+_NAMING = frozenset({"dns", "tls", "quic", "http"})
+_COLUMNS = (
+    "id", "start", "last", "src", "dst", "src_mac", "dst_mac", "octets", "dst_port", "protocol",
+    "home", "event", "state", "packets", "payload",
+)  # fmt: skip

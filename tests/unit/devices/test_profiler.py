@@ -1,0 +1,267 @@
+"""Profiles: learned from flows, guarded, saturated; and what deviates from them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from phage.devices.inventory import Inventory
+from phage.devices.profilebook import DAY_NS, MINUTE_NS, Book, book_of
+from phage.devices.profilekeys import key_of
+from phage.devices.profiler import Profiler
+from phage.records import Observation, Window
+from phage.records.address import parse_address, parse_mac
+from phage.records.columns import FLOW, HOST, Event, HostMark, TcpState
+from phage.records.profile import EPHEMERAL, Deviation, DeviationKind, Phase, ProfileKey, Way
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from phage.records.observation import Value
+
+SECOND = 1_000_000_000
+BEGIN = 1_700_000_000 * SECOND
+CAMERA, PLUG, ROUTER = "00:17:88:00:00:01", "00:17:88:00:00:02", "00:17:88:00:00:fe"
+CAMERA_IP, PLUG_IP = "192.168.1.5", "192.168.1.6"
+CLOUD = "52.1.2.3"
+HOME = ("192.168.1.0/24",)
+NAMED = ProfileKey(Way.OUT, 6, 443, "name:maker.com")
+
+
+class Home:
+    """A camera that talks to its cloud, and what else a test lets it do."""
+
+    def __init__(self) -> None:
+        self.inventory = Inventory(home=HOME)
+        self.inventory.routers = frozenset({ROUTER})
+        self.profiler = Profiler(self.inventory)
+        self.number = 0
+        self.now = BEGIN
+
+    def window(
+        self, *flows: np.void, observations: tuple[Observation, ...] = ()
+    ) -> list[Deviation]:
+        hosts = np.zeros(2, HOST)
+        for row, (mac, ip) in zip(hosts, ((CAMERA, CAMERA_IP), (PLUG, PLUG_IP)), strict=True):
+            row["mac"], row["address"] = parse_mac(mac), parse_address(ip)
+            row["marks"], row["last"] = HostMark.HOME | HostMark.DEVICE, self.now
+        rows = np.array([row.tobytes() for row in flows], f"V{FLOW.itemsize}").view(FLOW)
+        window = Window(
+            self.now, self.now + SECOND, flows=rows, hosts=hosts, observations=observations
+        )
+        self.now += SECOND
+        self.inventory.take(window)
+        return self.profiler.take(window)
+
+    def flow(
+        self,
+        src: str = CAMERA_IP,
+        dst: str = CLOUD,
+        port: int = 443,
+        protocol: int = 6,
+        octets: tuple[int, int] = (1000, 1000),
+        answered: bool = True,
+    ) -> np.void:
+        self.number += 1
+        row = np.zeros(1, FLOW)[0]
+        macs = {CAMERA_IP: CAMERA, PLUG_IP: PLUG}
+        home = (1 if src in macs else 0) | (2 if dst in macs else 0)
+        row["id"], row["start"], row["last"] = self.number, self.now, self.now
+        row["src"], row["dst"] = parse_address(src), parse_address(dst)
+        row["src_mac"] = parse_mac(macs.get(src, ROUTER))
+        row["dst_mac"] = parse_mac(macs.get(dst, ROUTER))
+        row["protocol"], row["dst_port"], row["home"] = protocol, port, home
+        row["event"] = Event.STARTED | Event.ENDED
+        row["state"] = TcpState.CLOSED if answered else TcpState.REFUSED
+        row["octets"], row["packets"] = octets, (5, 5 if answered else 0)
+        row["payload"] = octets if answered else (0, 0)
+        found: np.void = row
+        return found
+
+    def asks(self, name: str, address: str) -> Observation:
+        fields: dict[str, Value] = {"response": True, "query": name, "answer": (f"A {address}",)}
+        return Observation(
+            "dns", self.now, 1, "192.168.1.1", CAMERA_IP, 53, 999, ROUTER, CAMERA, 0, 17, 0, 0,
+            fields,
+        )  # fmt: skip
+
+    def days(self, count: int) -> Iterator[int]:
+        """Let days pass, in each of which the camera does what it always does."""
+        for day in range(count):
+            for _ in range(24):
+                self.window(self.flow(), observations=(self.asks("eu1.maker.com", CLOUD),))
+                self.now += 3600 * SECOND
+            yield day
+
+    def learn(self, days: int = 6) -> None:
+        for _ in self.days(days):
+            pass
+        assert self.phase() is Phase.PROPOSE
+
+    def phase(self) -> Phase:
+        profile = self.profiler.profile(CAMERA)
+        assert profile is not None
+        return profile.phase
+
+    @property
+    def keys(self) -> set[ProfileKey]:
+        profile = self.profiler.profile(CAMERA)
+        assert profile is not None
+        return set(profile.keys)
+
+
+def test_a_profile_is_learned_by_names_and_saturated_by_what_is_new_not_by_the_clock() -> None:
+    home = Home()
+    for day in home.days(8):
+        if day < 5:
+            assert home.phase() is Phase.OBSERVE
+            home.window(home.flow(port=9000 + 0, dst=f"93.{day}.0.1"))
+    assert home.phase() is Phase.OBSERVE
+    for _ in home.days(6):
+        pass
+    assert home.phase() is Phase.PROPOSE
+    assert NAMED in home.keys
+
+
+def test_a_name_is_known_beyond_its_time_to_live_and_over_restarts() -> None:
+    home = Home()
+    home.learn()
+    profile = home.profiler.profile(CAMERA)
+    assert profile is not None
+    later = Home()
+    later.profiler.load([profile])
+    later.now = home.now + 30 * DAY_NS
+    assert not later.window(later.flow())
+    assert later.profiler.profile(CAMERA) is not None
+    assert later.keys == home.keys
+
+
+def test_what_is_new_deviates_once() -> None:
+    home = Home()
+    home.learn()
+    found = home.window(home.flow(dst="203.0.113.9", port=23))
+    assert [each.kind for each in found] == [DeviationKind.NEW]
+    assert found[0].key == ProfileKey(Way.OUT, 6, 23, "net:203.0.0.0/16")
+    assert (found[0].device, found[0].peer_ip) == (CAMERA, "203.0.113.9")
+    assert not home.window(home.flow(dst="203.0.113.9", port=23))
+    assert not home.window(home.flow())
+
+
+def test_a_spoofed_cloud_at_home_is_new() -> None:
+    home = Home()
+    home.learn()
+    home.window(observations=(home.asks("eu1.maker.com", PLUG_IP),))
+    found = home.window(home.flow(dst=PLUG_IP))
+    assert {each.key for each in found if each.key is not None} >= {
+        ProfileKey(Way.OUT, 6, 443, f"device:{PLUG}")
+    }
+
+
+def test_a_service_that_answers_is_new_and_a_probe_is_not() -> None:
+    home = Home()
+    home.learn()
+    assert not home.window(home.flow("203.0.113.9", CAMERA_IP, 23, answered=False))
+    found = home.window(home.flow("203.0.113.9", CAMERA_IP, 23))
+    assert [each.key for each in found] == [ProfileKey(Way.IN, 6, 23, "internet")]
+
+
+def test_a_rate_far_beyond_the_usual_deviates() -> None:
+    home = Home()
+    home.learn()
+    home.now = home.now // MINUTE_NS * MINUTE_NS + MINUTE_NS
+    found = home.window(*(home.flow() for _ in range(200)))
+    assert [each.kind for each in found] == [DeviationKind.RATE]
+    assert found[0].usual <= 2
+    assert found[0].value > 30
+
+
+def test_an_upload_far_beyond_the_usual_deviates() -> None:
+    home = Home()
+    home.learn()
+    found = home.window(home.flow(octets=(500_000_000, 1000)))
+    assert [each.kind for each in found] == [DeviationKind.VOLUME]
+
+
+def test_something_new_is_normal_when_it_comes_again_another_day() -> None:
+    home = Home()
+    home.learn()
+    new = ProfileKey(Way.OUT, 6, 8080, "net:203.0.0.0/16")
+    assert home.window(home.flow(dst="203.0.113.9", port=8080))
+    assert new not in home.keys
+    home.now += DAY_NS
+    assert not home.window(home.flow(dst="203.0.113.9", port=8080))
+    assert new in home.keys
+
+
+def test_nothing_is_learned_of_whom_findings_name() -> None:
+    home = Home()
+    row = home.flow(dst="203.0.113.9", port=23)
+    window = Window(home.now, home.now + SECOND, flows=np.frombuffer(row.tobytes(), dtype=FLOW))
+    home.window()
+    home.profiler.take(window, frozenset({CAMERA_IP}))
+    assert ProfileKey(Way.OUT, 6, 23, "net:203.0.0.0/16") not in home.keys
+
+
+def test_nothing_is_learned_of_what_intelligence_names() -> None:
+    home = Home()
+    home.profiler.distrusts = lambda address, _name: address == "203.0.113.9"
+    home.window(home.flow(dst="203.0.113.9", port=23))
+    assert not home.keys
+
+
+def test_ports_that_are_chosen_anew_each_time_are_one() -> None:
+    home = Home()
+    for port in (20_001, 20_002, 20_003, 20_004, 20_005, 60_000):
+        home.window(home.flow(port=port, protocol=17))
+    assert home.keys == {ProfileKey(Way.OUT, 17, EPHEMERAL, "net:52.1.0.0/16")}
+
+
+def test_hundreds_of_things_do_not_fill_the_memory() -> None:
+    book = Book("d", BEGIN)
+    for number in range(5000):
+        key = ProfileKey(Way.OUT, 6, 443, f"net:{number}")
+        book.begin(key, BEGIN + number, trusted=True)
+        book.put_name(str(number), "x")
+    book.phase = Phase.PROPOSE
+    for number in range(5000):
+        key = ProfileKey(Way.OUT, 6, 80, f"net:{number}")
+        book.begin(key, BEGIN + number, trusted=True)
+    assert (len(book.keys), len(book.waiting), len(book.names)) == (400, 100, 512)
+    assert book.dropped == 4600 + 4900
+
+
+def test_what_is_not_used_for_months_is_forgotten() -> None:
+    book = Book("d", BEGIN)
+    book.begin(NAMED, BEGIN, trusted=True)
+    book.begin(ProfileKey(Way.OUT, 6, 80, "internet"), BEGIN + 61 * DAY_NS, trusted=True)
+    book.look()
+    assert NAMED not in book.keys
+
+
+def test_a_book_comes_back_from_its_record() -> None:
+    book = Book("d", BEGIN)
+    for number in range(30):
+        book.begin(NAMED, BEGIN + number * 300 * SECOND, trusted=True)
+        book.keys[NAMED].end(1000, 3000)
+    record = book.record()
+    assert record.keys[NAMED].period == 300.0
+    assert book_of(record, 0).record() == record
+
+
+def test_peers_are_named_by_role() -> None:
+    names = {"1.2.3.4": "a.b.maker.co.uk", "1.2.3.5": "d111.cloudfront.net"}
+
+    def peer(address: str, way: Way = Way.OUT, port: int = 443, role: str = "") -> str:
+        return key_of(way, 17, port, address, names, role).peer
+
+    assert peer("1.2.3.4") == "name:maker.co.uk"
+    assert peer("1.2.3.5") == "name:d#.cloudfront.net"
+    assert peer("9.9.9.9") == "net:9.9.0.0/16"
+    assert peer("2001:db8::1") == "net:2001:db8::/32"
+    assert peer("9.9.9.9", port=123) == "internet"
+    assert peer("192.168.1.1", role="router") == "router"
+    assert peer("192.168.1.9", Way.IN, role="device:x") == "home"
+    assert peer("239.255.255.250") == "group:239.255.255.250"
+    assert peer("192.168.1.255", role="home") == "group:broadcast"
+    assert peer("ff02::1:ff00:7") == peer("ff02::1:ff12:3456")
