@@ -10,6 +10,7 @@ from fastapi import FastAPI
 
 from phage.api import description, problem, routes
 from phage.api.middleware import Audited, Surroundings
+from phage.api.repeats import Once, Unchanged
 from phage.api.security import guards_of
 
 if TYPE_CHECKING:
@@ -76,5 +77,7 @@ def make_app(
     description.install(app)
     # The last is the outermost.
     app.add_middleware(Audited, services=services)
+    app.add_middleware(Once, clock=services.clock)
+    app.add_middleware(Unchanged)
     app.add_middleware(Surroundings, services=services, strict_transport=strict_transport)
     return app

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi.openapi.utils import get_openapi
 
 from phage.api.problem import CROWDSEC, MEDIA_TYPE, Problem
+from phage.api.repeats import NEVER
 from phage.api.security import COOKIE, guards_of
 
 if TYPE_CHECKING:
@@ -74,8 +75,27 @@ def _describe(app: FastAPI) -> dict[str, Any]:
     return made
 
 
+_IF_NONE_MATCH = {
+    "name": "If-None-Match",
+    "in": "header",
+    "description": "The ETag that is there already; unchanged: 304.",
+    "schema": {"type": "string"},
+}
+_IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "A request that is sent again with it is done once.",
+    "schema": {"type": "string", "maxLength": 128},
+}
+
+
 def _complete(operation: dict[str, Any], route: APIRoute, method: str) -> None:
     responses = operation["responses"]
+    if method == "GET":
+        operation.setdefault("parameters", []).append(_IF_NONE_MATCH)
+        responses["304"] = {"description": "Nothing has changed."}
+    if method == "POST" and not route.path.startswith(NEVER):
+        operation.setdefault("parameters", []).append(_IDEMPOTENCY_KEY)
     responses.pop("422", None)
     wanted = dict(_ALWAYS)
     if permission := guards_of(route)[0].permission:

@@ -12,6 +12,7 @@ from phage.api.app import make_app
 from phage.api.bouncers import BouncerFeed
 from phage.api.server import ApiServer
 from phage.api.services import Services
+from phage.api.tls import Certificate, self_made, server_context
 from phage.config.kinds import split_listen
 from phage.daemon.control import Caller
 from phage.daemon.intel import make_sharing
@@ -20,6 +21,7 @@ from phage.daemon.ruledesk import LocalRuleDesk
 from phage.daemon.settingsdesk import LocalSettingsDesk
 from phage.daemon.steering import Steering
 from phage.daemon.storesink import location
+from phage.errors import ConfigError
 from phage.store.pool import StorePool
 from phage.store.repositories.decisions import DecisionFilter
 from phage.store.store import open_store
@@ -108,12 +110,33 @@ def start_api(
         metrics_token=own.token.get_secret_value(),
         captures=state.captures,
         hosts=tuple(name.lower() for name in own.hosts),
+        secure=own.tls != "off",
     )
     host, port = split_listen(own.listen)
-    server = ApiServer(make_app(services, Dashboard()), host, port)
+    app = make_app(services, Dashboard(), strict_transport=own.tls == "given")
+    certificate = _certificate(settings, state, clock)
+    tls = server_context(certificate) if certificate is not None else None
+    server = ApiServer(app, host, port, tls)
     server.start()
     stack.callback(server.stop)
-    return _words(access, own, server.port)
+    words = _words(access, own, server.port)
+    if certificate is not None and certificate.fingerprint:
+        words.append(f"certificate of its own, SHA-256 {certificate.fingerprint}")
+    return words
+
+
+def _certificate(settings: Settings, state: StateDirectory, clock: Clock) -> Certificate | None:
+    """Return the certificate that is served; None for plain HTTP. Raises ConfigError."""
+    own = settings.api
+    if own.tls == "off":
+        return None
+    if own.tls == "self-made":
+        host, _ = split_listen(own.listen)
+        return self_made(state.path / "tls", [host, *own.hosts], clock)
+    if own.certificate is None or own.private_key is None:
+        message = "api.tls: given needs api.certificate and api.private_key"
+        raise ConfigError(message)
+    return Certificate(own.certificate, own.private_key)
 
 
 def _bouncers(enforcement: Enforcement, pool: StorePool, clock: Clock) -> BouncerFeed:

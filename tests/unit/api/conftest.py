@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from phage.clock import FixedClock
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _quick_passwords() -> Iterator[None]:
@@ -26,3 +28,9 @@ def lab(tmp_path: Path) -> Iterator[ApiLab]:
     location = StoreLocation.of("", "", tmp_path / "store.sqlite3")
     with api_lab(location, tmp_path / "captures") as made:
         yield made
+
+
+@pytest.fixture
+def clock(lab: ApiLab) -> FixedClock:
+    """Give the clock of the API."""
+    return lab.clock
