@@ -59,9 +59,6 @@ class ScanSettings(Section):
     )
     keep_size: Size = Field(5 * 10**9, ge=10**6, description="Octets of samples kept; oldest go.")
     keep_time: Duration = Field(30 * 86_400.0, ge=60, description="Samples are kept this long.")
-    results_time: Duration = Field(
-        365 * 86_400.0, ge=3600, description="Verdicts and results are kept this long."
-    )
     queue: str = Field(
         "local", description="The queue of jobs; `phage plugins list queues` names them."
     )

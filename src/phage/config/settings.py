@@ -259,6 +259,9 @@ class RetentionSettings(Section):
     decisions: Duration = Field(
         365 * 86_400.0, ge=3600, description="Decisions are kept this long after they ended."
     )
+    verdicts: Duration = Field(
+        365 * 86_400.0, ge=3600, description="Verdicts on files are kept this long."
+    )
     store_size: Size = Field(2 * 10**9, ge=10**6, description="The store is kept under this size.")
     captures_size: Size = Field(
         500 * 10**6, ge=10**6, description="Packets saved with findings, all together."

@@ -331,6 +331,44 @@ def feeds_load(_bench: Workbench) -> Measurement:
     return Measurement("feeds.load_s", _median(load_seconds), "s")
 
 
+def scan_clean(_bench: Workbench) -> tuple[Measurement, ...]:
+    """Measure the verdict on one clean file that is new, over the light engines."""
+    from phage.daemon.benchmark import scan  # noqa: PLC0415  Needs the engines; others do not.
+
+    figures = scan.single()
+    return (
+        Measurement("scan.clean_ms", figures["clean"], "ms"),
+        Measurement("scan.clean_ms.p95", figures["clean_p95"], "ms"),
+        Measurement("scan.clean_ms.engines", figures["engines"], "engines"),
+    )
+
+
+def scan_known(_bench: Workbench) -> Measurement:
+    """Measure the verdict on one clean file that is known."""
+    from phage.daemon.benchmark import scan  # noqa: PLC0415  Needs the engines; others do not.
+
+    return Measurement("scan.known_ms", scan.single()["known"], "ms")
+
+
+def scan_rate(_bench: Workbench) -> tuple[Measurement, ...]:
+    """Measure new files a second over the light engines, and what each costs."""
+    from phage.daemon.benchmark import scan  # noqa: PLC0415  Needs the engines; others do not.
+
+    files, seconds = scan.rate()
+    return (
+        Measurement("scan.files_per_s", files, "files/s"),
+        Measurement("scan.files_per_s.cpu", seconds * 1000, "ms/file"),
+    )
+
+
+def scan_over_clamd(_bench: Workbench) -> Measurement:
+    """Measure ClamAV through phage against clamd alone."""
+    from phage.daemon.benchmark import scan  # noqa: PLC0415  Needs the engines; others do not.
+
+    ours, theirs = scan.over_clamd()
+    return Measurement("scan.over_clamd", ours, "s", scan.PEER, theirs)
+
+
 @dataclass(frozen=True, slots=True)
 class Benchmark:
     """One measurement by name."""
@@ -363,6 +401,10 @@ BENCHMARKS = (
     Benchmark("feeds.load_s", feeds_load),
     Benchmark("intel.many_bytes", intel_many),
     Benchmark("path.all.many", path_all_many),
+    Benchmark("scan.clean_ms", scan_clean),
+    Benchmark("scan.known_ms", scan_known),
+    Benchmark("scan.files_per_s", scan_rate),
+    Benchmark("scan.over_clamd", scan_over_clamd),
     Benchmark("home", home),
 )
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from phage.config.plugins import make
+from phage.daemon.feedhashes import write_feed_hashes
 from phage.errors import ConfigError
 from phage.plugin import discover
 from phage.records.scanjob import ScanJob
@@ -99,12 +100,17 @@ def open_scanner(
     """Open store and scanner; both are closed at the end. Raises PhageError."""
     with ExitStack() as stack:
         store = stack.enter_context(open_store(location, clock)) if keep else None
+        if store is not None:
+            write_feed_hashes(store.indicators, ScanFolders.of(state).engines)
         work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="phage-scan-")))
         scanner = make_scanner(
             settings.scan, ScanFolders.of(state), clock, store, engines=engines, work=work
         )
         stack.enter_context(scanner)
         yield scanner, store
+        if scanner.vault is not None:
+            now = clock.now() / 1e9
+            scanner.vault.prune_daily(now - settings.scan.keep_time, now)
 
 
 def make_queue(settings: ScanSettings, store: Store, clock: Clock) -> Queue:

@@ -6,17 +6,18 @@ import fcntl
 import hashlib
 import mmap
 import os
+import stat
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from phage.scan.kinds import HEAD, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
 IN_MEMORY = 8 * 2**20
 """Octets of a file kept in memory; larger ones lie in the work folder, so that a bomb fills no
@@ -60,9 +61,14 @@ class Content:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         try:
             about = os.fstat(descriptor)
-            if not _is_regular(about.st_mode):
+            if not stat.S_ISREG(about.st_mode):
                 message = f"{path}: is no regular file"
                 raise OSError(message)  # noqa: TRY301  Closed below.
+            if os.geteuid() == 0 and not about.st_mode & stat.S_IROTH:
+                # Programs in the sandbox could not open it again, as another account.
+                content = cls.of_chunks(_read(descriptor), path.name, Path(tempfile.gettempdir()))
+                os.close(descriptor)
+                return content
             return cls._told(descriptor, about.st_size, path.name)
         except BaseException:
             os.close(descriptor)
@@ -130,10 +136,7 @@ class Content:
 
     def chunks(self) -> Iterable[bytes]:
         """Yield the octets, some at a time."""
-        offset = 0
-        while chunk := self.read_at(offset, CHUNK):
-            yield chunk
-            offset += len(chunk)
+        yield from _read(self.descriptor)
 
     @cached_property
     def hashes(self) -> Hashes:
@@ -163,17 +166,22 @@ class Content:
 _MEMORY_FLAGS = os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING
 
 
-def _is_regular(mode: int) -> bool:
-    return mode & 0o170000 == 0o100000
+def _read(descriptor: int) -> Iterator[bytes]:
+    offset = 0
+    while chunk := os.pread(descriptor, CHUNK, offset):
+        yield chunk
+        offset += len(chunk)
 
 
 def _moved(memory: int, folder: Path) -> int:
-    """Move what is in memory to an unlinked file; return its descriptor."""
-    descriptor = os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o400)
-    offset = 0
-    while chunk := os.pread(memory, CHUNK, offset):
+    """Move what is in memory to an unlinked file; return its descriptor.
+
+    Programs in the sandbox open it again by its descriptor, as another account: it has to be
+    readable, and has no name by which anybody else could find it.
+    """
+    descriptor = os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o444)
+    for chunk in _read(memory):
         _write_all(descriptor, chunk)
-        offset += len(chunk)
     os.close(memory)
     return descriptor
 

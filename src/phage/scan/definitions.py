@@ -82,7 +82,7 @@ def update(
             }
         )
         engine = make_engine(plugin, changed, folder)
-        engine.take(source)
+        engine.take(source, own / before if before else None)
         version = _try(changed, folder, name, clock, canaries)
     except BaseException:
         shutil.rmtree(staged, ignore_errors=True)

@@ -104,10 +104,17 @@ def write(folder: Path, name: str, entries: Iterable[tuple[str, str]]) -> int:
             continue
         raw = np.frombuffer(bytes.fromhex("".join(digests)), dtype=f"V{len(digests[0]) // 2}")
         ordered = _unique(raw)
-        (folder / f"{name}.{kind}").write_bytes(ordered)
+        _replace(folder / f"{name}.{kind}", ordered)
         total += len(ordered) // raw.dtype.itemsize
-    (folder / f"{name}.json").write_text(json.dumps(labels), encoding="utf-8")
+    _replace(folder / f"{name}.json", json.dumps(labels).encode())
     return total
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """Write a file at once: who has the old one mapped keeps it."""
+    new = path.with_name(f".{path.name}.new")
+    new.write_bytes(data)
+    new.replace(path)
 
 
 def _unique(raw: np.ndarray[tuple[int], np.dtype[np.void]]) -> bytes:

@@ -82,7 +82,7 @@ class Engine(Protocol):
 
     reuse: ClassVar[int]
     """Samples that one process may look at before it is replaced: 1, but for engines that take long
-    to begin with a file and do not parse it in their own process."""
+    to begin with a file and that never judge."""
 
     timeout: float
     """Seconds that one file may take; then its process is killed."""
@@ -111,11 +111,11 @@ class Engine(Protocol):
     def trials(self) -> tuple[Trial, ...]:
         """Return the files of its self-test: something it finds, something good, garbage."""
 
-    def take(self, source: Path) -> None:
-        """Make definitions of a file or folder, in `definitions`.
+    def take(self, source: Path, before: Path | None) -> None:
+        """Make definitions of a file or folder, in the empty folder `definitions`.
 
-        Called on a copy: nothing is in use while it works. Raises PhageError for what it cannot
-        use.
+        `before` are those in force, for engines that keep a part of them. Raises PhageError for
+        what it cannot use.
         """
 
     def close(self) -> None:
@@ -155,8 +155,9 @@ class EngineDefaults:
         """Return something good and garbage: neither is evil."""
         return (BENIGN, GARBAGE)
 
-    def take(self, source: Path) -> None:
+    def take(self, source: Path, before: Path | None) -> None:
         """Refuse: the engine has no definitions."""
+        del before
         message = f"{source}: this engine has no definitions to update"
         raise PhageError(message)
 

@@ -92,7 +92,7 @@ class Scanner:
         self._clock = clock
         self._samples = samples
         self._results: Results = results or NoResults()
-        self._vault = vault
+        self.vault = vault
         self.fingerprint = _fingerprint(engines, self.options)
         self._lock = threading.Lock()
         self._made: list[Worker] = []
@@ -229,8 +229,8 @@ class Scanner:
     def _keep(self, content: Content, verdict: Verdict) -> None:
         with self._lock:
             self.counters.add(verdict)
-        if self._vault is not None:
-            self._vault.put(content)
+        if self.vault is not None:
+            self.vault.put(content)
         if self._samples is not None:
             self._samples.save(verdict)
 

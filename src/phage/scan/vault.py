@@ -25,6 +25,7 @@ _KEY = 0xA5
 _TABLE = bytes(octet ^ _KEY for octet in range(256))
 _HASH = re.compile(r"[0-9a-f]{64}")
 CHUNK = 2**20
+DAY = 86_400.0
 
 
 @dataclass
@@ -118,6 +119,17 @@ class Vault:
                 path.unlink()
                 removed += 1
                 total -= size
+        return removed
+
+    def prune_daily(self, before: float, now: float) -> int:
+        """Prune unless that was done within a day: looking at every sample takes a while."""
+        mark = self.folder / ".pruned"
+        with contextlib.suppress(OSError):
+            if now - mark.stat().st_mtime < DAY:
+                return 0
+        removed = self.prune(before)
+        mark.touch()
+        os.utime(mark, (now, now))
         return removed
 
     def _path(self, sha256: str) -> Path:

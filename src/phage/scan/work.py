@@ -30,6 +30,9 @@ CRASHES = 2
 CRASHES_ENGINE = "crashes-engine"
 ENCRYPTED = "encrypted"
 
+PLAIN = frozenset({"empty", "text", "xml", "html"})
+"""Kinds of members that have no facts worth telling; they are most of a document's."""
+
 PARTS = 1000
 """Parts of a sample that are kept, the grave ones first; all are counted."""
 
@@ -232,7 +235,8 @@ class Worker:
 
     def _part(self, node: Node, found: Findings) -> Part:
         content = node.content
-        metadata = found.parts_total <= self._options.metadata_members
+        few = found.parts_total <= self._options.metadata_members
+        metadata = not node.path or (few and content.kind not in PLAIN)
         chosen = [
             each for each in self._engines.values() if metadata or each.kind is EngineKind.EVILNESS
         ]

@@ -42,6 +42,18 @@ _CLOSED = _Age("findings", "id", "last_seen", "state <> 'open'")
 _FINDINGS = _Age("findings", "id", "last_seen")
 _DECISIONS = _Age("decisions", "id", "ended", "ended > 0")
 _AUDIT = _Age("decision_audit", "id", "happened")
+_FILES = (
+    _Age("verdicts", "id", "time"),
+    _Age("engine_results", "sha256, engine, version, definitions, options", "time"),
+    _Age("engine_crashes", "sha256, engine", "last"),
+    _Age("scan_jobs", "id", "changed", "state NOT IN ('queued', 'leased')"),
+    _Age("sample_names", "sha256, name", "seen"),
+    _Age("samples", "sha256", "last_seen"),
+)
+_ORPHANED_FACTS = (
+    "DELETE FROM sample_facts WHERE NOT EXISTS "
+    "(SELECT 1 FROM samples WHERE samples.sha256 = sample_facts.sha256)"
+)
 
 
 @dataclass(slots=True)
@@ -82,8 +94,11 @@ class Retention:
             (_CLOSED, self._settings.findings),
             (_DECISIONS, self._settings.decisions),
             (_AUDIT, self._settings.decisions),
+            *((each, self._settings.verdicts) for each in _FILES),
         ):
             left = _delete(database, age, now - int(seconds * 1e9), left, swept)
+        if left > 0 and swept.deleted.get("samples"):
+            database.execute(_ORPHANED_FACTS)
         swept.used = database.used()
         # Flows are most of a store and tell least; findings that are open go last of all, and
         # decisions in force never.

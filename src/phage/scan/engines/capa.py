@@ -81,8 +81,9 @@ class CapaEngine(EngineDefaults):
         """Return something good and garbage."""
         return (BENIGN, GARBAGE)
 
-    def take(self, source: Path) -> None:
+    def take(self, source: Path, before: Path | None) -> None:
         """Take a folder of rules."""
+        del before
         rules = sorted(source.rglob("*.yml")) if source.is_dir() else []
         if not rules:
             message = f"{source}: has no rules of capa (*.yml)"

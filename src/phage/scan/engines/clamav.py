@@ -113,6 +113,14 @@ class ClamavEngine(EngineDefaults):
             raise PluginUnavailableError(message)
         return EngineVersion(match[1], match[2] or _digest(database)[0], _built(match[3]))
 
+    @property
+    def clamd(self) -> Clamd:
+        """The clamd that `prepare` found. Raises ClamdError before that."""
+        if self._clamd is None:
+            message = "is not started"
+            raise ClamdError(message)
+        return self._clamd
+
     def prepare(self) -> None:
         """Find clamd, or start it. Raises PluginUnavailableError."""
         own = self.definitions or not self._running()
@@ -121,10 +129,7 @@ class ClamavEngine(EngineDefaults):
 
     def scan(self, content: Content) -> Answer:
         """Ask clamd; what it left out is a failure, so that it is never taken for clean."""
-        if self._clamd is None:
-            message = "is not started"
-            raise ClamdError(message)
-        found = self._clamd.scan(content.descriptor)
+        found = self.clamd.scan(content.descriptor)
         if found.startswith("Heuristics.Limits.Exceeded"):
             message = f"clamd did not look at all of it: {found}"
             raise ClamdError(message)
@@ -138,8 +143,9 @@ class ClamavEngine(EngineDefaults):
         """Return EICAR, something good, garbage."""
         return (EVIL, BENIGN, GARBAGE)
 
-    def take(self, source: Path) -> None:
+    def take(self, source: Path, before: Path | None) -> None:
         """Take definition files (.cvd, .cld, .ndb, .hdb, ...)."""
+        del before
         paths = [source] if source.is_file() else sorted(source.iterdir())
         taken = [path for path in paths if path.suffix in SUFFIXES and path.is_file()]
         if not taken:

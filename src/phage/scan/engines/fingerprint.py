@@ -15,6 +15,7 @@ from phage.scan.trials import GARBAGE, NOT_EVIL, Trial
 if TYPE_CHECKING:
     from phage.scan.content import Content
 
+CHUNK = 2**20
 LOOKED_AT = 16 * 2**20
 """Octets from the beginning; TLSH takes 5 ms a megabyte."""
 
@@ -73,6 +74,9 @@ def entropy(data: bytes) -> float:
     """Return Shannon's entropy in bits an octet, 0 to 8."""
     if not data:
         return 0.0
-    counts = np.bincount(np.frombuffer(data, np.uint8), minlength=256)
+    counts = np.zeros(256, np.int64)
+    for start in range(0, len(data), CHUNK):  # bincount makes 8 octets of each.
+        part = np.frombuffer(data[start : start + CHUNK], np.uint8)
+        counts += np.bincount(part, minlength=256)
     shares = counts[counts > 0] / len(data)
     return float(max(0.0, -(shares * np.log2(shares)).sum()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -20,7 +21,7 @@ BAD, GOOD = "bad", "good"
 
 @dataclass(kw_only=True)
 class HashListEngine(EngineDefaults):
-    """Looks a file's hashes up in lists: own ones, those of feeds, what distributors ship (NSRL).
+    """Looks a file's hashes up in lists: own ones, and what distributors ship (NSRL).
 
     Take a list with `phage engines update hashlist --from FILE`: a file whose name begins with
     "good" or "NSRL" lists what is good.
@@ -28,7 +29,7 @@ class HashListEngine(EngineDefaults):
 
     name: ClassVar[str] = "hashlist"
     summary: ClassVar[str] = (
-        "Looks files up in lists of hashes, bad and good (own, feeds, NSRL, MISP)."
+        "Looks files up in lists of hashes, bad and good (own, NSRL, MISP exports)."
     )
     kind: ClassVar[EngineKind] = EngineKind.EVILNESS
     place: ClassVar[Place] = Place.SERVICE
@@ -50,7 +51,7 @@ class HashListEngine(EngineDefaults):
         """Map the lists."""
         self.close()
         if self.definitions:
-            for name in (BAD, GOOD, *_feed_lists(Path(self.definitions))):
+            for name in (BAD, GOOD):
                 self._sets[name] = digests.DigestSet(Path(self.definitions), name)
                 self._sets[name].open()
 
@@ -59,10 +60,9 @@ class HashListEngine(EngineDefaults):
         hashes = content.hashes
         if hashes.sha256 == _EICAR:
             return Answer(Category.MALICIOUS, "EICAR-Test-File", {"list": "built in"})
-        for name, each in self._sets.items():
-            label = each.find(hashes) if name != GOOD else ""
-            if label:
-                return Answer(Category.MALICIOUS, label, {"list": name})
+        bad = self._sets[BAD].find(hashes) if BAD in self._sets else ""
+        if bad:
+            return Answer(Category.MALICIOUS, bad, {"list": BAD})
         good = self._sets[GOOD].find(hashes) if GOOD in self._sets else ""
         if good:
             return Answer(Category.HARMLESS, "", {"list": GOOD, "name": good})
@@ -72,10 +72,13 @@ class HashListEngine(EngineDefaults):
         """Return EICAR, something good, garbage."""
         return (EVIL, BENIGN, GARBAGE)
 
-    def take(self, source: Path) -> None:
-        """Take a list."""
+    def take(self, source: Path, before: Path | None) -> None:
+        """Take a list of what is bad, or good; the other list stays as it was."""
         lowered = source.name.lower()
         name = GOOD if lowered.startswith(("good", "nsrl", "white", "allow")) else BAD
+        other = BAD if name == GOOD else GOOD
+        for path in before.glob(f"{other}.*") if before else ():
+            shutil.copyfile(path, Path(self.definitions) / path.name)
         digests.write(Path(self.definitions), name, digests.read_list(source))
 
     def close(self) -> None:
@@ -89,11 +92,3 @@ class HashListEngine(EngineDefaults):
 
 
 _EICAR = hashlib.sha256(EICAR).hexdigest()
-
-
-def _feed_lists(folder: Path) -> list[str]:
-    """Return the names of further lists in the folder: what feeds say."""
-    names = {path.stem for path in folder.glob("*.sha256")} | {
-        path.stem for path in folder.glob("*.md5")
-    }
-    return sorted(names - {BAD, GOOD})

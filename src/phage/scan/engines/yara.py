@@ -82,7 +82,7 @@ class YaraEngine(EngineDefaults):
 
     def scan(self, content: Content) -> Answer:
         """Match the rules."""
-        matches = self._scanner.scan(bytes(content.data)).matching_rules
+        matches = self._scanner.scan_file(content.path).matching_rules
         worst, label = Category.UNDETECTED, ""
         told: list[Fact] = []
         for rule in list(matches)[:MOST_MATCHES]:
@@ -107,8 +107,9 @@ class YaraEngine(EngineDefaults):
         """Return EICAR where phage's own rules are used, something good, garbage."""
         return (EVIL, BENIGN, GARBAGE) if self.own_rules else (BENIGN, GARBAGE)
 
-    def take(self, source: Path) -> None:
+    def take(self, source: Path, before: Path | None) -> None:
         """Take rule files; those that are no text are refused."""
+        del before
         paths = [source] if source.is_file() else sorted(_below(source))
         if not paths:
             message = f"{source}: has no rule files ({', '.join(sorted(SUFFIXES))})"

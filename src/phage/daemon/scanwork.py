@@ -1,0 +1,119 @@
+"""`phage worker` on one machine: serves the queue, watches folders, keeps within its bounds."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import tempfile
+import threading
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from phage.daemon.feedhashes import write_feed_hashes
+from phage.daemon.scanning import ScanFolders, ScanService, make_queue, make_scanner, new_job
+from phage.errors import PhageError
+from phage.records.scanjob import Priority
+from phage.scan.content import Content
+from phage.scan.selftest import self_test
+from phage.scan.vault import Vault
+from phage.scan.watch import WatchedFolders
+from phage.store.retention import Retention
+from phage.store.store import open_store
+
+if TYPE_CHECKING:
+    from phage.clock import Clock
+    from phage.config.settings import Settings
+    from phage.config.statedir import StateDirectory
+    from phage.scan.queue import Queue
+    from phage.scan.scanner import Scanner
+    from phage.store.store import StoreLocation
+
+_log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 2.0
+"""How often watched folders are looked at."""
+
+SWEEP_SECONDS = 3600.0
+"""How often what is too old goes."""
+
+
+def healthy_engines(scanner: Scanner) -> tuple[str, ...]:
+    """Return the engines that pass their self-test; what fails is logged and not used."""
+    scanner.start()
+    worker = scanner.worker()
+    try:
+        tested = self_test(worker, scanner.engines)
+    finally:
+        scanner.give_back(worker)
+    for each in tested:
+        if each.fault:
+            _log.error("engine %s fails its self-test and is not used: %s", each.engine, each.fault)
+    return tuple(each.engine for each in tested if not each.fault)
+
+
+def work(
+    settings: Settings,
+    state: StateDirectory,
+    location: StoreLocation,
+    clock: Clock,
+    *,
+    stop: threading.Event | None = None,
+    once: bool = False,
+) -> None:
+    """Serve until told to stop (SIGTERM, SIGINT); with `once`, until no job waits.
+
+    Raises PhageError when the sandbox, the store or the queue cannot be had.
+    """
+    stopping = stop or _until_signal()
+    folders = ScanFolders.of(state)
+    with ExitStack() as stack:
+        store = stack.enter_context(open_store(location, clock))
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="phage-scan-")))
+        write_feed_hashes(store.indicators, folders.engines)
+        with make_scanner(settings.scan, folders, clock, work=folder) as tried:
+            engines = healthy_engines(tried)
+        if not engines:
+            message = "no engine passes its self-test; `phage engines test` says why"
+            raise PhageError(message)
+        scanner = stack.enter_context(
+            make_scanner(settings.scan, folders, clock, store, engines=engines, work=folder)
+        )
+        isolation = scanner.start()
+        _log.info(
+            "scanning with %s, isolation %s by %s",
+            ", ".join(engines), isolation.level, isolation.means,
+        )  # fmt: skip
+        vault = Vault(folders.samples, settings.scan.keep_size)
+        vault.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        queue = make_queue(settings.scan, store, clock)
+        service = ScanService(scanner, vault, queue)
+        service.start()
+        stack.callback(service.stop)
+        watched = WatchedFolders(settings.scan.watch, lambda path: _submit(path, vault, queue))
+        swept = clock.monotonic() - SWEEP_SECONDS
+        while not stopping.wait(LOOK_SECONDS):
+            watched.look()
+            if clock.monotonic() - swept >= SWEEP_SECONDS:
+                swept = clock.monotonic()
+                Retention(settings.retention).sweep(store.database, clock.now())
+                vault.prune(clock.now() / 1e9 - settings.scan.keep_time)
+            counts = queue.state().counts
+            if once and not counts.get("queued") and not counts.get("leased"):
+                return
+
+
+def _submit(path: Path, vault: Vault, queue: Queue) -> bool:
+    """Keep a file of a watched folder and queue it; False when the queue is full."""
+    with Content.of_file(path) as content:
+        if not vault.put(content):
+            return True
+        job = new_job(content.hashes.sha256, str(path), priority=Priority.WATCH)
+    return queue.put([job]) == 1
+
+
+def _until_signal() -> threading.Event:
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    return stopping
