@@ -6,11 +6,14 @@ definition of our own making (EICAR), since real ones are not everybody's.
 
 from __future__ import annotations
 
+import io
 import os
 import random
 import statistics
 import tempfile
 import time
+import zipfile
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -27,7 +30,6 @@ from phage.scan.scanner import Scanner
 from phage.scan.trials import EICAR
 from phage.scan.work import WorkOptions
 from phage.store.store import StoreLocation, open_store
-from phage.testing import containers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -54,14 +56,34 @@ def text(chance: random.Random) -> bytes:
     return " ".join(words).encode()[:SIZE]
 
 
+def document(data: bytes) -> bytes:
+    """Return a Word document with a text (ECMA-376)."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("[Content_Types].xml", "<Types/>")
+        archive.writestr("word/document.xml", b"<document>" + data + b"</document>")
+        archive.writestr("word/styles.xml", "<styles/>")
+    return buffer.getvalue()
+
+
+def pdf(data: bytes) -> bytes:
+    """Return a PDF with a text in a stream (ISO 32000-1)."""
+    packed = zlib.compress(data)
+    return (
+        b"%PDF-1.7\n1 0 obj\n<< /Type /Catalog >>\nendobj\n2 0 obj\n"
+        b"<< /Filter /FlateDecode /Length " + str(len(packed)).encode() + b" >>\nstream\n" + packed
+        + b"\nendstream\nendobj\ntrailer\n<< /Root 1 0 R >>\n%%EOF\n"
+    )  # fmt: skip
+
+
 def files(count: int, seed: int) -> list[bytes]:
     """Return files of the kinds that pass through a mail server: half text, half the rest."""
     chance = random.Random(seed)  # noqa: S311  Data, not secrets.
     makers = (
         text,
-        lambda each: containers.document(text(each)),
+        lambda each: document(text(each)),
         text,
-        lambda each: containers.pdf(text(each)),
+        lambda each: pdf(text(each)),
         text,
         lambda each: tiny_elf() + each.randbytes(SIZE),
         text,
