@@ -59,7 +59,7 @@ class Chart:
         """Return the upper end of the scale: 1, 2 or 5 times a power of ten."""
         if self.kind == "bars":
             sums = map(sum, zip(*(each.values for each in self.series), strict=True))
-            return 2 * nice(max(sums) / 2)  # Half of it is a whole number too.
+            return 2 * nice(max(2.0, *sums) / 2)  # Half of it is a whole number too.
         return nice(max(max(each.values) for each in self.series))
 
     @property

@@ -24,11 +24,15 @@ BARS = {"1h": 2 * MINUTE, "24h": 30 * MINUTE, "7d": 4 * HOUR}
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """A time that charts are about, up to now; times in nanoseconds since the Unix epoch."""
+    """A time that charts are about; times in nanoseconds since the Unix epoch.
+
+    `until` is the end of the last whole step, `now` the time at which it is asked.
+    """
 
     name: str
     since: int
     until: int
+    now: int
     step: int
     bar: int
 
@@ -37,16 +41,22 @@ class Period:
         """Return how many steps it has."""
         return (self.until - self.since) // self.step
 
-    def begin(self, step: int) -> int:
-        """Return the time of the first of steps, which lie on multiples of themselves."""
-        return self.since - self.since % step
+    @property
+    def first_bar(self) -> int:
+        """Return the time of the first bar; bars lie on multiples of themselves."""
+        return self.since - self.since % self.bar
+
+    @property
+    def bars(self) -> int:
+        """Return how many bars it has, the one that runs included."""
+        return (self.now - self.first_bar) // self.bar + 1
 
 
 def period_of(name: str, now: int) -> Period:
-    """Return a period by name, up to the end of the step that runs."""
+    """Return a period by name, up to the step that runs: what is half counted looks like a fall."""
     length, step = PERIODS[name]
-    until = now - now % step + step
-    return Period(name, until - length, until, step, BARS[name])
+    until = now - now % step
+    return Period(name, until - length, until, now, step, BARS[name])
 
 
 def traffic_chart(store: Store, period: Period) -> Chart:
@@ -76,10 +86,9 @@ def _rates(store: Store, counter: str, period: Period) -> list[float]:
 
 def findings_chart(store: Store, period: Period) -> Chart:
     """Return how many findings began, by severity, the worst on top."""
-    begin = period.begin(period.bar)
-    steps = (period.until - begin + period.bar - 1) // period.bar
+    begin, steps = period.first_bar, period.bars
     counted: dict[Severity, dict[int, float]] = {each: {} for each in Severity}
-    for at, severity, count in store.findings.over_time(begin, period.until, period.bar):
+    for at, severity, count in store.findings.over_time(begin, period.now + 1, period.bar):
         counted[severity][at] = count
     series = [
         Series(str(each), str(each), filled(counted[each], begin, period.bar, steps))
@@ -91,10 +100,9 @@ def findings_chart(store: Store, period: Period) -> Chart:
 
 def decisions_chart(store: Store, period: Period) -> Chart:
     """Return how many decisions began: carried out, and only recorded."""
-    begin = period.begin(period.bar)
-    steps = (period.until - begin + period.bar - 1) // period.bar
+    begin, steps = period.first_bar, period.bars
     counted: dict[bool, dict[int, float]] = {False: {}, True: {}}
-    for at, dry_run, count in store.decisions.over_time(begin, period.until, period.bar):
+    for at, dry_run, count in store.decisions.over_time(begin, period.now + 1, period.bar):
         counted[dry_run][at] = count
     series = [
         Series("blocked", "accent", filled(counted[False], begin, period.bar, steps)),

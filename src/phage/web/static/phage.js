@@ -266,6 +266,8 @@
   });
   if ("serviceWorker" in navigator && isSecureContext) navigator.serviceWorker.register("/sw.js").catch(() => {});
 
+  one("[aria-current=page]")?.scrollIntoView({ block: "nearest", inline: "center" });
+
   // --- small comforts --------------------------------------------------------------------------------
 
   function dress(part) {
