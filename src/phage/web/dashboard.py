@@ -11,6 +11,7 @@ from urllib.parse import quote
 from fastapi.responses import RedirectResponse
 
 from phage.web import pages
+from phage.web.memory import Memory
 from phage.web.render import bare_page, own_path
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ class Dashboard:
         ]
 
     def install(self, app: FastAPI) -> None:
-        """Files are routes, as all else."""
+        """Give the pages what they remember for a moment."""
+        app.state.memory = Memory(app.state.services.clock)
 
     def problem(self, request: Request, error: ProblemError) -> Response | None:
         """Return the page that tells a problem; who is not logged in is led to the login."""

@@ -19,6 +19,7 @@ from phage.store.repositories.decisions import DecisionFilter
 from phage.store.repositories.findings import FindingFilter
 from phage.store.repositories.labels import FindingLabel, Label
 from phage.web.features import drawn
+from phage.web.memory import Memory
 from phage.web.names import Names
 from phage.web.render import back, page
 from phage.web.state import state_of
@@ -63,7 +64,8 @@ def findings(
         names = Names(store)
         names.learn(each.subject.device or each.subject.ip for each in found)
         labels = store.labels.of([each.id for each in found])
-        total = store.findings.count()
+        memory: Memory = request.app.state.memory
+        total = memory.of("findings", store.findings.count)
     chosen = {"state": state, "severity": severity, "detector": detector, "host": host}
     more = found[PAGE - 1].id if len(found) > PAGE else ""
     return page(

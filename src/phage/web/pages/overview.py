@@ -16,6 +16,7 @@ from phage.store.repositories.devices import DeviceFilter
 from phage.store.repositories.findings import FindingFilter
 from phage.store.repositories.traffic import TrafficKind
 from phage.web.history import Period, decisions_chart, findings_chart, period_of, traffic_chart
+from phage.web.memory import Memory
 from phage.web.names import Names
 from phage.web.render import page
 from phage.web.state import State, state_of
@@ -50,7 +51,9 @@ def overview(
     now = services.clock.now()
     state = state_of(services)
     with services.reading() as store:
-        values = _read(store, period_of(period, now), now)
+        memory: Memory = request.app.state.memory
+        chosen = period_of(period, now)
+        values = _read(store) | memory.of(("overview", period), lambda: _sums(store, chosen))
         names = Names(store)
         findings, talkers = values["latest"], values["talkers"]
         names.learn(
@@ -72,13 +75,22 @@ def overview(
     )
 
 
-def _read(store: Store, period: Period, now: int) -> dict[str, Any]:
-    standing = DecisionFilter(standing=True, dry_run=False)
-    recorded = DecisionFilter(standing=True, dry_run=True)
+def _sums(store: Store, period: Period) -> dict[str, Any]:
+    """Return what takes a look at all of a period."""
     return {
         "traffic": traffic_chart(store, period),
         "found": findings_chart(store, period),
         "decided": decisions_chart(store, period),
+        "talkers": store.traffic.top(TrafficKind.HOST, period.since, period.now, 6),
+        "devices": store.devices.how_many(DeviceFilter(since=period.now - 86_400 * 10**9)),
+        "found_in_period": store.findings.count(FindingFilter(since=period.since)),
+    }
+
+
+def _read(store: Store) -> dict[str, Any]:
+    standing = DecisionFilter(standing=True, dry_run=False)
+    recorded = DecisionFilter(standing=True, dry_run=True)
+    return {
         "latest": store.findings.list(FindingFilter(), 6),
         "open": store.findings.list(
             FindingFilter(state=FindingState.OPEN, severity=Severity.MEDIUM), 50
@@ -86,9 +98,6 @@ def _read(store: Store, period: Period, now: int) -> dict[str, Any]:
         "blocks": store.decisions.list(standing, 6),
         "blocked": store.decisions.count(standing),
         "recorded": store.decisions.count(recorded),
-        "talkers": store.traffic.top(TrafficKind.HOST, period.since, now, 6),
-        "devices": store.devices.how_many(DeviceFilter(since=now - 86_400 * 10**9)),
-        "found_in_period": store.findings.count(FindingFilter(since=period.since)),
     }
 
 

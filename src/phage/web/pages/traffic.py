@@ -12,7 +12,9 @@ from phage.api.services import Served
 from phage.api.shapes import protocol_number
 from phage.store.repositories.flows import FlowFilter
 from phage.store.repositories.traffic import TrafficKind
-from phage.web.history import packets_chart, period_of, traffic_chart
+from phage.store.store import Store
+from phage.web.history import Period, packets_chart, period_of, traffic_chart
+from phage.web.memory import Memory
 from phage.web.names import Names
 from phage.web.render import page
 from phage.web.state import state_of
@@ -34,19 +36,15 @@ def traffic(
     """Show who sent what."""
     now = services.clock.now()
     chosen = period_of(period, now)
+    memory: Memory = request.app.state.memory
     with services.reading() as store:
+        values = memory.of(("traffic", period), lambda: _sums(store, chosen))
+        hosts, pairs = values["hosts"], values["pairs"]
         names = Names(store)
-        hosts = store.traffic.top(TrafficKind.HOST, chosen.since, now, 200)
-        pairs = store.traffic.top(TrafficKind.PAIR, chosen.since, now, TOP)
         names.learn([each.name for each in hosts])
         names.learn(name for each in pairs for name in (each.name, each.peer))
-        ours = [each for each in hosts if names.device(each.name) is not None]
-        others = [each for each in hosts if names.device(each.name) is None]
-        values: dict[str, Any] = {
-            "octets": traffic_chart(store, chosen),
-            "packets": packets_chart(store, chosen),
-            "services": store.traffic.top(TrafficKind.SERVICE, chosen.since, now, TOP),
-        }
+    ours = [each for each in hosts if names.device(each.name) is not None]
+    others = [each for each in hosts if names.device(each.name) is None]
     return page(
         request,
         "traffic.html",
@@ -55,9 +53,19 @@ def traffic(
         names=names,
         ours=ours[:TOP],
         others=others[:TOP],
-        pairs=pairs,
         **values,
     )
+
+
+def _sums(store: Store, period: Period) -> dict[str, Any]:
+    top = store.traffic.top
+    return {
+        "octets": traffic_chart(store, period),
+        "packets": packets_chart(store, period),
+        "hosts": top(TrafficKind.HOST, period.since, period.now, 200),
+        "pairs": top(TrafficKind.PAIR, period.since, period.now, TOP),
+        "services": top(TrafficKind.SERVICE, period.since, period.now, TOP),
+    }
 
 
 @router.get("/flows", dependencies=[_READ])
