@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The long proofs whole: every fuzz target for SECONDS_EACH (default 600), then the long property tests,
 # then RULE_SETS (default 10000) random rule sets in the kernel and KILLS (default 1000) killed processes,
-# which takes root.
+# which takes root,
+# then 10000 hostile files through all engines.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 seconds=${SECONDS_EACH:-600}
@@ -19,3 +20,4 @@ PROPTEST_CASES=${PROPTEST_CASES:-20000} tools/cargo.sh test --workspace --releas
 HYPOTHESIS_PROFILE=nightly .venv/bin/python -m pytest -q tests/unit tests/conformance
 RULE_SETS=${RULE_SETS:-10000} .venv/bin/python -m pytest -q tests/system/test_rules_kernel.py
 KILLS=${KILLS:-1000} .venv/bin/python -m pytest -q tests/system/acting/test_kills.py -o junit_family=legacy --junitxml=target/kills.xml
+PHAGE_HOSTILE_FILES=${PHAGE_HOSTILE_FILES:-10000} .venv/bin/python -m pytest -q tests/system/test_scan.py -k hostile
