@@ -112,7 +112,7 @@ class Episode:
     lengths: Tops[int] = field(default_factory=lambda: Tops(128))
     flags: Tops[int] = field(default_factory=lambda: Tops(64))
     protocols: Tops[int] = field(default_factory=lambda: Tops(64))
-    sample: tuple[Columns, ...] = ()
+    sample: Columns | None = None
     kinds: set[int] = field(default_factory=set)
     votes: Tops[Target] = field(default_factory=lambda: Tops(32))
 
@@ -132,6 +132,7 @@ class Episode:
         self.rate = beat.rate
         if beat.rate >= self.peak:
             self.why = beat.why
+            self.sample = beat.rows[: 4 * SHOWN]
         self.peak = max(self.peak, beat.rate)
         self.peak_bits = max(self.peak_bits, beat.bits)
         self.sources = max(self.sources, beat.sources)
@@ -144,7 +145,6 @@ class Episode:
     def _look_at(self, rows: Columns) -> None:
         if not len(rows):
             return
-        self.sample = (*self.sample[-3:], rows[: 4 * SHOWN])
         far = "dst" if self.sent else "src"
         weights = rows["packets"].tolist()
         for address, system, sport, dport, length, flag, protocol, weight in zip(

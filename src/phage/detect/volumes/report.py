@@ -101,7 +101,7 @@ def _sentence(episode: Episode, knowledge: Knowledge) -> str:
     if episode.target.is_host:
         whom = explain.label(_subject(episode), knowledge)
     vectors = explain.listing(names(episode), shown=3)
-    rate = f"{explain.number(round(episode.rate))} packets/s ({_bits(episode.peak_bits)} at most)"
+    rate = f"up to {explain.number(round(episode.peak))} packets/s ({_bits(episode.peak_bits)})"
     others = explain.counted(max(1, round(episode.sources)), "address", "addresses")
     if episode.sent:
         first = f"{whom} floods {others} with {vectors}, {rate}"
@@ -164,7 +164,7 @@ def _evidence(episode: Episode, cover: Cover) -> dict[str, object]:
         "top_ports": _tops(episode.dst_ports.first(SHOWN)),
         "top_lengths": _tops(episode.lengths.first(SHOWN)),
         "entropy_bits": episode.entropies(),
-        "sample": [row for rows in episode.sample[-1:] for row in _sampled(rows)],
+        "sample": _sampled(episode.sample) if episode.sample is not None else [],
         "suggested": [_suggested(each) for each in cover.suggestions],
         "suggested_cover": round(cover.covers, 3),
         "suggested_collateral": round(cover.collateral, 3),

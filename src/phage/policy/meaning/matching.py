@@ -32,11 +32,14 @@ class Party:
         ip: Its address; '' where unknown.
         mac: Its MAC address, where it was seen on the link; '' where unknown.
         domains: Names under which it was asked for.
+        network: The network that is meant as a whole, of which `ip` is the first address; '' where
+            it is one address.
     """
 
     ip: str = ""
     mac: str = ""
     domains: tuple[str, ...] = ()
+    network: str = ""
 
     @cached_property
     def address(self) -> Address | None:
@@ -53,7 +56,7 @@ class Party:
 
     def __str__(self) -> str:
         """Return how it is called."""
-        return self.ip or self.mac or "nobody"
+        return self.network or self.ip or self.mac or "nobody"
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -59,7 +60,7 @@ def roles_of(finding: Finding) -> Roles:
         {text: None for peer in finding.peers for text in peer.services},
     )
     role = str(finding.evidence.get("subject_is", ""))
-    own = (Party(subject.ip, subject.mac),) if subject.ip or subject.mac else ()
+    own = (Party(subject.ip, subject.mac),) if subject.ip or subject.mac else _prefix(finding)
     if role not in {ATTACKER, VICTIM}:
         # What has no address, such as an account, attacks nobody.
         role = SUBJECT_ROLES.get(finding.detector, ATTACKER) if own else VICTIM
@@ -75,6 +76,15 @@ def roles_of(finding: Finding) -> Roles:
         domain=domain,
         on_link=bool(texts) and texts.keys() <= _ON_LINK,
     )
+
+
+def _prefix(finding: Finding) -> tuple[Party, ...]:
+    """Return the prefix that an attack is spread over, where the finding is about one."""
+    try:
+        network = ipaddress.ip_network(str(finding.evidence.get("target", "")))
+    except ValueError:
+        return ()
+    return (Party(str(network.network_address), network=str(network)),)
 
 
 def _services(texts: tuple[str, ...]) -> tuple[Service, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from phage.policy.intent import Intent
 from phage.policy.meaning.roles import CALLED
@@ -98,6 +98,8 @@ def _targets(rule: Rule, roles: Roles, action: Action | None) -> Iterator[Target
         ip = party.ip if party.address is not None else ""
         if action is Action.QUARANTINE and (party.mac or ip):
             yield Target(TargetKind.DEVICE, party.mac or ip)
+        elif party.network:
+            yield Target(TargetKind.PREFIX, party.network)
         elif party.mac and (roles.on_link or not ip):
             # What was seen on the link only tells whose frame it was: addresses in it are claims.
             yield Target(TargetKind.MAC, party.mac)
@@ -119,6 +121,33 @@ def _direction(rule: Rule, finding: Finding, roles: Roles, action: Action | None
     return Direction.BOTH if finding.detector in CALLED else Direction.FROM
 
 
+def suggested_patterns(finding: Finding) -> list[Pattern]:
+    """Return the patterns that a detector of floods suggests; what is none is left out."""
+    told = finding.evidence.get("suggested")
+    found = []
+    for each in told if isinstance(told, list | tuple) else ():
+        try:
+            found.append(_pattern(each))
+        except (TypeError, ValueError, KeyError, AttributeError):
+            continue
+    return found
+
+
+def _pattern(told: dict[str, Any]) -> Pattern:
+    def ranges(name: str) -> tuple[tuple[int, int], ...]:
+        return tuple((int(low), int(high)) for low, high in told.get(name, ()))
+
+    flags = told.get("tcp_flags")
+    return Pattern(
+        protocol=None if told["protocol"] is None else int(told["protocol"]),
+        ports=ranges("ports"),
+        source_ports=ranges("source_ports"),
+        tcp_flags=None if flags is None else (int(flags[0]), int(flags[1])),
+        lengths=ranges("lengths"),
+        fragments=told.get("fragments") is True,
+    )
+
+
 def _patterns(
     rule: Rule, finding: Finding, roles: Roles, action: Action | None
 ) -> Iterator[Pattern]:
@@ -138,6 +167,10 @@ def _patterns(
 
 
 def _attacked(finding: Finding, services: tuple[Service, ...]) -> Iterator[Pattern]:
+    suggested = suggested_patterns(finding)
+    if suggested:
+        yield from suggested
+        return
     kind = str(finding.evidence.get("kind", ""))
     if kind.startswith("icmp"):
         yield from (Pattern(ICMP), Pattern(ICMPV6))
