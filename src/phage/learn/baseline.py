@@ -273,7 +273,7 @@ class Baselines:
         self._variance[:count] = np.nan_to_num(self._variance[:count], posinf=0.0, neginf=0.0)
         self.began, self.latest = (int(number) for number in parts["span"])
         self._places = {row.tobytes(): place for place, row in enumerate(parts["keys"])}
-        hours = parts["hours"].reshape(-1, HOURS, len(self._seasonal))
+        hours = parts["hours"].reshape(len(parts["seasonal"]), HOURS, len(self._seasonal))
         self._hours = {
             row.tobytes(): np.array(hours[place], dtype=np.float32)
             for place, row in enumerate(parts["seasonal"])

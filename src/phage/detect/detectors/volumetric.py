@@ -159,7 +159,6 @@ class Volumetric:
         judged = self._judge(candidates, slot, learned)
         pending, slow = low_and_slow(slot, learned, self._samples, self._slow, self._limits)
         judged = _one_name(judged, slow, pending)
-        judged = [each for each in judged if not _is_spared(slot.keys[each.row], knowledge)]
         confirmed = [each for each in judged if self._confirm(each, slot)]
         frozen = np.zeros(len(slot.keys), bool)
         frozen[[*pending, *(each.row for each in judged)]] = True
@@ -168,6 +167,8 @@ class Volumetric:
         for sent in (False, True):
             for targets, rooted, suspects in self._attacks(slot, learned, judged, confirmed, sent):
                 for target in targets:
+                    if _is_spared(target, knowledge):
+                        continue
                     episode = self._episode(target, rooted, suspects, slot, learned, sent=sent)
                     if episode is not None:
                         changed[episode.key] = episode
@@ -484,7 +485,6 @@ def _excess(slot: Slot, learned: Learned, row: int, kinds: Sequence[TooMuch]) ->
     return total
 
 
-def _is_spared(key: bytes, knowledge: Knowledge) -> bool:
-    """Tell whether a row is within networks that are never to be judged."""
-    target = target_of(key)
+def _is_spared(target: Target, knowledge: Knowledge) -> bool:
+    """Tell whether a target is within networks that are never to be judged."""
     return any(Target(network, length).holds(target) for network, length in knowledge.spared)

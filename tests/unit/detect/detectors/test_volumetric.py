@@ -1,0 +1,244 @@
+"""Floods of all kinds are found with vector and exact target; what only looks like one is not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from phage.detect.detector import Knowledge
+from phage.detect.detectors.volumetric import Volumetric
+from phage.records.threshold import Threshold
+from phage.testing.floods import Network, Packet
+from phage.testing.windows import EPOCH
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from phage.records import Finding
+
+VICTIM = "198.18.4.210"
+BEGIN, END = 20.0, 35.0
+
+
+def detect(network: Network, **knowledge: Any) -> dict[str, tuple[float, Finding]]:
+    """Return the findings by key, as they stand at the end, and when each was made first."""
+    detector = Volumetric()
+    known = Knowledge(home=(network.home,), **knowledge)
+    found: dict[str, tuple[float, Finding]] = {}
+    for window in network.windows():
+        for finding in detector.inspect(window, known):
+            first = found.get(finding.key, ((window.end - EPOCH) / 1e9, finding))[0]
+            found[finding.key] = (first, finding)
+    return found
+
+
+def one(found: dict[str, tuple[float, Finding]]) -> Finding:
+    assert len(found) == 1, sorted(found)
+    return next(iter(found.values()))[1]
+
+
+def vectors(finding: Finding) -> set[str]:
+    told = finding.evidence["vectors"]
+    assert isinstance(told, list)
+    return {each["name"] for each in told}
+
+
+@pytest.fixture
+def network() -> Network:
+    network = Network()
+    network.background(END + 2)
+    return network
+
+
+def reflected(network: Network, port: int, length: int, victims: int = 1) -> Callable[[], Packet]:
+    amplifiers = [network.far() for _ in range(300)]
+
+    def packet() -> Packet:
+        victim = VICTIM if victims == 1 else f"198.18.7.{network.random.randrange(victims)}"
+        source = network.random.choice(amplifiers)
+        return Packet(source, victim, port, network.port(), 17, 0, length)
+
+    return packet
+
+
+def spoofed(network: Network, protocol: int, flags: int, octets: int) -> Callable[[], Packet]:
+    return lambda: Packet(network.far(), VICTIM, network.port(), 443, protocol, flags, octets)
+
+
+def test_benign_traffic_is_left_alone(network: Network) -> None:
+    assert detect(network) == {}
+
+
+@pytest.mark.parametrize(
+    ("port", "rate", "vector"),
+    [
+        (123, 60_000, "ntp-amplification"),
+        (389, 8000, "cldap-amplification"),
+        (11_211, 12_000, "memcached-amplification"),
+    ],
+)
+def test_amplification_is_named_by_its_service(
+    network: Network, port: int, rate: float, vector: str
+) -> None:
+    network.send(BEGIN, END, rate, reflected(network, port, 1400))
+    finding = one(detect(network))
+    assert finding.evidence["target"] == f"{VICTIM}/32"
+    assert vectors(finding) == {vector}
+    assert finding.subject.ip == VICTIM
+    assert finding.spoofable
+
+
+@pytest.mark.parametrize(
+    ("protocol", "flags", "vector"),
+    [(6, 2, "syn-flood"), (6, 0x10, "ack-flood"), (6, 0x12, "syn-ack-flood"), (17, 0, "udp-flood"),
+     (1, 0, "icmp-flood"), (47, 0, "gre-flood")],
+)  # fmt: skip
+def test_floods_are_named_by_their_packets(
+    network: Network, protocol: int, flags: int, vector: str
+) -> None:
+    network.send(BEGIN, END, 40_000, spoofed(network, protocol, flags, 100))
+    found = detect(network)
+    assert vectors(one(found)) == {vector}
+    assert min(first for first, _ in found.values()) <= BEGIN + 1.5
+
+
+def test_a_carpet_is_found_on_exactly_its_prefix(network: Network) -> None:
+    network.send(BEGIN, END, 80_000, reflected(network, 53, 1200, victims=256))
+    finding = one(detect(network))
+    assert finding.evidence["target"] == "198.18.7.0/24"
+    assert finding.subject.device == "198.18.7.0/24"
+    assert finding.subject.ip == ""
+    assert vectors(finding) == {"dns-amplification"}
+
+
+def test_the_prefix_need_not_be_one_that_is_counted(network: Network) -> None:
+    network.send(BEGIN, END, 60_000, reflected(network, 53, 1200, victims=64))
+    assert one(detect(network)).evidence["target"] == "198.18.7.0/26"
+
+
+def test_pulses_are_one_attack(network: Network) -> None:
+    on = lambda time: 100_000.0 if (time - BEGIN) % 5 < 2 else 0.0  # noqa: E731
+    network.send(BEGIN, END, on, spoofed(network, 17, 0, 700))
+    assert one(detect(network)).evidence["pulses"] == 3
+
+
+def test_a_ramp_does_not_become_usual(network: Network) -> None:
+    network.send(BEGIN, END, lambda time: 1600 * (time - BEGIN), spoofed(network, 17, 0, 500))
+    found = detect(network)
+    assert one(found).evidence["target"] == f"{VICTIM}/32"
+    assert min(first for first, _ in found.values()) < BEGIN + 8
+
+
+def test_vectors_of_one_attack_are_told_together(network: Network) -> None:
+    for protocol, flags in ((17, 0), (6, 2), (1, 0)):
+        network.send(BEGIN, END, 18_000, spoofed(network, protocol, flags, 200))
+    finding = one(detect(network))
+    assert vectors(finding) == {"udp-flood", "syn-flood", "icmp-flood"}
+    assert len(finding.evidence["suggested"]) == 3  # type: ignore[arg-type]
+
+
+def test_a_flood_from_inside_names_the_guilty_host(network: Network) -> None:
+    network.send(
+        BEGIN, END, 60_000,
+        lambda: Packet(VICTIM, "192.0.2.7", network.port(), network.port(), 17, 0, 800),
+    )  # fmt: skip
+    finding = one(detect(network))
+    assert finding.evidence["direction"] == "outgoing"
+    assert finding.evidence["subject_is"] == "attacker"
+    assert finding.subject.ip == VICTIM
+    assert not finding.spoofable
+
+
+def test_low_and_slow_is_found_by_its_sources(network: Network) -> None:
+    clients = [network.far() for _ in range(3000)]
+
+    def asks() -> Packet:
+        client = network.random.choice(clients)
+        return Packet(client, VICTIM, network.port(), 80, 6, 0x18, 90)
+
+    network.send(BEGIN, END, 2500, asks)
+    network.send(
+        BEGIN, END, 2500,
+        lambda: Packet(VICTIM, network.random.choice(clients), 80, network.port(), 6, 0x10, 52),
+    )  # fmt: skip
+    assert vectors(one(detect(network))) == {"slow-http"}
+
+
+def test_sparse_sampling_widens_the_time() -> None:
+    network = Network(sampling=1000)
+    network.background(END + 12)
+    network.send(BEGIN, END + 10, 9000, reflected(network, 53, 1300))
+    finding = one(detect(network))
+    assert finding.evidence["target"] == f"{VICTIM}/32"
+    assert finding.evidence["why"]["window_s"] == 5  # type: ignore[index]
+
+
+def test_ipv6_is_judged_alike() -> None:
+    network = Network(home="2001:db8:1::/48", seed=5)
+    network.background(END + 2)
+    sources = [network.far() for _ in range(300)]
+    network.send(
+        BEGIN, END, 50_000,
+        lambda: Packet(network.random.choice(sources), "2001:db8:1::7", 123, network.port(), 17),
+    )  # fmt: skip
+    finding = one(detect(network))
+    assert finding.evidence["target"] == "2001:db8:1::7/128"
+
+
+def test_one_transfer_is_no_flood_though_nobody_answers(network: Network) -> None:
+    network.send(
+        BEGIN, END, 110_000, lambda: Packet("192.0.2.9", VICTIM, 8080, 51_515, 6, 0x10, 1500)
+    )
+    network.send(
+        BEGIN, END, 80_000, lambda: Packet("198.18.4.99", "192.0.2.8", 51_000, 22, 6, 0x18, 1500)
+    )
+    assert detect(network) == {}
+
+
+def test_a_crowd_that_completes_its_handshakes_is_no_flood(network: Network) -> None:
+    def asks() -> Packet:
+        flags, octets = network.random.choice([(2, 60), (16, 52), (16, 52), (24, 400), (24, 300)])
+        return Packet(network.far(), VICTIM, network.port(), 443, 6, flags, octets)
+
+    def answers() -> Packet:
+        flags, octets = network.random.choice([(0x12, 60), (16, 1500), (16, 1500), (24, 900)])
+        return Packet(VICTIM, network.far(), 443, network.port(), 6, flags, octets)
+
+    crowd = lambda time: min(60_000.0, 6000 * (time - BEGIN))  # noqa: E731
+    network.send(BEGIN, END, crowd, asks)
+    network.send(BEGIN, END, crowd, answers)
+    assert detect(network) == {}
+
+
+def test_answers_that_were_asked_for_are_no_amplification(network: Network) -> None:
+    network.send(0, END, 20_000, lambda: Packet(VICTIM, network.far(), network.port(), 53, 17))
+    network.send(0, END, 20_000, lambda: Packet(network.far(), VICTIM, 53, network.port(), 17))
+    assert detect(network) == {}
+
+
+def test_own_thresholds_hold_instead_of_the_usual_ones(network: Network) -> None:
+    network.send(BEGIN, END, 30_000, spoofed(network, 17, 0, 100))
+    limit = Threshold(10_000.0, "packets", "udp", networks=("198.18.4.0/24",), group="web")
+    finding = one(detect(network, thresholds=(limit,)))
+    why = finding.evidence["why"]
+    assert isinstance(why, dict)
+    assert (why["by"], why["limit"]) == ("threshold", 10_000)
+    assert "group web" in why["threshold"]
+
+
+def test_who_is_spared_is_not_judged(network: Network) -> None:
+    network.send(BEGIN, END, 60_000, spoofed(network, 17, 0, 100))
+    spared = ((bytes(10) + b"\xff\xff" + bytes((198, 18, 0, 0)), 96 + 20),)
+    assert detect(network, spared=spared) == {}
+
+
+def test_filters_spare_earlier_traffic(network: Network) -> None:
+    network.send(BEGIN, END, 60_000, reflected(network, 123, 468))
+    finding = one(detect(network))
+    suggested = finding.evidence["suggested"]
+    assert isinstance(suggested, list)
+    assert [each["source_ports"] for each in suggested] == [[[123, 123]]]
+    assert [each["lengths"] for each in suggested] == [[[468, 468]]]
+    assert finding.evidence["suggested_cover"] == 1.0
+    assert finding.evidence["suggested_collateral"] == 0.0
