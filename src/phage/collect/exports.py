@@ -75,7 +75,7 @@ class Listening:
 
     udp: tuple[str, ...] = ()
     tcp: tuple[str, ...] = ()
-    receive_buffer: int = 32 << 20
+    receive_buffer: int = 64 << 20
     shared_by: int = 1
 
 

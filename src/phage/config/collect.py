@@ -74,7 +74,7 @@ class FlowInputSettings(Section):
         1, ge=1, le=64, description="Threads that share the addresses; an exporter stays at one."
     )
     receive_buffer: Size = Field(
-        32 * 2**20,
+        64 * 2**20,
         ge=2**16,
         le=2**30,
         description="Buffer of each socket; as root beyond the system's limit (net.core.rmem_max).",

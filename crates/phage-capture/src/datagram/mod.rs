@@ -88,7 +88,7 @@ impl Default for ListenConfig {
             udp: Vec::new(),
             tcp: Vec::new(),
             // Half a second of 1.5 million records a second.
-            receive_buffer: 32 << 20,
+            receive_buffer: 64 << 20,
             shared_by: 1,
             connections: 64,
             // Templates need not be sent again over TCP: a quiet link may be silent for long.
