@@ -61,6 +61,9 @@ class Engine:
     def take_scores(self) -> bytes:
         """Return and forget the scores (f32, NaN while learning) since the last call."""
 
+    def take_requests(self) -> bytes:
+        """Return the REQUEST rows of the window that `next` returned last, once."""
+
     def take_volumes(self) -> tuple[bytes, bytes]:
         """Return and forget the volumes (VOLUME rows) and traffic (TRAFFIC rows) of the window."""
 

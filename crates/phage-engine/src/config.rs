@@ -21,6 +21,15 @@ pub struct EngineConfig {
     pub train: Option<u64>,
     /// Whether packets are added to flows.
     pub flows: bool,
+    /// Whether what is added to flows is counted for the hosts at their ends too.
+    pub hosts: bool,
+    /// Which packets are counted as requests of their source, in the pcap filter language; empty
+    /// takes all, absent counts none.
+    pub requests: Option<String>,
+    /// Sources of requests in one window.
+    pub request_sources: usize,
+    /// Rows of requests in one window.
+    pub request_rows: usize,
     /// Whether packets are scored (damped statistics, ensembles).
     pub scores: bool,
     /// Whether a score is kept for every packet until it is fetched.
@@ -72,6 +81,10 @@ impl Default for EngineConfig {
             full_window: 32,
             train: None,
             flows: true,
+            hosts: true,
+            requests: None,
+            request_sources: 65_536,
+            request_rows: 4096,
             scores: true,
             keep_scores: false,
             applications: true,

@@ -11,6 +11,7 @@ pub mod export;
 pub mod matching;
 mod names;
 mod progress;
+mod requests;
 pub mod ring;
 mod stages;
 pub mod window;

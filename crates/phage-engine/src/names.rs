@@ -40,6 +40,7 @@ pub(crate) fn named(stages: &Stages, source: &SourceCounters) -> Vec<(String, u6
     }
     list.flows(stages);
     list.0.extend(stages.volume.iter().flat_map(of_volumes));
+    list.requests(stages);
     list.model(stages);
     list.0
 }
@@ -93,6 +94,15 @@ impl List {
         self.add("source.link_down", u64::from(source.link_down));
         self.add("source.link_losses", source.link_losses);
         self.add("source.faults", source.faults_seen);
+    }
+
+    fn requests(&mut self, stages: &Stages) {
+        if let Some(stage) = &stages.requests {
+            let counters = stage.table.counters();
+            self.add("requests", counters.requests);
+            self.add("requests_crowded", counters.crowded);
+            self.add("requests_omitted", counters.omitted);
+        }
     }
 
     fn flows(&mut self, stages: &Stages) {

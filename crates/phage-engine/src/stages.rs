@@ -21,6 +21,7 @@ use crate::config::EngineConfig;
 use crate::counters::Counters;
 use crate::engine::EngineError;
 use crate::matching::Matching;
+use crate::requests::RequestStage;
 use crate::ring::FrameRing;
 use crate::window::Window;
 
@@ -61,6 +62,7 @@ pub(crate) struct Stages {
     pub(crate) flows: FlowTable,
     pub(crate) hosts: HostTable,
     pub(crate) volume: Option<Volume>,
+    pub(crate) requests: Option<RequestStage>,
     pub(crate) damped: Damped,
     pub(crate) scorer: Scorer,
     pub(crate) applications: Applications,
@@ -98,6 +100,7 @@ impl Stages {
                 &home,
                 secret,
             ),
+            requests: RequestStage::new(&config)?,
             volume: config.volumes.then(|| {
                 let limits = VolumeLimits {
                     hosts: config.volume_capacity,
@@ -212,8 +215,10 @@ impl Stages {
         self.counters.packets += count as u64;
         if self.config.flows {
             self.flows.observe(packets, keys, touches);
-            self.hosts
-                .observe(packets, keys, touches, subjects, behaviour);
+            if self.config.hosts {
+                self.hosts
+                    .observe(packets, keys, touches, subjects, behaviour);
+            }
             for (touch, &device) in touches.iter().zip(&*subjects) {
                 if touch.has(touch::NEW | touch::CONTINUED) {
                     self.flows.set_device(touch.slot, touch.id, device);
@@ -223,6 +228,9 @@ impl Stages {
         }
         if let Some(volume) = &mut self.volume {
             volume.packets(packets);
+        }
+        if let Some(requests) = &mut self.requests {
+            requests.see(packets, keys, frames, batch);
         }
         if self.config.scores {
             self.damped.extract(packets, keys, damped);
@@ -280,6 +288,9 @@ impl Stages {
         open.matches = self.matching.take();
         if let Some(volume) = &mut self.volume {
             volume.hand_over(&mut open.volumes, &mut open.traffic);
+        }
+        if let Some(requests) = &mut self.requests {
+            open.requests = requests.take();
         }
         open.observations = self.applications.take();
         open.learning = self.scorer.phase() != Phase::Watching;

@@ -1,6 +1,7 @@
 //! A window: what one tick of the hot loop hands to Python.
 
 use phage_decode::app::Message;
+use phage_flow::requests::RequestRow;
 use phage_flow::volume::{TrafficRow, VolumeRow};
 use phage_flow::{FlowRow, HostRow};
 use phage_model::ScoreRow;
@@ -59,6 +60,8 @@ pub struct Window {
     pub matches: Vec<MatchRow>,
     /// Hosts and prefixes with much traffic, of the slots that ended.
     pub volumes: Vec<VolumeRow>,
+    /// Sources of requests, the busiest first.
+    pub requests: Vec<RequestRow>,
     /// Some of the traffic of these slots.
     pub traffic: Vec<TrafficRow>,
     /// Messages.

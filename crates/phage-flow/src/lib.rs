@@ -9,6 +9,7 @@ pub mod flow;
 pub mod home;
 pub mod host;
 pub mod reassembly;
+pub mod requests;
 pub mod rows;
 mod table;
 pub mod volume;

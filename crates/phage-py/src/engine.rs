@@ -8,6 +8,7 @@ use phage_capture::{CaptureError, FileSource, RingConfig, RingSource};
 use phage_decode::app::Value;
 use phage_decode::pcap::CaptureWriter;
 use phage_engine::{Engine, EngineConfig, EngineError, Observation, Progress, Selection, Window};
+use phage_flow::requests::RequestRow;
 use phage_flow::volume::{TrafficRow, VolumeRow};
 use pyo3::exceptions::{PyOSError, PyPermissionError, PyValueError};
 use pyo3::prelude::*;
@@ -22,6 +23,8 @@ pub(crate) struct PyEngine {
     engine: Mutex<Engine>,
     /// Rows of volumes, and traffic, of the window that was handed out last.
     volumes: (Vec<VolumeRow>, Vec<TrafficRow>),
+    /// Sources of requests of that window.
+    requests: Vec<RequestRow>,
 }
 
 impl PyEngine {
@@ -59,6 +62,7 @@ impl PyEngine {
         Ok(Self {
             engine: Mutex::new(engine),
             volumes: <(Vec<VolumeRow>, Vec<TrafficRow>)>::default(),
+            requests: Vec::new(),
         })
     }
 
@@ -107,6 +111,7 @@ impl PyEngine {
                     std::mem::take(&mut window.volumes),
                     std::mem::take(&mut window.traffic),
                 );
+                self.requests = std::mem::take(&mut window.requests);
                 window_to_python(py, &window).map(Some)
             }
             Progress::Waiting | Progress::Ended => Ok(None),
@@ -124,6 +129,13 @@ impl PyEngine {
     fn take_scores<'py>(&mut self, py: Python<'py>) -> Bound<'py, PyBytes> {
         let scores = self.engine().take_scores();
         PyBytes::new(py, bytemuck::cast_slice(&scores))
+    }
+
+    fn take_requests<'py>(&mut self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(
+            py,
+            bytemuck::cast_slice(&std::mem::take(&mut self.requests)),
+        )
     }
 
     fn take_volumes<'py>(&mut self, py: Python<'py>) -> (Bound<'py, PyBytes>, Bound<'py, PyBytes>) {

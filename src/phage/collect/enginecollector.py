@@ -120,6 +120,7 @@ class EngineCollector(Generic[E]):
                 self._answer()
 
     def _window(self, raw: RawWindow, counters: Mapping[str, int]) -> Window:
+        """Make a window of what the engine returned last."""
         return window_from_raw(
             raw, counters, self.engine.take_volumes(), from_exports=self.from_exports
         )

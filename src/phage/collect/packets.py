@@ -9,9 +9,14 @@ from typing import TYPE_CHECKING
 from phage.collect.enginecollector import EngineCollector
 from phage.errors import StateError
 from phage.native import Engine
+from phage.records.convert import window_from_raw
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from phage._native import RawWindow  # noqa: TID251  Types, not code.
     from phage.collect.collector import FrameSelection
+    from phage.records import Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +30,11 @@ class EngineSettings:
     full_window: int = 32
     train: int | None = None
     flows: bool = True
+    hosts: bool = True
+    volumes: bool = True
+    requests: str | None = None
+    request_sources: int = 65_536
+    request_rows: int = 4096
     scores: bool = True
     keep_scores: bool = False
     applications: bool = True
@@ -49,6 +59,10 @@ class EngineSettings:
 
 class PacketCollector(EngineCollector[Engine]):
     """Runs an engine of packets."""
+
+    def _window(self, raw: RawWindow, counters: Mapping[str, int]) -> Window:
+        requests = self.engine.take_requests()
+        return window_from_raw(raw, counters, self.engine.take_volumes(), requests)
 
     def frames(self, selection: FrameSelection) -> bytes:
         """Return the frames that are still in the ring and selected, as a pcap file."""

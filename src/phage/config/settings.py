@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, JsonValue, SecretStr
+from pydantic import Field, JsonValue, SecretStr, field_validator
 
 from phage.config.collect import CollectSettings
 from phage.config.devices import DeviceSettings
@@ -39,6 +39,16 @@ class CaptureSettings(Section):
 
     enabled: bool = Field(
         default=True, description="Watch interfaces; off where only flow exports are collected."
+    )
+    mode: Literal["full", "host"] = Field(
+        "full",
+        description="Look into packets and follow their flows, or (host) only count them by host "
+        "and prefix, which finds floods at a tenth of the cost.",
+    )
+    requests: str | None = Field(
+        None,
+        description="Packets that are counted as requests of their source, in the pcap filter "
+        'language, for example "tcp and port 80 or port 443"; empty takes all, null counts none.',
     )
     filter: str = Field(
         "", description="Packet filter in the pcap filter language; empty takes every packet."
@@ -274,7 +284,7 @@ class EveSettings(Section):
     enabled: bool = Field(default=False, description="Write EVE JSON lines.")
     path: Path | None = Field(None, description="The file; null: eve.json in the state folder.")
     types: tuple[
-        Literal["flow", "dns", "tls", "http", "dhcp", "alert", "anomaly", "stats"], ...
+        Literal["flow", "netflow", "dns", "tls", "http", "dhcp", "alert", "anomaly", "stats"], ...
     ] = Field(
         ("flow", "dns", "tls", "http", "dhcp", "alert", "anomaly", "stats"),
         description="Kinds of event to write.",
@@ -286,10 +296,35 @@ class EveSettings(Section):
     stats_interval: Duration = Field(60.0, ge=1, description="Time between two stats events.")
 
 
+class InfluxSettings(Section):
+    """What each interface carries, in InfluxDB's line protocol."""
+
+    url: str = Field(
+        "",
+        description="Where lines are posted: http://HOST:8086/write?db=NAME, or "
+        ".../api/v2/write?org=ORG&bucket=BUCKET; empty: nowhere.",
+    )
+    token: SecretStr = Field(
+        SecretStr(""), description="Token of InfluxDB 2; better in token_file."
+    )
+    token_file: Path | None = Field(None, description="File whose first line is the token.")
+    every: Duration = Field(10.0, ge=1, le=3600, description="Time between two reports.")
+    tags: dict[str, str] = Field({}, description="Tags of every line, besides host.")
+
+    @field_validator("url")
+    @classmethod
+    def _check_url(cls, value: str) -> str:
+        if value and not value.startswith(("http://", "https://")):
+            message = "must begin with http:// or https://"
+            raise ValueError(message)
+        return value
+
+
 class OutputSettings(Section):
     """What is written besides the store."""
 
     eve: EveSettings = Field(EveSettings(), description="EVE JSON lines.")
+    influx: InfluxSettings = Field(InfluxSettings(), description="InfluxDB.")
 
 
 class ApiSettings(Section):

@@ -226,6 +226,55 @@ def export_decode(version: str) -> Callable[[Workbench], tuple[Measurement, ...]
     return measure
 
 
+def export_count(bench: Workbench) -> tuple[Measurement, ...]:
+    """Measure decoding and counting NetFlow 9 from memory; following its flows as well."""
+    from phage.daemon.benchmark import collecting  # noqa: PLC0415  Megabytes of datagrams.
+
+    path = bench.folder / "exports.tlp"
+    collecting.write_recording(path)
+    rates = [collecting.median(RUNS, path, flows=flows) for flows in (False, True)]
+    return (
+        Measurement("export.count.v9", rates[0], "records/s"),
+        Measurement("export.count.v9.flows", rates[1], "records/s"),
+    )
+
+
+def export_socket(_bench: Workbench) -> tuple[Measurement, ...]:
+    """Measure NetFlow 9 from a socket without loss: decoded, counted, followed."""
+    from phage.daemon.benchmark import collecting  # noqa: PLC0415  Megabytes of datagrams.
+
+    best = collecting.socket_rate()
+    return (
+        Measurement("export.socket.v9", best["rate"], "records/s"),
+        Measurement("export.socket.v9.cpu", best["cpu"], "cores"),
+    )
+
+
+def flows_memory(bench: Workbench) -> tuple[Measurement, ...]:
+    """Measure the memory of a collector: idle, 100,000 active hosts, a million forged exporters."""
+    from phage.daemon.benchmark import collecting  # noqa: PLC0415  Megabytes of datagrams.
+
+    return (
+        Measurement("flows.memory", collecting.memory("hosts", bench.folder), "bytes"),
+        Measurement("flows.memory.idle", collecting.memory("idle", bench.folder), "bytes"),
+        Measurement(
+            "flows.memory.exporters", collecting.memory("exporters", bench.folder), "bytes"
+        ),
+    )
+
+
+def hostmode(_bench: Workbench) -> tuple[Measurement, ...]:
+    """Measure counting minimum-size packets over a veth pair by host, prefix and request."""
+    from phage.daemon.benchmark.live import HOST_MODE, live_rate  # noqa: PLC0415  Needs root.
+
+    figures = live_rate(HOST_MODE)
+    return (
+        Measurement("hostmode.pps", figures["rate"], "packets/s"),
+        Measurement("hostmode.pps.missed", figures["missed"], "packets"),
+        Measurement("hostmode.pps.cpu_us", figures["user_us"], "us/packet"),
+    )
+
+
 def memory_idle(_bench: Workbench) -> Measurement:
     """Measure the proportional set size of `phage run` on a quiet interface."""
     from phage.daemon.benchmark.live import idle_memory  # noqa: PLC0415  Needs root; others do not.
@@ -394,6 +443,10 @@ BENCHMARKS = (
     Benchmark("collect.logs_lines", collect_logs),
     Benchmark("export.decode.v9", export_decode("v9")),
     Benchmark("export.decode.ipfix", export_decode("ipfix")),
+    Benchmark("export.count.v9", export_count),
+    Benchmark("export.socket.v9", export_socket),
+    Benchmark("hostmode.pps", hostmode),
+    Benchmark("flows.memory", flows_memory),
     Benchmark("match.ipv4.random", match("ipv4.random")),
     Benchmark("match.ipv4.hot", match("ipv4.hot")),
     Benchmark("match.ipv6.random", match("ipv6.random")),

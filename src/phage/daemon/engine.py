@@ -23,7 +23,13 @@ def engine_settings(
 ) -> EngineSettings:
     """Return the engine's settings; `home` and `train` are asked for by a command and go first."""
     limits = settings.limits
+    looks_into = settings.capture.mode == "full"
     return EngineSettings(
+        flows=looks_into,
+        scores=looks_into,
+        applications=looks_into,
+        ring_octets=4 << 20 if looks_into else 0,
+        requests=settings.capture.requests,
         home=tuple(map(str, home or settings.home)),
         seed=seed,
         longest_tick_ms=longest_tick_ms,

@@ -35,6 +35,7 @@ from phage.daemon.logcollectors import make_log_collectors
 from phage.daemon.pipeline import Pipeline, make_detectors, make_knowledge, total
 from phage.daemon.policysinks import NotifySink, PolicyMetrics
 from phage.daemon.policysinks import health as policy_health
+from phage.daemon.rates import count_interfaces, influx_sinks
 from phage.daemon.serving import Served, start_api
 from phage.daemon.sightingsink import SightingSink
 from phage.daemon.sinks import EveSink, MetricsSink
@@ -232,8 +233,12 @@ class Daemon:
     @property
     def watched(self) -> str:
         """What is watched, for people."""
-        watched: list[Watched] = [*self.collectors, *self.exports]
-        return ", ".join(dict.fromkeys(collector.interface for collector in watched))
+        return ", ".join(dict.fromkeys(collector.interface for collector in self.watching))
+
+    @property
+    def watching(self) -> list[Watched]:
+        """Rings and sockets: what traffic is seen at."""
+        return [*self.collectors, *self.exports]
 
     @property
     def has_failed(self) -> bool:
@@ -251,8 +256,7 @@ class Daemon:
 
     def watch(self, pipeline: Pipeline, models: Sequence[tuple[StateFolder, Model]]) -> None:
         """Take windows until told to stop or nothing is left to watch."""
-        hasty: list[Watched] = [*self.collectors, *self.exports]
-        rings = [Feeder(collector, self.windows) for collector in hasty]
+        rings = [Feeder(collector, self.windows) for collector in self.watching]
         logs = [Feeder(collector, self.windows, patient=True) for collector in self.logs]
         self.feeders = rings + logs
         for feeder in self.feeders:
@@ -354,6 +358,7 @@ def _outputs(settings: Settings, state: StateDirectory, daemon: Daemon) -> list[
         file = RotatingFile(eve.path or state.eve, eve.rotate_size, eve.rotate_count, daemon.clock)
         sinks.append(EveSink(EveLog(file, eve.types), daemon.clock, eve.stats_interval))
         daemon.losses.append(lambda: {"eve_dropped": file.dropped})
+    sinks += influx_sinks(settings.outputs.influx, daemon.watching, daemon.clock)
     if settings.notify:
         dispatcher = Dispatcher(make_channels(settings.notify), daemon.clock)
         dispatcher.start()
@@ -390,6 +395,7 @@ def run(options: RunOptions) -> int:
             StoreSink(writer, flows=settings.store.flows),
             MetricsSink(registry, daemon.counters),
         ]
+        count_interfaces(registry, daemon.watching)
         sinks += _outputs(settings, state, daemon)
         shown = LiveSink(EventHub(), clock, daemon.lost)
         sinks.append(shown)

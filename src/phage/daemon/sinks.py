@@ -9,11 +9,12 @@ from phage.records.flow import read_flows
 from phage.telemetry import eve
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from phage.clock import Clock
     from phage.policy.desk import Outcome
     from phage.records import Finding, Window
+    from phage.records.flow import Flow
     from phage.telemetry.evelog import EveLog
     from phage.telemetry.metrics import Registry
 
@@ -43,9 +44,8 @@ class EveSink:
     def window(self, window: Window) -> None:
         """Write the flows that ended, messages, malformed packets, and now and then statistics."""
         log = self.log
-        if log.wants("flow") and len(window.flows):
-            ended = window.flows[(window.flows["event"] & Event.ENDED) != 0]
-            log.write(eve.flow_event(flow, self._interface) for flow in read_flows(ended))
+        if len(window.flows) and (log.wants("flow") or log.wants("netflow")):
+            self._write_flows(read_flows(window.flows[(window.flows["event"] & Event.ENDED) != 0]))
         events = (eve.observation_event(each, self._interface) for each in window.observations)
         log.write(event for event in events if event is not None)
         if log.wants("anomaly"):
@@ -54,6 +54,13 @@ class EveSink:
             uptime = int(self._clock.monotonic() - self._began)
             log.write([eve.stats_event(window.end, uptime, window.counters)])
             self._next_stats = window.end + int(self._interval * 1e9)
+
+    def _write_flows(self, flows: Sequence[Flow]) -> None:
+        if self.log.wants("flow"):
+            self.log.write(eve.flow_event(flow, self._interface) for flow in flows)
+        if self.log.wants("netflow"):
+            for flow in flows:
+                self.log.write(eve.netflow_events(flow, self._interface))
 
     def _write_malformed(self, window: Window) -> None:
         for name, count in window.counters.items():

@@ -129,9 +129,12 @@ class ExcessMeter:
             self._flows.clear()
             self._counts.clear()
         rules = tuple(ruleset.excess_rules.values())
-        if not rules or not len(window.flows):
+        if not rules or not (len(window.flows) or len(window.requests)):
             return []
         changed: dict[tuple[str, str], tuple[ReadyRule, Party]] = {}
+        if not len(window.flows):
+            # In host mode there are no flows: sources are counted as a whole.
+            changed |= self._requests(window, rules, facts)
         for row in self._rows(window.flows):
             known = self._flow(row, rules, facts, window.end)
             if known.rules:
@@ -148,6 +151,30 @@ class ExcessMeter:
             for key, (ready, party) in changed.items()
             if (found := self._judge(key, ready, party, window.end)) is not None
         ]
+
+    def _requests(
+        self, window: Window, rules: tuple[ReadyRule, ...], facts: Facts
+    ) -> dict[tuple[str, str], tuple[ReadyRule, Party]]:
+        """Count requests of sources for the rules that ask nothing but a rate of the source."""
+        changed: dict[tuple[str, str], tuple[ReadyRule, Party]] = {}
+        self.dropped += max(0, len(window.requests) - MAX_FLOWS)
+        rows = window.requests[:MAX_FLOWS]  # The busiest come first.
+        # Whom they are for is not counted: it is this host, or who is behind it.
+        own = Party(str(facts.home[0].network_address) if facts.home else "")
+        columns = [rows[name].tolist() for name in ("address", "packets", "octets")]
+        for address, packets, octets in zip(*columns, strict=True):
+            source = Party(format_address(address))
+            traffic = Traffic(source, own, connections=1 << 62, exceeds=True)
+            asked = Asked(traffic, facts, window.end)
+            for ready in rules:
+                match = ready.rule.match
+                if match.rate is None or match.per == "destination" or asked.why_not(ready):
+                    continue
+                news = {"packets": packets, "octets": octets, "connections": 0}
+                count = self._count((ready.rule.name, source.ip), window.end)
+                count.add(news[match.rate.unit], window.end, match.rate.seconds * _SECOND)
+                changed[ready.rule.name, source.ip] = ready, source
+        return changed
 
     def _rows(self, flows: Columns) -> Iterator[_Row]:
         if len(flows) > MAX_FLOWS:

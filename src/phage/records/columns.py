@@ -133,6 +133,17 @@ MATCH = np.dtype(
     align=True,
 )
 
+REQUEST = np.dtype(
+    [
+        ("last", "<i8"),
+        ("packets", "<u8"),
+        ("octets", "<u8"),
+        ("address", "V16"),
+    ],
+    align=True,
+)
+"""Requests of one source in a window: `RequestRow` in crates/phage-flow/src/requests.rs."""
+
 EXPORT = np.dtype(
     [
         ("start", "<i8"),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from phage.records.address import format_address, format_mac
-from phage.records.columns import FLOW, HOST, MATCH, SCORE, TRAFFIC, VOLUME
+from phage.records.columns import FLOW, HOST, MATCH, REQUEST, SCORE, TRAFFIC, VOLUME
 from phage.records.observation import Observation
 from phage.records.window import Window
 
@@ -42,6 +42,7 @@ def window_from_raw(
     raw: RawWindow,
     counters: Mapping[str, int],
     volumes: tuple[bytes, bytes] = (b"", b""),
+    requests: bytes = b"",
     *,
     from_exports: bool = False,
 ) -> Window:
@@ -59,6 +60,7 @@ def window_from_raw(
         matches=np.frombuffer(matches, dtype=MATCH),
         volumes=np.frombuffer(volumes[0], dtype=VOLUME),
         traffic=np.frombuffer(volumes[1], dtype=TRAFFIC),
+        requests=np.frombuffer(requests, dtype=REQUEST),
         observations=tuple(map(observation_from_raw, observations)),
         counters=counters,
         learning=learning,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from phage.records.columns import FLOW, HOST, MATCH, SCORE, TRAFFIC, VOLUME
+from phage.records.columns import FLOW, HOST, MATCH, REQUEST, SCORE, TRAFFIC, VOLUME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,9 +29,10 @@ class Window:
 
     `flows`, `hosts`, `scores`, `matches`, `volumes` and `traffic` are structured arrays of the
     dtypes in `columns`; each holds at most as many rows as the core's limits allow, and `counters`
-    says how many were left out. `volumes` and `traffic` are of the half-seconds that have ended.
-    `events` are those of logs; a window of a collector of logs has nothing else. `from_exports`
-    tells that exporters told of flows, as a rule of sampled packets and each direction apart.
+    says how many were left out. `volumes` and `traffic` are of the half-seconds that have ended;
+    `requests` are counted where that is wanted, by source. `events` are those of logs; a window of
+    a collector of logs has nothing else. `from_exports` tells that exporters told of flows, as a
+    rule of sampled packets and each direction apart.
     """
 
     start: int
@@ -44,6 +45,7 @@ class Window:
     matches: Columns = field(default_factory=lambda: _empty(MATCH))
     volumes: Columns = field(default_factory=lambda: _empty(VOLUME))
     traffic: Columns = field(default_factory=lambda: _empty(TRAFFIC))
+    requests: Columns = field(default_factory=lambda: _empty(REQUEST))
     observations: tuple[Observation, ...] = ()
     events: tuple[LogEvent, ...] = ()
     counters: Mapping[str, int] = field(default_factory=dict)

@@ -98,6 +98,37 @@ def flow_event(flow: Flow, interface: str = "") -> Event:
     return event
 
 
+def netflow_events(flow: Flow, interface: str = "") -> list[Event]:
+    """Return the events of both directions of a flow that ended, as Suricata's netflow has them."""
+    events = []
+    for reverse in (False, True):
+        if not flow.packets[reverse]:
+            continue
+        event = _head("netflow", flow.last, interface)
+        event["flow_id"] = flow.id
+        if flow.vlan:
+            event["vlan"] = [flow.vlan]
+        ends = [(flow.src, flow.src_port), (flow.dst, flow.dst_port)]
+        (src, src_port), (dst, dst_port) = reversed(ends) if reverse else ends
+        if flow.protocol in {ICMP, ICMP6}:
+            src_port, dst_port = flow.src_port, flow.dst_port
+        _ends(event, src, dst, src_port, dst_port, flow.protocol)
+        event["app_proto"] = _APPLICATIONS.get(flow.application, flow.application)
+        event["netflow"] = {
+            "pkts": flow.packets[reverse],
+            "bytes": flow.octets[reverse],
+            "start": timestamp(flow.start),
+            "end": timestamp(flow.last),
+            "age": max(0, flow.last - flow.start) // 1_000_000_000,
+        }
+        if flow.protocol == TCP:
+            flags = flow.flags[reverse]
+            event["tcp"] = {"tcp_flags": f"{flags:02x}"}
+            event["tcp"].update({name: True for bit, name in _FLAGS if flags & bit})
+        events.append(event)
+    return events
+
+
 def _flow_state(flow: Flow) -> str:
     if flow.state in {"closed", "closing", "refused", "reset"}:
         return "closed"

@@ -16,7 +16,7 @@ from phage.policy.facts import StaticFacts
 from phage.policy.reading.reader import read_rules
 from phage.policy.ruleset import RuleSet, join
 from phage.records import Finding, Window
-from phage.records.columns import FLOW, Event
+from phage.records.columns import FLOW, REQUEST, Event
 from phage.records.decision import Action
 from phage.testing.windows import Endpoint, device, make_flow, remote
 
@@ -148,3 +148,19 @@ def test_tables_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_nobody_can_be_banned_for_what_all_do_together() -> None:
     with pytest.raises(RuleError, match="names nobody to ban"):
         rules("rate: 10 packets/s, per: all")
+
+
+def test_requests_of_a_source_are_counted_where_there_are_no_flows() -> None:
+    ruleset = rules("destination: home, rate: 100 packets/10 s", "action: ban, for: 10m")
+    meter = ExcessMeter()
+
+    def window(at: int, packets: int) -> list[Finding]:
+        rows = np.zeros(1, dtype=REQUEST)
+        rows[0] = (START, packets, packets * 60, bytes(10) + b"\xff\xff" + bytes([203, 0, 113, 9]))
+        now = START + at * SECOND
+        return meter.take(ruleset, Window(now - 1, now, requests=rows), FACTS)
+
+    assert window(0, 60) == []
+    (found,) = window(1, 60)
+    assert (found.subject.ip, found.spoofable) == ("203.0.113.9", True)
+    assert "sends 120 packets" in found.summary

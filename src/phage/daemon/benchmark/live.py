@@ -43,22 +43,22 @@ print(Transmitter("left").send(frames, count=10**9, seconds=float(sys.argv[1])))
 """
 
 _RECEIVER = """
-import json, sys, time
+import json, os, sys, time
 from phage.collect.collectors.afpacket import AfPacketCollector, RingSettings
 from phage.collect.packets import EngineSettings
 collector = AfPacketCollector(
-    EngineSettings(flows=False, applications=False, ring_octets=0, train=100_000),
-    "right", RingSettings(),
+    EngineSettings(**json.loads(sys.argv[2])), "right", RingSettings(),
 )
 collector.open()
 print("ready", flush=True)
 until = time.monotonic() + float(sys.argv[1])
-spent = time.thread_time()
+spent, user = time.thread_time(), os.times().user
 for window in collector.windows():
     if time.monotonic() > until:
         break
 counters = dict(collector.counters())
 counters["cpu_ms"] = int((time.thread_time() - spent) * 1000)
+counters["user_us"] = int((os.times().user - user) * 1_000_000)
 print(json.dumps(counters))
 """
 
@@ -80,8 +80,22 @@ def veth() -> Iterator[str]:
         _ip("netns", "del", name)
 
 
-def live_rate() -> dict[str, float]:
-    """Return packets a second received, the share dropped, and the receiver's share of a core."""
+KITSUNE: dict[str, object] = {
+    "flows": False, "applications": False, "ring_octets": 0, "train": 100_000
+}  # fmt: skip
+"""Settings of the engine: damped statistics, one ensemble."""
+
+HOST_MODE: dict[str, object] = {
+    "flows": False, "scores": False, "applications": False, "ring_octets": 0, "requests": ""
+}  # fmt: skip
+"""Volumes by host and prefix, requests by source."""
+
+
+def live_rate(settings: dict[str, object] | None = None) -> dict[str, float]:
+    """Return packets a second received, those dropped or missed, and the receiver's CPU.
+
+    `user_us` is its user time a packet, in microseconds.
+    """
     with veth() as namespace:
         inside = ["ip", "netns", "exec", namespace]
         receiver = subprocess.Popen(
@@ -94,6 +108,7 @@ def live_rate() -> dict[str, float]:
                 "-c",
                 _RECEIVER,
                 str(SECONDS + WARM_UP),
+                json.dumps(settings or KITSUNE),
             ],
             stdout=subprocess.PIPE,
             text=True,
@@ -117,6 +132,8 @@ def live_rate() -> dict[str, float]:
         "dropped": counters["source.dropped"],
         "rate": counters["source.packets"] / SECONDS,
         "cpu": counters["cpu_ms"] / 1000 / SECONDS,
+        "missed": float(sent.stdout) - counters["packets"],
+        "user_us": counters["user_us"] / max(1, counters["packets"]),
     }
 
 

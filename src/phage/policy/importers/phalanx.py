@@ -215,7 +215,7 @@ class _Reading:
         if mode == "netflow":
             self._leave(
                 "capturemode", 'capturemode = "netflow"',
-                "NetFlow cannot be collected yet; the rules count what phage sees by itself",
+                "import collector.conf too: it says where NetFlow is taken",
             )  # fmt: skip
         elif mode:
             reason = "phage watches its interfaces anyway"
