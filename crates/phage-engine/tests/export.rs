@@ -64,13 +64,13 @@ fn connection() -> Vec<u8> {
     )
 }
 
-fn listening(config: &ExportConfig, listen: ListenConfig) -> (ExportEngine, Vec<String>) {
+fn listening(config: &ExportConfig, listen: &ListenConfig) -> (ExportEngine, Vec<String>) {
     let mut engine = ExportEngine::new(config).unwrap();
     let any = ["127.0.0.1:0".parse().unwrap()];
     let listen = ListenConfig {
         udp: any.to_vec(),
         tcp: any.to_vec(),
-        ..listen
+        ..listen.clone()
     };
     let (udp, tcp) = engine.listen(&listen).unwrap();
     (engine, vec![udp[0].to_string(), tcp[0].to_string()])
@@ -104,7 +104,7 @@ fn counter(engine: &mut ExportEngine, name: &str) -> u64 {
 
 #[test]
 fn both_directions_of_a_connection_are_one_flow() {
-    let (mut engine, to) = listening(&ExportConfig::default(), ListenConfig::default());
+    let (mut engine, to) = listening(&ExportConfig::default(), &ListenConfig::default());
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     socket.send_to(&connection(), &to[0]).unwrap();
     let windows = windows(&mut engine, 2);
@@ -121,7 +121,7 @@ fn both_directions_of_a_connection_are_one_flow() {
 
 #[test]
 fn a_scan_is_seen_in_the_counters_of_its_host() {
-    let (mut engine, to) = listening(&ExportConfig::default(), ListenConfig::default());
+    let (mut engine, to) = listening(&ExportConfig::default(), &ListenConfig::default());
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let probes: Vec<_> = (1..=40_u16)
         .flat_map(|port| {
@@ -137,7 +137,8 @@ fn a_scan_is_seen_in_the_counters_of_its_host() {
     }
     let windows = windows(&mut engine, 80);
     let rows = windows.iter().flat_map(|window| &window.hosts);
-    let scanner = rows.filter(|row| row.address[15] == 1).last().unwrap();
+    let mut rows: Vec<_> = rows.filter(|row| row.address[15] == 1).collect();
+    let scanner = rows.pop().unwrap();
     assert_eq!(
         (scanner.syn[0], scanner.rst[1], scanner.flows[0]),
         (40, 40, 40)
@@ -160,7 +161,7 @@ fn sampling_is_applied_once() {
         }],
         ..ExportConfig::default()
     };
-    let (mut engine, to) = listening(&config, ListenConfig::default());
+    let (mut engine, to) = listening(&config, &ListenConfig::default());
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     socket.send_to(&connection(), &to[0]).unwrap();
     let windows = windows(&mut engine, 2);
@@ -178,7 +179,7 @@ fn who_is_not_allowed_is_counted_only() {
         allowed: vec!["192.0.2.0/24".to_owned()],
         ..ExportConfig::default()
     };
-    let (mut engine, to) = listening(&config, ListenConfig::default());
+    let (mut engine, to) = listening(&config, &ListenConfig::default());
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     socket.send_to(&connection(), &to[0]).unwrap();
     while counter(&mut engine, "exports.refused") == 0 {
@@ -190,7 +191,7 @@ fn who_is_not_allowed_is_counted_only() {
 
 #[test]
 fn messages_come_over_connections_in_any_pieces() {
-    let (mut engine, to) = listening(&ExportConfig::default(), ListenConfig::default());
+    let (mut engine, to) = listening(&ExportConfig::default(), &ListenConfig::default());
     let mut stream = TcpStream::connect(&to[1]).unwrap();
     let bytes: Vec<u8> = (0..50)
         .flat_map(|number| {
@@ -224,7 +225,7 @@ fn messages_come_over_connections_in_any_pieces() {
 fn connections_are_bounded_and_nonsense_ends_them() {
     let (mut engine, to) = listening(
         &ExportConfig::default(),
-        ListenConfig {
+        &ListenConfig {
             connections: 4,
             ..ListenConfig::default()
         },
@@ -320,7 +321,7 @@ fn a_flood_of_exporters_and_templates_takes_bounded_memory() {
             template_fields: 2000,
             ..ExportConfig::default()
         },
-        ListenConfig::default(),
+        &ListenConfig::default(),
     );
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     for domain in 0..5000_u32 {

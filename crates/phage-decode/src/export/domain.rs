@@ -68,6 +68,8 @@ pub(super) struct Domain {
     pub(super) heard: i64,
     /// How far its clock was behind the time of arrival, nanoseconds; sFlow has none.
     pub(super) drift: i64,
+    /// The sequence number of the last datagram, and the one that is due.
+    previous: Option<u32>,
     next: Option<u32>,
     uptime: u32,
 }
@@ -85,6 +87,7 @@ impl Domain {
             counters: DomainCounters::default(),
             heard: 0,
             drift: 0,
+            previous: None,
             next: None,
             uptime: 0,
         }
@@ -164,7 +167,13 @@ impl Domain {
         let restarted = uptime.is_some_and(|uptime| {
             uptime < self.uptime.saturating_sub(LATE) && self.uptime < u32::MAX - LATE
         });
-        let gap = self.next.map_or(0, |due| sequence.wrapping_sub(due));
+        let before = units.map(|units| sequence.wrapping_sub(units));
+        let gap = if uptime.is_none() && before.is_some() && before == self.previous {
+            // Some (softflowd's IPFIX) count the records of the message itself.
+            0
+        } else {
+            self.next.map_or(0, |due| sequence.wrapping_sub(due))
+        };
         let late = gap > u32::MAX / 2;
         if restarted {
             self.counters.restarts += 1;
@@ -178,6 +187,7 @@ impl Domain {
             self.counters.lost += u64::from(gap);
         }
         self.uptime = uptime.unwrap_or(0);
+        self.previous = Some(sequence);
         self.next = units.map(|units| sequence.wrapping_add(units));
     }
 }

@@ -362,3 +362,26 @@ fn a_wrong_clock_is_told_and_corrected_where_wanted() {
         assert_eq!(drift, Some(behind * 1_000_000_000));
     }
 }
+
+#[test]
+fn sequence_numbers_that_count_their_own_message_miss_nothing() {
+    let mut decoder = ExportDecoder::default();
+    let (mut before, mut after) = (0, 0);
+    for count in [1, 5, 2, 2, 7] {
+        let body = RECORD.repeat(count);
+        after += count as u32;
+        let sets = [set(2, &template(256)), set(256, &body)];
+        decode(&mut decoder, &ipfix(before, 1, &sets));
+        decode(&mut decoder, &ipfix(after, 2, &sets));
+        before = after;
+    }
+    for exporter in decoder.exporters() {
+        assert_eq!(
+            (exporter.counters.lost, exporter.counters.reordered),
+            (0, 0)
+        );
+    }
+    decode(&mut decoder, &ipfix(before + 9, 1, &[set(256, &RECORD)]));
+    let lost: u64 = decoder.exporters().map(|each| each.counters.lost).sum();
+    assert_eq!(lost, 9);
+}
