@@ -115,8 +115,9 @@ def test_pmacct(
     file.write_text(
         settings.format(capture=capture, receiver=heard.address, version=version), encoding="utf-8"
     )
+    # Its exit code at the end of a capture is now 0, now 1.
     subprocess.run(
-        [_program("pmacctd"), "-f", str(file)], check=True, capture_output=True, timeout=60
+        [_program("pmacctd"), "-f", str(file)], check=False, capture_output=True, timeout=60
     )
     heard.stop()
     (exporter,) = heard.collector.exporters()

@@ -7,13 +7,13 @@ import struct
 from typing import TYPE_CHECKING
 
 from phage.errors import PhageError
-from phage.native import ExportDecoder
+from phage.native import DatagramSender, ExportDecoder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["DatagramFileError", "ExportDecoder", "describe_file"]
+__all__ = ["DatagramFileError", "DatagramSender", "ExportDecoder", "describe_file"]
 
 _MAGICS = frozenset(
     bytes.fromhex(magic)

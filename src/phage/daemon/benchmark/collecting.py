@@ -13,6 +13,7 @@ from functools import cache
 from typing import IO, TYPE_CHECKING
 
 from phage.collect.collectors.exportfile import ExportFileCollector
+from phage.collect.datagrams import DatagramSender
 from phage.collect.exports import ExportSettings
 from phage.daemon.benchmark.export import FIELDS, RECORDS, TEMPLATE, Traffic
 from phage.errors import PhageError
@@ -116,8 +117,6 @@ def socket_rate() -> dict[str, float]:
     A sender on another core sends at rising rates, each twice: another program on this machine may
     take the core for a moment.
     """
-    from phage.native import DatagramSender  # noqa: PLC0415  Only here.
-
     data = list(datagrams())
     receiver = subprocess.Popen(
         [sys.executable, "-c", _RECEIVER],
