@@ -44,13 +44,20 @@ def _edit_store(chosen: Chosen, request: EditDevice) -> str:
 
     from phage.cli.intelstore import writer
     from phage.clock import SystemClock
-    from phage.daemon.devices import apply_edit, store_changes
+    from phage.daemon.deviceedits import apply_edit
+    from phage.daemon.devices import store_changes
     from phage.devices.inventory import Inventory
+    from phage.devices.profiler import Profiler
 
     with writer(chosen) as store:
         inventory = Inventory()
         inventory.load(store.devices.list(100_000))
         inventory.table.now = SystemClock().now()
-        device = apply_edit(inventory, request, f"user:{getpass.getuser()}")
-        store_changes(store, inventory.take_changes())
+        profiler = Profiler(inventory)
+        profiler.load(store.profiles.list(100_000))
+        device = apply_edit(inventory, profiler, request, f"user:{getpass.getuser()}")
+        changes = inventory.take_changes()
+        store_changes(store, changes)
+        store.profiles.remove(changes.gone)
+        store.profiles.save(profiler.take_changes())
     return device.id

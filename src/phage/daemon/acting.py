@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from phage.access.audit import AuditLog
 from phage.daemon import privilege
 from phage.daemon.control import ControlServer
+from phage.daemon.domainfacts import DomainSets
 from phage.daemon.enforcement import Enforcement, make_enforcement
 from phage.daemon.requests import READING
 from phage.daemon.responders import IPSET, THROUGH_ENFORCER, kernel_devices
@@ -97,7 +98,8 @@ def start_enforcement(
     stack.callback(store.close)
     store.database.be_impatient(PATIENCE_SECONDS)
     known = devices.inventory.devices if devices is not None else tuple
-    enforcement = make_enforcement(settings, state, store, clock, *extra, devices=known)
+    sets = (DomainSets(devices.profiler, clock),) if devices is not None else ()
+    enforcement = make_enforcement(settings, state, store, clock, *extra, devices=known, sets=sets)
     stack.callback(enforcement.stop)
     enforcement.start()
     handle = Recorded(

@@ -7,6 +7,8 @@ import logging
 import threading
 from typing import TYPE_CHECKING
 
+from phage.daemon.deviceedits import apply_edit
+from phage.daemon.devicesources import make_sources
 from phage.daemon.storesink import location
 from phage.devices import kinds, registry
 from phage.devices.identifier import IDENTIFIERS, Identifier
@@ -16,7 +18,6 @@ from phage.devices.profiler import Profiler
 from phage.errors import PhageError, StateError, StoreError
 from phage.plugin import Runner, discover
 from phage.records.address import parse_address
-from phage.records.device import Attribute
 from phage.store.store import open_store
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class DeviceService:
         self._clock = clock
         self._state = state
         self._times: dict[Path, int] = {}
-        self._sources = sources
+        self.sources = sources
         self._names_at = 0
         self._intelligence: Intelligence | None = None
         self.profiler = Profiler(inventory, least_ns, self._is_listed)
@@ -127,7 +128,7 @@ class DeviceService:
 
     def edit(self, request: EditDevice, by: str) -> Device:
         """Change a device as a person wants it. Raises DeviceError."""
-        device = apply_edit(self.inventory, request, by)
+        device = apply_edit(self.inventory, self.profiler, request, by)
         with self._turn:
             self._edited += 1
             turn = self._edited
@@ -160,7 +161,7 @@ class DeviceService:
     def _run(self) -> None:
         while not self._stopping:
             self._refresh()
-            for source in self._sources:
+            for source in self.sources:
                 try:
                     for observation in source():
                         self.inventory.observe(observation)
@@ -203,6 +204,7 @@ class DeviceService:
 def start_devices(settings: Settings, state: StateDirectory, clock: Clock) -> DeviceService:
     """Take up the devices that are known, and follow them. Raises StoreError."""
     service = make_devices(settings, state, clock)
+    service.sources = make_sources(settings.devices, clock)
     service.load()
     service.start()
     return service
@@ -240,26 +242,3 @@ def store_changes(store: Store, changes: Changes) -> None:
         store.devices.save(changes.changed)
         store.devices.see(changes.seen)
         store.devices.save_events(changes.events)
-
-
-def apply_edit(inventory: Inventory, request: EditDevice, by: str) -> Device:
-    """Change a device as a person wants it; return it, or what it was. Raises DeviceError."""
-    edit, device, values = inventory.edit, request.device, request.values
-    first = values[0] if values else ""
-    if request.act == "rename":
-        return edit.rename(device, first, by)
-    if request.act == "label":
-        return edit.label(device, values, request.removed, by)
-    if request.act == "merge":
-        return edit.merge(device, values, by)
-    if request.act == "split":
-        return edit.split(device, first, by)
-    if request.act == "forget":
-        gone = edit.find(device)
-        edit.forget(device, by)
-        return gone
-    known = edit.find(device)
-    for each in values:
-        name, _, value = each.partition("=")
-        known = edit.tell(device, Attribute(name), value, by)
-    return known

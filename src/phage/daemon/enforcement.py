@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from phage.daemon.live import Live
     from phage.policy.allowlist import Source
     from phage.policy.desk import Outcome
+    from phage.policy.facts import Sets
     from phage.records.device import Device
     from phage.records.finding import Finding
     from phage.records.packetrule import Network, PacketRules
@@ -337,6 +338,7 @@ def make_enforcement(
     clock: Clock,
     *extra: Source,
     devices: Callable[[], Sequence[Device]] = tuple,
+    sets: Sequence[Sets] = (),
 ) -> Enforcement:
     """Wire everything that decides and acts; nothing is read or started yet.
 
@@ -347,6 +349,7 @@ def make_enforcement(
         clock: Tells the time.
         extra: More that is protected, as the routers that were seen.
         devices: Returns the devices of the inventory.
+        sets: More sets that rules may ask for, as the domains that devices know.
 
     Raises ConfigError for a setting that makes no sense.
     """
@@ -379,7 +382,7 @@ def make_enforcement(
         sessions.sessions,
         lifelines.routers,
         {"scripts": frozenset(settings.respond.scripts)},
-        (lists, places),
+        (lists, places, *sets),
     )
     rulebook = Rulebook(
         lambda: rule_files(settings, state), state.confirmed_rules, world.facts, switch

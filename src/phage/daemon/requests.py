@@ -108,14 +108,17 @@ class EditDevice(_Request):
     Attributes:
         act: What is done to it.
         device: Id, MAC address, IP address or name.
-        values: The new name; labels to add; "attribute=value"; other devices; the MAC address.
+        values: The new name; labels to add; "attribute=value"; other devices; the MAC address;
+            keys of its profile ("out 6 443 name:example.org").
         removed: Labels to take away.
     """
 
     verb: Literal["devices.edit"] = "devices.edit"
-    act: Literal["rename", "label", "tell", "merge", "split", "forget"]
+    act: Literal[
+        "rename", "label", "tell", "merge", "split", "forget", "enforce", "release", "allow"
+    ]
     device: str
-    values: tuple[str, ...] = Field((), max_length=64, strict=False)
+    values: tuple[str, ...] = Field((), max_length=1000, strict=False)
     removed: tuple[str, ...] = Field((), max_length=64, strict=False)
 
 

@@ -121,6 +121,20 @@ class Profiler:
         if book is not None:
             book.phase, book.changed = phase, True
 
+    def allow(self, device: str, keys: Iterable[ProfileKey], at: int) -> None:
+        """Take keys as normal for a device: a person or its maker says so."""
+        book = self._books.setdefault(device, Book(device, at, self._least_ns, at))
+        for key in keys:
+            if key not in book.keys:
+                book.begin(key, at, trusted=True)
+                if key in book.waiting:
+                    book.keys[key] = book.waiting.pop(key)
+
+    def names(self) -> Iterator[tuple[str, str]]:
+        """Yield the addresses that devices know by name."""
+        for book in list(self._books.values()):
+            yield from list(book.names.items())
+
     def forget(self, device: str) -> None:
         """Forget the profile of a device."""
         self._books.pop(device, None)

@@ -15,14 +15,37 @@ from phage.cli.devicevulnerabilities import (
     explain_affected,
     vulnerabilities,
 )
-from phage.cli.output import emit, emit_one, output_option, say
+from phage.cli.output import Column, emit, emit_one, output_option, say
 from phage.cli.settings import settings_options
-from phage.cli.times import Moment
+from phage.cli.times import Moment, Span
 from phage.clock import SystemClock
 from phage.records.device import CATEGORIES, CONCLUDED
 
 if TYPE_CHECKING:
     from phage.cli.settings import Chosen
+
+
+PROFILE_COLUMNS = (
+    Column("way", "way"),
+    Column("protocol", "protocol", right=True),
+    Column("port", "port", right=True),
+    Column("peer", "peer"),
+    Column("flows", "flows", right=True),
+    Column("days", "days", right=True),
+    Column("every s", "period_s", right=True),
+    Column("last", "last"),
+)
+
+_GRADE = click.option(
+    "--grade",
+    type=click.Choice(("notify", "limit", "block", "quarantine")),
+    default="block",
+    show_default=True,
+    help="What is done about what is not normal for it.",
+)
+_DAYS = click.option(
+    "--days", type=click.IntRange(1, 90), default=7, show_default=True, help="Days to try it on."
+)
 
 
 @click.group()
@@ -182,6 +205,123 @@ def train(chosen: Chosen, folder: Path, form: str, *, tested: bool) -> None:
     from phage.cli.devicekinds import learn, test
 
     (test if tested else learn)(chosen, folder, form)
+
+
+@command.command()
+@click.argument("device")
+@output_option
+@settings_options
+def profile(chosen: Chosen, device: str, form: str) -> None:
+    """Show what DEVICE normally does: with whom, by what, how often, how regularly."""
+    from phage.cli.devicefence import known, profile_shape
+
+    with chosen.reader() as store:
+        found, learned = known(store, device)
+    shape = profile_shape(learned)
+    if form == "table":
+        emit(form, shape["keys"], PROFILE_COLUMNS, empty="nothing is normal for it yet")
+        say(f"{found.shown}: {learned.phase}; {len(learned.waiting)} things are not normal yet")
+    else:
+        emit_one(form, shape, ())
+
+
+@command.command()
+@click.argument("device")
+@_GRADE
+@_DAYS
+@output_option
+@settings_options
+def propose(chosen: Chosen, device: str, grade: str, days: int, form: str) -> None:
+    """Print rules that fence DEVICE in, and what they would have blocked in the last days."""
+    from phage.cli.devicefence import propose as act
+    from phage.devices.fence import Grade
+
+    act(chosen, device, Grade(grade), days, form)
+
+
+@command.command()
+@click.argument("device")
+@_GRADE
+@_DAYS
+@click.option(
+    "--file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Rules as you edited them.",
+)
+@click.option("--force", is_flag=True, help="Also where something speaks against it.")
+@settings_options
+def enforce(
+    chosen: Chosen, device: str, grade: str, days: int, file: Path | None, *, force: bool
+) -> None:
+    """Let DEVICE do what it normally does, and act on the rest."""
+    from phage.cli.devicefence import enforce as act
+    from phage.devices.fence import Grade
+
+    act(chosen, device, Grade(grade), file, force=force, days=days)
+
+
+@command.command()
+@click.argument("device")
+@settings_options
+def release(chosen: Chosen, device: str) -> None:
+    """Take the fence of DEVICE away."""
+    from phage.cli.devicefence import release as act
+
+    act(chosen, device)
+
+
+@command.command()
+@click.argument("device")
+@click.option("--for", "seconds", type=Span(least=1), default="1d", show_default=True)
+@click.option("--reason", default="", help="Why, for whoever looks later.")
+@settings_options
+def quarantine(chosen: Chosen, device: str, seconds: float, reason: str) -> None:
+    """Let DEVICE reach only what it needs to be mended: DHCP, DNS and ping of the router.
+
+    `phage decisions revoke` takes it back.
+    """
+    from phage.cli.devicestore import find
+    from phage.daemon.requests import AddDecision, checked
+
+    with chosen.reader() as store:
+        found = find(store.devices.list(100_000), device)
+    for target in [seen.value for seen in found.macs] or [found.ip]:
+        answer = chosen.ask(
+            checked(
+                AddDecision,
+                target=target,
+                action="quarantine",
+                direction="both",
+                seconds=seconds,
+                reason=reason or f"quarantine of {found.shown} by hand",
+            )
+        )
+        say(f"{found.shown}: {answer['decision']['id']} holds {target} in quarantine")
+
+
+@command.command()
+@click.argument("device")
+@click.option(
+    "--import",
+    "file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Take what a MUD file allows as normal for it.",
+)
+@settings_options
+def mud(chosen: Chosen, device: str, file: Path | None) -> None:
+    """Print what DEVICE normally does as a MUD file (RFC 8520), or import one."""
+    from phage.cli.devicefence import known, now
+    from phage.cli.output import encode
+    from phage.devices.mud import read_mud, to_mud
+
+    if file is not None:
+        keys = read_mud(str(file), file.read_bytes())
+        values = tuple(f"{key.way} {key.protocol} {key.port} {key.peer}" for key in keys)
+        _edit(chosen, "allow", device, values, f"{len(keys)} things are normal by {file}")
+        return
+    with chosen.reader() as store:
+        found, learned = known(store, device)
+    print(encode(to_mud(found, learned, now()), indent=2))
 
 
 def _edit(
