@@ -122,7 +122,7 @@ class Discovery:
             _host(address, sweep, services.get(address, []), udp, browse, search, told)
             for address, _ in hosts
         ]
-        found += self._behind(sweep)
+        found += self._behind(sweep) if wide else ()
         self.progress(1000, "done")
         return replace(
             scan,
@@ -300,6 +300,8 @@ class Discovery:
         """Yield hosts that others know of: at home, and not met by ourselves."""
         for address, mac in self._tables.items():
             known = ipaddress.ip_address(address)
+            if known.is_link_local or known.is_loopback:
+                continue
             if address not in sweep.found and any(
                 known.version == each.version and known in each for each in self.home
             ):
