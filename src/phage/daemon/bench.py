@@ -68,6 +68,13 @@ class Workbench:
         """PrefixSet to look flows up in, as many as lists report."""
         return prefix_set_of_columns(*traffic.reported_prefixes(*REPORTED))
 
+    @cached_property
+    def cves(self) -> dict[str, float]:
+        """Seconds of importing vulnerabilities, and of matching devices against them."""
+        from phage.daemon.benchmark import vulnerabilities  # noqa: PLC0415  50 MB of records.
+
+        return vulnerabilities.figures(self.folder)
+
 
 def packets_per_second(
     path: Path,
@@ -418,6 +425,33 @@ def scan_over_clamd(_bench: Workbench) -> Measurement:
     return Measurement("scan.over_clamd", ours, "s", scan.PEER, theirs)
 
 
+def devices_scan(job: str, name: str, share: str) -> Callable[[Workbench], tuple[Measurement, ...]]:
+    """Return what measures a part of active scans."""
+
+    def measure(_bench: Workbench) -> tuple[Measurement, ...]:
+        # Needs root; others do not.
+        from phage.daemon.benchmark import discovery  # noqa: PLC0415
+
+        found = discovery.figures(job)
+        peer = discovery.PEER if "peer" in found else ""
+        return (
+            Measurement(name, found["seconds"], "s", peer, found.get("peer")),
+            Measurement(f"{name}.{share}", found[share], "share"),
+        )
+
+    return measure
+
+
+def devices_import_cve(bench: Workbench) -> Measurement:
+    """Measure the import of 30,000 NVD records into a new store."""
+    return Measurement("devices.import_cve_s", bench.cves["import"], "s")
+
+
+def devices_match_cve(bench: Workbench) -> Measurement:
+    """Measure 10,000 devices matched against 30,000 NVD records."""
+    return Measurement("devices.match_cve_s", bench.cves["match"], "s")
+
+
 @dataclass(frozen=True, slots=True)
 class Benchmark:
     """One measurement by name."""
@@ -458,6 +492,10 @@ BENCHMARKS = (
     Benchmark("scan.known_ms", scan_known),
     Benchmark("scan.files_per_s", scan_rate),
     Benchmark("scan.over_clamd", scan_over_clamd),
+    Benchmark("devices.sweep_16_s", devices_scan("sweep", "devices.sweep_16_s", "found")),
+    Benchmark("devices.ports_s", devices_scan("ports", "devices.ports_s", "answered")),
+    Benchmark("devices.import_cve_s", devices_import_cve),
+    Benchmark("devices.match_cve_s", devices_match_cve),
     Benchmark("home", home),
 )
 
