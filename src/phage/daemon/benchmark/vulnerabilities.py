@@ -18,10 +18,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 RECORDS = 30_000
-PRODUCTS = 2000
+PRODUCTS = 10_000
 DEVICES = 10_000
 PROGRAMS = 6
 """Programs seen on a device."""
+
+COMMON = 150
+"""How many programs make up most of what is seen: 10,000 devices run much the same."""
 
 _SEED = 1
 
@@ -40,7 +43,7 @@ def write_feed(path: Path) -> None:
 
 def _record(number: int, chance: random.Random) -> dict[str, object]:
     def match() -> dict[str, object]:
-        product = min(int(chance.expovariate(0.004)), PRODUCTS - 1)
+        product = min(int(chance.expovariate(0.0005)), PRODUCTS - 1)
         low, high = sorted((chance.randrange(20), chance.randrange(20)))
         return {
             "vulnerable": True,
@@ -91,7 +94,7 @@ def _match(store: Store) -> float:
     for _ in range(DEVICES):
         names = []
         for _ in range(PROGRAMS):
-            product = min(int(chance.expovariate(0.004)), PRODUCTS - 1)
+            product = min(int(chance.expovariate(1 / COMMON)), PRODUCTS - 1)
             version = f"{chance.randrange(20)}.{chance.randrange(30)}"
             names.append(f"cpe:2.3:a:vendor{product % 97}:product{product}:{version}:*:*:*:*:*:*:*")
         devices.append([Software(name) for name in names])

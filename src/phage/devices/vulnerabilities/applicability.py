@@ -108,6 +108,13 @@ class Criterion:
 
     def applies(self, name: Cpe) -> Truth:
         """Tell whether a product of a device is among those that are meant."""
+        truth = self.fits(name)
+        if truth is Truth.NO:
+            return truth
+        return min(truth, self._in_range(name) if self.bounds else self._exactly(name))
+
+    def fits(self, name: Cpe) -> Truth:
+        """Tell the same of all but version and update."""
         mine, truth = self.name, Truth.YES
         differ = self.fields
         if mine.product != name.product or mine.part != name.part or mine.vendor != name.vendor:
@@ -118,7 +125,7 @@ class Criterion:
                 return Truth.NO
             if relation is Relation.SUBSET:
                 truth = Truth.UNKNOWN
-        return min(truth, self._in_range(name) if self.bounds else self._exactly(name))
+        return truth
 
     def _exactly(self, name: Cpe) -> Truth:
         mine = self.name

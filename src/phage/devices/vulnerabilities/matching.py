@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from phage.devices.vulnerabilities.applicability import Condition, Criterion, Truth
 from phage.devices.vulnerabilities.cpe import ANY, Cpe, CpeError, parse_cpe, plain
+from phage.devices.vulnerabilities.product import Entry, KnownProduct
 from phage.records.vulnerability import Affected, Exploited, Likelihood, Software, Vulnerability
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-MAX_PRODUCTS = 4096
+MAX_PRODUCTS = 8192
 """Products whose vulnerabilities are kept ready; a network has hundreds."""
 
 MAX_SOFTWARE = 256
@@ -25,9 +26,6 @@ MAX_AFFECTED = 2000
 
 _PATCHED = re.compile(r"(\d[\d.]*)(p\d+)")
 """OpenSSH's 6.7p1, ntpd's 4.2.8p12."""
-
-_KNOWN_NAMES = 32_768
-"""Names of products, with versions, whose answers are kept."""
 
 
 class Catalog(Protocol):
@@ -43,36 +41,6 @@ class Catalog(Protocol):
         """Return the likelihood of each of these that has one."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """A vulnerability, ready to be asked.
-
-    `simple` are the criteria of configurations of which any one is enough; `conditions` the others,
-    in which the product that has the fault meets one of `own`.
-    """
-
-    vulnerability: Vulnerability
-    simple: tuple[int, ...]
-    own: tuple[int, ...]
-    conditions: tuple[Condition, ...]
-
-
-@dataclass
-class _Product:
-    """All that is known of one vendor and product, for part a, o and h together.
-
-    Entries refer to the criteria by number: many vulnerabilities end with the same version.
-    """
-
-    criteria: list[Criterion]
-    entries: list[_Entry]
-    answers: OrderedDict[Cpe, list[_Answer]] = field(default_factory=OrderedDict)
-
-
-_Answer = tuple[int, Truth, Truth]
-"""Which entry, what the name alone decides, and whether it is what has the fault in a condition."""
-
-
 @dataclass
 class Matcher:
     """Finds the vulnerabilities of devices; keeps ready what it has read, within a bound.
@@ -84,7 +52,7 @@ class Matcher:
 
     catalog: Catalog
     unreadable: int = 0
-    _products: OrderedDict[tuple[str, str], _Product] = field(default_factory=OrderedDict)
+    _products: OrderedDict[tuple[str, str], KnownProduct] = field(default_factory=OrderedDict)
     _exploited: dict[str, Exploited | None] = field(default_factory=dict)
     _likelihoods: dict[str, Likelihood | None] = field(default_factory=dict)
 
@@ -94,15 +62,12 @@ class Matcher:
         Known to be exploited before all others, then by likelihood (EPSS), then by base score.
         """
         seen = self._names(software)
-        found: dict[str, Affected] = {}
+        found: dict[str, tuple[Vulnerability, Software, Truth]] = {}
         for name, each in seen.items():
             for vulnerability, truth in self._of(name, seen):
                 known = found.get(vulnerability.id)
-                certain = truth is Truth.YES
-                if known is None or (certain and not known.certain):
-                    found[vulnerability.id] = Affected(
-                        vulnerability, each, certain=certain, caveat=_caveat(each, certain=certain)
-                    )
+                if known is None or truth > known[2]:
+                    found[vulnerability.id] = vulnerability, each, truth
         return self._ordered(found)
 
     def _names(self, software: Iterable[Software]) -> dict[Cpe, Software]:
@@ -122,32 +87,15 @@ class Matcher:
 
     def _of(self, name: Cpe, seen: Mapping[Cpe, Software]) -> Iterator[tuple[Vulnerability, Truth]]:
         product = self._product(name)
-        for at, alone, own in self._answers(product, name):
+        for at, alone, own in product.answers(name):
             entry, truth = product.entries[at], alone
             if own > alone:
                 truth = max(alone, min(own, self._conditions(entry, name, seen)))
             if truth is not Truth.NO:
                 yield entry.vulnerability, truth
 
-    def _answers(self, product: _Product, name: Cpe) -> list[_Answer]:
-        """Return which entries a product may be meant by."""
-        kept = product.answers.get(name)
-        if kept is not None:
-            return kept
-        truths = [each.applies(name) for each in product.criteria]
-        met = {number for number, truth in enumerate(truths) if truth is not Truth.NO}
-        answers = [
-            (at, _most(truths, entry.simple), _most(truths, entry.own))
-            for at, entry in enumerate(product.entries)
-            if not (met.isdisjoint(entry.simple) and met.isdisjoint(entry.own))
-        ]
-        product.answers[name] = answers
-        if len(product.answers) > _KNOWN_NAMES:
-            product.answers.popitem(last=False)
-        return answers
-
     @staticmethod
-    def _conditions(entry: _Entry, name: Cpe, seen: Mapping[Cpe, Software]) -> Truth:
+    def _conditions(entry: Entry, name: Cpe, seen: Mapping[Cpe, Software]) -> Truth:
         """Tell whether a configuration holds in which this product is what has the fault."""
         best = Truth.NO
         for condition in entry.conditions:
@@ -160,12 +108,12 @@ class Matcher:
                 best = max(best, min(own, condition.holds(truths)))
         return best
 
-    def _product(self, name: Cpe) -> _Product:
+    def _product(self, name: Cpe) -> KnownProduct:
         key = (name.vendor, name.product)
         product = self._products.get(key)
         if product is None:
             known = self.catalog.of_product(plain(name.vendor), plain(name.product))
-            product = _ready(known, key)
+            product = KnownProduct.of(known, key)
             self._products[key] = product
             if len(self._products) > MAX_PRODUCTS:
                 self._products.popitem(last=False)
@@ -173,12 +121,23 @@ class Matcher:
             self._products.move_to_end(key)
         return product
 
-    def _ordered(self, found: Mapping[str, Affected]) -> list[Affected]:
+    def _ordered(
+        self, found: Mapping[str, tuple[Vulnerability, Software, Truth]]
+    ) -> list[Affected]:
         self._learn(found)
-        full = [
-            replace(each, exploited=self._exploited[cve], likelihood=self._likelihoods[cve])
-            for cve, each in found.items()
-        ]
+        full = []
+        for cve, (vulnerability, software, truth) in found.items():
+            certain = truth is Truth.YES
+            full.append(
+                Affected(
+                    vulnerability,
+                    software,
+                    certain,
+                    self._exploited[cve],
+                    self._likelihoods[cve],
+                    _caveat(software, certain=certain),
+                )
+            )
         full.sort(key=urgency)
         return full[:MAX_AFFECTED]
 
@@ -234,58 +193,6 @@ def _parted(name: Cpe) -> Cpe:
     """Return a name with the level of patches, which banners join to the version, as its update."""
     joined = _PATCHED.fullmatch(name.version) if name.update == ANY else None
     return name if joined is None else name._replace(version=joined[1], update=joined[2])
-
-
-def _most(truths: Sequence[Truth], numbers: Iterable[int]) -> Truth:
-    return max((truths[number] for number in numbers), default=Truth.NO)
-
-
-def _ready(known: Iterable[Vulnerability], key: tuple[str, str]) -> _Product:
-    """Return what is known of a product, ready to be asked."""
-    numbers: dict[Criterion, int] = {}
-
-    def numbered(criteria: Iterable[Criterion]) -> tuple[int, ...]:
-        wanted = (
-            each
-            for each in criteria
-            if each.vulnerable
-            and _meant(each.name.vendor, key[0])
-            and _meant(each.name.product, key[1])
-        )
-        return tuple(dict.fromkeys(numbers.setdefault(each, len(numbers)) for each in wanted))
-
-    entries = []
-    for vulnerability in known:
-        simple: list[Criterion] = []
-        conditions: list[Condition] = []
-        for node in vulnerability.configurations:
-            condition = Condition.of(node)
-            alternatives = _alternatives(condition)
-            if alternatives is None:
-                conditions.append(condition)
-            else:
-                simple += alternatives
-        own = [each for condition in conditions for each in condition.all_criteria()]
-        entries.append(_Entry(vulnerability, numbered(simple), numbered(own), tuple(conditions)))
-    return _Product(list(numbers), entries)
-
-
-def _meant(pattern: str, value: str) -> bool:
-    return pattern == value or "*" in pattern or "?" in pattern
-
-
-def _alternatives(condition: Condition) -> list[Criterion] | None:
-    """Return the criteria of which any one is enough; None where it takes more than one."""
-    parts = len(condition.criteria) + len(condition.conditions)
-    if condition.negate or (condition.needs_all and parts > 1):
-        return None
-    found = list(condition.criteria)
-    for each in condition.conditions:
-        inner = _alternatives(each)
-        if inner is None:
-            return None
-        found += inner
-    return found
 
 
 def _caveat(software: Software, *, certain: bool) -> str:
