@@ -11,10 +11,22 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from phage.errors import StateError
-from phage.records import Feature, FindingState, Peer, Severity, Subject
+from phage.records import Feature, Finding, FindingState, Peer, Severity, Subject
 from phage.records.decision import Action, Direction, Receipt, ReceiptState, Target, TargetKind
 from phage.records.device import Attribute, Device, DeviceEvent, Guess, Seen
 from phage.records.feedstate import FeedState
+from phage.records.profile import KeyUse, Phase, Profile, ProfileKey, Way
+from phage.records.sample import (
+    Category,
+    EngineKind,
+    EngineResult,
+    EngineVersion,
+    Outcome,
+    Part,
+    Reason,
+    Sample,
+    Verdict,
+)
 from phage.store.repositories.counters import MINUTE, MinuteCounter
 from phage.store.repositories.traffic import Traffic, TrafficKind
 from phage.testing.records import EPOCH, make_decision, make_finding, make_flow
@@ -76,6 +88,8 @@ OTHERS = (
     "142.250.185.110", "151.101.65.140", "17.253.57.203", "104.16.132.229", "52.94.236.248",
     "185.199.108.153", "34.117.59.81", "2a00:1450:4001:80b::200e", "23.45.12.9", "91.198.174.192",
 )  # fmt: skip
+EICAR = "275a021bbfb6489e54d471899f7db9d1663fc695ec2fe2a2c4538aabf651fd0f"
+"""SHA-256 of EICAR's test file."""
 SERVICES = (("tls", 50), ("quic", 38), ("tcp/9000", 12), ("dns", 0.4), ("mdns", 0.2))
 SCANNERS = ("203.0.113.9", "203.0.113.77", "198.51.100.23", "198.51.100.140")
 
@@ -92,6 +106,8 @@ def furnish(store: Store, now: int) -> None:
     store.traffic.save(_traffic(now, chance))
     store.flows.save(_flows(now, chance))
     store.findings.save(_findings(now))
+    store.samples.save(eicar_verdict(now))
+    store.profiles.save([_profile(MEMBERS[5], now)])
     store.decisions.save(_decisions(now))
     store.receipts.save(
         Receipt(f"{number:026d}", "nftables", ReceiptState.APPLIED, now - HOUR, "set ban4")
@@ -259,6 +275,7 @@ def _findings(now: int) -> Iterator[Any]:
         state=FindingState.CLOSED,
         packets=640,
     )
+    yield _flood(now)
     kinds = (
         ("bruteforce", Severity.HIGH, "guessed 240 passwords of ssh on NAS; none was right."),
         ("portscan", Severity.MEDIUM, "tried port 23 of 14 of your devices."),
@@ -279,6 +296,79 @@ def _findings(now: int) -> Iterator[Any]:
             state=FindingState.CLOSED,
             key=f"{source}|{number}",
         )
+
+
+def _flood(now: int) -> Finding:
+    return make_finding(
+        90,
+        severity=Severity.HIGH,
+        detector="volumetric",
+        state=FindingState.CLOSED,
+        subject=Subject(ip=MEMBERS[11].ip, device=MEMBERS[11].ip),
+        summary="NAS is flooded by dns replies from 212 addresses, 41,000 packets/s (0.6 Gbit/s "
+        "at most): 41,000 packets/s exceed the threshold of 20,000 packets/s.",
+        first_seen=now - 30 * HOUR,
+        last_seen=now - 30 * HOUR + 95 * SECOND,
+        features=(Feature("reply_rate", 41_000, 0, 20_000, "packets/s", 1.0, "packets"),),
+        evidence={
+            "target": MEMBERS[11].ip,
+            "vectors": [{"name": "reply", "share": 0.94}],
+            "peak_packets_per_second": 52_000,
+            "peak_bits_per_second": 600_000_000,
+            "sources": 212,
+            "suggested": [{"protocol": "udp", "source_port": 53}],
+        },
+    )
+
+
+def eicar_verdict(
+    now: int, name: str = "eicar.zip", label: str = "Eicar-Test-Signature"
+) -> Verdict:
+    """Return what engines say of EICAR's test file, packed; only its hash is here."""
+    found = EngineResult("clamav", EngineKind.EVILNESS, Category.MALICIOUS, label,
+                         EngineVersion("1.4", "27500"), seconds=0.02)  # fmt: skip
+    other = EngineResult("yara", EngineKind.EVILNESS, Category.UNDETECTED, seconds=0.01)
+    facts = EngineResult("exiftool", EngineKind.METADATA, Category.UNDETECTED,
+                         facts={"FileType": "ZIP", "parts": 1})  # fmt: skip
+    sample = Sample(EICAR, "3395856ce81f2b7382dee72602f798b642f14140",
+                    "44d88612fea8a8f36de82e1278abb02f", 184, "zip", (name,),
+                    now - 5 * HOUR, now - HOUR, 2)  # fmt: skip
+    text = f"clamav: {label} in {name} > eicar.com"
+    return Verdict(
+        "household",
+        sample,
+        Outcome.INFECTED,
+        complete=True,
+        time=now - HOUR,
+        reasons=(Reason(Outcome.INFECTED, text, "clamav", ("eicar.com",)),),
+        results=(found, other, facts),
+        parts=(
+            Part((), EICAR, 184, "zip", (other, facts)),
+            Part(("eicar.com",), EICAR, 68, "com", (found,)),
+        ),
+        parts_total=2,
+        fingerprint="household",
+        isolation="full",
+        seconds=0.4,
+    )
+
+
+def _profile(member: Member, now: int) -> Profile:
+    def use(flows: int) -> KeyUse:
+        return KeyUse(now - 6 * 24 * HOUR, now - HOUR, 6, flows, flows * 900, flows * 400)
+
+    return Profile(
+        member.mac,
+        now - DAYS * 24 * HOUR,
+        now - HOUR,
+        Phase.PROPOSE,
+        keys={
+            ProfileKey(Way.OUT, 6, 443, "name:reolink.com"): use(812),
+            ProfileKey(Way.OUT, 17, 53, "router"): use(640),
+            ProfileKey(Way.IN, 6, 554, f"device:{MEMBERS[11].mac}"): use(96),
+        },
+        waiting={ProfileKey(Way.OUT, 6, 8443, "net:185.199.0.0/16"): use(2)},
+    )
 
 
 def _decisions(now: int) -> Iterator[Any]:

@@ -49,6 +49,7 @@ MENU: tuple[tuple[str, tuple[Place, ...]], ...] = (
             Place("/", "Overview", "overview", "status:read"),
             Place("/devices", "Devices", "devices", "devices:read"),
             Place("/traffic", "Traffic", "traffic", "flows:read"),
+            Place("/ddos", "DDoS", "ddos", "findings:read"),
         ),
     ),
     (
@@ -58,6 +59,7 @@ MENU: tuple[tuple[str, tuple[Place, ...]], ...] = (
             Place("/decisions", "Decisions", "decisions", "decisions:read"),
             Place("/rules", "Rules", "rules", "rules:read"),
             Place("/feeds", "Threat feeds", "feeds", "feeds:read"),
+            Place("/files", "Files", "files", "samples:read"),
         ),
     ),
     (

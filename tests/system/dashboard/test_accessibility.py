@@ -17,7 +17,7 @@ from phage.records.device import Attribute, Device, Guess, Seen
 from phage.store.store import StoreLocation
 from phage.testing.apilab import PASSWORD, api_lab, quick_passwords
 from phage.testing.desks import FakeRuleDesk, FakeSettingsDesk
-from phage.testing.household import MEMBERS, FakeDaemon, furnish
+from phage.testing.household import EICAR, MEMBERS, FakeDaemon, furnish
 from phage.testing.records import EPOCH, make_decision, make_finding
 from phage.web.dashboard import Dashboard
 
@@ -34,7 +34,8 @@ pytestmark = pytest.mark.system
 
 FINDING = "0000000000000001"
 PAGES = (
-    "/", "/devices", "/map", f"/devices/{MEMBERS[5].mac}", "/traffic", "/flows", "/findings",
+    "/", "/devices", "/map", "/ddos", "/files", f"/files/{EICAR}",
+    f"/devices/{MEMBERS[5].mac}", "/traffic", "/flows", "/findings",
     f"/findings/{FINDING}", "/decisions", f"/decisions/{0:026d}", "/rules", "/rules/home.yaml",
     "/feeds", "/settings", "/settings/file", "/users", "/account", "/audit?check=yes", "/help",
     "/search?q=192.168", "/nowhere",

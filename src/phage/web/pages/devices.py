@@ -10,6 +10,8 @@ from fastapi.responses import HTMLResponse
 
 from phage.api.security import Asker, needs
 from phage.api.services import Served
+from phage.devices.vulnerabilities.matching import Matcher
+from phage.devices.vulnerabilities.software import software_of
 from phage.errors import PhageError
 from phage.records.device import CATEGORIES, CONCLUDED, Attribute
 from phage.store.repositories.decisions import DecisionFilter
@@ -32,6 +34,7 @@ PAGE = 100
 MAP_HOURS = 24
 MAP_PAIRS = 120
 HEAT_DAYS = 7
+MAX_HABITS = 12
 
 DeviceName = Annotated[str, Path(min_length=2, max_length=128)]
 _READ = Depends(needs("devices:read"))
@@ -128,6 +131,20 @@ def _read(store: Store, device: Device | None, name: str, now: int) -> dict[str,
         "events": store.devices.events(device.id, limit=12) if device is not None else [],
         "heat": heat_of(store.traffic.of(key, week, now), now, HEAT_DAYS),
         "labels": store.labels.of([each.id for each in findings]),
+        **_known_of(store, device),
+    }
+
+
+def _known_of(store: Store, device: Device | None) -> dict[str, Any]:
+    """Return what is known of a device of ours: its vulnerabilities, and what is normal for it."""
+    if device is None:
+        return {"affected": [], "profile": None, "habits": []}
+    profile = store.profiles.get(device.id)
+    habits = sorted(profile.keys.items(), key=lambda each: -each[1].flows) if profile else []
+    return {
+        "affected": Matcher(store.vulnerabilities).affected(software_of(device)),
+        "profile": profile,
+        "habits": habits[:MAX_HABITS],
     }
 
 
