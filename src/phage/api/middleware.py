@@ -71,7 +71,8 @@ class Surroundings:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
-        if scope["type"] != "http":
+        if scope["type"] != "http":  # Begin and end of the server; there are no websockets.
+            await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
         request_id = requestid.take_request_id(headers.get("X-Request-Id", ""))

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 BACKLOG = 128
 
-THREADS = 8
-"""Routes that are answered at a time: each waits for the store or the disk, two for a core."""
+THREADS = 4
+"""Routes that are answered at a time. More share the interpreter's lock, and all wait longer."""
 
 START_SECONDS = 10.0
 STOP_SECONDS = 2

@@ -366,7 +366,7 @@ class ApiSettings(Section):
 
 
 class LoggingSettings(Section):
-    """Logs, on standard error."""
+    """Logs, on standard error or in a file."""
 
     format: Literal["text", "json"] = Field(
         "text", description="Lines for people, or JSON objects."
@@ -375,6 +375,13 @@ class LoggingSettings(Section):
     levels: dict[str, Level] = Field(
         {}, description="Levels of packages, for example {phage.store: debug}."
     )
+    file: Path | None = Field(
+        None, description="File to write to, in a folder of phage's account; null: standard error."
+    )
+    rotate_size: Size = Field(
+        10**7, ge=10**4, description="A new file begins when the file is this large."
+    )
+    rotate_count: int = Field(5, ge=0, le=1000, description="Old files to keep.")
 
 
 class Settings(Section):

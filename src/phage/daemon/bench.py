@@ -452,6 +452,23 @@ def devices_match_cve(bench: Workbench) -> Measurement:
     return Measurement("devices.match_cve_s", bench.cves["match"], "s")
 
 
+def api_waits(_bench: Workbench) -> tuple[Measurement, ...]:
+    """Measure how long 50 users wait for pages and answers over the store of a large network.
+
+    In SQLite; PHAGE_BENCH_POSTGRES names an empty database to be filled and measured instead.
+    """
+    from phage.daemon.benchmark import api  # noqa: PLC0415  Some minutes of filling.
+    from phage.store.store import StoreLocation  # noqa: PLC0415  As above.
+
+    url = os.environ.get("PHAGE_BENCH_POSTGRES", "")
+    patient, hasty = api.measure(StoreLocation(url) if url else None)
+    return (
+        Measurement("api.first_byte_ms", patient.median * 1000, "ms"),
+        Measurement("api.first_byte_ms.p99", patient.p99 * 1000, "ms"),
+        Measurement("api.answers", hasty.rate, "answers/s"),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Benchmark:
     """One measurement by name."""
@@ -496,6 +513,7 @@ BENCHMARKS = (
     Benchmark("devices.ports_s", devices_scan("ports", "devices.ports_s", "answered")),
     Benchmark("devices.import_cve_s", devices_import_cve),
     Benchmark("devices.match_cve_s", devices_match_cve),
+    Benchmark("api.first_byte_ms", api_waits),
     Benchmark("home", home),
 )
 

@@ -10,10 +10,13 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, TextIO
 
 from phage.clock import Clock, SystemClock, rfc3339
+from phage.telemetry import requestid
 from phage.telemetry.escape import escape
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from phage.telemetry.rotation import RotatingFile
 
 LIMIT_SECONDS = 60.0
 """What repeats is logged once a minute, with how often it happened since."""
@@ -23,13 +26,15 @@ MAX_LIMITED = 1000
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _SECRET_URL = re.compile(r"(?<=://)([^\s/:@]*):([^\s/@]+)@")
+_OWN_TOKEN = re.compile(r"phage_[A-Za-z0-9_-]{20,}")
 _SECRET_PAIR = re.compile(
-    r"(?i)\b(password|passwd|token|secret|api_?key|authorization)(\s*[=:]\s*)(?:bearer\s+)?[^\s,;&]+"
+    r"(?i)\b(password|passwd|token|secret|cookie|api_?key|authorization)(\s*[=:]\s*)(?:bearer\s+)?[^\s,;&]+"
 )
 
 
 def mask(text: str) -> str:
     """Replace passwords in addresses and values after words such as password or token."""
+    text = _OWN_TOKEN.sub("phage_***", text)
     return _SECRET_PAIR.sub(r"\1\2***", _SECRET_URL.sub(r"\1:***@", text))
 
 
@@ -76,6 +81,33 @@ def _extras(record: logging.LogRecord) -> dict[str, object]:
     return {name: value for name, value in vars(record).items() if name not in _STANDARD}
 
 
+class RequestId(logging.Filter):
+    """Gives a record the id of the request that is being answered, as `request`."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Take every record."""
+        if (request := requestid.current.get()) and not hasattr(record, "request"):
+            record.request = request
+        return True
+
+
+class FileHandler(logging.Handler):
+    """Writes records to a file that begins anew when it is large."""
+
+    def __init__(self, file: RotatingFile) -> None:
+        super().__init__()
+        self.file = file
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record; what cannot be written is counted."""
+        self.file.write([self.format(record)])
+
+    def close(self) -> None:
+        """Close the file."""
+        self.file.close()
+        super().close()
+
+
 class Limiter(logging.Filter):
     """Lets records marked `extra={"limit": KEY}` through once a minute for each key.
 
@@ -114,6 +146,7 @@ def configure(
     levels: Mapping[str, str],
     clock: Clock | None = None,
     stream: TextIO | None = None,
+    file: RotatingFile | None = None,
 ) -> None:
     """Set logging up for a process; a second call replaces the first.
 
@@ -123,13 +156,17 @@ def configure(
         levels: Levels by logger name, for example {"phage.store": "debug"}.
         clock: Tells when a minute is over.
         stream: Where to write; None for standard error.
+        file: Where to write instead.
     """
-    handler = logging.StreamHandler(stream or sys.stderr)
+    handler = FileHandler(file) if file else logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
     handler.addFilter(Limiter(clock or SystemClock()))
+    handler.addFilter(RequestId())
     root = logging.getLogger()
     for old in root.handlers[:]:
         root.removeHandler(old)
+        if isinstance(old, FileHandler):
+            old.close()
     root.addHandler(handler)
     root.setLevel(level.upper())
     for name, own in levels.items():

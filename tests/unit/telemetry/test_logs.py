@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from phage.clock import FixedClock
+from phage.telemetry import requestid
 from phage.telemetry.escape import escape
 from phage.telemetry.logs import configure, mask
+from phage.telemetry.rotation import RotatingFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 @pytest.fixture(autouse=True)
@@ -94,3 +97,31 @@ def test_escape_leaves_what_is_printable() -> None:
     assert escape("Café 北京") == "Café 北京"
     assert escape("a\tb\x00\x9b\u2028\U000e0001") == "a\\x09b\\x00\\x9b\\u2028\\U000e0001"
     assert escape("\ud800") == "\\ud800"
+
+
+def test_a_record_carries_the_id_of_its_request() -> None:
+    stream = io.StringIO()
+    configure("json", "info", {}, stream=stream)
+    token = requestid.current.set("abcdef12")
+    try:
+        logging.getLogger("phage.api").info("asked")
+    finally:
+        requestid.current.reset(token)
+    logging.getLogger("phage.api").info("by itself")
+    one, other = map(json.loads, stream.getvalue().splitlines())
+    assert one["request"] == "abcdef12"
+    assert "request" not in other
+
+
+def test_logs_in_a_file_begin_anew_when_it_is_large(tmp_path: Path) -> None:
+    path = tmp_path / "phage.log"
+    configure("text", "info", {}, file=RotatingFile(path, 2000, 2, FixedClock()))
+    for number in range(60):
+        logging.getLogger("phage").info("line %d, token=s3cret phage_%s", number, "x" * 40)
+    configure("text", "info", {}, stream=io.StringIO())
+    files = sorted(tmp_path.iterdir())
+    assert [file.name for file in files] == ["phage.log", "phage.log.1", "phage.log.2"]
+    text = "".join(file.read_text() for file in files)
+    assert "line 59" in text
+    assert "s3cret" not in text
+    assert "xxxx" not in text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
@@ -27,19 +28,29 @@ class NetworkRow(BaseModel):
 def list_networks(services: Served) -> list[NetworkRow]:
     """List our networks, as the settings name them."""
     home = [ipaddress.ip_network(text) for text in services.home]
-    found = {network: [0, 0] for network in home}
     with services.reading() as store:
         seen = store.devices.addresses(MAX_DEVICES)
+    found = [[0, 0] for _ in home]
+    bounds = [
+        (network.version, int(network.network_address), int(network.broadcast_address))
+        for network in home
+    ]
     for text, present in seen:
-        try:
-            address = ipaddress.ip_address(text)
-        except ValueError:
-            continue
-        for network in home:
-            if address in network:
-                found[network][0] += 1
-                found[network][1] += present
+        version, number = _number(text)
+        for counts, (family, first, last) in zip(found, bounds, strict=True):
+            if version == family and first <= number <= last:
+                counts[0] += 1
+                counts[1] += present
     return [
         NetworkRow(network=str(network), devices=devices, present=present)
-        for network, (devices, present) in found.items()
+        for network, (devices, present) in zip(home, found, strict=True)
     ]
+
+
+def _number(text: str) -> tuple[int, int]:
+    """Return version and number of an address, (0, 0) for none; `ipaddress` takes ten times."""
+    version, family = (6, socket.AF_INET6) if ":" in text else (4, socket.AF_INET)
+    try:
+        return version, int.from_bytes(socket.inet_pton(family, text), "big")
+    except OSError:
+        return 0, 0

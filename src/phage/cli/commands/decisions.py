@@ -8,15 +8,17 @@ import click
 
 from phage.api.shapes import decision_shape
 from phage.cli.output import Column, emit, emit_one, output_option, say
+from phage.cli.remote import remote_options
 from phage.cli.settings import settings_options
 from phage.cli.times import Moment, Span
-from phage.clock import SystemClock
+from phage.clock import SystemClock, rfc3339
 from phage.errors import StateError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from phage.cli.settings import Chosen
+    from phage.client.client import Client
 
 COLUMNS = (
     Column("id", "id"),
@@ -48,9 +50,11 @@ def command() -> None:
 @click.option("--after", default="", metavar="ID", help="The page after this decision.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True)
 @output_option
+@remote_options
 @settings_options
 def list_(
     chosen: Chosen,
+    remote: Client | None,
     target: str,
     finding: str,
     rule: str,
@@ -73,23 +77,39 @@ def list_(
         since=since,
         after=after,
     )
-    now = SystemClock().now()
-    with chosen.reader() as store:
-        found = store.decisions.list(wanted, limit)
-        receipts = store.receipts.of([each.id for each in found])
-    shapes = (decision_shape(each, now, receipts.get(each.id, ())) for each in found)
+    if remote is not None:
+        shapes: Iterable[dict[str, Any]] = remote.decisions(
+            limit,
+            target=wanted.target,
+            finding=finding,
+            rule=rule,
+            all=every,
+            in_force=in_force,
+            since=since and rfc3339(since),
+        )
+    else:
+        now = SystemClock().now()
+        with chosen.reader() as store:
+            found = store.decisions.list(wanted, limit)
+            receipts = store.receipts.of([each.id for each in found])
+        shapes = (decision_shape(each, now, receipts.get(each.id, ())) for each in found)
     emit(form, shapes, COLUMNS, empty="no decisions")
 
 
 @command.command()
 @click.argument("id_", metavar="ID")
 @output_option
+@remote_options
 @settings_options
-def show(chosen: Chosen, id_: str, form: str) -> None:
+def show(chosen: Chosen, remote: Client | None, id_: str, form: str) -> None:
     """Show a decision: why, until when, what each responder did, and who changed it.
 
     The beginning of an ID is enough where it is the only one.
     """
+    if remote is not None:
+        told = remote.decision(id_)
+        emit_one(form, told, _lines(told))
+        return
     with chosen.reader() as store:
         decision = store.decisions.get(id_)
         if decision is None:
@@ -130,9 +150,11 @@ def show(chosen: Chosen, id_: str, form: str) -> None:
 @click.option("--reason", default="", help="Why, for whoever looks later.")
 @click.option("--responder", "responders", multiple=True, help="Only by this responder.")
 @output_option
+@remote_options
 @settings_options
 def add(
     chosen: Chosen,
+    remote: Client | None,
     target: str,
     action: str,
     seconds: float,
@@ -158,7 +180,10 @@ def add(
         reason=reason,
         responders=responders,
     )
-    answer = chosen.ask(request)
+    if remote is not None:
+        answer = remote.decide(**request.model_dump(mode="json", exclude={"verb"}))
+    else:
+        answer = chosen.ask(request)
     made = answer["decision"]
     emit_one(form, made | {"receipts": answer["receipts"]}, _added(made, answer["receipts"]))
     if answer.get("panic"):
@@ -168,17 +193,19 @@ def add(
 @command.command()
 @click.argument("names", nargs=-1, required=True, metavar="ID|TARGET...")
 @output_option
+@remote_options
 @settings_options
-def revoke(chosen: Chosen, names: tuple[str, ...], form: str) -> None:
+def revoke(chosen: Chosen, remote: Client | None, names: tuple[str, ...], form: str) -> None:
     """Take decisions back: by ID (its beginning is enough), or all against a target.
 
     The rule that decided does not decide the same again before the decision's time is over.
     """
     from phage.daemon.requests import RevokeDecisions, checked
 
-    answer = chosen.ask(checked(RevokeDecisions, names=names))
-    emit(form, answer["decisions"], REVOKED_COLUMNS)
-    say(f"{len(answer['decisions'])} revoked")
+    request = checked(RevokeDecisions, names=names)
+    ended = chosen.ask(request)["decisions"] if remote is None else remote.revoke(list(names))
+    emit(form, ended, REVOKED_COLUMNS)
+    say(f"{len(ended)} revoked")
 
 
 def _canonical(target: str) -> str:

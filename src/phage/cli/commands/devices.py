@@ -16,6 +16,7 @@ from phage.cli.devicevulnerabilities import (
     vulnerabilities,
 )
 from phage.cli.output import Column, emit, emit_one, output_option, say
+from phage.cli.remote import remote_options
 from phage.cli.settings import settings_options
 from phage.cli.times import Moment, Span
 from phage.clock import SystemClock
@@ -23,6 +24,7 @@ from phage.records.device import CATEGORIES, CONCLUDED
 
 if TYPE_CHECKING:
     from phage.cli.settings import Chosen
+    from phage.client.client import Client
 
 
 PROFILE_COLUMNS = (
@@ -67,11 +69,24 @@ command.add_command(scans)
 @click.option("--label", default="", help="Only with this label.")
 @click.option("--limit", type=click.IntRange(1, 100_000), default=1000, show_default=True)
 @output_option
+@remote_options
 @settings_options
 def list_(
-    chosen: Chosen, category: str | None, label: str, limit: int, form: str, *, present: bool
+    chosen: Chosen,
+    remote: Client | None,
+    category: str | None,
+    label: str,
+    limit: int,
+    form: str,
+    *,
+    present: bool,
 ) -> None:
     """List devices, those seen last first."""
+    if remote is not None:
+        told = remote.devices(limit, category=category, present=present or None)
+        rows = (row for row in told if not label or label in row["labels"])
+        emit(form, rows, LIST_COLUMNS, empty="no devices")
+        return
     with chosen.reader() as store:
         devices = store.devices.list(100_000)
     wanted = [

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from phage.api.shapes import finding_shape
 from phage.cli.output import Column, emit, emit_one, output_option, text
+from phage.cli.remote import remote_options
 from phage.cli.settings import settings_options
 from phage.cli.times import Moment
 from phage.clock import SystemClock, rfc3339
@@ -15,10 +16,11 @@ from phage.errors import StateError
 from phage.intel.geography import make_geography
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from phage.cli.settings import Chosen
+    from phage.client.client import Client
     from phage.records import Feature, Finding
 
 SEVERITIES = ("info", "low", "medium", "high", "critical")
@@ -54,9 +56,11 @@ def command() -> None:
 @click.option("--after", default="", metavar="ID", help="The page after this finding.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True)
 @output_option
+@remote_options
 @settings_options
 def list_(
     chosen: Chosen,
+    remote: Client | None,
     detector: str,
     severity: str | None,
     state: str | None,
@@ -82,20 +86,37 @@ def list_(
         until=until,
         after=after,
     )
-    with chosen.reader() as store:
-        findings = store.findings.list(wanted, limit)
-    emit(form, map(finding_shape, findings), COLUMNS, empty="no findings")
+    if remote is not None:
+        shapes: Iterable[dict[str, Any]] = remote.findings(
+            limit,
+            detector=detector,
+            severity=severity,
+            state=state,
+            device=device,
+            host=host,
+            since=since and rfc3339(since),
+            until=until and rfc3339(until),
+        )
+    else:
+        with chosen.reader() as store:
+            shapes = map(finding_shape, store.findings.list(wanted, limit))
+    emit(form, shapes, COLUMNS, empty="no findings")
 
 
 @command.command()
 @click.argument("id_", metavar="ID")
 @output_option
+@remote_options
 @settings_options
-def show(chosen: Chosen, id_: str, form: str) -> None:
+def show(chosen: Chosen, remote: Client | None, id_: str, form: str) -> None:
     """Show a finding: what is unusual against what is normal, with whom, and where its packets are.
 
     The beginning of an ID is enough where it is the only one.
     """
+    if remote is not None:
+        found = remote.finding(id_)
+        emit_one(form, found, (f"{name:<13} {text(value)}" for name, value in found.items()))
+        return
     with chosen.reader() as store:
         finding = store.findings.get(id_)
         related = store.findings.related(finding) if finding is not None else ()

@@ -12,12 +12,16 @@ import click
 from phage.api.shapes import flow_shape, protocol_number
 from phage.cli.flowrecords import DECODED, decoded, endpoint
 from phage.cli.output import Column, emit, output_option
+from phage.cli.remote import remote_options
 from phage.cli.settings import settings_options
 from phage.cli.times import Moment
-from phage.clock import SystemClock
+from phage.clock import SystemClock, rfc3339
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from phage.cli.settings import Chosen
+    from phage.client.client import Client
     from phage.store.repositories.traffic import Traffic
 
 COLUMNS = (
@@ -57,9 +61,11 @@ def command() -> None:
 @click.option("--until", type=Moment(SystemClock()), help="Begun before.")
 @click.option("--limit", type=click.IntRange(1, 100_000), default=100, show_default=True)
 @output_option
+@remote_options
 @settings_options
 def list_(
     chosen: Chosen,
+    remote: Client | None,
     host: str,
     port: int | None,
     protocol: str,
@@ -76,9 +82,20 @@ def list_(
     if protocol and number is None:
         message = f"{protocol!r} is no protocol; write tcp, udp, icmp, or a number up to 255"
         raise click.BadParameter(message, param_hint="--protocol")
-    with chosen.reader() as store:
-        flows = store.flows.list(FlowFilter(host, port, number, application, since, until), limit)
-    shapes = map(flow_shape, flows)
+    if remote is not None:
+        shapes: Iterable[dict[str, Any]] = remote.flows(
+            limit,
+            host=host,
+            port=port,
+            protocol=protocol,
+            application=application,
+            since=since and rfc3339(since),
+            until=until and rfc3339(until),
+        )
+    else:
+        wanted = FlowFilter(host, port, number, application, since, until)
+        with chosen.reader() as store:
+            shapes = map(flow_shape, store.flows.list(wanted, limit))
     emit(form, map(_with_texts, shapes) if form == "table" else shapes, COLUMNS, empty="no flows")
 
 

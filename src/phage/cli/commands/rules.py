@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from phage.cli.output import Column, emit, emit_one, encode, output_option, say
+from phage.cli.output import Column, emit, emit_one, encode, output_option, say, text
+from phage.cli.remote import remote_options
 from phage.cli.rulefiles import facts_here, read
 from phage.cli.ruleimport import import_
 from phage.cli.ruleplan import plan, unused
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from phage.cli.settings import Chosen
+    from phage.client.client import Client
     from phage.policy.check import Problem
     from phage.policy.evaluate import Verdict
     from phage.policy.explain import Explanation
@@ -144,11 +146,15 @@ def explain(
 @click.option(
     "--as", "form", type=click.Choice(FORMS), default="table", show_default=True, help="As what."
 )
+@remote_options
 @settings_options
-def show(chosen: Chosen, files: tuple[Path, ...], form: str) -> None:
+def show(chosen: Chosen, remote: Client | None, files: tuple[Path, ...], form: str) -> None:
     """Show rules in the order in which they are asked, or what they become in the kernel."""
     from phage.policy.writing.writer import dump, ruleset_values
 
+    if remote is not None:
+        _show_remote(remote, files, form)
+        return
     ruleset = read(chosen, files)
     if form == "table":
         emit("table", map(_rule, ruleset.rules), RULE_COLUMNS, empty="no rules")
@@ -157,6 +163,23 @@ def show(chosen: Chosen, files: tuple[Path, ...], form: str) -> None:
     else:
         values = ruleset_values(ruleset)
         print(dump(values) if form == "yaml" else encode(values, indent=2), end="")
+
+
+def _show_remote(remote: Client, files: tuple[Path, ...], form: str) -> None:
+    if files or form == "nft":
+        message = "--url shows the rules that are in force there, as table, yaml or json"
+        raise click.UsageError(message)
+    from phage.policy.writing.writer import dump
+
+    rules = remote.rules()
+    if form != "table":
+        values = {"rules": [each["rule"] for each in rules]}
+        print(dump(values) if form == "yaml" else encode(values, indent=2), end="")
+        return
+    for each in rules:
+        each["match"] = text(each["rule"].get("match", ""))
+        each["place"] = f"{each['file']}:{each['line']}"
+    emit("table", rules, RULE_COLUMNS, empty="no rules")
 
 
 @command.command()

@@ -8,7 +8,7 @@ import click
 
 from phage.cli.output import say, text
 from phage.cli.settings import settings_options
-from phage.clock import rfc3339
+from phage.clock import SystemClock, rfc3339
 
 if TYPE_CHECKING:
     from phage.cli.settings import Chosen
@@ -104,4 +104,11 @@ def configure_logs(settings: LoggingSettings) -> None:
     """Set logging up as the settings say."""
     from phage.telemetry.logs import configure
 
-    configure(settings.format, settings.level, settings.levels)
+    file = None
+    if settings.file is not None:
+        from phage.telemetry.rotation import RotatingFile
+
+        file = RotatingFile(
+            settings.file, int(settings.rotate_size), settings.rotate_count, SystemClock()
+        )
+    configure(settings.format, settings.level, settings.levels, file=file)

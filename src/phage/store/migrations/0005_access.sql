@@ -72,5 +72,7 @@ CREATE TABLE finding_labels (
 -- Lists as the API asks for them: narrowed by one column, newest first.
 CREATE INDEX findings_by_detector ON findings (detector, last_seen, id);
 CREATE INDEX findings_by_state ON findings (state, last_seen, id);
+CREATE INDEX findings_by_detector_severity ON findings (detector, severity, last_seen, id);
+CREATE INDEX findings_by_state_severity ON findings (state, severity, last_seen, id);
 CREATE INDEX findings_by_severity ON findings (severity, last_seen, id);
 CREATE INDEX devices_by_ip ON devices (ip);
