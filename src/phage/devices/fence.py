@@ -165,7 +165,7 @@ def _match(key: ProfileKey, macs: Sequence[str]) -> dict[str, object] | None:
     else:
         match[other] = key.peer  # "home" and "internet" are words of rules, too.
     match |= _service(key)
-    return None if "#" in value and kind == "name" else match
+    return None if kind == "asks" or ("#" in value and kind == "name") else match
 
 
 def _service(key: ProfileKey) -> dict[str, object]:

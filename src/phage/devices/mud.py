@@ -67,7 +67,7 @@ def to_mud(device: Device, profile: Profile, now: int) -> dict[str, Any]:
 
 
 def _is_told(key: ProfileKey) -> bool:
-    return not key.peer.startswith(("group:", "device:"))
+    return not key.peer.startswith(("group:", "device:", "asks:"))
 
 
 def _entries(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from phage.devices.domainnames import service_name
 from phage.devices.profilebook import (
     DAY_NS,
     EXCESS,
@@ -150,10 +151,13 @@ class Profiler:
     def take(self, window: Window, attacked: frozenset[str] = frozenset()) -> list[Deviation]:
         """Take in a window; return what deviates. `attacked` are addresses that findings name."""
         self._attacked = attacked
+        found: list[Deviation] = []
         for observation in window.observations:
-            if observation.kind in _NAMING:
+            if observation.kind == "dns" and observation.fields.get("response") is False:
+                found += self._ask(observation)
+            elif observation.kind in _NAMING:
                 self._take_name(observation)
-        found = list(self._take_flows(window))
+        found += self._take_flows(window)
         found += self._take_hosts(window)
         if not 0 <= self._look_at - window.end <= LOOK_NS:
             self._look_at = window.end + LOOK_NS
@@ -180,6 +184,22 @@ class Profiler:
         book = self._known(observation.src_mac, observation.src)
         if book is not None:
             book.put_name(observation.dst, name.partition(":")[0][:253])
+
+    def _ask(self, observation: Observation) -> Iterator[Deviation]:
+        """Note what a device looks up: a name says more than the address of a resolver."""
+        name = observation.fields.get("query")
+        entry = self._entry(observation.src_mac, observation.src)
+        if entry is None or not isinstance(name, str) or "." not in name:
+            return
+        if name.endswith((".arpa", ".local", ".lan", ".home")):
+            return
+        self._book(entry)
+        key = ProfileKey(Way.OUT, 17, 53, f"asks:{service_name(name[:253])}")
+        asked = _Open(
+            entry.id, observation.src_mac, observation.src, Way.OUT, 17, 53, observation.dst,
+            "router", observation.time, 0, key=key,
+        )  # fmt: skip
+        yield from self._judge(asked)
 
     def _known(self, mac: str, ip: str) -> Book | None:
         entry = self._entry(mac, ip)
@@ -271,8 +291,11 @@ class Profiler:
         if not self._is_kept(flow):
             return
         book = self._books[flow.device]
-        key = key_of(flow.way, flow.protocol, flow.port, flow.peer, book.names, flow.role)
-        flow.key = key = book.generalised(key)
+        if flow.key is None:
+            flow.key = book.generalised(
+                key_of(flow.way, flow.protocol, flow.port, flow.peer, book.names, flow.role)
+            )
+        key = flow.key
         known = book.keys.get(key)
         odd = known is not None and book.is_learned and is_odd_hour(known, book, flow.begun)
         trusted = self._trusts(flow) and not self.distrusts(
@@ -383,9 +406,7 @@ class Profiler:
         alike, fleet = False, False
         if entry is not None and key is not None and kind is DeviationKind.NEW:
             alike, fleet = self._compare(entry, key, at)
-        same = key is not None and any(
-            other.peer == key.peer and other.way is key.way for other in book.keys if other != key
-        )
+        same = key is not None and _knows_peer(book, key)
         return Deviation(
             flow.device, flow.mac, flow.ip, flow.peer, at, kind, key, "", value, usual,
             simple=entry is not None and self.is_simple(entry),
@@ -430,6 +451,18 @@ class Profiler:
                 book.changed = True
                 detail = f"does hardly anything new: {len(book.keys)} things are normal for it"
                 self.inventory.table.tell(id_, book.until, "learned", detail)
+
+
+def _knows_peer(book: Book, key: ProfileKey) -> bool:
+    """Tell whether a device has to do with a peer already, or has asked for it: that was told."""
+    peers = {key.peer, f"asks:{key.peer.removeprefix('name:')}"}
+    if key.peer.startswith("asks:"):
+        peers.add(f"name:{key.peer.removeprefix('asks:')}")
+    return any(
+        other.peer in peers and other.way is key.way and other != key
+        for table in (book.keys, book.waiting)
+        for other in table
+    )
 
 
 def _kind(entry: Entry) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -156,6 +157,19 @@ def test_a_spoofed_cloud_at_home_is_new() -> None:
     assert {each.key for each in found if each.key is not None} >= {
         ProfileKey(Way.OUT, 6, 443, f"device:{PLUG}")
     }
+
+
+def test_a_name_that_was_never_asked_for_is_new_and_told_once() -> None:
+    home = Home()
+    home.learn()
+    said = replace(home.asks("evil.example.com", CLOUD), src_mac=CAMERA, src=CAMERA_IP)
+    question = replace(said, fields={"response": False, "query": "evil.example.com"})
+    found = home.window(observations=(question,))
+    assert [each.key for each in found] == [ProfileKey(Way.OUT, 17, 53, "asks:example.com")]
+    home.window(observations=(home.asks("evil.example.com", "93.184.216.34"),))
+    [later] = home.window(home.flow(dst="93.184.216.34"))
+    assert later.known_peer
+    assert not home.window(observations=(replace(question, time=home.now),))
 
 
 def test_a_service_that_answers_is_new_and_a_probe_is_not() -> None:

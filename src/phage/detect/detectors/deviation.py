@@ -146,16 +146,15 @@ def _novelty(deviation: Deviation) -> float:
     if deviation.kind is not DeviationKind.NEW:
         times = deviation.value / max(deviation.usual, 1.0)
         return min(1.0, 0.55 + 0.1 * math.sqrt(max(0.0, times - 5.0)))
-    key = deviation.key
-    if key is None:
-        return 0.0
+    return _novelty_of(deviation.key, known=deviation.known_peer) if deviation.key else 0.0
+
+
+def _novelty_of(key: ProfileKey, *, known: bool) -> float:
     if key.peer.startswith("group:") or key.protocol in {1, 2, 58}:
         return 0.2  # Heard at home only, or a ping; a rate of it is another matter.
     if key.way is Way.IN:
         return 0.95 if key.peer == "internet" else 0.7
-    score = 0.6
-    if deviation.known_peer:
-        score = 0.4
+    score = 0.4 if known else 0.6
     if key.peer.startswith("device:"):
         score += 0.15
     elif key.peer.startswith("net:"):
@@ -203,9 +202,16 @@ def _summary(deviation: Deviation, who: str) -> str:
         return f"{who} sent {deviation.value / 1e6:,.1f} MB to {peer} by {by}; {usual}"
     if deviation.kind is DeviationKind.HOUR:
         return f"{who} talks to {peer} by {by} at an hour of the week when it never did"
+    return f"{who} {_new_thing(deviation, key, peer)}"
+
+
+def _new_thing(deviation: Deviation, key: ProfileKey, peer: str) -> str:
+    by = _service(key)
+    if key.peer.startswith("asks:"):
+        return f"looks {peer} up, which it never did"
     if key.way is Way.IN:
-        return f"{who} is asked by {deviation.peer_ip or peer} for {by}, which it never served"
-    return f"{who} talks to {peer} by {by}, which it never did"
+        return f"is asked by {deviation.peer_ip or peer} for {by}, which it never served"
+    return f"talks to {peer} by {by}, which it never did"
 
 
 def _features(deviation: Deviation) -> tuple[Feature, ...]:
