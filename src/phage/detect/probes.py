@@ -14,11 +14,13 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
+from phage.detect.parties import HostKey, host_key
 from phage.detect.tables import Recent, Usual
-from phage.records.columns import TcpState
+from phage.records.columns import Event, TcpState
 
 if TYPE_CHECKING:
-    from phage.detect.parties import HostKey
+    from collections.abc import Iterable
+
     from phage.detect.rows import Flow
 
 T = TypeVar("T")
@@ -81,6 +83,19 @@ def outcome_of(row: Flow) -> Outcome:
     if protocol == _ICMP6 and row.src_port != _ICMP6_REQUEST:
         return Outcome.UNKNOWN
     return _plain_outcome(row)
+
+
+def is_talk(row: Flow) -> bool:
+    """Tell whether a flow that began in an earlier window goes on and is answered.
+
+    It is what nearly all rows are, and says nothing new of a source that failed nowhere.
+    """
+    if row.event != Event.UPDATED or not row.received or row.errors:
+        return False
+    if row.protocol == _TCP:
+        opened = not row.flags_sent & _SYN or row.flags_received & _SYN
+        return bool(row.state == TcpState.ESTABLISHED and opened)
+    return row.protocol == _UDP and _udp_outcome(row) is Outcome.ANSWERED
 
 
 def is_two_way(row: Flow) -> bool:
@@ -153,6 +168,22 @@ def _stealth_outcome(row: Flow, *, bare: bool) -> Outcome:
     return Outcome.FAILED if row.flags_received & _RST and bare else Outcome.UNKNOWN
 
 
+def fast_sources(flows: Iterable[Flow], routers: frozenset[int]) -> frozenset[HostKey]:
+    """Return the sources that get no answers: all that can be told with rows missing."""
+    begun: Counter[HostKey] = Counter()
+    answered: Counter[HostKey] = Counter()
+    for row in flows:
+        if not row.event & Event.STARTED:
+            continue
+        key = host_key(row.src, row.src_mac, home=bool(row.home & 1), routers=routers)
+        begun[key] += 1
+        if row.received and row.state != TcpState.REFUSED and not row.errors:
+            answered[key] += 1
+    return frozenset(
+        key for key, count in begun.items() if count >= 32 and answered[key] < count // 5
+    )
+
+
 @dataclass(slots=True)
 class Source:
     """One host's failed, pending and good targets of the last hour."""
@@ -173,6 +204,8 @@ class Source:
     burst_start: int = 0
     burst_last: int = 0
     sent: int = 0
+    scanned: bool = False
+    """Whether it has ever been found to scan."""
     proven: int = 0
     """When a connection began last of which the source surely got the answers; 0 for never."""
 
@@ -221,6 +254,15 @@ class Probes:
     def get(self, key: HostKey) -> Source | None:
         """Return a source that is known."""
         return self._home.get(key) or self._away.get(key)
+
+    def stirred(self) -> set[HostKey]:
+        """Return the sources that wait for answers, failed somewhere or scanned."""
+        return {
+            source.key
+            for table in (self._home, self._away)
+            for source in table.values()
+            if source.failed or source.pending or source.scanned
+        }
 
     def source(self, key: HostKey, row: Flow) -> Source:
         """Return a source, made at its first probe."""

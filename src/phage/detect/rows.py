@@ -158,7 +158,8 @@ def _flow_rows(columns: Columns) -> list[Flow]:
     if len(columns) > MOST_FLOWS:
         columns = _choose_flows(columns)
     # Ascending numbers are ascending times of beginning.
-    return sorted(map(Flow._make, _FLOW.iter_unpack(columns.tobytes())))
+    columns = columns[np.argsort(columns["id"], kind="stable")]
+    return list(map(Flow._make, _FLOW.iter_unpack(columns.tobytes())))
 
 
 def _choose_flows(columns: Columns) -> Columns:

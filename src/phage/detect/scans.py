@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from phage.detect import explain
-from phage.records import Feature, Severity, Subject
+from phage.records import Feature, Finding, Peer, Severity, Subject
 
 if TYPE_CHECKING:
     from phage.detect.detector import Knowledge
@@ -52,6 +52,43 @@ class Scan:
             self.services_total += 1
             if len(self.services) < _MOST_SERVICES:
                 self.services[service] = None
+
+    def finding(self, detector: str, name: str, knowledge: Knowledge) -> Finding:
+        """Make the finding of it as it stands."""
+        shown = list(self.hosts.items())[:SHOWN]
+        targets = max(self.pairs, self.hosts_total)
+        feature = Feature(
+            "failed_targets",
+            float(targets),
+            0.0,
+            max(self.usual, 3.0),
+            "targets",
+            1.0,
+            "distinct targets that did not answer",
+        )
+        return Finding(
+            detector=detector,
+            key=name,
+            severity=self.severity,
+            score=min(1.0, 0.5 + targets / 200),
+            subject=self.subject,
+            summary=self.sentence(knowledge, feature),
+            first_seen=self.first,
+            last_seen=self.last,
+            peers=tuple(Peer(ip, services=tuple(services)) for ip, services in shown),
+            peers_total=self.hosts_total,
+            packets=max(self.probes, self.pairs),
+            evidence={
+                "kinds": list(self.kinds),
+                "hosts": self.hosts_total,
+                "services": self.services_total,
+                "first_services": list(self.services)[:SHOWN],
+                "answered": list(self.answered),
+                "usual_per_minute": round(self.usual, 1),
+            },
+            features=(feature,),
+            spoofable=not (self.two_way or "neighbour sweep" in self.kinds),
+        )
 
     def sentence(self, knowledge: Knowledge, feature: Feature) -> str:
         """Say who tried what, for how long, and what is normal."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
@@ -29,6 +29,10 @@ class Recent(Generic[K, V]):
 
     def __iter__(self) -> Iterator[K]:
         return iter(self._entries)
+
+    def values(self) -> Iterable[V]:
+        """Return the values, the least recently used first."""
+        return self._entries.values()
 
     def get(self, key: K) -> V | None:
         """Return an entry without counting it as used."""

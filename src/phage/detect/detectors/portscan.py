@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
@@ -18,6 +17,8 @@ from phage.detect.probes import (
     Pair,
     Probes,
     Source,
+    fast_sources,
+    is_talk,
     is_two_way,
     kind_of,
     outcome_of,
@@ -28,9 +29,9 @@ from phage.detect.scans import SHOWN, Scan
 from phage.detect.shapes import shapes_of
 from phage.detect.sweeps import Sweep, SweepLimits, Sweeps
 from phage.detect.tables import Recent
-from phage.records import Feature, Finding, Peer, Severity, Window
+from phage.records import Finding, Severity, Window
 from phage.records.address import format_address, format_mac
-from phage.records.columns import Event, TcpState
+from phage.records.columns import Event
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -159,7 +160,7 @@ class Portscan:
         for source in touched.values():
             self._judge(source, window, changed)
         for name, scan in (changed | self._turned).items():
-            yield self._finding(name, scan, knowledge)
+            yield scan.finding(self.name, name, knowledge)
         self._turned.clear()
 
     def _look_at_link(
@@ -180,9 +181,12 @@ class Portscan:
                 self._flooded[shape.victim] = now
         while len(self._flooded) > 64:
             del self._flooded[next(iter(self._flooded))]
-        fast = self._fast_sources(rows, routers) if not rows.complete else frozenset()
+        fast = frozenset() if rows.complete else fast_sources(rows.flows, routers)
+        stirred = self._probes.stirred()
         for row in rows.flows:
-            if row.ip_version and not is_group(row.dst, row.dst_mac):
+            if is_talk(row) and row.src_mac not in stirred and row.src not in stirred:
+                self._note_contact(row)
+            elif row.ip_version and not is_group(row.dst, row.dst_mac):
                 self._look_at_flow(row, now, routers, fast, touched)
         self._expire_pending(rows, now, touched)
         for key in list(self._held):
@@ -191,21 +195,6 @@ class Portscan:
             if source is not None:
                 touched[key] = source
         return touched
-
-    def _fast_sources(self, rows: Rows, routers: frozenset[int]) -> frozenset[HostKey]:
-        """Return the sources that get no answers: all that can be told with rows missing."""
-        begun: Counter[HostKey] = Counter()
-        answered: Counter[HostKey] = Counter()
-        for row in rows.flows:
-            if not row.event & Event.STARTED:
-                continue
-            key = host_key(row.src, row.src_mac, home=bool(row.home & 1), routers=routers)
-            begun[key] += 1
-            if row.received and row.state != TcpState.REFUSED and not row.errors:
-                answered[key] += 1
-        return frozenset(
-            key for key, count in begun.items() if count >= 32 and answered[key] < count // 5
-        )
 
     def _look_at_flow(
         self,
@@ -223,8 +212,7 @@ class Portscan:
         pair: Pair = (row.dst, (row.home & 2) << 23 | row.protocol << 16 | row.dst_port)
         started = bool(row.event & Event.STARTED)
         if outcome is Outcome.ANSWERED:
-            if row.home == 1 and row.last > self._answered_outside:
-                self._answered_outside = row.last
+            self._note_contact(row)
             source = probes.get(key)
             if source is not None and source.size:
                 was_failed = pair in source.failed
@@ -242,6 +230,10 @@ class Portscan:
                 touched[key] = source
         elif started or pair not in source.pending:
             probes.wait(source, pair, row.start)
+
+    def _note_contact(self, row: Flow) -> None:
+        if row.home == 1 and row.last > self._answered_outside:
+            self._answered_outside = row.last
 
     def _fail(self, source: Source, pair: Pair, time: int, weight: int) -> None:
         # A name that was looked up just before is the opposite of guessing addresses.
@@ -343,6 +335,7 @@ class Portscan:
         first = min((entry[0] for entry in source.failed.values()), default=now)
         scan = Scan(subject, first, now, source.home, source.usual.highest)
         scan.two_way = source.proven >= first
+        source.scanned = True
         return self._scans.put(name, scan)
 
     def _extend(self, scan: Scan, source: Source, pairs: list[Pair], now: int) -> None:
@@ -389,42 +382,6 @@ class Portscan:
         scan.hosts_total = max(scan.hosts_total, sweep.total)
         scan.probes = max(scan.probes, asker.requests)
         changed[name] = scan
-
-    def _finding(self, name: str, scan: Scan, knowledge: Knowledge) -> Finding:
-        shown = list(scan.hosts.items())[:SHOWN]
-        targets = max(scan.pairs, scan.hosts_total)
-        feature = Feature(
-            "failed_targets",
-            float(targets),
-            0.0,
-            max(scan.usual, 3.0),
-            "targets",
-            1.0,
-            "distinct targets that did not answer",
-        )
-        return Finding(
-            detector=self.name,
-            key=name,
-            severity=scan.severity,
-            score=min(1.0, 0.5 + targets / 200),
-            subject=scan.subject,
-            summary=scan.sentence(knowledge, feature),
-            first_seen=scan.first,
-            last_seen=scan.last,
-            peers=tuple(Peer(ip, services=tuple(services)) for ip, services in shown),
-            peers_total=scan.hosts_total,
-            packets=max(scan.probes, scan.pairs),
-            evidence={
-                "kinds": list(scan.kinds),
-                "hosts": scan.hosts_total,
-                "services": scan.services_total,
-                "first_services": list(scan.services)[:SHOWN],
-                "answered": list(scan.answered),
-                "usual_per_minute": round(scan.usual, 1),
-            },
-            features=(feature,),
-            spoofable=not (scan.two_way or "neighbour sweep" in scan.kinds),
-        )
 
 
 def _service_name(service: int) -> str:
