@@ -147,7 +147,10 @@ class Volumetric:
             if len(rows):
                 self._look_at(self._rates.take(rows, time), knowledge, changed)
         for episode in changed.values():
-            yield finding_of(episode, self._cover(episode), self.name, knowledge)
+            # Once a second is often enough, and what there are many of must not take all the time.
+            if episode.last - episode.told >= _SECOND:
+                episode.told = episode.last
+                yield finding_of(episode, self._cover(episode), self.name, knowledge)
 
     def _look_at(self, slot: Slot, knowledge: Knowledge, changed: dict[str, Episode]) -> None:
         book = self.baselines
@@ -392,7 +395,8 @@ class Volumetric:
     def _cover(self, episode: Episode) -> Cover:
         """Return what to filter; anew every few seconds, since it takes some milliseconds."""
         known = self._covers.get(episode.key)
-        if known is not None and episode.last - known[0] < 5 * _SECOND:
+        pause = (5 + len(self._episodes) // 2) * _SECOND
+        if known is not None and episode.last - known[0] < pause:
             return known[1]
         target = episode.target
         now = of_target(self._samples.latest(), target.address, target.length, sent=episode.sent)

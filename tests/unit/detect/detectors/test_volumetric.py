@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 from phage.detect.detector import Knowledge
 from phage.detect.detectors.volumetric import Volumetric
+from phage.records import Window
+from phage.records.columns import TRAFFIC, VOLUME
 from phage.records.threshold import Threshold
-from phage.testing.floods import Network, Packet
+from phage.testing.conformance.detectors import check_finding
+from phage.testing.floods import SLOT, Network, Packet
 from phage.testing.windows import EPOCH
 
 if TYPE_CHECKING:
@@ -242,3 +247,24 @@ def test_filters_spare_earlier_traffic(network: Network) -> None:
     assert [each["lengths"] for each in suggested] == [[[468, 468]]]
     assert finding.evidence["suggested_cover"] == 1.0
     assert finding.evidence["suggested_collateral"] == 0.0
+
+
+def test_rows_of_any_octets_do_no_harm() -> None:
+    random = np.random.default_rng(7)
+    detector = Volumetric()
+    for number in range(20):
+        end = EPOCH + number * SLOT
+        rows = np.frombuffer(random.bytes(40 * VOLUME.itemsize), VOLUME).copy()
+        traffic = np.frombuffer(random.bytes(200 * TRAFFIC.itemsize), TRAFFIC).copy()
+        rows["time"] = traffic["time"] = end
+        rows["length"] %= 129
+        # The core hands on numbers; only their size is anybody's.
+        rows["sources"] = random.random(40) * 1e9
+        if number % 2:
+            rows["address"] = rows["address"][0]
+            traffic["dst"] = rows["address"][0]
+            rows["packets"] %= 1_000_000
+        window = Window(end - SLOT, end, volumes=rows, traffic=traffic)
+        for finding in detector.inspect(window, Knowledge()):
+            check_finding(detector, finding)
+            json.dumps(dict(finding.evidence), allow_nan=False)
