@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from phage.intel.feed import FeedError, Unchanged
+from phage.records.address import is_never_asked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -308,9 +309,12 @@ def _resolved(parts: SplitResult, host: str, port: int, *, may_be_local: bool) -
     except (OSError, UnicodeError) as error:
         raise _failed(parts, error) from error
     found: _Found = [(int(family), (str(place[0]), port)) for family, *_, place in answers]
-    if not may_be_local:
-        for _, (address, _port) in found:
+    for _, (address, _port) in found:
+        if not may_be_local:
             _refuse_local(parts, address)
+        if is_never_asked(address):
+            message = f"{_place(parts)}: is at {address}, where no feed can be"
+            raise FeedError(message)
     return found
 
 

@@ -4,6 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 
+_NEVER_ASKED = tuple(
+    map(
+        ipaddress.ip_network,
+        ("169.254.0.0/16", "fe80::/10", "fd00:ec2::254/128", "0.0.0.0/8", "::/128",
+         "224.0.0.0/4", "255.255.255.255/32", "ff00::/8"),
+    )
+)  # fmt: skip
 _MAPPED = bytes(10) + b"\xff\xff"
 
 
@@ -31,6 +38,20 @@ def format_mac(value: int) -> str:
     if not value:
         return ""
     return (value & 0xFFFF_FFFF_FFFF).to_bytes(6, "big").hex(":")
+
+
+def is_never_asked(text: str) -> bool:
+    """Tell whether an address is one that phage sends no request to, whatever URL leads there.
+
+    On link-local addresses clouds hand out the credentials of a machine (169.254.169.254); the
+    unspecified address is this machine by another name, and a group is nobody.
+    """
+    try:
+        address = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return False
+    inner = getattr(address, "ipv4_mapped", None) or address
+    return any(inner.version == net.version and inner in net for net in _NEVER_ASKED)
 
 
 def parse_mac(text: str) -> int:

@@ -194,3 +194,9 @@ def test_a_key_is_the_first_line_of_a_file(tmp_path: Path) -> None:
     assert read_key("", str(file)) == "abc"
     with pytest.raises(FeedError, match="cannot be read"):
         read_key("", str(tmp_path / "none"))
+
+
+@pytest.mark.parametrize("host", ["169.254.169.254", "[fe80::1]", "0.0.0.1", "[fd00:ec2::254]"])
+def test_a_feed_is_never_where_a_machine_keeps_its_credentials(fetcher: Fetcher, host: str) -> None:
+    with pytest.raises(FeedError, match="where no feed can be"):
+        fetcher.get(f"http://{host}/latest/meta-data")

@@ -433,3 +433,14 @@ def test_a_report_that_is_refused_says_why(abuseipdb: AbuseIpdb) -> None:
 def test_own_networks_must_be_named(abuseipdb: AbuseIpdb) -> None:
     assert "own" in replace(abuseipdb, own=()).check()
     assert "own" in replace(abuseipdb, own=("x",)).check()
+
+
+def test_a_webhook_does_not_reach_what_holds_a_machines_credentials(
+    monkeypatch: pytest.MonkeyPatch, web: str
+) -> None:
+    monkeypatch.setattr(
+        "phage.notify.notifiers.webhook.is_never_asked", lambda address: address == "127.0.0.1"
+    )
+    with pytest.raises(NotifyError, match="nobody can be told") as caught:
+        Webhook(url=web).tell(NOTICE)
+    assert not caught.value.retry

@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phage.records.address import format_address, format_mac, parse_address, parse_mac
+from phage.records.address import (
+    format_address,
+    format_mac,
+    is_never_asked,
+    parse_address,
+    parse_mac,
+)
 
 
 @given(st.ip_addresses())
@@ -36,3 +42,17 @@ def test_a_mac_comes_back(mac: int) -> None:
 def test_what_is_no_mac_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse_mac(text)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["169.254.169.254", "fe80::1%eth0", "::ffff:169.254.169.254", "0.0.0.1", "::", "224.0.0.1",
+     "fd00:ec2::254", "255.255.255.255"],
+)  # fmt: skip
+def test_where_no_request_is_sent(address: str) -> None:
+    assert is_never_asked(address)
+
+
+@pytest.mark.parametrize("address", ["192.168.1.1", "127.0.0.1", "::1", "fd00::1", "8.8.8.8", "x"])
+def test_where_requests_may_be_sent(address: str) -> None:
+    assert not is_never_asked(address)

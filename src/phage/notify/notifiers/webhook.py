@@ -14,6 +14,7 @@ from urllib.parse import SplitResult, urlsplit
 from phage.notify.chat import STYLES
 from phage.notify.notifier import NotifyError
 from phage.notify.secretfile import secret
+from phage.records.address import is_never_asked
 
 if TYPE_CHECKING:
     from phage.notify.notice import Notice
@@ -79,6 +80,8 @@ class Webhook:
         connection = self._connection(parts)
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         try:
+            connection.connect()
+            _refuse(parts, connection)
             connection.request("POST", target, body, headers)
             answer = connection.getresponse()
             answer.read(_MOST_ANSWER)
@@ -112,6 +115,14 @@ class Webhook:
 
     def close(self) -> None:
         """Nothing is open between two notices."""
+
+
+def _refuse(parts: SplitResult, connection: http.client.HTTPConnection) -> None:
+    """Raise NotifyError where a URL leads to what holds the credentials of a machine."""
+    address = str(connection.sock.getpeername()[0])
+    if is_never_asked(address):
+        message = f"{parts.scheme}://{parts.hostname}: is at {address}, where nobody can be told"
+        raise NotifyError(message, retry=False)
 
 
 def _judge(parts: SplitResult, answer: http.client.HTTPResponse) -> None:
