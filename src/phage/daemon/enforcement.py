@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from phage.records.finding import Finding
     from phage.records.packetrule import Network, PacketRules
     from phage.records.window import Window
+    from phage.store.repositories.labels import LabelRepository
     from phage.store.repositories.rulehits import RuleHitsRepository
     from phage.store.store import Store
 
@@ -145,6 +146,7 @@ class Enforcement:
         meter: Reads the hits.
         faults: Findings about which could not be decided, for a fault of phage's own.
         live: What goes on now; None until something is watched.
+        labels: What people say of findings.
     """
 
     desk: Desk
@@ -163,6 +165,7 @@ class Enforcement:
     meter: HitMeter = field(default_factory=HitMeter)
     faults: int = 0
     live: Live | None = None
+    labels: LabelRepository | None = None
     held: bool = field(default=False, init=False)
     _insists: bool = field(default=False, init=False)
     """The panic switch was pulled, and that could not be written down."""
@@ -410,4 +413,5 @@ def make_enforcement(
         clock,
         lists,
         places,
+        labels=store.labels,
     )

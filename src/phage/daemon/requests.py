@@ -155,6 +155,15 @@ class StopScan(_Request):
     verb: Literal["devices.scan.stop"] = "devices.scan.stop"
 
 
+class LabelFinding(_Request):
+    """Say what a finding was; "none" takes the word back."""
+
+    verb: Literal["findings.label"] = "findings.label"
+    finding: str = Field(min_length=1, max_length=64)
+    label: Literal["attack", "not an attack", "expected", "none"]
+    note: str = ""
+
+
 class Panic(_Request):
     """Take every block out of force and keep it out."""
 
@@ -190,6 +199,7 @@ Request = Annotated[
     | StartScan
     | ScanStatus
     | StopScan
+    | LabelFinding
     | Live
     | Panic
     | Release,

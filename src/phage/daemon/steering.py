@@ -12,6 +12,7 @@ from phage.policy.desk import RefusedError
 from phage.policy.target import parse_target
 from phage.records.decision import Action, Decision, Direction, Rate
 from phage.records.scan import ScanOptions
+from phage.store.repositories.labels import FindingLabel, Label
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -195,6 +196,22 @@ class Steering:
             ]
         }
 
+    def label(self, request: requests.LabelFinding, caller: Caller) -> Answer:
+        """Keep what a person says that a finding was."""
+        own, now = self.enforcement, self.clock.now()
+        if own.labels is None:
+            message = "findings cannot be labelled here"
+            raise StateError(message)
+        if request.label == "none":
+            own.labels.remove(request.finding)
+        else:
+            label = Label(request.label)
+            own.labels.save(FindingLabel(request.finding, label, request.note, caller.name, now))
+        own.ledger.note(
+            caller.name, "findings label", now, "", f"{request.finding}: {request.label}"
+        )
+        return {"finding": request.finding, "label": request.label}
+
     def live(self, request: requests.Live, _caller: Caller) -> Answer:
         """Tell what goes on now."""
         live = self.enforcement.live
@@ -263,6 +280,7 @@ _ACTS: Mapping[type[Any], Callable[[Steering, Any, Caller], Answer]] = {
     requests.ConfirmRules: Steering.confirm_rules,
     requests.RollBackRules: Steering.roll_back_rules,
     requests.RuleHits: Steering.rule_hits,
+    requests.LabelFinding: Steering.label,
     requests.Live: Steering.live,
     requests.EditDevice: Steering.edit_device,
     requests.StartScan: Steering.start_scan,

@@ -12,7 +12,7 @@ from textual.widgets import Footer, Label, Sparkline, TabbedContent, TabPane
 
 from phage.errors import PhageError
 from phage.tui import panels
-from phage.tui.dialogs import BanForm, Confirm, Details
+from phage.tui.dialogs import BanForm, Confirm, Details, LabelForm
 from phage.tui.figures import bits, plain, short
 from phage.tui.panels import Panel
 
@@ -44,6 +44,7 @@ class TopApp(App[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("b", "ban", "Block"),
         Binding("u", "unban", "Free"),
+        Binding("l", "label", "Label"),
         Binding("enter", "details", "Details", show=False),
         Binding("space", "pause", "Pause"),
         Binding("r", "refresh", "Refresh", show=False),
@@ -195,6 +196,20 @@ class TopApp(App[None]):
                 self._do(lambda: self._source.unban(decision))
 
         self.push_screen(Confirm(f"Free {row['target']}?", str(row["reason"])), answered)
+
+    def action_label(self) -> None:
+        """Ask what the finding under the cursor was."""
+        row = self.query_one("#findings", Panel).chosen
+        if row is None:
+            self.notify("nothing was found", severity="warning")
+            return
+        finding = str(row["id"])
+
+        def answered(label: str | None) -> None:
+            if label is not None:
+                self._do(lambda: self._source.label(finding, label))
+
+        self.push_screen(LabelForm(str(row["summary"])), answered)
 
     @work(thread=True, group="act")
     def _do(self, act: Callable[[], str]) -> None:

@@ -103,6 +103,41 @@ class BanForm(ModalScreen[tuple[str, float, str] | None]):
         self.dismiss((wanted, seconds, reason))
 
 
+class LabelForm(ModalScreen[str | None]):
+    """Asks what a finding was. Dismissed with the label, "none" to take one back, or None."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        ("a", "dismiss('attack')", "An attack"),
+        ("n", "dismiss('not an attack')", "Not an attack"),
+        ("e", "dismiss('expected')", "Expected"),
+        ("t", "dismiss('none')", "Take back"),
+        ("escape", "dismiss(None)", "Cancel"),
+    ]
+    LABELS: ClassVar[dict[str, str]] = {
+        "attack": "An attack (a)",
+        "not an attack": "Not an attack (n)",
+        "expected": "Expected (e)",
+        "none": "Take back (t)",
+    }
+
+    def __init__(self, summary: str) -> None:
+        super().__init__()
+        self._summary = summary
+
+    def compose(self) -> ComposeResult:
+        """Make the sentence of the finding and a button for each label."""
+        with Vertical(classes="dialog"):
+            yield Label("What was this?", classes="question")
+            yield Static(plain(self._summary), markup=False)
+            with Horizontal():
+                for name, text in self.LABELS.items():
+                    yield Button(text, id=name.replace(" ", "-"))
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        """Answer."""
+        self.dismiss((event.button.id or "").replace("-", " "))
+
+
 class Details(ModalScreen[None]):
     """Shows everything that is known of a row."""
 

@@ -156,6 +156,7 @@ FINDINGS = Contents(
     (
         Heading("last", lambda row: clock_time(row["last_seen"])),
         Heading("severity", lambda row: row["severity"], style=_severity),
+        Heading("you said", lambda row: row["label"]),
         Heading("subject", lambda row: row["subject"]),
         Heading("what", lambda row: row["summary"]),
     ),

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from phage.clock import rfc3339
 from phage.daemon.control import ask
-from phage.daemon.requests import AddDecision, Live, RevokeDecisions, Status, checked
+from phage.daemon.requests import (
+    AddDecision,
+    LabelFinding,
+    Live,
+    RevokeDecisions,
+    Status,
+    checked,
+)
 from phage.errors import PhageError
 from phage.records import FindingState
 from phage.store.repositories.findings import FindingFilter
@@ -23,6 +30,7 @@ if TYPE_CHECKING:
     from phage.clock import Clock
     from phage.records import Finding
     from phage.records.device import Device
+    from phage.store.repositories.labels import FindingLabel
 
 Row = dict[str, Any]
 
@@ -65,6 +73,9 @@ class Source(Protocol):
     def unban(self, decision: str) -> str:
         """Take a decision back; return what was done, for people."""
 
+    def label(self, finding: str, label: str) -> str:
+        """Say what a finding was, "none" to take it back; return what was done, for people."""
+
 
 class LocalSource:
     """The daemon and the store of this machine.
@@ -97,7 +108,9 @@ class LocalSource:
             faults.append(str(error))
         try:
             with open_reader(self._store) as store:
-                findings = tuple(map(_finding, store.findings.list(limit=MAX_FINDINGS)))
+                listed = store.findings.list(limit=MAX_FINDINGS)
+                labels = store.labels.of([each.id for each in listed])
+                findings = tuple(_finding(each, labels.get(each.id)) for each in listed)
                 still_open = store.findings.count(FindingFilter(state=FindingState.OPEN))
                 devices = tuple(map(_device, store.devices.list(MAX_DEVICES)))
         except PhageError as error:
@@ -128,13 +141,19 @@ class LocalSource:
         answer = ask(self._control, checked(RevokeDecisions, names=(decision,)))
         return ", ".join(f"{each['target']} is free again" for each in answer["decisions"])
 
+    def label(self, finding: str, label: str) -> str:
+        """Say what a finding was; return what was done. Raises PhageError."""
+        ask(self._control, checked(LabelFinding, finding=finding, label=label))
+        return "taken back" if label == "none" else f"noted: {label}"
 
-def _finding(finding: Finding) -> Row:
+
+def _finding(finding: Finding, label: FindingLabel | None) -> Row:
     return {
         "id": finding.id,
         "last_seen": rfc3339(finding.last_seen),
         "severity": str(finding.severity),
         "state": str(finding.state),
+        "label": str(label.label) if label is not None else "",
         "detector": finding.detector,
         "subject": finding.subject.ip or finding.subject.mac,
         "packets": finding.packets,

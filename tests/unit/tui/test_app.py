@@ -9,7 +9,7 @@ from textual.widgets import DataTable, Input, Label, TabbedContent
 
 from phage.errors import PhageError
 from phage.tui.app import TopApp, status_line
-from phage.tui.dialogs import BanForm, Confirm, Details
+from phage.tui.dialogs import BanForm, Confirm, Details, LabelForm
 from phage.tui.panels import Panel
 from phage.tui.source import View
 
@@ -25,7 +25,7 @@ BAN = {
 HOST = {"ip": "192.168.1.5", "mac": "02:00:00:00:00:05", "device": True, "packets": 9, "octets": 90}
 FINDING = {
     "id": "f1", "last_seen": "2026-01-02T03:04:05.000000Z", "severity": "high", "state": "open",
-    "detector": "portscan", "subject": "192.168.1.7", "packets": 3,
+    "label": "", "detector": "portscan", "subject": "192.168.1.7", "packets": 3,
     "summary": "bad [red]\x1b[31m name",
 }  # fmt: skip
 VIEW = View(
@@ -60,6 +60,10 @@ class FakeSource:
 
     def unban(self, decision: str) -> str:
         self.done.append(("unban", decision))
+        return "done"
+
+    def label(self, finding: str, label: str) -> str:
+        self.done.append(("label", finding, label))
         return "done"
 
 
@@ -119,7 +123,7 @@ def test_hostile_text_is_shown_and_steers_nothing() -> None:
     app = TopApp(FakeSource())
 
     async def act(pilot: Pilot[None]) -> None:
-        assert cells(app, "findings")[3] == r"bad [red]\x1b[31m name"
+        assert cells(app, "findings")[4] == r"bad [red]\x1b[31m name"
         table(app, "findings").focus()
         await pilot.press("enter")
         assert isinstance(app.screen, Details)
@@ -184,6 +188,22 @@ def test_what_makes_no_sense_is_told_and_not_sent(name: str, wrong: str) -> None
     drive(app, act)
 
 
+def test_a_finding_is_labelled() -> None:
+    source = FakeSource()
+    app = TopApp(source)
+
+    async def act(pilot: Pilot[None]) -> None:
+        await pilot.press("l")
+        assert isinstance(app.screen, LabelForm)
+        await pilot.press("n")
+        await settle(pilot)
+        await pilot.press("l", "escape", "l", "t")
+        await settle(pilot)
+        assert source.done == [("label", "f1", "not an attack"), ("label", "f1", "none")]
+
+    drive(app, act)
+
+
 def test_a_refusal_is_told() -> None:
     source = FakeSource(refuses=True)
     app = TopApp(source)
@@ -204,7 +224,7 @@ def test_without_a_daemon_it_says_so_and_shows_what_is_stored() -> None:
     async def act(pilot: Pilot[None]) -> None:
         assert "phage does not run" in str(app.query_one("#fault", Label).render())
         assert app.query_one("#bans .empty", Label).display
-        assert cells(app, "findings")[2] == "192.168.1.7"
+        assert cells(app, "findings")[3] == "192.168.1.7"
         await pilot.press("u")
         assert [each.message for each in app._notifications] == ["nobody is blocked"]
 

@@ -114,6 +114,8 @@ def _read(store: Store, device: Device | None, name: str, now: int) -> dict[str,
     names.learn([each.name for each in pairs] + [each.peer for each in pairs])
     names.learn(end for flow in flows for end in (flow.src, flow.dst))
     names.learn(each.subject.device or each.subject.ip for each in findings)
+    known = _known_of(store, device)
+    names.learn(each.peer.partition(":")[2] for each, _ in known["habits"])
     targets = {each for each in (address, key, name) if each}
     standing = [
         decision
@@ -131,7 +133,7 @@ def _read(store: Store, device: Device | None, name: str, now: int) -> dict[str,
         "events": store.devices.events(device.id, limit=12) if device is not None else [],
         "heat": heat_of(store.traffic.of(key, week, now), now, HEAT_DAYS),
         "labels": store.labels.of([each.id for each in findings]),
-        **_known_of(store, device),
+        **known,
     }
 
 
