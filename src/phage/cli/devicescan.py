@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from phage.api.scanshapes import diff_shape, scan_shape
 from phage.cli.output import Column, emit, emit_one, output_option, say
 from phage.cli.progress import StepsBar
 from phage.cli.settings import settings_options
 from phage.cli.times import Moment
-from phage.clock import SystemClock, rfc3339
+from phage.clock import SystemClock
 from phage.errors import ScanError, StateError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from phage.cli.settings import Chosen
-    from phage.records.scan import Scan, ScanDiff, ScanHost, ScanOptions
+    from phage.records.scan import Scan, ScanDiff, ScanOptions
 
 POLL_SECONDS = 0.2
 
@@ -114,7 +115,7 @@ def scan(  # noqa: PLR0913  An argument for each option.
         raise ScanError(made.fault)
     shape = scan_shape(made)
     if form == "table":
-        emit(form, shape["hosts"], HOST_COLUMNS, empty="no hosts answered")
+        emit(form, map(_row, shape["hosts"]), HOST_COLUMNS, empty="no hosts answered")
         seconds = (made.ended - made.started) / 1e9
         say(f"scan {made.id}: {len(made.hosts):,} hosts in {seconds:.1f} s")
         for diff in diffs:
@@ -154,7 +155,9 @@ def scans(
             listed = store.scans.diffs(wanted, limit)
             emit(form, map(diff_shape, listed), DIFF_COLUMNS, empty="nothing was different")
         elif found is not None and form == "table":
-            emit(form, scan_shape(found)["hosts"], HOST_COLUMNS, empty="no hosts answered")
+            emit(
+                form, map(_row, scan_shape(found)["hosts"]), HOST_COLUMNS, empty="no hosts answered"
+            )
         elif found is not None:
             emit_one(form, scan_shape(found), ())
         else:
@@ -162,76 +165,14 @@ def scans(
             emit(form, rows, SCAN_COLUMNS, empty="no scans; `phage devices scan` makes one")
 
 
-def scan_shape(made: Scan, *, hosts: bool = True) -> dict[str, Any]:
-    """Return a scan as it is printed."""
-    shape: dict[str, Any] = {
-        "id": made.id,
-        "state": str(made.state),
-        "by": made.by,
-        "started": rfc3339(made.started),
-        "ended": rfc3339(made.ended) if made.ended else "",
-        "seconds": round((made.ended - made.started) / 1e9, 1) if made.ended else None,
-        "targets": list(made.targets),
-        "ports": made.ports,
-        "fast": made.fast,
-        "hosts_total": len(made.hosts),
-        "sent": made.sent,
-        "dropped": dict(made.dropped),
-        "fault": made.fault,
-    }
-    return {**shape, "hosts": [host_shape(each) for each in made.hosts]} if hosts else shape
-
-
-def host_shape(host: ScanHost) -> dict[str, Any]:
-    """Return a host of a scan as it is printed."""
-    return {
-        "address": host.address,
-        "mac": host.mac,
-        "interface": host.interface,
-        "ways": list(host.ways),
-        "services": [
-            {
-                "protocol": each.protocol,
-                "port": each.port,
-                "name": each.name,
-                "banner": each.banner,
-                "software": each.software,
-                "certain": each.certain,
-            }
-            for each in host.services
-        ],
-        "services_text": [
-            f"{each.key} {each.software or each.name}".strip()
-            for each in host.services
-            if each.certain
-        ],
-        "facts": {kind: dict(said) for kind, said in host.facts.items()},
-        "says": "; ".join(_says(host)),
-    }
-
-
-def _says(host: ScanHost) -> Iterator[str]:
-    for kind, said in host.facts.items():
-        if kind == "credentials":
-            yield f"DEFAULT PASSWORD: {', '.join(f'{k} {v}' for k, v in said.items())}"
-        else:
-            names = ("friendly_name", "model_name", "description", "name", "server")
-            yield from (str(said[name])[:60] for name in names if said.get(name))
-
-
-def diff_shape(diff: ScanDiff) -> dict[str, Any]:
-    """Return a difference as it is printed."""
-    return {
-        "scan": diff.scan,
-        "at": rfc3339(diff.at),
-        "status": str(diff.status),
-        "host": diff.host,
-        "mac": diff.mac,
-        "service": diff.service,
-        "before": diff.before,
-        "after": diff.after,
-        "notice": diff.notice,
-    }
+def _row(host: dict[str, Any]) -> dict[str, Any]:
+    """Return a host as a row of a table: its services as words."""
+    words = [
+        f"{each['protocol']}/{each['port']} {each['software'] or each['name']}".strip()
+        for each in host["services"]
+        if each["certain"]
+    ]
+    return {**host, "services_text": words}
 
 
 def _sentence(diff: ScanDiff) -> str:

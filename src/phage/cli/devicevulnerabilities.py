@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from phage.api.scanshapes import affected_shape
 from phage.cli.output import Column, emit, output_option
 from phage.cli.settings import settings_options
 
@@ -86,30 +87,6 @@ def affected_by(store: Store, device: Device) -> list[Affected]:
     from phage.devices.vulnerabilities.software import software_of
 
     return Matcher(store.vulnerabilities).affected(software_of(device))
-
-
-def affected_shape(affected: Affected) -> dict[str, Any]:
-    """Return a vulnerability of a device as it is printed."""
-    record, kev, epss = affected.vulnerability, affected.exploited, affected.likelihood
-    return {
-        "cve": record.id,
-        "exploited": kev.added if kev is not None else "",
-        "ransomware": kev is not None and kev.ransomware,
-        "due": kev.due if kev is not None else "",
-        "likelihood": epss.score if epss is not None else None,
-        "percentile": epss.percentile if epss is not None else None,
-        "cvss": record.cvss,
-        "cvss_version": record.cvss_version,
-        "cvss_vector": record.cvss_vector,
-        "certain": affected.certain,
-        "caveat": affected.caveat,
-        "software": affected.software.cpe,
-        "evidence": affected.software.evidence,
-        "weaknesses": list(record.weaknesses),
-        "exploitation": record.exploitation,
-        "published": record.published,
-        "description": record.description,
-    }
 
 
 def explain_affected(found: Sequence[Affected]) -> Iterator[str]:

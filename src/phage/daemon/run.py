@@ -447,7 +447,9 @@ def run(options: RunOptions) -> int:
             }
         )
         health = _health(daemon, writer, enforcement)
-        served = Served(shown, enforcement, devices, intel, registry, health, options.settings_file)
+        served = Served(
+            shown, enforcement, devices, intel, registry, health, options.settings_file, discovery
+        )
         for line in start_api(settings, state, served, clock, stack):
             options.ready(line)
         for number in (signal.SIGINT, signal.SIGTERM):

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from phage.config.settings import ApiSettings, Settings
     from phage.config.statedir import StateDirectory
     from phage.daemon.devices import DeviceService
+    from phage.daemon.discovery import DiscoveryService
     from phage.daemon.enforcement import Enforcement
     from phage.daemon.intel import IntelService
     from phage.daemon.livesink import LiveSink
@@ -64,6 +65,7 @@ class Served:
         registry: The metrics.
         health: Tells how the daemon does.
         settings_file: The settings file in use; None for none.
+        discovery: Scans actively; None where nothing does.
     """
 
     live: LiveSink
@@ -73,6 +75,7 @@ class Served:
     registry: Registry
     health: Callable[[], Mapping[str, object]]
     settings_file: Path | None = None
+    discovery: DiscoveryService | None = None
 
 
 def start_api(
@@ -98,7 +101,9 @@ def start_api(
         registry=served.registry,
         health=served.health,
         vitals=served.live.vitals,
-        steer=_steer(Steering(served.enforcement, clock, served.devices), served.live.hub),
+        steer=_steer(
+            Steering(served.enforcement, clock, served.devices, served.discovery), served.live.hub
+        ),
         events=served.live.hub,
         bouncers=_bouncers(served.enforcement, pool, clock),
         home=tuple(map(str, settings.home)),

@@ -96,6 +96,9 @@ class FakeDaemon:
             "decisions.revoke": {"decisions": []},
             "panic": {"panic": True, "done": True},
             "release": {"panic": False, "done": True},
+            "devices.scan": {"scan": "001a1fcf53d7a"},
+            "devices.scan.status": {"scan": "001a1fcf53d7a", "done": 250, "what": "looking"},
+            "devices.scan.stop": {"scan": "001a1fcf53d7a"},
         }  # fmt: skip
         return answers.get(verb, {"rules": 0, "enforced": False, "trial_until": "", "hits": []})
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from phage.api.scanshapes import affected_shape
 from phage.cli.devicescan import scan, scans
 from phage.cli.deviceshapes import EVENT_COLUMNS, LIST_COLUMNS, device_shape, event_shape, explain
 from phage.cli.devicevulnerabilities import (
     affected_by,
-    affected_shape,
     explain_affected,
     vulnerabilities,
 )

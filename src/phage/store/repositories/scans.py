@@ -10,7 +10,7 @@ from phage.records.scan import Change, Scan, ScanDiff, ScanHost, ScanState, Serv
 from phage.store.repositories.text import storable, storable_integer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from phage.store.database import Database, Row, Value
 
@@ -36,6 +36,8 @@ class DiffFilter:
     status: Change | None = None
     notices: bool = False
     since: int | None = None
+    before: tuple[int | str | float, ...] | None = None
+    """Time, host, service and status of the last one of the page before."""
 
 
 class ScanRepository:
@@ -64,11 +66,12 @@ class ScanRepository:
         )
         return _from_row(rows[0]) if len(rows) == 1 and len(id) >= 4 else None
 
-    def latest(self, limit: int = 100) -> list[Scan]:
-        """Return scans, the latest first."""
+    def latest(self, limit: int = 100, before: Sequence[Value] | None = None) -> list[Scan]:
+        """Return scans, the latest first; those before a time and id."""
+        where = " WHERE (started, id) < (?, ?)" if before else ""
         rows = self._database.query(
-            f"SELECT {_COLUMNS} FROM scans ORDER BY started DESC, id DESC LIMIT ?",
-            (max(0, min(limit, MAX_PAGE)),),
+            f"SELECT {_COLUMNS} FROM scans{where} ORDER BY started DESC, id DESC LIMIT ?",
+            (*(before or ()), max(0, min(limit, MAX_PAGE + 1))),
         )
         return [_from_row(row) for row in rows]
 
@@ -128,10 +131,13 @@ class ScanRepository:
         if wanted.since is not None:
             conditions.append("happened >= ?")
             parameters.append(wanted.since)
+        if wanted.before is not None:
+            conditions.append("(happened, host, service, status) < (?, ?, ?, ?)")
+            parameters += wanted.before
         where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
         rows = self._database.query(
             f"SELECT {_DIFF} FROM scan_diffs{where} "
-            "ORDER BY happened DESC, host, service, status LIMIT ?",
+            "ORDER BY happened DESC, host DESC, service DESC, status DESC LIMIT ?",
             (*parameters, max(0, min(limit, 10 * MAX_PAGE))),
         )
         return [_diff(row) for row in rows]

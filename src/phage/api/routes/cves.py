@@ -1,0 +1,112 @@
+"""Known vulnerabilities, and which of them concern a device."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Query
+from pydantic import Field
+
+from phage.api.paging import Cursor, Fields, Keys, Limit, Page, Row, page_of
+from phage.api.problem import ProblemError
+from phage.api.scanshapes import affected_shape, cve_shape
+from phage.api.security import needs
+from phage.api.services import Served
+from phage.devices.vulnerabilities.matching import Matcher
+from phage.devices.vulnerabilities.software import software_of
+from phage.records.vulnerability import Vulnerability
+from phage.store.repositories.vulnerabilities import CveFilter
+from phage.store.store import Store
+
+router = APIRouter(prefix="/api/v1", tags=["cves"])
+
+_READ = Depends(needs("devices:read"))
+
+
+class CveRow(Row):
+    """A known vulnerability."""
+
+    cve: str
+    exploited: str = Field(description="Since when it is known to be exploited; empty: it is not.")
+    ransomware: bool
+    due: str
+    likelihood: float | None = Field(description="EPSS, 0 to 1.")
+    percentile: float | None
+    cvss: float | None
+    cvss_version: str
+    cvss_vector: str
+    weaknesses: list[str]
+    exploitation: str = Field(description="CISA's word on attacks: none, poc, active.")
+    published: str
+    description: str
+
+
+class AffectedRow(CveRow):
+    """A vulnerability of a device."""
+
+    certain: bool = Field(description="Names and versions say so; else something is not known.")
+    caveat: str = Field(description="Why it may not be so after all.")
+    software: str = Field(description="CPE name of what has the fault.")
+    evidence: str
+
+
+@router.get("/cves", response_model=Page[CveRow], dependencies=[_READ])
+def list_cves(
+    services: Served,
+    text: Annotated[str, Query(max_length=200, description="In id or description.")] = "",
+    vendor: Annotated[str, Query(max_length=120)] = "",
+    product: Annotated[str, Query(max_length=120)] = "",
+    exploited: Annotated[bool, Query(description="Only those in CISA's KEV.")] = False,
+    limit: Limit = 100,
+    cursor: Cursor = "",
+    fields: Fields = "",
+) -> Any:  # noqa: ANN401  As FastAPI takes it: the model is named above.
+    """List known vulnerabilities, by id from the highest."""
+    after = Keys((str,)).read(cursor)
+    wanted = CveFilter(text, vendor, product, exploited, str(after[0]) if after else "")
+    with services.reading() as store:
+        found = store.vulnerabilities.list(wanted, limit + 1)
+        shapes = _shapes(store, found)
+    return page_of(found, limit, lambda each: (each.id,), lambda each: shapes[each.id], fields)
+
+
+@router.get("/cves/{id}", response_model=CveRow, dependencies=[_READ])
+def show_cve(
+    services: Served,
+    id: Annotated[str, Path(min_length=9, max_length=30, pattern="^[A-Za-z0-9-]+$")],  # noqa: A002
+) -> Any:  # noqa: ANN401
+    """Show a vulnerability."""
+    with services.reading() as store:
+        found = store.vulnerabilities.get(id)
+        shapes = _shapes(store, [found] if found is not None else [])
+    if found is None:
+        message = f"nothing is known of {id!r}; `phage import cve` imports what is"
+        raise ProblemError(404, message)
+    return shapes[found.id]
+
+
+@router.get("/devices/{id}/cves", response_model=Page[AffectedRow], dependencies=[_READ])
+def list_cves_of_device(
+    services: Served,
+    id: Annotated[str, Path(min_length=1, max_length=128, description="Its stable name.")],  # noqa: A002
+    limit: Limit = 100,
+    cursor: Cursor = "",
+    fields: Fields = "",
+) -> Any:  # noqa: ANN401
+    """List the vulnerabilities of a device, the most urgent first: KEV, EPSS, CVSS."""
+    after = Keys((int,)).read(cursor)
+    first = int(after[0]) if after else 0
+    with services.reading() as store:
+        device = store.devices.named([id, id.lower()]).get(id.lower())
+        if device is None:
+            message = f"there is no device {id!r}"
+            raise ProblemError(404, message)
+        found = Matcher(store.vulnerabilities).affected(software_of(device))
+    rows = list(enumerate(found, start=1))[first : first + limit + 1]
+    return page_of(rows, limit, lambda row: (row[0],), lambda row: affected_shape(row[1]), fields)
+
+
+def _shapes(store: Store, found: list[Vulnerability]) -> dict[str, dict[str, Any]]:
+    ids = [each.id for each in found]
+    kev, epss = store.vulnerabilities.exploited(ids), store.vulnerabilities.likelihoods(ids)
+    return {each.id: cve_shape(each, kev.get(each.id), epss.get(each.id)) for each in found}
