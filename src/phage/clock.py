@@ -48,4 +48,5 @@ def rfc3339(nanoseconds: int) -> str:
     """Format nanoseconds since the Unix epoch as RFC 3339 in UTC, with microseconds."""
     seconds, rest = divmod(nanoseconds, 1_000_000_000)
     moment = datetime.datetime.fromtimestamp(seconds, tz=datetime.UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{rest // 1000:06d}Z"
+    exact = moment.replace(microsecond=rest // 1000, tzinfo=None)
+    return f"{exact.isoformat(timespec='microseconds')}Z"

@@ -452,6 +452,20 @@ def devices_match_cve(bench: Workbench) -> Measurement:
     return Measurement("devices.match_cve_s", bench.cves["match"], "s")
 
 
+def devices_import_oui(_bench: Workbench) -> Measurement:
+    """Measure the import of all registries of MAC addresses."""
+    from phage.daemon.benchmark import devices  # noqa: PLC0415  Needs the API.
+
+    return Measurement("devices.import_oui_s", devices.import_seconds()[0], "s")
+
+
+def devices_list(_bench: Workbench) -> Measurement:
+    """Measure a list of ten thousand devices, from the store to JSON."""
+    from phage.daemon.benchmark import devices  # noqa: PLC0415  Needs the API.
+
+    return Measurement("devices.list_10k_ms", devices.list_milliseconds(), "ms")
+
+
 def api_waits(_bench: Workbench) -> tuple[Measurement, ...]:
     """Measure how long 50 users wait for pages and answers over the store of a large network.
 
@@ -511,6 +525,8 @@ BENCHMARKS = (
     Benchmark("scan.over_clamd", scan_over_clamd),
     Benchmark("devices.sweep_16_s", devices_scan("sweep", "devices.sweep_16_s", "found")),
     Benchmark("devices.ports_s", devices_scan("ports", "devices.ports_s", "answered")),
+    Benchmark("devices.import_oui_s", devices_import_oui),
+    Benchmark("devices.list_10k_ms", devices_list),
     Benchmark("devices.import_cve_s", devices_import_cve),
     Benchmark("devices.match_cve_s", devices_match_cve),
     Benchmark("api.first_byte_ms", api_waits),

@@ -41,6 +41,7 @@ _TRAFFIC = tuple(
 _CLOSED = _Age("findings", "id", "last_seen", "state <> 'open'")
 _FINDINGS = _Age("findings", "id", "last_seen")
 _DECISIONS = _Age("decisions", "id", "ended", "ended > 0")
+_DEVICE_EVENTS = _Age("device_events", "happened, device, what, detail", "happened")
 _AUDIT = _Age("decision_audit", "id", "happened")
 _FILES = (
     _Age("verdicts", "id", "time"),
@@ -94,6 +95,7 @@ class Retention:
             (_CLOSED, self._settings.findings),
             (_DECISIONS, self._settings.decisions),
             (_AUDIT, self._settings.decisions),
+            (_DEVICE_EVENTS, self._settings.findings),
             *((each, self._settings.verdicts) for each in _FILES),
         ):
             left = _delete(database, age, now - int(seconds * 1e9), left, swept)

@@ -45,7 +45,8 @@ class DeviceRow(Row):
     octets: int
 
 
-def _shape(device: Device) -> dict[str, Any]:
+def shape(device: Device) -> dict[str, Any]:
+    """Return a device as it is answered."""
     return {
         "id": device.id,
         "name": device.shown,
@@ -88,7 +89,7 @@ def list_devices(
     )
     with services.reading() as store:
         found = store.devices.search(wanted, limit + 1)
-    return page_of(found, limit, lambda each: (each.id,), _shape, fields)
+    return page_of(found, limit, lambda each: (each.id,), shape, fields)
 
 
 @router.get("/{id}", response_model=DeviceRow, dependencies=[_READ])
@@ -99,4 +100,4 @@ def show_device(services: Served, id: DeviceId) -> Any:  # noqa: A002, ANN401  A
     if device is None:
         message = f"there is no device {id!r}"
         raise ProblemError(404, message)
-    return _shape(device)
+    return shape(device)

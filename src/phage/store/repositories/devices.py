@@ -32,9 +32,10 @@ MAX_EVENTS = 100_000
 
 _NAMES = (
     "device", "mac", "ip", "first_seen", "last_seen", "packets", "octets", "name", "vendor",
-    "product", "category", "system", "present", "body",
+    "product", "category", "system", "present", "shown", "labels", "body",
 )  # fmt: skip
 _COLUMNS = ", ".join(_NAMES)
+_BRIEF = ", ".join(_NAMES[:-1])
 _SAVE = (
     f"INSERT INTO devices ({_COLUMNS}) VALUES ({', '.join('?' * len(_NAMES))}) "
     "ON CONFLICT (device) DO UPDATE SET "
@@ -146,13 +147,13 @@ class DeviceRepository:
         return [DeviceEvent(*row) for row in rows]
 
     def search(self, wanted: DeviceFilter, limit: int = 100) -> Sequence[Device]:
-        """Return devices that are wanted, those seen last first."""
+        """Return devices that are wanted, those seen last first: in brief, without evidence."""
         where, parameters = _where(wanted)
         rows = self._database.query(
-            f"SELECT {_COLUMNS} FROM devices{where} ORDER BY last_seen DESC, device LIMIT ?",
+            f"SELECT {_BRIEF} FROM devices{where} ORDER BY last_seen DESC, device LIMIT ?",
             (*parameters, max(0, min(limit, MAX_PAGE))),
         )
-        return [_from_row(row) for row in rows]
+        return [_brief(row) for row in rows]
 
     def how_many(self, wanted: DeviceFilter) -> int:
         """Return how many devices are wanted."""
@@ -236,6 +237,8 @@ def _to_row(device: Device) -> Row:
         storable(device.category),
         storable(device.system),
         int(device.present),
+        storable(device.shown),
+        storable(json.dumps(device.labels)),
         storable(json.dumps(_body(device), ensure_ascii=False, separators=(",", ":"))),
     )
 
@@ -259,6 +262,33 @@ def _body(device: Device) -> dict[str, object]:
         "vlan": device.vlan,
         "gap": device.gap,
     }
+
+
+_CONCLUDED = (Attribute.VENDOR, Attribute.PRODUCT, Attribute.CATEGORY, Attribute.SYSTEM)
+
+
+def _brief(row: Row) -> Device:
+    """Return a device as lists show it: what is concluded, not from what."""
+    values: tuple[Any, ...] = row
+    id_, mac, ip, first, last, packets, octets, name, *concluded, present, shown, labels = values
+    return Device(
+        id_,
+        name,
+        tuple(json.loads(labels)) if labels != "[]" else (),
+        (Seen(mac, first, last),) if mac else (),
+        (Seen(ip, first, last),) if ip else (),
+        first,
+        last,
+        bool(present),
+        (Trait(Attribute.NAME, shown, 1.0, "store"),) if shown else (),
+        guesses={
+            attribute: Guess(value)
+            for attribute, value in zip(_CONCLUDED, concluded, strict=True)
+            if value
+        },
+        packets=packets,
+        octets=octets,
+    )
 
 
 def _from_row(row: Row) -> Device:
