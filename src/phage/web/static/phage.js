@@ -279,7 +279,21 @@
         : at.toLocaleString([], { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
     }
     for (const editor of all(".editor", part)) number(editor);
+    reach(part);
   }
+  // What can be scrolled sideways can be reached by keyboard; what fits is no stop on the way.
+  function reach(part) {
+    for (const table of all(".table", part)) {
+      const scrolls = table.scrollWidth > table.clientWidth;
+      table.toggleAttribute("tabindex", scrolls);
+      if (scrolls) {
+        table.tabIndex = 0;
+        table.setAttribute("role", "region");
+        table.setAttribute("aria-label", "Table that can be scrolled sideways");
+      }
+    }
+  }
+  addEventListener("resize", () => reach(document));
   function number(editor) {
     const area = one("textarea", editor);
     const lines = one(".lines", editor);
