@@ -58,7 +58,8 @@ fi
 # Built again only when something that goes into it has changed.
 stamp=$venv/.phage-$mode
 inputs() {
-  find crates src -type f \( -name '*.rs' -o -name '*.py' -o -name 'Cargo.toml' -o -name '*.sql' -o -name '*.json' -o -name '*.yaml' \) \
+  find crates src -type f \( -name '*.rs' -o -name '*.py' -o -name 'Cargo.toml' -o -name '*.sql' -o -name '*.json' -o -name '*.yaml' \
+      -o -name '*.html' -o -name '*.css' -o -name '*.js' -o -name '*.svg' -o -name '*.png' \) \
     -not -path '*/target/*' -print0 | sort -z | xargs -0 cat
   cat pyproject.toml constraints.txt Cargo.toml Cargo.lock tools/debian-packages.txt
 }
