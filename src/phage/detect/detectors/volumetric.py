@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -25,7 +26,7 @@ from phage.detect.volumes.measures import (
 )
 from phage.detect.volumes.plausible import Case, Shares, excuse
 from phage.detect.volumes.report import finding_of
-from phage.detect.volumes.samples import Bools, Samples, of_target, within
+from phage.detect.volumes.samples import Bools, Samples, within
 from phage.detect.volumes.slow import Slow, low_and_slow
 from phage.detect.volumes.targets import Target, beyond, outermost, target_of, weights_of, who
 from phage.detect.volumes.thresholds import DEFAULT
@@ -206,7 +207,7 @@ class Volumetric:
 
     def _shown(self, target: Target, time: int, *, sent: bool) -> Columns:
         """Return traffic of a target: of the last two seconds, if that is enough."""
-        rows = of_target(self._samples.latest(), target.address, target.length, sent=sent)
+        rows = self._samples.of(target.address, target.length, sent=sent)
         latest = rows[rows["time"] > time - 2 * _SECOND]
         return latest if len(latest) >= 64 else rows
 
@@ -225,7 +226,7 @@ class Volumetric:
             sent=each.sent,
             excess=excess if most_is_new and is_warm else rates,
             rates=rates,
-            rows=self._shown(target, slot.time, sent=each.sent),
+            shown=partial(self._shown, target, slot.time, sent=each.sent),
             is_host=target.is_host,
             by_threshold=each.why.by == "threshold",
         )
@@ -290,11 +291,8 @@ class Volumetric:
         for rooted in outermost(list(certain)):
             inside = {target: one for target, one in suspects.items() if rooted.holds(target)}
             excess = {target: one.excess for target, one in inside.items()}
-            yield (
-                who(rooted, excess, self._weights(inside[rooted], slot, sent=sent)),
-                rooted,
-                inside,
-            )
+            weights = partial(self._weights, inside[rooted], slot, sent=sent)
+            yield who(rooted, excess, weights), rooted, inside
 
     def _weights(self, suspect: _Suspect, slot: Slot, *, sent: bool) -> dict[int, float]:
         """Return the excess by address within a prefix, as far as traffic was shown."""
@@ -302,7 +300,7 @@ class Volumetric:
         if target.is_host:
             return {}
         kinds = [each.kind for each in suspect.kinds]
-        latest = of_target(self._samples.latest(), target.address, target.length, sent=sent)
+        latest = self._samples.of(target.address, target.length, sent=sent)
         now = weights_of(latest[np.isin(latest["class"], kinds)], sent=sent)
         since = round((self._samples.recent_s + 1) * _SECOND)
         before, seconds = self._samples.before(slot.time - since)
@@ -355,7 +353,7 @@ class Volumetric:
         self, target: Target, suspect: _Suspect, slot: Slot, learned: Learned, *, sent: bool
     ) -> Beat:
         row = suspect.row
-        latest = of_target(self._samples.latest(), target.address, target.length, sent=sent)
+        latest = self._samples.of(target.address, target.length, sent=sent)
         kinds = {int(each.kind) for each in suspect.kinds}
         mine = latest[np.isin(latest["class"], list(kinds))]
         now = mine[mine["time"] == slot.time]
@@ -399,7 +397,7 @@ class Volumetric:
         if known is not None and episode.last - known[0] < pause:
             return known[1]
         target = episode.target
-        now = of_target(self._samples.latest(), target.address, target.length, sent=episode.sent)
+        now = self._samples.of(target.address, target.length, sent=episode.sent)
         # A ramp begins before it is noticed: what was just before is no measure of the usual.
         before, _ = self._samples.before(episode.first - 15 * _SECOND)
         if not len(before):

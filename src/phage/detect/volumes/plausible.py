@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from phage.detect.volumes.measures import CLASSES, octets_column, packets_column
-from phage.detect.volumes.samples import make_of
+from phage.detect.volumes.samples import Make, make_of
 from phage.records.columns import TrafficClass
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from phage.detect.volumes.measures import Floats
     from phage.records import Columns
 
@@ -57,7 +59,7 @@ class Case:
         sent: Whether the target sends it.
         excess: What exceeds the usual, by measure, a second; all measures of the target.
         rates: All rates of the target.
-        rows: Traffic of this direction of the target.
+        shown: Returns traffic of this direction of the target.
         is_host: Whether the target is one host.
         by_threshold: Whether a threshold is exceeded, not only what is usual.
     """
@@ -66,9 +68,14 @@ class Case:
     sent: bool
     excess: Floats
     rates: Floats
-    rows: Columns
+    shown: Callable[[], Columns]
     is_host: bool
     by_threshold: bool = False
+
+    def make(self) -> Make:
+        """Return what the traffic of the class consists of."""
+        rows = self.shown()
+        return make_of(rows[rows["class"] == self.kind], sent=self.sent)
 
     def more(self, kind: TrafficClass, *, back: bool = False) -> float:
         """Return what exceeds the usual of a class, in the same direction or back."""
@@ -92,7 +99,7 @@ def _tcp(case: Case, shares: Shares) -> str:
     if 0.02 * mine <= syn <= shares.incomplete * mine and length >= 100:
         return "connections"
     if length >= shares.transfer_length:
-        make = make_of(case.rows[case.rows["class"] == case.kind], sent=case.sent)
+        make = case.make()
         if 0 < make.busiest_tuples <= shares.transfer_flows and 2 * make.busiest_tuples < make.rows:
             return "a transfer"
     return ""
@@ -102,7 +109,7 @@ def _syn(case: Case, shares: Shares) -> str:
     syn = case.more(TrafficClass.SYN)
     if syn <= shares.incomplete * case.more(TrafficClass.TCP):
         return "completed"
-    make = make_of(case.rows[case.rows["class"] == case.kind], sent=case.sent)
+    make = case.make()
     if case.sent and make.busiest_peers > 8:
         return "a scan"
     if not case.sent and make.peers <= 4 and make.rows >= 8:
@@ -140,7 +147,7 @@ def _udp(case: Case, shares: Shares) -> str:
         return "answered"
     if case.by_threshold:
         return ""
-    make = make_of(case.rows[case.rows["class"] == case.kind], sent=case.sent)
+    make = case.make()
     if 0 < make.busiest_tuples <= shares.own_flows and 4 * make.busiest_tuples < make.rows:
         return "a stream"
     return ""
@@ -170,7 +177,7 @@ def _other(case: Case, shares: Shares) -> str:
     back = case.more(TrafficClass.OTHER, back=True)
     if back >= shares.answered_udp * case.more(TrafficClass.OTHER):
         return "answered"
-    make = make_of(case.rows[case.rows["class"] == case.kind], sent=case.sent)
+    make = case.make()
     return "a tunnel" if not case.by_threshold and 0 < make.busiest_peers <= 2 else ""
 
 

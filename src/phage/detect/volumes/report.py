@@ -26,9 +26,8 @@ def finding_of(episode: Episode, cover: Cover, detector: str, knowledge: Knowled
     why = episode.why
     vectors = episode.vectors.first(SHOWN)
     subject = _subject(episode)
-    peers = tuple(
-        Peer(address, services=_services(episode)) for address, _ in episode.peers.first(16)
-    )
+    services = _services(episode)
+    peers = tuple(Peer(address, services=services) for address, _ in episode.peers.first(16))
     feature = Feature(
         name=f"{vectors[0][0] if vectors else why.measure}_rate".replace("-", "_"),
         value=why.value,

@@ -36,12 +36,14 @@ class Samples:
     _recent: deque[tuple[int, Columns]] = field(default_factory=deque)
     _before: deque[tuple[int, Columns]] = field(default_factory=deque)
     _count: int = 0
-    _joined: tuple[int, Columns] | None = None
+    _joined: Columns | None = None
+    _chosen: dict[tuple[bytes, int, bool], Columns] = field(default_factory=dict)
 
     def add(self, rows: Columns, time: int) -> None:
         """Take the rows of a slot that ended."""
         self._recent.append((time, rows))
         self._joined = None
+        self._chosen = {}
         while self._recent and self._recent[0][0] <= time - self.recent_s * 1e9:
             when, old = self._recent.popleft()
             # Of a long past one row in a few says enough; each stands for more.
@@ -62,8 +64,16 @@ class Samples:
         if self._joined is None:
             parts = [rows for _, rows in self._recent]
             joined = np.concatenate(parts) if parts else np.empty(0, TRAFFIC)
-            self._joined = (0, joined)
-        return self._joined[1]
+            self._joined = joined
+        return self._joined
+
+    def of(self, address: bytes, length: int, *, sent: bool) -> Columns:
+        """Return the latest rows of one direction of a target, by the choice that shows most."""
+        key = (address, length, sent)
+        rows = self._chosen.get(key)
+        if rows is None:
+            rows = self._chosen[key] = of_target(self.latest(), address, length, sent=sent)
+        return rows
 
     def before(self, time: int) -> tuple[Columns, float]:
         """Return rows from before a time, and how many seconds they are of."""

@@ -15,7 +15,7 @@ import numpy as np
 from phage.detect.volumes.episodes import Why
 from phage.detect.volumes.excess import Limits, TooMuch
 from phage.detect.volumes.measures import SLOW_S, octets_column, packets_column
-from phage.detect.volumes.samples import Samples, make_of, of_target
+from phage.detect.volumes.samples import Samples, make_of
 from phage.records.columns import TrafficClass
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def _judge(row: int, slot: Slot, samples: Samples, slow: Slow) -> TooMuch | None
     other = float(rates[packets_column(TrafficClass.TCP, sent=False)])
     if received / max(syn + other, 1.0) > slow.length or sent > slow.content * received:
         return None
-    latest = of_target(samples.latest(), key[:16], key[16], sent=False)
+    latest = samples.of(key[:16], key[16], sent=False)
     rows = latest[latest["protocol"] == 6]
     make = make_of(rows, sent=False)
     # Each source sends little: no few of them carry the traffic.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from phage.records import Columns
 
@@ -86,14 +86,15 @@ def beyond(now: Mapping[int, float], before: Mapping[int, float], scale: float) 
 
 
 def who(
-    rooted: Target, excess: Mapping[Target, float], weights: Mapping[int, float]
+    rooted: Target, excess: Mapping[Target, float], weights: Callable[[], Mapping[int, float]]
 ) -> list[Target]:
     """Return who is attacked within a prefix that receives (or sends) too much.
 
     Args:
         rooted: The prefix.
         excess: Excess of the prefix and of all in it that have too much themselves.
-        weights: Excess by address, as far as traffic was shown; tells what lies between.
+        weights: Returns excess by address, as far as traffic was shown; it tells what lies
+            between the prefixes that are counted, and is asked only where that is wanted.
     """
     whole = excess[rooted]
     explaining = [target for target in excess if excess[target] >= EXPLAINS * whole]
@@ -107,7 +108,7 @@ def who(
     few = _carrying(hosts, excess, EXPLAINS * excess[best])
     if few and (len(few) <= FEW_HOSTS or _are_scattered(len(few), best)):
         return few
-    return [_longest(weights, best)]
+    return [_longest(weights(), best)]
 
 
 def _carrying(
@@ -130,23 +131,26 @@ def _are_scattered(count: int, around: Target) -> bool:
 
 def _longest(weights: Mapping[int, float], around: Target) -> Target:
     """Return the longest prefix within another that explains four fifths of its weight."""
-    inside = {
-        address: weight
+    prefix = int.from_bytes(around.address, "big") >> (128 - around.length)
+    inside = [
+        (address, weight)
         for address, weight in weights.items()
-        if around.holds(Target(address.to_bytes(16, "big"), 128))
-    }
-    total = sum(inside.values())
-    best = around
-    for length in range(around.length + 1, 129):
-        sums: dict[int, float] = {}
-        for address, weight in inside.items():
-            prefix = address >> (128 - length)
-            sums[prefix] = sums.get(prefix, 0.0) + weight
-        prefix, weight = max(sums.items(), key=lambda item: (item[1], -item[0]), default=(0, 0.0))
-        if total <= 0 or weight < EXPLAINS * total:
+        if address >> (128 - around.length) == prefix
+    ]
+    wanted = EXPLAINS * sum(weight for _, weight in inside)
+    length = around.length
+    while length < 128 and wanted > 0:
+        shift = 127 - length
+        halves: tuple[list[tuple[int, float]], ...] = ([], [])
+        for item in inside:
+            halves[item[0] >> shift & 1].append(item)
+        # What explains so much lies in one half: the other one has too little left.
+        sums = [sum(weight for _, weight in half) for half in halves]
+        bit = int(sums[1] > sums[0])
+        if sums[bit] < wanted:
             break
-        best = shortened(prefix << (128 - length), length)
-    return best
+        prefix, length, inside = prefix << 1 | bit, length + 1, halves[bit]
+    return shortened(prefix << (128 - length), length)
 
 
 def outermost(targets: Sequence[Target]) -> list[Target]:
