@@ -32,6 +32,7 @@ from phage.daemon.links import Links
 from phage.daemon.live import Live
 from phage.daemon.livesink import LiveSink
 from phage.daemon.logcollectors import make_log_collectors
+from phage.daemon.malware import start_malware
 from phage.daemon.pipeline import Pipeline, make_detectors, make_knowledge, total
 from phage.daemon.policysinks import NotifySink, PolicyMetrics
 from phage.daemon.policysinks import health as policy_health
@@ -436,6 +437,7 @@ def run(options: RunOptions) -> int:
             enforcement.lists.publish,
             daemon.told.feed,
         )
+        start_malware(settings, state, clock, daemon.told.feed.tell, stack)
         daemon.losses.append(
             lambda: {
                 "evidence_failed": evidence.failed,

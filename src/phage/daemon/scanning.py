@@ -8,12 +8,12 @@ import socket
 import tempfile
 import threading
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from phage.config.plugins import make
 from phage.daemon.feedhashes import write_feed_hashes
+from phage.daemon.scanfolders import ScanFolders
 from phage.errors import ConfigError
 from phage.plugin import discover
 from phage.records.scanjob import ScanJob
@@ -34,19 +34,6 @@ if TYPE_CHECKING:
     from phage.config.settings import Settings
     from phage.config.statedir import StateDirectory
     from phage.records.sample import Verdict
-
-
-@dataclass(frozen=True, slots=True)
-class ScanFolders:
-    """Where file scanning keeps what it keeps, in the folder of state."""
-
-    engines: Path
-    samples: Path
-
-    @classmethod
-    def of(cls, state: StateDirectory) -> ScanFolders:
-        """Return the folders of a folder of state."""
-        return cls(state.path / "engines", state.path / "samples")
 
 
 def work_options(settings: ScanSettings, folder: Path | None = None) -> WorkOptions:

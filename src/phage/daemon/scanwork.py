@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from phage.daemon.feedhashes import write_feed_hashes
-from phage.daemon.scanning import ScanFolders, ScanService, make_queue, make_scanner, new_job
+from phage.daemon.scanfolders import ScanFolders
+from phage.daemon.scanning import ScanService, make_queue, make_scanner, new_job
 from phage.errors import PhageError
 from phage.records.scanjob import Priority
 from phage.scan.content import Content
 from phage.scan.selftest import self_test
+from phage.scan.suricata import is_record, origin_of
 from phage.scan.vault import Vault
 from phage.scan.watch import WatchedFolders
 from phage.store.retention import Retention
@@ -104,11 +106,19 @@ def work(
 
 
 def _submit(path: Path, vault: Vault, queue: Queue) -> bool:
-    """Keep a file of a watched folder and queue it; False when the queue is full."""
+    """Keep a file of a watched folder and queue it; False when the queue is full.
+
+    Of a file that Suricata has taken off the wire it is told who got it.
+    """
+    if is_record(path):
+        return True
+    origin = origin_of(path)
     with Content.of_file(path) as content:
         if not vault.put(content):
             return True
-        job = new_job(content.hashes.sha256, str(path), priority=Priority.WATCH)
+        sha256 = content.hashes.sha256
+    priority = Priority.WATCH if origin is None else Priority.NETWORK
+    job = new_job(sha256, str(path), priority=priority, origin=origin)
     return queue.put([job]) == 1
 
 

@@ -34,6 +34,9 @@ class LogKind(enum.StrEnum):
     REMEMBERED = "remembered"
     """A device had to do with what became an indicator later; `fields` has mac, value, indicator,
     indicator_kind, feeds, confidence, description, first, times, way (to, from, name)."""
+    MALWARE = "malware"
+    """A file that somebody got over the network is not clean; `fields` has mac, outcome, label,
+    place (what in it), sha256, name, kind, peer (who sent it), protocol."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,21 @@ class JobState(enum.StrEnum):
     CANCELLED = "cancelled"
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Who got a sample over the network, from whom, and how; '' where that is not known.
+
+    `time` is when, in nanoseconds since the Unix epoch.
+    """
+
+    address: str
+    mac: str = ""
+    peer: str = ""
+    protocol: str = ""
+    name: str = ""
+    time: int = 0
+
+
 class Priority(enum.IntEnum):
     """Whose job goes first; the lower the sooner."""
 
@@ -45,6 +60,7 @@ class ScanJob:
     submitted: int = 0
     force: bool = False
     passwords: tuple[str, ...] = ()
+    origin: Origin | None = None
     state: JobState = JobState.QUEUED
     attempts: int = 0
     worker: str = ""

@@ -239,6 +239,10 @@ def eventful_log() -> Window:
                      fields={"mac": "", "value": "bad.example", "indicator": hostile,
                              "indicator_kind": "domain", "feeds": (hostile,), "confidence": 80,
                              "first": time - SECOND, "times": 3, "way": "name"}),
+            LogEvent(LogKind.MALWARE, time, "scan", "clamav", device(4).ip,
+                     fields={"mac": "", "outcome": "infected", "label": hostile, "name": hostile,
+                             "sha256": "a" * 64, "place": hostile, "kind": "zip",
+                             "peer": address, "protocol": "http"}),
         ]  # fmt: skip
     return Window(EPOCH + 20_000 * SECOND, EPOCH + 20_040 * SECOND, events=tuple(events))
 

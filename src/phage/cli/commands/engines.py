@@ -42,7 +42,7 @@ def command() -> None:
 @settings_options
 def list_(chosen: Chosen, form: str) -> None:
     """List engines: versions, age of definitions, and why one cannot be used."""
-    from phage.daemon.scanning import ScanFolders
+    from phage.daemon.scanfolders import ScanFolders
     from phage.plugin import discover
     from phage.scan.engine import ENGINES
     from phage.scan.engineset import find_engines
@@ -81,7 +81,8 @@ def test_(chosen: Chosen, names: tuple[str, ...], form: str) -> int:
 
     Says how well the sandbox isolates. Exit code 1 when an engine fails.
     """
-    from phage.daemon.scanning import ScanFolders, make_scanner
+    from phage.daemon.scanfolders import ScanFolders
+    from phage.daemon.scanning import make_scanner
     from phage.scan.selftest import self_test
 
     settings = chosen.settings()
@@ -132,7 +133,7 @@ def update(
     back: bool,  # noqa: FBT001  A flag of the command line.
 ) -> None:
     """Take definitions from a file: copied, self-tested, tried on good files, then put in force."""
-    from phage.daemon.scanning import ScanFolders
+    from phage.daemon.scanfolders import ScanFolders
     from phage.scan.definitions import roll_back
     from phage.scan.definitions import update as take
 

@@ -162,7 +162,8 @@ def rescan(
     form: str,
 ) -> None:
     """Scan samples again that are kept: only engines with other versions or options run."""
-    from phage.daemon.scanning import ScanFolders, open_scanner
+    from phage.daemon.scanfolders import ScanFolders
+    from phage.daemon.scanning import open_scanner
     from phage.scan.vault import Vault
 
     clock = SystemClock()

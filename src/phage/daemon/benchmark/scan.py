@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING
 
 from phage.clock import SystemClock
 from phage.config.scan import ScanSettings
-from phage.daemon.scanning import ScanFolders, make_scanner
+from phage.daemon.scanfolders import ScanFolders
+from phage.daemon.scanning import make_scanner
 from phage.scan.content import Content
 from phage.scan.engines.clamav import ClamavEngine
 from phage.scan.engineset import EngineSet, Ready, ready_of

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import secrets
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from phage.records.scanjob import JobState, ScanJob
+from phage.records.scanjob import JobState, Origin, ScanJob
 from phage.store.repositories.text import storable, storable_integer
 
 if TYPE_CHECKING:
@@ -155,6 +156,15 @@ class ScanJobRepository:
         )
         return [_job(row) for row in rows]
 
+    def done_since(self, time: int, limit: int = 1000) -> Sequence[tuple[int, ScanJob]]:
+        """Return jobs that were done since a time, with when, the earliest first."""
+        rows = self._database.query(
+            f"SELECT {_COLUMNS}, changed FROM scan_jobs WHERE state = 'done' AND changed >= ? "
+            "ORDER BY changed, id LIMIT ?",
+            (time, max(0, min(limit, MAX_PAGE))),
+        )
+        return [(int(row[-1] or 0), _job(row)) for row in rows]
+
     def counts(self) -> dict[str, int]:
         """Return how many jobs there are by state, and the age of the oldest that waits."""
         rows = self._database.query("SELECT state, count(*) FROM scan_jobs GROUP BY state")
@@ -179,7 +189,14 @@ class ScanJobRepository:
 
 
 def _body(job: ScanJob) -> dict[str, object]:
-    return {"engines": list(job.engines), "force": job.force, "passwords": list(job.passwords)}
+    body: dict[str, object] = {
+        "engines": list(job.engines),
+        "force": job.force,
+        "passwords": list(job.passwords),
+    }
+    if job.origin is not None:
+        body["origin"] = asdict(job.origin)
+    return body
 
 
 def _fields(job: ScanJob) -> dict[str, Any]:
@@ -196,6 +213,7 @@ def _job(row: Row) -> ScanJob:
         engines=tuple(body["engines"]),
         force=body["force"],
         passwords=tuple(body["passwords"]),
+        origin=Origin(**body["origin"]) if body.get("origin") else None,
         priority=values[4],
         state=JobState(values[5]),
         attempts=values[6],

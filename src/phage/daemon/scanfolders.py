@@ -1,0 +1,24 @@
+"""Where file scanning keeps what it keeps; apart, since knowing that must load nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from phage.config.statedir import StateDirectory
+
+
+@dataclass(frozen=True, slots=True)
+class ScanFolders:
+    """Where file scanning keeps what it keeps, in the folder of state."""
+
+    engines: Path
+    samples: Path
+
+    @classmethod
+    def of(cls, state: StateDirectory) -> ScanFolders:
+        """Return the folders of a folder of state."""
+        return cls(state.path / "engines", state.path / "samples")
