@@ -79,6 +79,8 @@ class UdpScan:
             drain = partial(self._drain, link, asked)
             calls: list[Callable[[], object]] = []
             for port, question in probes(self.community).items():
+                if port == 161 and not self.community:
+                    continue
                 for address, scope in hosts:
                     place = (address, port, 0, scope)[: 4 if ":" in address else 2]
                     calls.append(partial(link.sendto, question, place))

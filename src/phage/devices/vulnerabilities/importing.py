@@ -38,6 +38,8 @@ twice."""
 MAX_FAULTS = 50
 """Files whose faults are told one by one."""
 
+_END = object()
+
 Products = frozenset[tuple[str, str]]
 
 
@@ -244,16 +246,20 @@ class Importer:
 
 
 def read_records(document: Document) -> Iterator[Vulnerability | Exploited]:
-    """Yield the records of a document; faults name the record."""
-    at = 0
+    """Yield the records of a document. Raises RecordError, which names the record."""
+    at = 0  # Of the record that is read or judged.
     try:
-        for item in document.records():
+        items = document.records()
+        while True:
             at += 1
+            item = next(items, _END)
+            if item is _END:
+                return
             yield _record(item)
     except ForeignError:
         raise
     except RecordError as error:
-        message = f"record {max(at, 1)}: {error}" if at else str(error)
+        message = f"record {at}: {error}"
         raise RecordError(message) from error
     except RecursionError as error:
         message = f"record {at}: is nested too deeply"
