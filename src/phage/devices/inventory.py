@@ -269,6 +269,7 @@ class Inventory:
     def _entry(self, mac: str, ip: str, at: int) -> Entry | None:
         """Return the device with these addresses, made where there is none."""
         ip = ip if _is_unicast(ip) else ""
+        mac = "" if _is_group(mac) else mac
         if not (mac or ip):
             return None
         entry = self.table.with_mac(mac) if mac else self.table.with_address(ip)
@@ -333,6 +334,11 @@ class Inventory:
             entry.present = True
             self.table.mark_changed(entry)
             self.table.tell(entry.id, at, "new" if new else "back")
+
+
+def _is_group(mac: str) -> bool:
+    """Tell whether a MAC address is a group's: multicast, broadcast (IEEE 802, 8.2)."""
+    return mac[1:2] in "13579bdf" if mac else False
 
 
 def _is_unset(ip: str) -> bool:

@@ -240,8 +240,9 @@ class Device:
 
     @property
     def ip(self) -> str:
-        """The IP address that was seen last; ''."""
-        return self.addresses[0].value if self.addresses else ""
+        """The IP address that was seen last, a link-local one only where there is no other; ''."""
+        wide = (seen.value for seen in self.addresses if not seen.value.startswith("fe80:"))
+        return next(wide, self.addresses[0].value if self.addresses else "")
 
     @property
     def shown(self) -> str:

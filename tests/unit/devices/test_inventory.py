@@ -101,6 +101,7 @@ def test_strangers_and_groups_are_no_devices() -> None:
     known = inventory()
     say(known, 0, REAL, "8.8.8.8")
     say(known, 0, "", "192.168.1.255")
+    say(known, 0, "33:33:00:00:00:16")
     say(known, 0, "00:00:00:00:00:00", "0.0.0.0")  # noqa: S104
     assert not known.devices()
 
