@@ -14,6 +14,7 @@ from phage.errors import StateError
 from phage.records import Feature, Finding, FindingState, Peer, Severity, Subject
 from phage.records.decision import Action, Direction, Receipt, ReceiptState, Target, TargetKind
 from phage.records.device import Attribute, Device, DeviceEvent, Guess, Seen
+from phage.records.exporter import Exporter
 from phage.records.feedstate import FeedState
 from phage.records.profile import KeyUse, Phase, Profile, ProfileKey, Way
 from phage.records.sample import (
@@ -106,6 +107,14 @@ def furnish(store: Store, now: int) -> None:
     store.traffic.save(_traffic(now, chance))
     store.flows.save(_flows(now, chance))
     store.findings.save(_findings(now))
+    store.exporters.save(
+        [
+            Exporter(
+                "192.168.1.1", 0, 10, "gateway", now - 9 * HOUR, now - SECOND, sampling=1,
+                datagrams=80_000, octets=91_000_000, records=1_900_000, lost=3,
+            )
+        ]
+    )  # fmt: skip
     store.samples.save(eicar_verdict(now))
     store.profiles.save([_profile(MEMBERS[5], now)])
     store.decisions.save(_decisions(now))

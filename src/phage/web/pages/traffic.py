@@ -10,6 +10,7 @@ from fastapi.responses import HTMLResponse
 from phage.api.security import needs
 from phage.api.services import Served
 from phage.api.shapes import protocol_number
+from phage.records.exporter import VERSIONS
 from phage.store.repositories.flows import FlowFilter
 from phage.store.repositories.traffic import TrafficKind
 from phage.store.store import Store
@@ -23,6 +24,7 @@ router = APIRouter(include_in_schema=False)
 
 TOP = 15
 FLOWS = 50
+MAX_EXPORTERS = 100
 
 _READ = Depends(needs("flows:read"))
 
@@ -48,6 +50,7 @@ def traffic(
     return page(
         request,
         "traffic.html",
+        versions=VERSIONS,
         period=period,
         state=state_of(services),
         names=names,
@@ -64,6 +67,7 @@ def _sums(store: Store, period: Period) -> dict[str, Any]:
         "packets": packets_chart(store, period),
         "hosts": top(TrafficKind.HOST, period.since, period.now, 200),
         "pairs": top(TrafficKind.PAIR, period.since, period.now, TOP),
+        "exporters": store.exporters.list(MAX_EXPORTERS),
         "services": top(TrafficKind.SERVICE, period.since, period.now, TOP),
     }
 
