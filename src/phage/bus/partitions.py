@@ -137,11 +137,19 @@ class Roster:
 
     def beat(self) -> None:
         """Say that this one is alive, and see who else is. Raises RedisError."""
+        self._refresh(beats=True)
+
+    def look(self) -> None:
+        """See who is alive, without being one of them. Raises RedisError."""
+        self._refresh(beats=False)
+
+    def _refresh(self, *, beats: bool) -> None:
         moment: Any = self._client.time()
         seconds, micros = moment
         now = int(seconds) * 1000 + int(micros) // 1000
         with self._client.pipeline() as steps:
-            steps.zadd(self._key, {self._name: now})
+            if beats:
+                steps.zadd(self._key, {self._name: now})
             steps.zremrangebyscore(self._key, "-inf", now - 60 * ALIVE_MS)
             steps.zrangebyscore(self._key, now - ALIVE_MS, "+inf")
             members = steps.execute()[-1]

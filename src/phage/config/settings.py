@@ -384,6 +384,18 @@ class LoggingSettings(Section):
     rotate_count: int = Field(5, ge=0, le=1000, description="Old files to keep.")
 
 
+class BusSettings(Section):
+    """How roles on several machines reach one another."""
+
+    url: str = Field(
+        "",
+        description="redis://[USER:PASSWORD@]HOST:PORT/NUMBER, or rediss:// for TLS; empty: all "
+        "is in one process. `phage run` then also detects in what sensors count.",
+    )
+    prefix: str = Field("phage", description="Begins every key, so that fleets can share a server.")
+    name: str = Field("", description="Name of this process; empty: host and process number.")
+
+
 class Settings(Section):
     """All settings of phage."""
 
@@ -403,6 +415,7 @@ class Settings(Section):
     detectors: DetectorSettings = DetectorSettings()
     volumes: VolumeSettings = VolumeSettings()
     collect: CollectSettings = CollectSettings()
+    bus: BusSettings = BusSettings()
     discovery: DiscoverySettings = DiscoverySettings()
     devices: DeviceSettings = DeviceSettings()
     intel: IntelSettings = IntelSettings()

@@ -20,6 +20,7 @@ from phage.config.statedir import StateDirectory
 from phage.daemon import privilege
 from phage.daemon.acting import start_enforcement, start_enforcer
 from phage.daemon.baselines import restored_baselines
+from phage.daemon.busrole import bus_collectors
 from phage.daemon.devices import start_devices
 from phage.daemon.discovery import start_discovery
 from phage.daemon.engine import engine_settings
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from phage.clock import Clock
+    from phage.collect.collectors.bus import BusCollector
     from phage.collect.exports import ExportCollector
     from phage.collect.logs.collector import LogCollector
     from phage.config.settings import Settings
@@ -148,6 +150,7 @@ class Daemon:
         self.told = ToldCollector(clock)
         self.logs: list[LogCollector] = [self.told]
         self.exports: list[ExportCollector] = []
+        self.remotes: list[BusCollector] = []
         self.feeders: list[Feeder] = []
         self.links = Links(self.collectors)
         self.windows: queue.Queue[Fed] = queue.Queue(WAITING_WINDOWS)
@@ -160,15 +163,17 @@ class Daemon:
         """The settings in force."""
         return self.options.settings
 
-    def open(self) -> None:
-        """Open the rings, the logs and the sockets of exporters.
+    def open(self, *, remotes: bool = True) -> None:
+        """Open the rings, the logs and the sockets of exporters; take what sensors count.
 
         Raises PermissionMissingError, CaptureError, ConfigError.
         """
         self._open_rings()
         self._open_logs()
         self._open_exports()
-        if not self.collectors and not self.exports:
+        if remotes:
+            self._open_remotes()
+        if not self.watching:
             message = "there is nothing to watch: set capture.enabled, or collect.flows.netflow"
             raise CaptureError(message)
 
@@ -209,10 +214,16 @@ class Daemon:
             collector.open()
         load_templates(self.exports, self.state.templates)
 
+    def _open_remotes(self) -> None:
+        """Take what sensors on other machines count."""
+        for collector in bus_collectors(self.settings.bus):
+            self.remotes.append(collector)
+            collector.open()
+
     @property
     def sources(self) -> list[Watched]:
         """All that is watched: rings, exporters, logs."""
-        return [*self.collectors, *self.exports, *self.logs]
+        return [*self.watching, *self.logs]
 
     def close(self) -> None:
         """Close the rings, the sockets and the logs."""
@@ -238,8 +249,8 @@ class Daemon:
 
     @property
     def watching(self) -> list[Watched]:
-        """Rings and sockets: what traffic is seen at."""
-        return [*self.collectors, *self.exports]
+        """Rings, sockets, and sensors elsewhere: what traffic is seen at."""
+        return [*self.collectors, *self.exports, *self.remotes]
 
     @property
     def has_failed(self) -> bool:
@@ -255,14 +266,25 @@ class Daemon:
         """Stop soon; may be called from a signal handler."""
         self._stopping.set()
 
-    def watch(self, pipeline: Pipeline, models: Sequence[tuple[StateFolder, Model]]) -> None:
-        """Take windows until told to stop or nothing is left to watch."""
+    def start_feeding(self) -> None:
+        """Start to take windows of all that is watched."""
         rings = [Feeder(collector, self.windows) for collector in self.watching]
         logs = [Feeder(collector, self.windows, patient=True) for collector in self.logs]
         self.feeders = rings + logs
         for feeder in self.feeders:
             feeder.start()
         self.links.start()
+
+    def stop_feeding(self) -> None:
+        """Stop, and wait for the threads."""
+        self.links.stop()
+        for feeder in self.feeders:
+            feeder.stop()
+
+    def watch(self, pipeline: Pipeline, models: Sequence[tuple[StateFolder, Model]]) -> None:
+        """Take windows until told to stop or nothing is left to watch."""
+        self.start_feeding()
+        rings = self.feeders[: len(self.watching)]
         save_every = self.settings.learning.save_every
         next_save = self.clock.monotonic() + save_every
         try:
@@ -280,9 +302,7 @@ class Daemon:
                     next_save = self.clock.monotonic() + save_every
                     save_models(models)
         finally:
-            self.links.stop()
-            for feeder in self.feeders:
-                feeder.stop()
+            self.stop_feeding()
         while not self.windows.empty():
             pipeline.take(*self.windows.get_nowait())
         save_models(models)

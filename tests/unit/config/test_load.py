@@ -62,7 +62,7 @@ def test_lists_and_units_are_read(tmp_path: Path) -> None:
             "phage.yaml:2: learning.budgt: no such key; did you mean 'budget'?",
         ),
         ("captures: {}\n", "phage.yaml:1: captures: no such key; did you mean 'capture'?"),
-        ("zzz: 1\n", "zzz: no such key; known here: api, capture"),
+        ("zzz: 1\n", "zzz: no such key; known here: api, bus, capture"),
         ("limits: 3\n", "phage.yaml:1: limits: is a section"),
         ("limits: {flows: many}\n", "limits.flows: must be a whole number (got 'many')"),
         ("limits: {flows: 3}\n", "limits.flows: should be greater than or equal to 1024 (got 3)"),

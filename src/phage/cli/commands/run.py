@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 @click.option(
     "--sflow", multiple=True, metavar="ADDRESS:PORT", help="Take sFlow at this UDP address."
 )
+@click.option(
+    "--bus", metavar="URL", help="Also detect in what sensors count: redis://HOST:PORT/NUMBER."
+)
 @click.option("--no-interface", is_flag=True, help="Watch no interface, only flow exports.")
 @settings_options
 def command(
@@ -42,6 +45,7 @@ def command(
     interfaces: tuple[str, ...],
     netflow: tuple[str, ...],
     sflow: tuple[str, ...],
+    bus: str | None,
     *,
     no_interface: bool,
 ) -> int:
@@ -55,6 +59,8 @@ def command(
     overrides: dict[tuple[str | int, ...], object] = {}
     if interfaces:
         overrides["interfaces",] = list(interfaces)
+    if bus:
+        overrides["bus", "url"] = bus
     if no_interface:
         overrides["capture", "enabled"] = False
     for key, addresses in (("netflow", netflow), ("sflow", sflow)):
