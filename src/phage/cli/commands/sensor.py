@@ -59,10 +59,7 @@ def command(
         message = "a sensor needs a bus: give --bus redis://HOST:PORT/0, or set bus.url"
         raise ConfigError(message)
     configure_logs(settings.logging)
-    from phage.clock import SystemClock
-    from phage.daemon.busrole import Sensor
     from phage.daemon.options import RunOptions
-    from phage.daemon.run import Daemon
+    from phage.daemon.sensor import Sensor
 
-    options = RunOptions(settings, settings.interfaces, ready=say)
-    return Sensor(options, group, lambda state: Daemon(options, state, SystemClock())).run()
+    return Sensor(RunOptions(settings, settings.interfaces, ready=say), group).run()
