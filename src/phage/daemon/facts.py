@@ -6,6 +6,7 @@ import ipaddress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from phage.devices.vulnerabilities.software import software_of
 from phage.policy.allowlist import Entry
 from phage.policy.facts import Device, Session, StaticFacts
 
@@ -87,6 +88,7 @@ def _devices(known: Sequence[Known]) -> Iterator[Device]:
             for seen in device.addresses
             if held[seen.value][0] == device.id and device.last_seen - seen.last <= RECENT_NS
         )
+        software = tuple(each.cpe for each in software_of(device))
         for mac in [seen.value for seen in device.macs] or [""]:
             yield Device(
                 device.name or device.id,
@@ -94,6 +96,7 @@ def _devices(known: Sequence[Known]) -> Iterator[Device]:
                 mac,
                 device.category,
                 frozenset(device.labels),
+                software,
             )
 
 

@@ -34,13 +34,17 @@ ANY_LIST = "any"
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A device of ours, as rules ask for it: by name, MAC address, category and labels."""
+    """A device of ours, as rules ask for it: by name, MAC address, category, labels, programs.
+
+    `software` are CPE names of what was seen to run on it.
+    """
 
     name: str
     addresses: tuple[str, ...] = ()
     mac: str = ""
     category: str = ""
     labels: frozenset[str] = frozenset()
+    software: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,6 +121,7 @@ class Kind(enum.StrEnum):
     DEVICE = "device"
     CATEGORY = "category"
     LABEL = "label"
+    SOFTWARE = "software"
     MAC = "mac"
     COUNTRY = "country"
     AS = "as"
@@ -128,7 +129,7 @@ class Kind(enum.StrEnum):
     LIST = "list"
 
 
-DEVICE_KINDS = frozenset({Kind.DEVICE, Kind.CATEGORY, Kind.LABEL, Kind.MAC})
+DEVICE_KINDS = frozenset({Kind.DEVICE, Kind.CATEGORY, Kind.LABEL, Kind.SOFTWARE, Kind.MAC})
 """What the inventory of devices answers."""
 
 WELL_KNOWN = ("self", "home", "internet", "gateway", "admin")

@@ -41,7 +41,13 @@ FACTS = StaticFacts(
         Device(
             "tv", ("192.168.1.20", "fd00::20"), "02:00:5e:00:53:20", "tv", frozenset({"children"})
         ),
-        Device("cam", ("192.168.1.30",), "02:00:5e:00:53:30", "camera"),
+        Device(
+            "cam",
+            ("192.168.1.30",),
+            "02:00:5e:00:53:30",
+            "camera",
+            software=("cpe:2.3:a:boa:boa:0.94:*:*:*:*:*:*:*",),
+        ),
         Device("tablet", ("192.168.1.40",), "02:00:5e:00:53:40", "tablet", frozenset({"children"})),
     ),
     sets={
@@ -166,7 +172,12 @@ ADDRESSES = (
 ADDRESSES6 = ("fd00::1", "fd00::20", "fd00::99", "2001:db8:1::5", "2001:db8:2::5", "ff02::fb")
 
 
-NEAR = ({"device": "tv"}, {"label": "children"}, {"category": "camera"})
+NEAR = (
+    {"device": "tv"},
+    {"label": "children"},
+    {"category": "camera"},
+    {"software": "boa < 1"},
+)
 OPTIONS: tuple[tuple[float, tuple[dict[str, Any], ...]], ...] = (
     (0.5, tuple({"service": service} for service in SERVICES)),
     (0.2, ({"source_port": "1024-40000"},)),

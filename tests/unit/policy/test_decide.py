@@ -20,10 +20,14 @@ from phage.testing.records import make_finding
 
 NOON = 1_767_787_200_000_000_000  # 2026-01-07T12:00:00Z, a Wednesday.
 
+BOA = "cpe:2.3:a:boa:boa:0.94.13:*:*:*:*:*:*:*"
+
 FACTS = StaticFacts(
     home=(ipaddress.ip_network("192.168.1.0/24"),),
     inventory=(
-        Device("cam", ("192.168.1.30",), "02:00:5e:00:53:30", "camera", frozenset({"cheap"})),
+        Device(
+            "cam", ("192.168.1.30",), "02:00:5e:00:53:30", "camera", frozenset({"cheap"}), (BOA,)
+        ),
     ),
     sets={
         (Kind.COUNTRY, "DE"): (ipaddress.ip_network("198.51.100.0/24"),),
@@ -92,6 +96,9 @@ def test_a_finding_that_meets_a_rule_leads_to_a_ban_of_who_attacks() -> None:
         ("finding: any, source: home", False),
         ("finding: any, destination: {category: camera, label: cheap}", True),
         ("finding: any, device: cam", True),
+        ("finding: any, destination: {software: 'boa < 0.95'}", True),
+        ("finding: any, destination: {software: 'boa < 0.94'}", False),
+        ("finding: any, source: {software: boa}", False),
         ("finding: any, device: tv", False),
         ("finding: any, list: bad", True),
         ("finding: any, country: DE", False),

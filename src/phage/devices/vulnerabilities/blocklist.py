@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from phage.devices.vulnerabilities.applicability import Criterion, Truth
@@ -41,9 +42,13 @@ class ProductPattern:
 
     def is_on(self, device: Device) -> bool:
         """Tell whether a device runs it, as far as its traits tell."""
-        for each in software_of(device):
+        return self.is_among(each.cpe for each in software_of(device))
+
+    def is_among(self, cpes: Iterable[str]) -> bool:
+        """Tell whether it is one of these, given by CPE names."""
+        for each in cpes:
             try:
-                name = parse_cpe(each.cpe)
+                name = parse_cpe(each)
             except CpeError:
                 continue
             if self.criterion.applies(name) is Truth.YES:
@@ -51,6 +56,7 @@ class ProductPattern:
         return False
 
 
+@lru_cache(maxsize=1024)
 def parse_product(text: str) -> ProductPattern:
     """Return the product that a text names. Raises ProductError.
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from phage.devices.vulnerabilities.blocklist import parse_product
 from phage.policy.meaning.matching import set_of
 from phage.policy.meaning.resolve import DeviceTerm
 from phage.policy.networks import SPECIAL, collapse, complement, intersect, overlap, subtract
@@ -219,6 +220,8 @@ def _has(device: Device, selector: Selector) -> bool:
         return selector.value in {device.name, device.mac, *device.addresses}
     if selector.kind is Kind.CATEGORY:
         return selector.value == device.category
+    if selector.kind is Kind.SOFTWARE:
+        return parse_product(selector.value).is_among(device.software)
     return selector.value in device.labels
 
 

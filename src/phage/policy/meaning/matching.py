@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from phage.devices.vulnerabilities.blocklist import parse_product
 from phage.policy.facts import is_below
 from phage.policy.meaning.resolve import DeviceTerm
 from phage.policy.networks import SPECIAL, NetworkSet
@@ -200,6 +201,8 @@ def _has_trait(selector: Selector, party: Party, device: Device | None) -> bool:
         return selector.value in {device.name, device.mac, *device.addresses}
     if selector.kind is Kind.CATEGORY:
         return selector.value == device.category
+    if selector.kind is Kind.SOFTWARE:
+        return parse_product(selector.value).is_among(device.software)
     return selector.value in device.labels
 
 

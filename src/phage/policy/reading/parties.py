@@ -6,6 +6,7 @@ import ipaddress
 import re
 from typing import TYPE_CHECKING, cast
 
+from phage.devices.vulnerabilities.blocklist import ProductError, parse_product
 from phage.policy.rule import DEVICE_KINDS, WELL_KNOWN, Clause, Kind, Parties, Selector
 from phage.records.address import format_mac, parse_mac
 
@@ -23,7 +24,7 @@ MAX_NESTED = 8
 MAX_RANGE = 64
 """Networks that one range of addresses may stand for; the worst range of IPv4 needs 62."""
 
-NEAR_KEYS = ("device", "category", "label", "mac")
+NEAR_KEYS = ("device", "category", "label", "software", "mac")
 FAR_KEYS = ("country", "as", "domain", "list")
 PARTY_KEYS = (*NEAR_KEYS, *FAR_KEYS, "confidence", "address", "not")
 
@@ -100,7 +101,7 @@ def _group(fields: dict[str, Value], key: str) -> tuple[Selector, ...]:
 
 
 def _canonical(kind: Kind, item: Value) -> str:
-    text = item.name() if kind is not Kind.DOMAIN else item.text(253)
+    text = item.text(253) if kind in {Kind.DOMAIN, Kind.SOFTWARE} else item.name()
     reader = _READERS.get(kind)
     if reader is None:
         return text
@@ -116,6 +117,14 @@ def canonical_mac(text: str) -> str:
         message = f"{text[:40]!r} is no MAC address, such as 02:00:5e:00:53:01"
         raise ValueError(message)
     return format_mac(parse_mac(text))
+
+
+def canonical_software(text: str) -> str:
+    """Return a product as it was written: "dnsmasq < 2.78". Raises ValueError."""
+    try:
+        return parse_product(text).text
+    except ProductError as error:
+        raise ValueError(str(error)) from error
 
 
 def canonical_country(text: str) -> str:
@@ -156,6 +165,7 @@ _READERS = {
     Kind.COUNTRY: canonical_country,
     Kind.AS: canonical_system,
     Kind.DOMAIN: canonical_domain,
+    Kind.SOFTWARE: canonical_software,
 }
 
 
