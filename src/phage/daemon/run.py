@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import queue
 import secrets
@@ -17,7 +16,7 @@ from phage.collect.collector import Collector
 from phage.collect.collectors.afpacket import AfPacketCollector, RingSettings
 from phage.collect.logs.told import ToldCollector
 from phage.config.statedir import StateDirectory
-from phage.daemon import privilege
+from phage.daemon import memory, privilege
 from phage.daemon.acting import start_enforcement, start_enforcer
 from phage.daemon.baselines import restored_baselines
 from phage.daemon.busrole import bus_collectors
@@ -308,17 +307,6 @@ class Daemon:
         save_models(models)
 
 
-def spare_collector() -> None:
-    """Have the garbage collector look at what is new only, and seldom.
-
-    A window makes thousands of short-lived tuples and no cycles; looking through all modules each
-    time takes a third of the CPU.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
-
-
 def save_models(models: Sequence[tuple[StateFolder, Model]]) -> None:
     """Save every model; what cannot be saved is logged, and detection goes on."""
     for folder, model in models:
@@ -393,6 +381,7 @@ def run(options: RunOptions) -> int:
     Raises PhageError for what the person can mend: a missing capability, no interface, a folder in
     use.
     """
+    memory.share_arenas()
     settings, clock = options.settings, SystemClock()
     state = StateDirectory(settings.state_folder)
     state.create()
@@ -477,7 +466,7 @@ def run(options: RunOptions) -> int:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, daemon.stop)
         options.ready(f"watching {daemon.watched}; state in {state.path}")
-        spare_collector()
+        memory.settle()
         daemon.watch(pipeline, models)
         pipeline.finish()
         if daemon.has_lost_enforcer:

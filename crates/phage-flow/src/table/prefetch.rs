@@ -43,7 +43,7 @@ pub(crate) struct Pages {
 }
 
 impl Pages {
-    /// Turns the next piece of the table into a huge page, once `records` take a quarter of it: a
+    /// Turns the next piece of the table into a huge page, once `records` take most of it: a
     /// small table takes no more memory than it did. One piece a call, because it is copied.
     /// Where the system has no huge pages nothing happens.
     pub(crate) fn settle<T>(&mut self, records: &[T]) {
@@ -55,7 +55,7 @@ impl Pages {
         // Pieces are those of the address space: the first and the last may hold other data too.
         let piece = begin - begin % HUGE + self.settled * HUGE;
         let taken = end.min(piece + HUGE).saturating_sub(begin.max(piece));
-        if taken < HUGE / 4 {
+        if taken < HUGE / 4 * 3 {
             // Less than that at the end of the first piece will never be more.
             self.settled += usize::from(piece < begin && piece + HUGE < end);
             return;
