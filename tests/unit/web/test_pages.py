@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from phage.records import Subject
 from phage.records.device import Attribute, Device, Guess, Seen
+from phage.records.indicator import IndicatorKind, Mention
 from phage.testing.household import EICAR, MEMBERS, SCANNERS, eicar_verdict
 from phage.testing.records import EPOCH, make_decision, make_finding
 from phage.web.render import MENU
@@ -324,6 +326,16 @@ def test_ones_own_password_and_tokens(lab: ApiLab) -> None:
     other = lab.access.tokens.create("admin", "x", ["*"])[0]
     refused = client.post("/account/tokens", data=form(client, act="revoke", id=other.id))
     assert refused.status_code == 403
+
+
+def test_an_indicator_is_looked_up_in_all_feeds(lab: ApiLab) -> None:
+    mention = Mention("spamhaus-drop", IndicatorKind.NETWORK, "203.0.113.0/24", 87)
+    catalog = SimpleNamespace(check=lambda text: (mention,) if text == "203.0.113.9" else ())
+    client = lab.having(catalog=lambda: catalog).browser()
+    said = client.get("/feeds?q=203.0.113.9").text
+    assert "Listed by spamhaus-drop" in said
+    assert "203.0.113.0/24" in said
+    assert "No feed lists" in client.get("/feeds?q=192.0.2.1").text
 
 
 CHANGES = [
