@@ -25,6 +25,17 @@ def test_times_are_written_as_suricata_does() -> None:
     assert eve.timestamp(0) == "1970-01-01T00:00:00.000000+0000"
 
 
+def test_both_directions_of_a_flow_are_netflow_events() -> None:
+    flow = make_flow(packets=(3, 2), octets=(300, 200), flags=(0x1B, 0x12))
+    there, back = eve.netflow_events(flow, "eth0")
+    assert (there["event_type"], there["src_ip"], there["dest_port"]) == ("netflow", flow.src, 443)
+    assert (back["src_ip"], back["src_port"], back["dest_ip"]) == (flow.dst, 443, flow.src)
+    assert (there["netflow"]["pkts"], back["netflow"]["bytes"]) == (3, 200)
+    assert (there["tcp"]["tcp_flags"], back["tcp"]["tcp_flags"]) == ("1b", "12")
+    assert back["tcp"]["syn"] is True
+    assert len(eve.netflow_events(make_flow(packets=(3, 0)))) == 1
+
+
 def test_a_flow() -> None:
     event = eve.flow_event(make_flow(vlan=7), "eth0")
     assert event == {
