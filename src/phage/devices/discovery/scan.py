@@ -107,13 +107,12 @@ class Discovery:
         hosts = [(address, scopes.get(address, 0)) for address in sweep.found]
         if self.options.outside:
             hosts += self._outside(search, here, sweep)
-        dropped = max(0, len(hosts) - MAX_HOSTS)
-        hosts = hosts[:MAX_HOSTS]
+        asked = hosts[:MAX_HOSTS]
         udp = UdpScan(self._pace(GENTLE_ARP * 10), self.options.community)
-        beside = threading.Thread(target=self._udp, args=(udp, hosts), daemon=True)
+        beside = threading.Thread(target=self._udp, args=(udp, asked), daemon=True)
         beside.start()
-        tcp = self._ports(hosts, ports)
-        services = self._services(hosts, tcp[0].open | tcp[1].open)
+        tcp = self._ports(asked, ports)
+        services = self._services(asked, tcp[0].open | tcp[1].open)
         beside.join()
         told = self._facts(search, udp, browse)
         if self.options.credentials and not self.stop.is_set():
@@ -133,7 +132,8 @@ class Discovery:
             dropped={
                 name: count
                 for name, count in (
-                    ("hosts", dropped + sweep.dropped),
+                    ("hosts", sweep.dropped),
+                    ("hosts_not_asked", len(hosts) - len(asked)),
                     ("ports", tcp[0].dropped + tcp[1].dropped),
                     ("browse", browse.dropped + search.refused),
                     ("refused", sum(pace.refused for pace in self._paces)),
