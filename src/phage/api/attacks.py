@@ -15,6 +15,12 @@ if TYPE_CHECKING:
 DETECTORS = ("volumetric", "synflood")
 """Detectors whose findings are attacks by volume."""
 
+_KINDS = {
+    "syn": "syn-flood", "tcp": "tcp-flood", "tcp out": "tcp-flood", "udp": "udp-flood",
+    "udp out": "udp-flood", "icmp": "icmp-flood", "icmp out": "icmp-flood",
+}  # fmt: skip
+"""How `synflood` calls what others call a vector."""
+
 _DETAILS = (
     "why", "pulses", "hosts", "octets", "top_sources", "top_targets", "top_source_ports",
     "top_ports", "top_lengths", "top_tcp_flags", "top_systems", "entropy_bits", "sample",
@@ -27,7 +33,7 @@ def attack_shape(finding: Finding) -> dict[str, Any]:
     """Return an attack as `phage attacks` prints it."""
     told = finding.evidence
     attacker = told.get("subject_is") == "attacker"
-    kind = str(told.get("kind", ""))
+    kind = _KINDS.get(str(told.get("kind", "")), str(told.get("kind", "")))
     peak = told.get("peak_packets_per_second", told.get("peak_per_second", 0))
     shape = finding_shape(finding)
     return {

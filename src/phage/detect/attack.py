@@ -28,7 +28,7 @@ _FOLDED: Mapping[str, tuple[str, ...]] = {
     "anomaly": ("*",),
     "beaconing": ("dnstunnel", "synflood", "volumetric", "bruteforce", "portscan"),
     "portscan": ("synflood",),
-    "synflood": ("volumetric",),
+    "volumetric": ("synflood",),
 }
 
 
@@ -92,6 +92,8 @@ class _Entry:
     is_new: bool = True
     is_dirty: bool = True
     folded: dict[str, None] = field(default_factory=dict)
+    own: Mapping[str, object] = field(default_factory=dict)
+    added: Mapping[str, object] = field(default_factory=dict)
     more: Distinct[str] | None = None
 
 
@@ -180,6 +182,7 @@ class Attacks:
         """Tell whether a folded finding's news still belongs to where it went."""
         host = self._open.get(alias)
         if host is not None:
+            self._add_evidence(host, finding)
             return True
         closed = self._closed.get(alias)
         reach = self.settings.after_s * _SECOND
@@ -213,9 +216,9 @@ class Attacks:
         other_own, other_peers = parties(other)
         if lesser.detector == "anomaly":
             return bool((own | peers) & (other_own | other_peers))
-        if lesser.detector == "synflood":
+        if lesser.detector == "volumetric":
             # Of a flood each lists some of its sources only: it is the same by its target.
-            return bool(own & other_own) or (not other_own - peers and bool(peers & other_own))
+            return bool(own & (other_own | other_peers))
         # Between two that name their attack, both sides have to agree, in either direction.
         forth = own & other_own and peers & other_peers
         back = own & other_peers and peers & other_own
@@ -226,6 +229,15 @@ class Attacks:
         entry = self._open.get(host)
         if entry is not None:
             self._note_folded(entry, f"{finding.detector}:{finding.key}")
+            self._add_evidence(entry, finding)
+
+    @staticmethod
+    def _add_evidence(entry: _Entry, finding: Finding) -> None:
+        """Let a flood be told with its vectors, rates and filters, as its volume tells them."""
+        if finding.detector == "volumetric":
+            entry.added = finding.evidence
+            evidence = {**finding.evidence, **entry.own}
+            entry.finding = replace(entry.finding, evidence=evidence)
 
     def _note_folded(self, entry: _Entry, name: str) -> None:
         if name in entry.folded or len(entry.folded) >= self.settings.most_peers:
@@ -256,11 +268,12 @@ class Attacks:
             peers=peers,
             peers_total=max(finding.peers_total, len(peers)),
         )
-        entry = _Entry(opened, reported=now, last_packets=finding.packets)
+        entry = _Entry(opened, reported=now, last_packets=finding.packets, own=finding.evidence)
         if taken is not None:
             name = f"{taken.detector}:{taken.key}"
             entry.folded = dict.fromkeys((*taken.related, name))
             entry.finding = replace(opened, related=tuple(entry.folded))
+            self._add_evidence(entry, taken)
         self._open[key] = entry
         self._relate(entry)
         return entry
@@ -351,8 +364,10 @@ class Attacks:
         entry.last_packets = finding.packets
         severity = finding.severity if finding.severity.rank > old.severity.rank else old.severity
         peers = _union(old.peers, finding.peers, self.settings.most_peers)
+        entry.own = finding.evidence
         entry.finding = replace(
             finding,
+            evidence={**entry.added, **finding.evidence} if entry.added else finding.evidence,
             id=old.id,
             first_seen=min(old.first_seen, finding.first_seen) if entry.is_new else old.first_seen,
             last_seen=max(old.last_seen, finding.last_seen),

@@ -203,3 +203,17 @@ def test_whom_specific_findings_name_is_known_while_they_are_open() -> None:
 
 def vars_of(subject: Subject) -> set[str]:
     return {subject.mac, subject.ip, subject.device}
+
+
+def test_a_flood_is_told_once_with_what_its_volume_tells() -> None:
+    desk = Desk()
+    volume = report("volumetric", 10, CAMERA)
+    volume = replace(volume, evidence={"kind": "syn-flood", "suggested": [1]})
+    desk.take(10, volume)
+    flood = replace(report("synflood", 11, CAMERA, first=10), evidence={"kind": "syn"})
+    desk.take(11, flood)
+    desk.take(13, replace(volume, last_seen=volume.last_seen + 1, evidence={"suggested": [2]}))
+    desk.take(15, replace(flood, last_seen=at(15)))
+    [finding] = desk.listed
+    assert finding.detector == "synflood"
+    assert finding.evidence == {"kind": "syn", "suggested": [2]}
