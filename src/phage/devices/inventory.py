@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from phage.devices.edit import Edits
-from phage.devices.entry import Entry
+from phage.devices.entry import Entry, Span
 from phage.devices.flowwords import MAX_FLOWS, YOUNG_NS, flow_words
 from phage.devices.identifier import NoReference
 from phage.devices.identity import Turns, best_join, join_of
@@ -77,6 +77,9 @@ class Inventory:
         for runner in identifiers:
             for kind, fields in runner.plugin.reads.items():
                 self._readers.setdefault(kind, []).append((runner, fields))
+        self._quick: dict[tuple[int, bytes, bool], tuple[Entry, tuple[Span, ...]]] = {}
+        self._quick_generation = -1
+        self._quick_routers = self.routers
         self._look_at = 0
         self._turns = Turns()
 
@@ -174,16 +177,16 @@ class Inventory:
         return known
 
     def _take_hosts(self, window: Window) -> None:
+        if self._quick_routers != self.routers:
+            self._quick.clear()
+            self._quick_routers = self.routers
         rows = window.hosts[(window.hosts["marks"] & HostMark.DEVICE) != 0]
         columns = [rows[name].tolist() for name in ("mac", "address", "last", "vlan", "marks")]
         sums = [rows[name].sum(axis=1).tolist() for name in ("packets", "octets")]
         for number, address, last, vlan, marks, packets, octets in zip(
             *columns, *sums, strict=True
         ):
-            mac, ip = format_mac(number), format_address(address)
-            if mac and (marks & HostMark.ROUTER or mac in self.routers):
-                ip = ""  # Others stand behind it: their addresses are not its own.
-            entry = self._entry(mac, ip, last)
+            entry = self._row_entry(number, address, last, routes=bool(marks & HostMark.ROUTER))
             if entry is not None:
                 entry.touch(last, packets, octets)
                 entry.vlan = vlan or entry.vlan
@@ -220,6 +223,30 @@ class Inventory:
                 entry.judged = len(entry.words)
                 if entry.replace_traits(KINDS, traits):
                     self.table.mark_changed(entry)
+
+    def _row_entry(self, number: int, address: bytes, at: int, *, routes: bool) -> Entry | None:
+        """Return the device of a row of hosts; what was found is kept while nothing changes."""
+        if self._quick_generation != self.table.generation:
+            self._quick.clear()
+            self._quick_generation = self.table.generation
+        known = self._quick.get((number, address, routes))
+        if known is not None:
+            entry, spans = known
+            for span in spans:
+                span.last = max(span.last, at)
+            return entry
+        mac, ip = format_mac(number), format_address(address)
+        if mac and (routes or mac in self.routers):
+            ip = ""  # Others stand behind it: their addresses are not its own.
+        found = self._entry(mac, ip, at)
+        if found is not None and len(found.macs) == 1 and len(self._quick) < MAX_RECENT:
+            spans = tuple(
+                table[value]
+                for table, value in ((found.macs, mac), (found.addresses, ip))
+                if value in table
+            )
+            self._quick[number, address, routes] = found, spans
+        return found
 
     def _observe(self, observation: Observation, *, again: bool) -> None:
         for runner, fields in self._readers[observation.kind]:

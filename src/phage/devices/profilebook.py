@@ -317,26 +317,6 @@ def is_telling(key: ProfileKey) -> bool:
     return key.protocol not in {1, 2, 58} and not key.peer.startswith("group:")
 
 
-@dataclass(slots=True)
-class Minute:
-    """What a device did in the minute that runs, by kind; told once a minute where it is too much.
-
-    Rates are those of `Profile.rates`.
-    """
-
-    number: int = 0
-    counts: dict[str, float] = field(default_factory=dict)
-
-    def add(self, at: int, counts: Mapping[str, float]) -> Mapping[str, float]:
-        """Add to the minute; return the counts of the minute before where a new one began."""
-        minute, before = at // MINUTE_NS, {}
-        if minute != self.number:
-            before, self.counts, self.number = self.counts, {}, minute
-        for name, count in counts.items():
-            self.counts[name] = self.counts.get(name, 0.0) + count
-        return before
-
-
 def excesses(
     book: Book, counts: Mapping[str, float], *, trusted: bool
 ) -> Iterator[tuple[str, float, float]]:

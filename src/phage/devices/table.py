@@ -47,6 +47,8 @@ class DeviceTable:
         self.lock = threading.RLock()
         self.now = 0
         self.dropped = 0
+        self.generation = 0
+        """Changes whenever an address or a device goes to another."""
         self._most = most
         self._entries: dict[str, Entry] = {}
         self._by_mac: dict[str, str] = {}
@@ -121,6 +123,7 @@ class DeviceTable:
 
     def index(self, entry: Entry) -> None:
         """Make an entry known by all of its addresses and marks."""
+        self.generation += 1
         for mac in entry.macs:
             self._by_mac[mac] = entry.id
         for address, span in entry.addresses.items():
@@ -133,10 +136,12 @@ class DeviceTable:
 
     def bind_mac(self, entry: Entry, mac: str) -> None:
         """Note that a MAC address is an entry's."""
+        self.generation += 1
         self._by_mac[mac] = entry.id
 
     def bind_address(self, entry: Entry, ip: str) -> None:
         """Note that an IP address is an entry's now."""
+        self.generation += 1
         self._by_ip[ip] = entry.id
 
     def own(self, mark: Mark, entry: Entry) -> None:
@@ -148,6 +153,7 @@ class DeviceTable:
 
     def remove(self, entry: Entry) -> None:
         """Take an entry out."""
+        self.generation += 1
         del self._entries[entry.id]
         for mac in entry.macs:
             if self._by_mac.get(mac) == entry.id:

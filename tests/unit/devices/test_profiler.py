@@ -39,6 +39,7 @@ class Home:
         self.profiler = Profiler(self.inventory)
         self.number = 0
         self.now = BEGIN
+        self.arp = 0
 
     def window(
         self, *flows: np.void, observations: tuple[Observation, ...] = ()
@@ -47,6 +48,7 @@ class Home:
         for row, (mac, ip) in zip(hosts, ((CAMERA, CAMERA_IP), (PLUG, PLUG_IP)), strict=True):
             row["mac"], row["address"] = parse_mac(mac), parse_address(ip)
             row["marks"], row["last"] = HostMark.HOME | HostMark.DEVICE, self.now
+        hosts["arp_request"][0, 0] = self.arp
         rows = np.array([row.tobytes() for row in flows], f"V{FLOW.itemsize}").view(FLOW)
         window = Window(
             self.now, self.now + SECOND, flows=rows, hosts=hosts, observations=observations
@@ -188,6 +190,20 @@ def test_a_rate_far_beyond_the_usual_deviates() -> None:
     assert [each.kind for each in found] == [DeviationKind.RATE]
     assert found[0].usual <= 2
     assert found[0].value > 30
+
+
+def test_many_arp_requests_of_a_device_are_an_excess() -> None:
+    home = Home()
+    home.learn()
+    home.now = home.now // MINUTE_NS * MINUTE_NS + MINUTE_NS
+    home.arp = 100
+    home.window()
+    home.arp = 0
+    home.now += MINUTE_NS
+    found = home.window()
+    assert [(each.device, each.what, each.value) for each in found] == [
+        (CAMERA, "arp_request", 100.0)
+    ]
 
 
 def test_an_upload_far_beyond_the_usual_deviates() -> None:
