@@ -181,8 +181,15 @@ class DeviceRepository:
 
     def addresses(self, limit: int) -> Sequence[tuple[str, bool]]:
         """Return the last address of each device, and whether it is here now."""
-        rows = self._database.query("SELECT ip, present FROM devices LIMIT ?", (limit,))
-        return [(str(ip), bool(present)) for ip, present in rows]
+        # All in one row: for each row SQLite hands Python's lock back and forth.
+        join = "group_concat" if self._database.dialect == "sqlite" else "string_agg"
+        rows = self._database.query(
+            f"SELECT {join}(ip || ' ' || present, ',') FROM "
+            "(SELECT ip, present FROM devices LIMIT ?) AS seen",
+            (limit,),
+        )
+        words = (each.rpartition(" ") for each in str(rows[0][0] or "").split(",") if each)
+        return [(ip, present != "0") for ip, _, present in words]
 
     def list(self, limit: int = 1000) -> list[Device]:
         """Return devices, those seen last first."""
