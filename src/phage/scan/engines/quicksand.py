@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -13,6 +14,17 @@ if TYPE_CHECKING:
     from phage.scan.content import Content
 
 MOST_STREAMS = 30
+
+
+class _CompiledOnce:
+    """The module yara, whose `compile` remembers."""
+
+    def __init__(self, module: Any) -> None:  # noqa: ANN401  A module.
+        self._module = module
+        self.compile = functools.cache(module.compile)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._module, name)
 
 
 @dataclass(kw_only=True)
@@ -43,8 +55,11 @@ class QuickSandEngine(EngineDefaults):
         return lacks("quicksand")
 
     def prepare(self) -> None:
-        """Load QuickSand; its rules are compiled once."""
-        self._quicksand = importlib.import_module("quicksand.quicksand").quicksand
+        """Load QuickSand. It compiles its rules for each file anew, 10 ms: here once for all."""
+        module: Any = importlib.import_module("quicksand.quicksand")
+        module.yara = _CompiledOnce(module.yara)
+        self._quicksand = module.quicksand
+        self._quicksand(b"%PDF-1.0", timeout=1, strings=False)
 
     def scan(self, content: Content) -> Answer:
         """Let QuickSand rate the file."""
