@@ -151,14 +151,18 @@ def descendants(root: int) -> list[int]:
 
 
 def memory(pids: list[int]) -> int:
-    """Return the proportional set size of processes, in octets."""
-    total = 0
+    """Return the memory of processes that cannot be given back, in octets.
+
+    Shared pages count in proportion; pages of files that are mapped are left out, since the kernel
+    drops them at will.
+    """
+    total, held = 0, ("Pss_Anon:", "Pss_Shmem:")
     for pid in pids:
         try:
             lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
         except OSError:
             continue
-        total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+        total += sum(int(line.split()[1]) for line in lines if line.startswith(held))
     return total * 1024
 
 

@@ -48,29 +48,24 @@ class Bench:
         self, engines: Sequence[Ready], clock: Clock, *, unpack: bool, bubblewrap: bool = True
     ) -> None:
         self._engines = {each.name: each for each in engines if each.in_sandbox}
-        chosen = self._engines.values()
-        memory = max((each.engine.memory for each in chosen), default=512 * 2**20)
-        readable = tuple(each.engine.definitions for each in chosen if each.engine.definitions)
-        plan = Plan(
-            tuple(each.load for each in chosen),
-            unpack,
-            readable,
-            Limits(memory=memory),
-            bubblewrap=bubblewrap,
-        )
-        self.sandbox = Sandbox(plan, clock)
+        # A fork costs what the zygote has loaded: engines that stay have a zygote of their own.
+        once = [each for each in self._engines.values() if each.engine.reuse == 1]
+        stay = [each for each in self._engines.values() if each.engine.reuse > 1]
+        self.sandbox = Sandbox(_plan(once, unpack=unpack, bubblewrap=bubblewrap), clock)
+        self._second = Sandbox(_plan(stay, unpack=False, bubblewrap=bubblewrap), clock)
         self._child: Child | None = None
         self._standing: dict[str, Child] = {}
 
     def start(self) -> Isolation:
         """Start the sandbox unless it runs; return what it proved. Raises SandboxError."""
-        if self.sandbox.isolation is None:
-            return self.sandbox.start()
-        return self.sandbox.isolation
+        return min(
+            (each.isolation or each.start() for each in self._sandboxes),
+            key=lambda isolation: isolation.level.rank,
+        )
 
     def lacking(self, name: str) -> str:
         """Return why an engine could not be loaded; '' when it could."""
-        return self.sandbox.lacking.get(name, "")
+        return self.sandbox.lacking.get(name, "") or self._second.lacking.get(name, "")
 
     def scan(self, content: Content, names: Sequence[str]) -> list[Said]:
         """Ask engines about a file, in order."""
@@ -126,7 +121,12 @@ class Bench:
         for child in self._standing.values():
             child.end()
         self._standing.clear()
-        self.sandbox.close()
+        for each in self._sandboxes:
+            each.close()
+
+    @property
+    def _sandboxes(self) -> list[Sandbox]:
+        return [self.sandbox, *([self._second] if self._second.plan.engines else [])]
 
     def _ask(self, content: Content, names: list[str], standing: str = "") -> list[Said]:
         """Ask one child about engines in turn; stop after the first that ends it."""
@@ -164,7 +164,7 @@ class Bench:
             child.end()
             child = None
         if child is None:
-            child = self._standing[standing] = self.sandbox.child()
+            child = self._standing[standing] = self._second.child()
         child.samples += 1
         return child
 
@@ -176,6 +176,18 @@ class Bench:
 
 
 END_SECONDS = 5.0
+"""How long a child may take to say that it is done."""
+
+
+def _plan(engines: Sequence[Ready], *, unpack: bool, bubblewrap: bool) -> Plan:
+    memory = max((each.engine.memory for each in engines), default=512 * 2**20)
+    return Plan(
+        tuple(each.load for each in engines),
+        unpack,
+        tuple(each.engine.definitions for each in engines if each.engine.definitions),
+        Limits(memory=memory),
+        bubblewrap=bubblewrap,
+    )
 
 
 def _about(content: Content) -> dict[str, Any]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from phage.scan.content import Content
 
 CHUNK = 2**20
-LOOKED_AT = 16 * 2**20
+LOOKED_AT = 4 * 2**20
 """Octets from the beginning; TLSH takes 5 ms a megabyte."""
 
 TEXT = Trial(
