@@ -21,6 +21,9 @@ MAX_PRODUCTS = 8192
 MAX_SOFTWARE = 256
 """Products of one device that are looked at; a device that names more is not believed."""
 
+MAX_KNOWN = 500_000
+"""Vulnerabilities whose places in lists are kept; there are not as many yet."""
+
 MAX_AFFECTED = 2000
 """Vulnerabilities that are told of one device, the worst first; an old kernel has some thousand."""
 
@@ -55,6 +58,7 @@ class Matcher:
     _products: OrderedDict[tuple[str, str], KnownProduct] = field(default_factory=OrderedDict)
     _exploited: dict[str, Exploited | None] = field(default_factory=dict)
     _likelihoods: dict[str, Likelihood | None] = field(default_factory=dict)
+    _ranks: dict[str, tuple[bool, tuple[float, ...]]] = field(default_factory=dict)
 
     def affected(self, software: Iterable[Software]) -> list[Affected]:
         """Return what concerns a device with these products, the most urgent first.
@@ -125,34 +129,39 @@ class Matcher:
         self, found: Mapping[str, tuple[Vulnerability, Software, Truth]]
     ) -> list[Affected]:
         self._learn(found)
-        full = []
-        for cve, (vulnerability, software, truth) in found.items():
-            certain = truth is Truth.YES
-            full.append(
-                Affected(
-                    vulnerability,
-                    software,
-                    certain,
-                    self._exploited[cve],
-                    self._likelihoods[cve],
-                    _caveat(software, certain=certain),
-                )
-            )
-        full.sort(key=urgency)
-        return full[:MAX_AFFECTED]
+        ranks = self._ranks
 
-    def _learn(self, cves: Iterable[str]) -> None:
-        new = [cve for cve in cves if cve not in self._exploited]
-        if not new:
-            return
-        if len(self._exploited) > 500_000:
+        def rank(cve: str) -> tuple[object, ...]:
+            unlisted, rest = ranks[cve]
+            return unlisted, found[cve][2] is not Truth.YES, rest
+
+        return [
+            Affected(
+                vulnerability,
+                software,
+                truth is Truth.YES,
+                self._exploited[cve],
+                self._likelihoods[cve],
+                _caveat(software, certain=truth is Truth.YES),
+            )
+            for cve in sorted(found, key=rank)[:MAX_AFFECTED]
+            for vulnerability, software, truth in (found[cve],)
+        ]
+
+    def _learn(self, found: Mapping[str, tuple[Vulnerability, Software, Truth]]) -> None:
+        """Get what lists say of vulnerabilities that were not met yet."""
+        if len(self._ranks) > MAX_KNOWN:
+            self._ranks.clear()
             self._exploited.clear()
             self._likelihoods.clear()
-            new = list(cves)
+        new = [cve for cve in found if cve not in self._ranks]
+        if not new:
+            return
         exploited, likelihoods = self.catalog.exploited(new), self.catalog.likelihoods(new)
         for cve in new:
-            self._exploited[cve] = exploited.get(cve)
-            self._likelihoods[cve] = likelihoods.get(cve)
+            kev, epss = exploited.get(cve), likelihoods.get(cve)
+            self._exploited[cve], self._likelihoods[cve] = kev, epss
+            self._ranks[cve] = kev is None, _rest(found[cve][0], epss)
 
 
 def _own(condition: Condition, name: Cpe) -> Truth:
@@ -163,16 +172,15 @@ def _own(condition: Condition, name: Cpe) -> Truth:
 
 def urgency(affected: Affected) -> tuple[object, ...]:
     """Return what vulnerabilities are sorted by: KEV, EPSS, CVSS, then the newest."""
-    score = affected.likelihood.score if affected.likelihood is not None else 0.0
-    year, _, number = affected.vulnerability.id.removeprefix("CVE-").partition("-")
+    rest = _rest(affected.vulnerability, affected.likelihood)
+    return affected.exploited is None, not affected.certain, rest
+
+
+def _rest(vulnerability: Vulnerability, likelihood: Likelihood | None) -> tuple[float, ...]:
+    score = likelihood.score if likelihood is not None else 0.0
+    year, _, number = vulnerability.id.removeprefix("CVE-").partition("-")
     newest = (-int(year), -int(number)) if year.isdecimal() and number.isdecimal() else (0, 0)
-    return (
-        affected.exploited is None,
-        not affected.certain,
-        -score,
-        -(affected.vulnerability.cvss or 0.0),
-        *newest,
-    )
+    return -score, -(vulnerability.cvss or 0.0), *newest
 
 
 def _present(criterion: Criterion, name: Cpe) -> Truth:
