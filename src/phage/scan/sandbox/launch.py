@@ -19,7 +19,7 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,7 +57,7 @@ class Launched:
 
     process: subprocess.Popen[bytes]
     control: socket.socket
-    errors: tempfile._TemporaryFileWrapper[bytes]
+    errors: IO[bytes]
     uid: int
     work: str
     """The folder that is writable inside."""
@@ -84,7 +84,7 @@ INSIDE = "/tmp"  # noqa: S108  Inside, it is the sandbox's own.
 def launch(walls: Walls) -> Launched:
     """Start a zygote. Raises OSError."""
     outside, inside = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    errors = tempfile.NamedTemporaryFile(prefix="phage-sandbox-")  # noqa: SIM115  Launched ends it.
+    errors = tempfile.TemporaryFile(prefix="phage-sandbox-")  # noqa: SIM115  Launched ends it.
     uid = new_account() if os.geteuid() == 0 else 0
     work = INSIDE if walls.bubblewrap else tempfile.mkdtemp(prefix="phage-sandbox-")
     if uid and not walls.bubblewrap:
