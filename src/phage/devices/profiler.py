@@ -18,7 +18,6 @@ from phage.devices.profilebook import (
     EXCESS,
     FIRMWARE_OCTETS,
     LEAST_RATE,
-    MINUTE_NS,
     RENEWED_NS,
     Book,
     book_of,
@@ -27,13 +26,14 @@ from phage.devices.profilebook import (
     is_volume_excess,
 )
 from phage.devices.profilekeys import key_of
+from phage.devices.rates import RateMeter
 from phage.records.address import format_address, format_mac
-from phage.records.columns import Event, HostMark, TcpState
+from phage.records.columns import Event, TcpState
 from phage.records.device import PERSONAL, Attribute
 from phage.records.profile import Deviation, DeviationKind, Phase, ProfileKey, Way
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
 
     from phage.devices.entry import Entry
     from phage.devices.inventory import Inventory
@@ -57,8 +57,6 @@ MANY_NAMES = 40
 LOOK_NS = 600 * 1_000_000_000
 
 _HOME_BITS = {"src": 1, "dst": 2}
-_RATES = ("arp_request", "flows", "syn", "udp", "unanswered", "echo")
-_COUNTS = ("dns_failures", "new_peers")
 
 
 @dataclass(slots=True)
@@ -102,8 +100,7 @@ class Profiler:
         self._open: OrderedDict[int, _Open] = OrderedDict()
         self._waiting: OrderedDict[int, None] = OrderedDict()
         self._asked: dict[int, None] = {}
-        self._gathered: list[tuple[Columns, Columns, Columns]] = []
-        self._minute = 0
+        self._rates = RateMeter()
         self._told: OrderedDict[tuple[str, ProfileKey], dict[str, int]] = OrderedDict()
         self._look_at = 0
         self._attacked: frozenset[str] = frozenset()
@@ -336,41 +333,14 @@ class Profiler:
     # --- rates of the whole device ---------------------------------------------------------------
 
     def _take_hosts(self, window: Window) -> Iterator[Deviation]:
-        """Gather what devices send, and judge it once a minute: a window is little."""
-        minute = window.end // MINUTE_NS
-        if minute != self._minute:
-            self._minute = minute
-            gathered, self._gathered = self._gathered, []
-            if gathered:
-                yield from self._judge_rates(gathered, window.start)
-        rows = window.hosts[(window.hosts["marks"] & HostMark.DEVICE) != 0]
-        rows = rows[rows["mac"] != 0]
-        if len(rows):
-            counts = [rows[name][:, 0] for name in _RATES] + [rows[name] for name in _COUNTS]
-            self._gathered.append(
-                (rows["mac"].copy(), rows["address"].copy(), np.stack(counts, axis=1))
-            )
-
-    def _judge_rates(
-        self, gathered: Sequence[tuple[Columns, Columns, Columns]], at: int
-    ) -> Iterator[Deviation]:
-        macs, addresses, counts = (
-            np.concatenate([part[index] for part in gathered]) for index in range(3)
-        )
-        distinct, first, place = np.unique(macs, return_index=True, return_inverse=True)
-        sums = np.zeros((len(distinct), counts.shape[1]))
-        np.add.at(sums, place, counts)
-        for number, address, values in zip(
-            distinct.tolist(), addresses[first].tolist(), sums.tolist(), strict=True
-        ):
-            mac, ip = format_mac(number), format_address(address)
+        """Judge the rates of whole devices, once a minute."""
+        for mac, ip, sent in self._rates.take(window):
             entry = self._entry(mac, ip)
             if entry is None:
                 continue
             trusted = not self._attacked & {mac, ip}
-            sent = dict(zip((*_RATES, *_COUNTS), values, strict=True))
             for name, value, usual in excesses(self._book(entry), sent, trusted=trusted):
-                yield self._excess(entry, mac, ip, at, (name, value, usual))
+                yield self._excess(entry, mac, ip, window.start, (name, value, usual))
 
     # --- who is who ------------------------------------------------------------------------------
 

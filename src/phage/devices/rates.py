@@ -1,0 +1,59 @@
+"""What devices send, added up minute by minute: a single window is little."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from phage.devices.profilebook import MINUTE_NS
+from phage.records.address import format_address, format_mac
+from phage.records.columns import HostMark
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from phage.records.window import Columns, Window
+
+SENT = ("arp_request", "flows", "syn", "udp", "unanswered", "echo")
+COUNTS = ("dns_failures", "new_peers")
+
+
+class RateMeter:
+    """Gathers rows of hosts, and hands them on when the minute is over."""
+
+    def __init__(self) -> None:
+        self._gathered: list[tuple[Columns, Columns, Columns]] = []
+        self._minute = 0
+
+    def take(self, window: Window) -> Iterator[tuple[str, str, Mapping[str, float]]]:
+        """Take in a window; yield MAC, address and counts of each device when a minute is over."""
+        minute = window.end // MINUTE_NS
+        if minute != self._minute:
+            self._minute = minute
+            gathered, self._gathered = self._gathered, []
+            if gathered:
+                yield from _added_up(gathered)
+        rows = window.hosts[(window.hosts["marks"] & HostMark.DEVICE) != 0]
+        rows = rows[rows["mac"] != 0]
+        if len(rows):
+            counts = [rows[name][:, 0] for name in SENT] + [rows[name] for name in COUNTS]
+            self._gathered.append(
+                (rows["mac"].copy(), rows["address"].copy(), np.stack(counts, axis=1))
+            )
+
+
+def _added_up(
+    gathered: list[tuple[Columns, Columns, Columns]],
+) -> Iterator[tuple[str, str, Mapping[str, float]]]:
+    macs, addresses, counts = (
+        np.concatenate([part[index] for part in gathered]) for index in range(3)
+    )
+    distinct, first, place = np.unique(macs, return_index=True, return_inverse=True)
+    sums = np.zeros((len(distinct), counts.shape[1]))
+    np.add.at(sums, place, counts)
+    for number, address, values in zip(
+        distinct.tolist(), addresses[first].tolist(), sums.tolist(), strict=True
+    ):
+        sent = dict(zip((*SENT, *COUNTS), values, strict=True))
+        yield format_mac(number), format_address(address), sent
