@@ -23,13 +23,18 @@ if TYPE_CHECKING:
 _SECOND = 1_000_000_000
 
 # Which detector's findings are folded into whose, where subject or peers and time agree: the first
-# says less of the same packets. `*` stands for every detector that is not itself `anomaly`.
+# says less of the same packets. `*` stands for every detector that names its attack; what strays
+# from a profile says more than what is merely unusual.
 _FOLDED: Mapping[str, tuple[str, ...]] = {
     "anomaly": ("*",),
+    "deviation": ("*",),
     "beaconing": ("dnstunnel", "synflood", "volumetric", "bruteforce", "portscan"),
     "portscan": ("synflood",),
     "volumetric": ("synflood",),
 }
+
+
+_RANK: Mapping[str, int] = {"anomaly": 0, "deviation": 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,7 @@ class MergeSettings:
             "webprobe": 600.0,
             "idsalert": 600.0,
             "anomaly": 600.0,
+            "deviation": 3600.0,
         }
     )
     default_quiet_s: float = 300.0
@@ -95,6 +101,11 @@ class _Entry:
     own: Mapping[str, object] = field(default_factory=dict)
     added: Mapping[str, object] = field(default_factory=dict)
     more: Distinct[str] | None = None
+
+
+def _rank(finding: Finding) -> int:
+    """Return how much a detector says: only that it is unusual, that it is new, or what it is."""
+    return _RANK.get(finding.detector, 2)
 
 
 def attack_id(detector: str, key: str, first_seen: int) -> str:
@@ -204,7 +215,7 @@ class Attacks:
         return best[1] if best is not None else None
 
     def _belongs(self, lesser: Finding, other: Finding, hosts: tuple[str, ...]) -> bool:
-        if other.detector in (lesser.detector, "anomaly"):
+        if other.detector == lesser.detector or _rank(other) <= _rank(lesser) < 2:
             return False
         if "*" not in hosts and other.detector not in hosts:
             return False
@@ -214,7 +225,7 @@ class Attacks:
             return False
         own, peers = parties(lesser)
         other_own, other_peers = parties(other)
-        if lesser.detector == "anomaly":
+        if lesser.detector in _RANK:
             return bool((own | peers) & (other_own | other_peers))
         if lesser.detector == "volumetric":
             # Of a flood each lists some of its sources only: it is the same by its target.

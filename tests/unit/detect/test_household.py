@@ -184,7 +184,14 @@ def run(tmp_path: Path, house: Household, learn: float) -> list[Finding]:
     settings = load_settings(
         overrides={
             ("state_dir",): str(tmp_path / "state"),
-            ("detectors", "disabled"): ["beaconing", "bruteforce", "portscan", "synflood"],
+            ("detectors", "disabled"): [
+                "beaconing",
+                "bruteforce",
+                "deviation",
+                "portscan",
+                "synflood",
+                "volumetric",
+            ],
         }
     )
     return list(replay(ReplayOptions(settings, (str(path),), train=train)).findings)

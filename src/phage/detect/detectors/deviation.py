@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
+from phage.clock import rfc3339
 from phage.records import Feature, Finding, Peer, Severity, Subject
 from phage.records.profile import EPHEMERAL, NO_PORT, Deviation, DeviationKind, Way
 from phage.telemetry.escape import escape
@@ -37,6 +38,16 @@ _RATE_NAMES = {
 }
 
 
+@dataclass(slots=True)
+class _Episode:
+    """What one device did that it never did, until it did nothing such for an hour."""
+
+    first: int
+    last: int
+    count: int = 0
+    score: float = 0.0
+
+
 @dataclass
 class DeviationDetector:
     """Scores how far a device strays from what it was seen to do.
@@ -64,11 +75,8 @@ class DeviationDetector:
     hours: bool = False
     """Also report known things at odd hours of the week."""
 
-    several: int = 5
-    """New things within an hour from which they are one finding, not one each."""
-
     dropped: int = field(default=0, init=False)
-    _new: dict[str, tuple[int, int]] = field(default_factory=dict, init=False, repr=False)
+    _episodes: dict[str, _Episode] = field(default_factory=dict, init=False, repr=False)
 
     def inspect(self, window: Window, knowledge: Knowledge) -> Iterable[Finding]:  # noqa: ARG002
         """Judge the deviations of a window."""
@@ -78,19 +86,21 @@ class DeviationDetector:
             score = self._score(deviation)
             if score < self.least:
                 continue
-            yield self._finding(deviation, score, knowledge, self._count(deviation))
+            yield self._finding(deviation, self._episode(deviation, score), knowledge)
 
-    def _count(self, deviation: Deviation) -> int:
-        """Return how many new things a device did within the hour, this one included."""
-        if deviation.kind is not DeviationKind.NEW:
-            return 0
-        since, count = self._new.pop(deviation.device, (deviation.at, 0))
-        since, count = (since, count) if deviation.at - since < _HOUR else (deviation.at, 0)
-        self._new[deviation.device] = since, count + 1
-        if len(self._new) > _MAX_DEVICES:
-            del self._new[next(iter(self._new))]
+    def _episode(self, deviation: Deviation, score: float) -> _Episode:
+        """Take a deviation into its device's episode: what comes within an hour is one finding."""
+        episode = self._episodes.pop(deviation.device, None)
+        if episode is None or deviation.at - episode.last > _HOUR:
+            episode = _Episode(deviation.at, deviation.at)
+        self._episodes[deviation.device] = episode
+        episode.last = max(episode.last, deviation.at)
+        episode.count += 1
+        episode.score = max(episode.score, score)
+        if len(self._episodes) > _MAX_DEVICES:
+            del self._episodes[next(iter(self._episodes))]
             self.dropped += 1
-        return count + 1
+        return episode
 
     def _score(self, deviation: Deviation) -> float:
         score = _novelty(deviation)
@@ -102,9 +112,7 @@ class DeviationDetector:
             score *= relief if holds else 1.0
         return round(min(1.0, score), 3)
 
-    def _finding(
-        self, deviation: Deviation, score: float, knowledge: Knowledge, count: int
-    ) -> Finding:
+    def _finding(self, deviation: Deviation, episode: _Episode, knowledge: Knowledge) -> Finding:
         named = knowledge.names.get(deviation.mac) or knowledge.names.get(deviation.ip)
         who = escape(named or deviation.ip or deviation.mac)[:80]
         key = deviation.key
@@ -112,22 +120,21 @@ class DeviationDetector:
         peers: tuple[Peer, ...] = ()
         if deviation.peer_ip:
             peers = (Peer(deviation.peer_ip, services=(service,) if service else ()),)
-        what, summary = _key_text(deviation), _summary(deviation, who)
-        if count > self.several:
-            summary = f"{who} did {count} things within an hour that it never did; last: {what}"
-            what = "several"
+        summary, score = _summary(deviation, who), episode.score
+        if episode.count > 1:
+            summary += f"; {episode.count} such things since {rfc3339(episode.first)[11:16]} UTC"
         return Finding(
             detector=self.name,
-            key=f"{deviation.device}|{deviation.kind}|{what}",
+            key=f"{deviation.device}|{episode.first}",
             severity=_severity(score),
             score=score,
             subject=Subject(deviation.mac, deviation.ip, deviation.mac or deviation.device),
             summary=f"{summary}.",
-            first_seen=deviation.at,
-            last_seen=deviation.at,
+            first_seen=episode.first,
+            last_seen=episode.last,
             peers=peers,
             peers_total=len(peers),
-            packets=1,
+            packets=episode.count,
             evidence={
                 "device": deviation.device,
                 "deviation": str(deviation.kind),
