@@ -85,7 +85,10 @@ def decode(octets: bytes) -> object:
             blobs.append(octets[at + 4 : at + 4 + size])
             at += 4 + size
         return _record(json.loads(text), blobs)
-    except (ValueError, KeyError, TypeError, IndexError, struct.error, RecursionError) as error:
+    except (
+        ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError,
+        struct.error, RecursionError,
+    ) as error:  # fmt: skip
         message = f"a message on the bus cannot be read: {error}"
         raise MessageError(message) from error
 

@@ -73,6 +73,8 @@ class DeviceService:
     ) -> None:
         self.inventory = inventory
         self.fault = ""
+        self.failures = 0
+        """Windows that could not be taken in, for a fault of phage's own."""
         self._open_store = open_store
         self._clock = clock
         self._state = state
@@ -109,7 +111,15 @@ class DeviceService:
             self.save()
 
     def take(self, window: Window, knowledge: Knowledge) -> None:
-        """Take in a window."""
+        """Take in a window. Never raises."""
+        knowledge.deviations = ()
+        try:
+            self._take(window, knowledge)
+        except Exception as error:  # noqa: BLE001  What devices say must not end detection.
+            self.failures += 1
+            self._surprised(error)
+
+    def _take(self, window: Window, knowledge: Knowledge) -> None:
         self.inventory.routers = knowledge.routers
         self.inventory.take(window)
         self._intelligence = knowledge.intelligence
@@ -160,16 +170,23 @@ class DeviceService:
 
     def _run(self) -> None:
         while not self._stopping:
-            self._refresh()
-            for source in self.sources:
-                try:
-                    for observation in source():
-                        self.inventory.observe(observation)
-                except (PhageError, OSError) as error:
-                    self._failed(error)
-            self.save()
+            try:
+                self._look()
+            except Exception as error:  # noqa: BLE001  The next turn may do better.
+                self._surprised(error)
             self._wake.wait(SAVE_SECONDS)
             self._wake.clear()
+        self.save()
+
+    def _look(self) -> None:
+        """Look at the kernel and at files once, and store what changed."""
+        self._refresh()
+        for source in self.sources:
+            try:
+                for observation in source():
+                    self.inventory.observe(observation)
+            except (PhageError, OSError) as error:
+                self._failed(error)
         self.save()
 
     def _refresh(self) -> None:
@@ -194,6 +211,11 @@ class DeviceService:
 
     def _use_kinds(self, path: Path) -> None:
         self.inventory.kinds = kinds.load(path)
+
+    def _surprised(self, error: Exception) -> None:
+        """Tell a fault of our own: what devices say must end neither detection nor storing."""
+        self.fault = f"{type(error).__name__}: {error}"
+        _log.exception("devices: %s", self.fault, extra={"limit": "devices"})
 
     def _failed(self, error: Exception) -> None:
         if self.fault != str(error):

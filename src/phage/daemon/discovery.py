@@ -252,8 +252,12 @@ class DiscoveryService:
         except StoreError as error:
             self.fault = str(error)
             _log.error("scan: %s", error)
-        with self._lock:
-            self.now = None
+        except Exception as error:  # noqa: BLE001  Our own fault: the next scan may do better.
+            self.fault = f"{type(error).__name__}: {error}"
+            _log.exception("a scan could not be kept")
+        finally:
+            with self._lock:
+                self.now = None
 
     def _progress(self, done: int, what: str) -> None:
         now = self.now

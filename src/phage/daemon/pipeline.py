@@ -96,6 +96,13 @@ def make_knowledge(settings: Settings, home: Sequence[str] = ()) -> Knowledge:
     )
 
 
+def _is_ours(finding: Finding, own: frozenset[str]) -> bool:
+    """Tell whether a finding lays something to us; who attacks us meanwhile is told of."""
+    if finding.evidence.get("subject_is") == "victim":
+        return False
+    return not own.isdisjoint(_names(finding.subject))
+
+
 def _names(subject: Subject) -> tuple[str, ...]:
     return subject.mac, subject.ip, subject.device
 
@@ -177,7 +184,7 @@ class Pipeline:
             if getattr(runner.plugin, "of_logs", False) is of_logs:
                 reports += runner.call(runner.plugin.inspect, window, self.knowledge)
         if reports and (own := self.scanning()):
-            reports = [each for each in reports if own.isdisjoint(_names(each.subject))]
+            reports = [each for each in reports if not _is_ours(each, own)]
         return reports
 
     def _decide(self, findings: Iterable[Finding]) -> list[Decided]:

@@ -454,6 +454,7 @@ def run(options: RunOptions) -> int:
                 "detectors_dropped": sum(runner.plugin.dropped for runner in detectors),
                 "store_dropped": sum(writer.state.dropped.values()),
                 "devices_dropped": devices.inventory.dropped,
+                "devices_failures": devices.failures,
                 "feeds_failing": len(intel.faults) + bool(intel.fault),
             }
         )

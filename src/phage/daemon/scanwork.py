@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from phage.daemon.feedhashes import write_feed_hashes
 from phage.daemon.scanfolders import ScanFolders
 from phage.daemon.scanning import ScanService, make_queue, make_scanner, new_job
-from phage.errors import PhageError
+from phage.errors import PhageError, StoreError
 from phage.records.scanjob import Priority
 from phage.scan.content import Content
 from phage.scan.selftest import self_test
@@ -98,7 +98,10 @@ def work(
             watched.look()
             if clock.monotonic() - swept >= SWEEP_SECONDS:
                 swept = clock.monotonic()
-                Retention(settings.retention).sweep(store.database, clock.now())
+                try:
+                    Retention(settings.retention).sweep(store.database, clock.now())
+                except StoreError as error:  # The next hour may do better.
+                    _log.error("retention: %s", error)
                 vault.prune(clock.now() / 1e9 - settings.scan.keep_time)
             counts = queue.state().counts
             if once and not counts.get("queued") and not counts.get("leased"):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from phage.records import Finding, Severity
 
-NOT_OURS = frozenset({"intelmatch", "retrohunt", "idsalert", "anomaly"})
+NOT_OURS = frozenset({"intelmatch", "retrohunt", "idsalert", "anomaly", "deviation", "malware"})
 """Detectors whose findings are not shared: what others said already, and what names no attack."""
 
 VALID_NANOSECONDS = 14 * 86_400 * 10**9

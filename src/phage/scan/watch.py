@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from phage.errors import PhageError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -59,9 +61,11 @@ class WatchedFolders:
                 if self.take(path):
                     self._taken[path] = state
                     taken += 1
-            except OSError as error:
+            except (OSError, ValueError) as error:  # The latter for a name that is no text.
                 self._taken[path] = state  # It is read again when it changes.
                 _log.warning("watch folder: %s: %s", path, error)
+            except PhageError as error:  # The store or the queue: it comes again at the next look.
+                _log.warning("watch folder: %s: %s", path, error, extra={"limit": "watch"})
         self._growing = {path: state for path, state in seen.items() if path not in self._taken
                          or self._taken[path] != state}  # fmt: skip
         self._taken = {path: state for path, state in self._taken.items() if path in seen}

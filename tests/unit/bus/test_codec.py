@@ -50,6 +50,8 @@ def test_what_is_no_record_is_not_sent() -> None:
         '{"t":"Severity","v":{}}',
         '{"e":"Finding","v":1}',
         '{"t":"Window","v":{"nothing":1}}',
+        '{"t":"Window","v":[]}',
+        '{"t":"Window","v":7}',
         '{"c":"FLOW","v":9}',
         "[" * 100_000,
     ],

@@ -1,15 +1,20 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from phage.clock import FixedClock
 from phage.daemon.pipeline import Pipeline
 from phage.detect.detector import Detector, Knowledge
 from phage.plugin import Runner
+from phage.records import Subject
+from phage.testing.records import make_finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from phage.daemon.pipeline import Sink
     from phage.records import Finding, Window
 
 SECOND = 1_000_000_000
@@ -50,3 +55,30 @@ def test_time_never_goes_back() -> None:
     pipeline.idle(5 * SECOND)
     assert len(patient.windows) == 1
     assert pipeline.now == 6 * SECOND
+
+
+class Attacked:
+    """A detector that finds our own machine in both roles."""
+
+    name: ClassVar[str] = "attacked"
+    summary: ClassVar[str] = "finds"
+    dropped = 0
+
+    def inspect(self, window: Window, knowledge: Knowledge) -> Iterator[Finding]:
+        for role in ("attacker", "victim"):
+            yield replace(
+                make_finding(1),
+                key=role,
+                subject=Subject(ip="192.0.2.1", device="192.0.2.1"),
+                evidence={"subject_is": role},
+            )
+
+
+def test_who_attacks_us_while_we_scan_is_told_of() -> None:
+    told: list[Finding] = []
+    sink = SimpleNamespace(finding=told.append)
+    runner: Runner[Detector] = Runner("attacked", Attacked(), FixedClock())
+    own = frozenset({"192.0.2.1"})
+    pipeline = Pipeline([runner], Knowledge(), [cast("Sink", sink)], scanning=lambda: own)
+    pipeline.idle(6 * SECOND)
+    assert {each.evidence["subject_is"] for each in told} == {"victim"}

@@ -119,3 +119,19 @@ def test_a_full_queue_refuses(store: Store) -> None:
 def test_without_a_store_it_says_so() -> None:
     with pytest.raises(QueueError, match="no store"):
         LocalQueue().state()
+
+
+def test_a_handler_may_fail_in_any_way(store: Store) -> None:
+    queue = LocalQueue(table=store.scan_jobs)
+
+    def handle(job: ScanJob) -> str:
+        if job.id == "bad":
+            message = "no space left on device"
+            raise OSError(message)
+        return "verdict"
+
+    queue.put([ScanJob("bad", "a" * 64), ScanJob("good", "b" * 64)])
+    serve(queue, handle, 1, lambda: queue.state().counts.get("done", 0) == 1)
+    bad = queue.get("bad")
+    assert bad is not None
+    assert bad.error == "no space left on device"

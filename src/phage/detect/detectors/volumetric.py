@@ -269,13 +269,18 @@ class Volumetric:
 
     def _freeze_attacked(self, slot: Slot, frozen: Bools) -> None:
         """Learn nothing of who is under attack, in its pauses neither."""
-        targets = [episode.target for episode in self._episodes.values()]
-        if not targets:
+        attacked: dict[int, set[int]] = {}
+        for address, length in (episode.target for episode in self._episodes.values()):
+            attacked.setdefault(length, set()).add(int.from_bytes(address) >> (128 - length))
+        if not attacked:
             return
+        # By lengths, of which there are few: of attacks and rows a flood makes many.
         for row, key in enumerate(slot.keys):
-            mine = target_of(key)
-            if any(mine == target or target.holds(mine) for target in targets):
-                frozen[row] = True
+            number = int.from_bytes(key[:16])
+            frozen[row] |= any(
+                length <= key[16] and number >> (128 - length) in prefixes
+                for length, prefixes in attacked.items()
+            )
 
     def _attacks(
         self,

@@ -16,6 +16,7 @@ from phage.devices.discovery.credentials import Credentials
 from phage.devices.discovery.mdns import MdnsBrowse
 from phage.devices.discovery.pace import Pace
 from phage.devices.discovery.ports import PortScan, parse_ports, ranges
+from phage.devices.discovery.rtnetlink import gateways
 from phage.devices.discovery.sweep import Sweep
 from phage.devices.discovery.targets import addresses_of, default_targets, parse_targets, wires
 from phage.devices.discovery.udp import UdpScan, arp_table
@@ -233,15 +234,19 @@ class Discovery:
         self, search: UpnpSearch, here: Sequence[Wire], sweep: Sweep
     ) -> list[tuple[str, int]]:
         """Return our addresses on the internet: a router tells them, or this machine is it."""
+        routers: set[str] = set()
         found: dict[str, None] = {
             str(own.address): None
             for wire in here
             for own in wire.addresses
             if own.address.is_global
         }
+        # Anything on the wire may call itself a router and name a stranger's address.
+        with suppress(OSError):
+            routers = {str(each) for each in gateways()}
         for router, address in search.outside.items():
             with suppress(ValueError):
-                if ipaddress.ip_address(address).is_global and router in sweep.found:
+                if ipaddress.ip_address(address).is_global and router in routers:
                     found[address] = None
         if not found:
             self.notes.append("outside: no router told its address on the other side (UPnP)")

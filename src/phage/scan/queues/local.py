@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Protocol
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from phage.records.scanjob import ScanJob
+
+_log = logging.getLogger(__name__)
 
 IDLE_SECONDS = 0.2
 """How often an idle worker looks for jobs."""
@@ -134,14 +137,24 @@ class LocalQueue:
         heart = threading.Thread(target=self._beat, args=(job, ended), daemon=True)
         heart.start()
         try:
-            verdict = handle(job)
-        except PhageError as error:
-            self._table.failed(job.id, job.lease, str(error), self.clock.now(), ATTEMPTS)
-        else:
-            self._table.done(job.id, job.lease, verdict, self.clock.now())
+            self._finish(job, handle)
+        except StoreError as error:  # The lease ends, and the job is tried again.
+            _log.error("job %s: %s", job.id, error, extra={"limit": "queue"})
         finally:
             ended.set()
             heart.join()
+
+    def _finish(self, job: ScanJob, handle: Handle) -> None:
+        """Work on a job and note what became of it. Raises StoreError."""
+        try:
+            verdict = handle(job)
+        except Exception as error:  # noqa: BLE001  No file may end the thread that serves all.
+            if not isinstance(error, PhageError):
+                _log.exception("job %s failed", job.id, extra={"limit": "queue"})
+            fault = str(error) or type(error).__name__
+            self._table.failed(job.id, job.lease, fault, self.clock.now(), ATTEMPTS)
+        else:
+            self._table.done(job.id, job.lease, verdict, self.clock.now())
 
     def _beat(self, job: ScanJob, ended: threading.Event) -> None:
         """Extend the lease until the job has ended or is lost."""
