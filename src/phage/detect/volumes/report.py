@@ -51,8 +51,9 @@ def finding_of(episode: Episode, cover: Cover, detector: str, knowledge: Knowled
         packets=round(episode.packets),
         evidence=_evidence(episode, cover),
         features=(feature,),
-        # Nobody answered, so nothing proves who sent it; what ours send was seen to come from them.
-        spoofable=not episode.sent,
+        # Nobody answered, so nothing proves who sent it. What a host of ours sends was seen to come
+        # from it; what comes from a whole prefix may be one that takes its neighbours' addresses.
+        spoofable=not (episode.sent and episode.target.is_host),
     )
 
 

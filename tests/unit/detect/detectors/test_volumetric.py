@@ -155,6 +155,20 @@ def test_a_flood_from_inside_names_the_guilty_host(network: Network) -> None:
     assert not finding.spoofable
 
 
+def test_a_host_that_takes_its_neighbours_addresses_accuses_nobody(network: Network) -> None:
+    network.send(
+        BEGIN, END, 60_000,
+        lambda: Packet(
+            f"198.18.7.{network.random.randrange(1, 255)}", "192.0.2.7", network.port(),
+            network.port(), 17, 0, 800,
+        ),
+    )  # fmt: skip
+    finding = one(detect(network))
+    assert finding.evidence["direction"] == "outgoing"
+    assert finding.evidence["carpet"]
+    assert finding.spoofable
+
+
 def test_low_and_slow_is_found_by_its_sources(network: Network) -> None:
     clients = [network.far() for _ in range(3000)]
 
