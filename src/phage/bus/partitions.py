@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from phage.bus.codec import MessageError, decode, encode
-from phage.records import Window
-from phage.records.columns import TRAFFIC, VOLUME
+from phage.records import LogEvent, Observation, Window
+from phage.records.columns import FLOW, HOST, MATCH, REQUEST, SCORE, TRAFFIC, VOLUME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -38,6 +38,19 @@ KEPT = 256
 """Windows of a part that Redis keeps: a minute of one sensor's."""
 
 FIELD = b"w"
+
+MOST_WAITING = 64
+"""Half-seconds that wait for other sensors; of more, as where clocks differ, the oldest go on."""
+
+_COLUMNS = {
+    "flows": FLOW,
+    "hosts": HOST,
+    "scores": SCORE,
+    "matches": MATCH,
+    "volumes": VOLUME,
+    "traffic": TRAFFIC,
+    "requests": REQUEST,
+}
 
 _MULTIPLIERS = np.array(
     [0x9E37_79B9_7F4A_7C15 * (2 * number + 1) & 0xFFFF_FFFF_FFFF_FFFF for number in range(16)],
@@ -263,18 +276,37 @@ class Share:
             for position, values in entries:
                 self._positions[part] = position
                 try:
-                    window = decode(values.get(FIELD, b""))
+                    window: Any = decode(values.get(FIELD, b""))
                 except MessageError:
                     self.dropped += 1
                     continue
-                if isinstance(window, Window):
+                if _is_sound(window):
                     yield window
+                else:
+                    self.dropped += 1
 
     def leave(self) -> None:
         """Give everything up: others take it over at their next beat."""
         for part, lease in list(self._leases.items()):
             self._give_up(part, lease)
         self._roster.leave()
+
+
+def _is_sound(record: object) -> bool:
+    """Tell whether a record is a window with the columns that it says: others may have made it."""
+    return (
+        isinstance(record, Window)
+        and all(type(each) is int and 0 <= each < 2**63 for each in (record.start, record.end))
+        and all(
+            isinstance(rows := getattr(record, name), np.ndarray) and rows.dtype == kind
+            for name, kind in _COLUMNS.items()
+        )
+        and all(
+            isinstance(some := getattr(record, name), tuple)
+            and all(isinstance(each, kind) for each in some)
+            for name, kind in (("observations", Observation), ("events", LogEvent))
+        )
+    )
 
 
 def publish(client: Redis, prefix: str, window: Window, sensor: str) -> int:
@@ -342,7 +374,7 @@ class Merger:
     def ready(self, now: int) -> Iterator[Window]:
         """Yield the half-seconds that have waited long enough, in order."""
         for time in sorted(self._since):
-            if now - self._since[time] < self.wait:
+            if now - self._since[time] < self.wait and len(self._since) <= MOST_WAITING:
                 break
             del self._since[time]
             traffic = self._traffic.pop(time, [])

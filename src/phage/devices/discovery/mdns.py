@@ -6,6 +6,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from phage.clock import SystemClock
 from phage.devices.discovery.services import one_line
 from phage.errors import PluginUnavailableError
 from phage.records.scan import Service
@@ -13,8 +14,12 @@ from phage.records.scan import Service
 if TYPE_CHECKING:
     from zeroconf import ServiceInfo, Zeroconf
 
+    from phage.clock import Clock
+
 BROWSE_SECONDS = 2.0
 RESOLVE_MILLISECONDS = 800
+RESOLVE_SECONDS = 60.0
+"""For all instances together: anybody can announce thousands that do not answer."""
 
 MAX_INSTANCES = 2048
 MAX_TYPES = 256
@@ -38,7 +43,7 @@ class MdnsBrowse:
     _instances: dict[tuple[str, str], None] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def run(self, interfaces: list[str], stop: threading.Event) -> None:
+    def run(self, interfaces: list[str], stop: threading.Event, clock: Clock | None = None) -> None:
         """Browse on interfaces, which are named by addresses of ours.
 
         Raises PluginUnavailableError where zeroconf is not installed, OSError.
@@ -53,6 +58,7 @@ class MdnsBrowse:
         except ImportError as error:
             message = "mDNS needs the package zeroconf: pip install 'phage[discovery]'"
             raise PluginUnavailableError(message) from error
+        clock = clock or SystemClock()
         zeroconf = Zeroconf(interfaces=interfaces, ip_version=IPVersion.All)
         try:
 
@@ -70,8 +76,12 @@ class MdnsBrowse:
             stop.wait(BROWSE_SECONDS)
             with self._lock:
                 found = list(self._instances)
-            for kind, name in found:
+            until = clock.monotonic() + RESOLVE_SECONDS
+            for number, (kind, name) in enumerate(found):
                 if stop.is_set():
+                    break
+                if clock.monotonic() >= until:  # Announced, and not answered for.
+                    self.dropped += len(found) - number
                     break
                 info = zeroconf.get_service_info(kind, name, RESOLVE_MILLISECONDS)
                 if info is not None:

@@ -188,7 +188,7 @@ class Discovery:
         own = [str(each.address) for wire in here for each in wire.addresses
                if each.address.version == 4]  # fmt: skip
         ask: list[tuple[str, Callable[[], None]]] = [
-            ("mDNS", partial(browse.run, own, self.stop)),
+            ("mDNS", partial(browse.run, own, self.stop, self.clock)),
             ("SSDP", partial(search.run, list(here))),
         ]
         threads = [threading.Thread(target=self._guarded, args=each, daemon=True) for each in ask]
