@@ -55,6 +55,7 @@ def enforce(
     with chosen.reader() as store:
         device, profile = known(store, name)
         blocked = tried(store, device, profile, days)
+    _refuse_lifeline(device)
     against = objection(device, profile)
     if against and not force:
         message = f"{against}; --force fences it in all the same"
@@ -69,6 +70,27 @@ def enforce(
     _set_phase(chosen, device, "enforce")
     tell(blocked, days)
     say(f"{device.shown} is fenced in by {path}{_apply(chosen)}")
+
+
+def _refuse_lifeline(device: Device) -> None:
+    """Refuse to fence in this machine, and its routers: all that is far comes from their addresses.
+
+    Raises FenceError.
+    """
+    from phage.devices.discovery import rtnetlink
+    from phage.devices.fence import FenceError
+
+    try:
+        near = rtnetlink.neighbours()
+        own = {link.mac.hex(":") for link in rtnetlink.links() if not link.is_loopback}
+        routers = {near.get(str(address), "") for address in rtnetlink.gateways()}
+    except OSError:  # The kernel does not tell; the allow-list shields its addresses.
+        return
+    macs = {seen.value for seen in device.macs}
+    if macs & (own | routers):
+        what = "this machine" if macs & own else "a router of this machine"
+        message = f"{device.shown} is {what}: a fence would cut off whoever comes through it"
+        raise FenceError(message)
 
 
 def release(chosen: Chosen, name: str) -> None:

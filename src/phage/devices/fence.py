@@ -65,6 +65,8 @@ def objection(device: Device, profile: Profile | None) -> str:
         return f"{device.shown}: nothing is known of what it does"
     if device.category in PERSONAL:
         return f"{device.shown} is a {device.category}: what it does is up to people"
+    if device.category == "router":
+        return f"{device.shown} is a router: what others send comes from its address too"
     names = {key.peer for key in profile.keys if key.peer.startswith("name:")}
     if len(names) > MANY_NAMES:
         return f"{device.shown} talks to {len(names)} domains: it is used by people"

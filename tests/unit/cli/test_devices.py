@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from phage.cli.main import invoke
 from phage.clock import FixedClock
+from phage.devices.discovery import rtnetlink
 from phage.records.device import Attribute, Device, Guess, Mark, MarkKind, Seen
 from phage.records.flow import Flow
 from phage.records.profile import KeyUse, Phase, Profile, ProfileKey, Way
@@ -101,6 +103,17 @@ def test_a_fence_is_proposed_enforced_and_taken_away(
     run("devices", "release", MAC)
     assert not fence.exists()
     assert "nothing is known yet" in run("devices", "enforce", OTHER, code=1)
+
+
+def test_a_router_of_this_machine_is_never_fenced_in(
+    run: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway = ipaddress.ip_address("192.168.1.5")
+    monkeypatch.setattr(rtnetlink, "gateways", lambda: [gateway])
+    monkeypatch.setattr(rtnetlink, "neighbours", lambda: {str(gateway): MAC})
+    refused = run("devices", "enforce", MAC, "--force", code=1)
+    assert "is a router of this machine" in refused
+    assert not (tmp_path / "rules").exists()
 
 
 def test_mud_goes_out_and_comes_in(run: Callable[..., Any], tmp_path: Path) -> None:

@@ -84,6 +84,8 @@ def test_phones_and_what_is_still_learned_are_not_fenced_in_by_themselves() -> N
     assert "what it does is up to people" in objection(phone, PROFILE)
     assert "still does new things" in objection(DEVICE, replace(PROFILE, phase=Phase.OBSERVE))
     assert "nothing is known" in objection(DEVICE, None)
+    router = replace(DEVICE, guesses={Attribute.CATEGORY: Guess("router", 0.9)})
+    assert "is a router" in objection(router, PROFILE)
     many = {ProfileKey(Way.OUT, 6, 443, f"name:x{n}.com"): USE for n in range(50)}
     assert "used by people" in objection(DEVICE, replace(PROFILE, keys=many))
 
