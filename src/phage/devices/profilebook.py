@@ -31,6 +31,9 @@ MAX_KEYS = 400
 """Keys of one device: simple ones have 14 to 32, a camera that speaks to peers anywhere 200."""
 
 MAX_WAITING = 100
+MAX_SERVICES = 1024
+"""Services of one device whose high ports are kept: who scans has to do with every network."""
+
 MAX_NAMES = 512
 """Addresses of one device whose names are kept."""
 
@@ -181,7 +184,12 @@ class Book:
         if key.port < HIGH_PORT:
             return key
         service = (key.way, key.protocol, key.peer)
-        known = self.ports.setdefault(service, set())
+        known = self.ports.get(service)
+        if known is None:
+            if len(self.ports) >= MAX_SERVICES:
+                del self.ports[next(iter(self.ports))]
+                self.dropped += 1
+            known = self.ports[service] = set()
         if key.port < DYNAMIC_PORT and len(known) <= SEVERAL:
             known.add(key.port)
             if len(known) <= SEVERAL:

@@ -6,8 +6,9 @@ device's own look-ups and hellos say it, and are remembered beyond their time to
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from dataclasses import dataclass
+from heapq import nsmallest
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -48,6 +49,11 @@ PATIENCE_NS = 3_000_000_000
 """How long a flow waits for its name: a hello comes within a round trip."""
 
 MAX_BOOKS = 16_384
+FORGOTTEN = 256
+"""Profiles that go at once where there are too many: those of who was silent for longest."""
+
+MOST_NEW = 16
+"""New things of a device that are told of one window: a scan does thousands, and is one finding."""
 MAX_TOLD = 4096
 """New keys that are remembered, to see whether several devices of a kind began them together."""
 
@@ -104,6 +110,7 @@ class Profiler:
         self._told: OrderedDict[tuple[str, ProfileKey], dict[str, int]] = OrderedDict()
         self._look_at = 0
         self._attacked: frozenset[str] = frozenset()
+        self._new: Counter[str] = Counter()
 
     def load(self, profiles: Iterable[Profile]) -> None:
         """Take up what was stored."""
@@ -149,6 +156,7 @@ class Profiler:
     def take(self, window: Window, attacked: frozenset[str] = frozenset()) -> list[Deviation]:
         """Take in a window; return what deviates. `attacked` are addresses that findings name."""
         self._attacked = attacked
+        self._new.clear()
         found: list[Deviation] = []
         for observation in window.observations:
             if observation.kind == "dns" and observation.fields.get("response") is False:
@@ -300,7 +308,11 @@ class Profiler:
             flow.peer, book.names.get(flow.peer, "")
         )
         if book.begin(key, flow.begun, trusted=trusted):
-            yield self._deviation(flow, DeviationKind.NEW, flow.begun)
+            self._new[flow.device] += 1
+            if self._new[flow.device] <= MOST_NEW:
+                yield self._deviation(flow, DeviationKind.NEW, flow.begun)
+            else:
+                self.dropped += 1
             return
         use = book.keys.get(key)
         if use is None:
@@ -363,8 +375,10 @@ class Profiler:
         book = self._books.get(entry.id)
         if book is None:
             if len(self._books) >= MAX_BOOKS:
-                self.forget(min(self._books, key=lambda each: self._books[each].until))
-                self.dropped += 1
+                # Many at once: whoever makes addresses up must not have all looked at for each.
+                for each in nsmallest(FORGOTTEN, self._books, lambda id_: self._books[id_].until):
+                    self.forget(each)
+                    self.dropped += 1
             book = self._books[entry.id] = Book(
                 entry.id, entry.first_seen, self._least_ns, entry.first_seen
             )

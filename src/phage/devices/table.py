@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import defaultdict, deque
 from dataclasses import dataclass
+from heapq import nsmallest
 from typing import TYPE_CHECKING
 
 from phage.devices.entry import Entry, entry_of
@@ -247,13 +248,15 @@ class DeviceTable:
         self.mark_changed(entry)
 
     def _drop_stalest(self) -> None:
-        self.remove(
-            min(
-                self.entries(),
-                key=lambda each: (bool(each.name or each.labels or each.given), each.last_seen),
-            )
+        stalest = nsmallest(
+            # Some at once: whoever makes addresses up must not have all looked at for each.
+            max(1, self._most // 256),
+            self.entries(),
+            key=lambda each: (bool(each.name or each.labels or each.given), each.last_seen),
         )
-        self.dropped += 1
+        for each in stalest:
+            self.remove(each)
+            self.dropped += 1
 
 
 def _shown(entry: Entry) -> str:

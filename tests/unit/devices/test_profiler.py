@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from phage.devices.inventory import Inventory
-from phage.devices.profilebook import DAY_NS, MINUTE_NS, Book, book_of
+from phage.devices.profilebook import DAY_NS, MAX_SERVICES, MINUTE_NS, Book, book_of
 from phage.devices.profilekeys import key_of
-from phage.devices.profiler import Profiler
+from phage.devices.profiler import MOST_NEW, Profiler
 from phage.records import Observation, Window
 from phage.records.address import parse_address, parse_mac
 from phage.records.columns import FLOW, HOST, Event, HostMark, TcpState
@@ -295,3 +295,16 @@ def test_peers_are_named_by_role() -> None:
     assert peer("239.255.255.250") == "group:239.255.255.250"
     assert peer("192.168.1.255", role="home") == "group:broadcast"
     assert peer("ff02::1:ff00:7") == peer("ff02::1:ff12:3456")
+
+
+def test_a_scan_is_told_in_part_and_fills_no_table() -> None:
+    home = Home()
+    home.learn()
+    told = home.window(*(home.flow(port=port) for port in range(1, 200)))
+    assert len(told) == MOST_NEW
+    assert home.profiler.dropped == 199 - MOST_NEW
+    book = Book(CAMERA, 0)
+    for number in range(MAX_SERVICES + 7):
+        book.generalised(ProfileKey(Way.OUT, 6, 8000, f"net:{number}"))
+    assert len(book.ports) == MAX_SERVICES
+    assert book.dropped == 7
