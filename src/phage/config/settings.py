@@ -387,8 +387,8 @@ class LoggingSettings(Section):
 class BusSettings(Section):
     """How roles on several machines reach one another."""
 
-    url: str = Field(
-        "",
+    url: SecretStr = Field(
+        SecretStr(""),
         description="redis://[USER:PASSWORD@]HOST:PORT/NUMBER, or rediss:// for TLS; empty: all "
         "is in one process. `phage run` then also detects in what sensors count.",
     )

@@ -23,7 +23,9 @@ def connect(settings: BusSettings) -> Redis:
         message = "bus.url needs redis: pip install 'phage[redis]'"
         raise ConfigError(message) from None
     try:
-        client: Redis = Redis.from_url(settings.url, socket_timeout=2.0, socket_connect_timeout=1.0)
+        client: Redis = Redis.from_url(
+            settings.url.get_secret_value(), socket_timeout=2.0, socket_connect_timeout=1.0
+        )
     except ValueError as error:
         message = f"bus.url: {error}"
         raise ConfigError(message) from error
@@ -37,7 +39,7 @@ def own_name(settings: BusSettings) -> str:
 
 def bus_collectors(settings: BusSettings) -> list[BusCollector]:
     """Return the collector of what sensors count; nothing where there is no bus."""
-    if not settings.url:
+    if not settings.url.get_secret_value():
         return []
     from phage.collect.collectors.bus import BusCollector  # noqa: PLC0415  Seldom needed.
 

@@ -170,6 +170,9 @@ class IntelService:
             except (StoreError, OSError) as error:
                 self.fault = str(error)
                 _log.error("feeds: %s", error, extra={"limit": "intel"})
+            except Exception as error:  # noqa: BLE001  What one feed says must not end them all.
+                self.fault = f"{type(error).__name__}: {error}"
+                _log.exception("feeds: %s", self.fault, extra={"limit": "intel"})
             self._stopping.wait(LOOK_SECONDS)
 
     def _update(self, feeds: Sequence[Subscription], store: Store) -> bool:

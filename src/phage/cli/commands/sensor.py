@@ -55,7 +55,7 @@ def command(
     if name:
         overrides["bus", "name"] = name
     settings = chosen.settings(overrides)
-    if not settings.bus.url:
+    if not settings.bus.url.get_secret_value():
         message = "a sensor needs a bus: give --bus redis://HOST:PORT/0, or set bus.url"
         raise ConfigError(message)
     configure_logs(settings.logging)
