@@ -78,11 +78,13 @@ class Catalog:
         sources: The feeds.
         prefixes: Networks of all, each with the number of a combination of feeds.
         made: When it was made, in nanoseconds since the Unix epoch.
+        alone: The share of each feed's networks that no other feed lists, 0 to 1, by its name.
     """
 
     sources: tuple[Source, ...] = ()
     prefixes: PrefixSet = field(default_factory=lambda: _index(joined([]), np.empty(0, np.uint32)))
     made: int = 0
+    alone: Mapping[str, float] = field(default_factory=dict)
     _combinations: tuple[tuple[int, ...], ...] = ()
     _values: ValueIndex = field(default_factory=ValueIndex)
 
@@ -163,11 +165,16 @@ def catalog_of(sources: Sequence[Source], now: int) -> Catalog:
     masks = np.zeros(len(whole), np.uint64)
     for number, source in enumerate(chosen[:MAX_SOURCES]):
         masks |= _listed(whole, source.networks).astype(np.uint64) << np.uint64(number)
-    kinds, values = np.unique(masks, return_inverse=True)
+    kinds, values, counts = np.unique(masks, return_inverse=True, return_counts=True)
     combinations = tuple(
         tuple(number for number in range(MAX_SOURCES) if int(mask) >> number & 1) for mask in kinds
     )
-    return Catalog(chosen, _index(whole, values.astype(np.uint32)), now, combinations, index)
+    alone = {
+        source.name: float(counts[kinds == bit].sum() / max(1, counts[kinds & bit != 0].sum()))
+        for number, source in enumerate(chosen[:MAX_SOURCES])
+        if len(source.networks) and (bit := np.uint64(1 << number))
+    }
+    return Catalog(chosen, _index(whole, values.astype(np.uint32)), now, alone, combinations, index)
 
 
 def _read(number: int, source: Source, index: ValueIndex, now: int) -> Source:

@@ -207,3 +207,9 @@ def test_networks_of_both_versions_are_sorted_and_no_double_is_left() -> None:
     keys = [(bytes(o), int(n)) for o, n in zip(found.octets, found.lengths, strict=True)]
     assert keys == sorted(set(keys))
     assert found.texts() == ["::1", "45.0.0.0/8", "45.1.1.1", "2001:db8::/32"]
+
+
+def test_how_much_of_a_feed_no_other_lists() -> None:
+    lists = {"one": ("45.1.1.1", "45.1.1.2", "45.1.1.3", "45.2.0.0/16"), "two": ("45.1.1.1",)}
+    sources = [Source(name, parse_networks(texts)) for name, texts in lists.items()]
+    assert catalog_of([*sources, Source("none", empty())], NOW).alone == {"one": 0.75, "two": 0.0}

@@ -330,7 +330,9 @@ def test_ones_own_password_and_tokens(lab: ApiLab) -> None:
 
 def test_an_indicator_is_looked_up_in_all_feeds(lab: ApiLab) -> None:
     mention = Mention("spamhaus-drop", IndicatorKind.NETWORK, "203.0.113.0/24", 87)
-    catalog = SimpleNamespace(check=lambda text: (mention,) if text == "203.0.113.9" else ())
+    catalog = SimpleNamespace(
+        check=lambda text: (mention,) if text == "203.0.113.9" else (), alone={}
+    )
     client = lab.having(catalog=lambda: catalog).browser()
     said = client.get("/feeds?q=203.0.113.9").text
     assert "Listed by spamhaus-drop" in said

@@ -40,10 +40,14 @@ def command() -> None:
 
 
 @command.command("list")
+@click.option(
+    "--overlap", is_flag=True, help="Say how much of each no other feed lists; takes a moment."
+)
 @output_option
 @settings_options
-def list_(chosen: Chosen, form: str) -> None:
+def list_(chosen: Chosen, overlap: bool, form: str) -> None:  # noqa: FBT001  An option.
     """List the feeds of the settings: what they gave, when, and what is wrong."""
+    from phage.cli.intelstore import catalog
     from phage.errors import StoreError
 
     settings = chosen.settings()
@@ -57,7 +61,14 @@ def list_(chosen: Chosen, form: str) -> None:
         {"name": name, "type": each.type, "enabled": each.enabled, **_shape(states.get(name))}
         for name, each in settings.intel.feeds.items()
     ]
-    emit(form, shapes, COLUMNS, empty="no feeds; `phage feeds add` adds one")
+    columns: tuple[Column, ...] = COLUMNS
+    if overlap and states:
+        alone = catalog(chosen).alone
+        for shape in shapes:
+            share = alone.get(str(shape["name"]))
+            shape["only_here"] = "" if share is None else f"{share:.0%}"
+        columns = (*COLUMNS[:-1], Column("only here", "only_here", right=True), COLUMNS[-1])
+    emit(form, shapes, columns, empty="no feeds; `phage feeds add` adds one")
 
 
 @command.command()

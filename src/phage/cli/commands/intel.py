@@ -32,15 +32,18 @@ def command() -> None:
 
 @command.command()
 @click.argument("values", nargs=-1, required=True, metavar="VALUE...")
+@click.option("--resolve", is_flag=True, help="Also ask the name server for names of addresses.")
 @output_option
 @settings_options
-def check(chosen: Chosen, values: tuple[str, ...], form: str) -> int:
+def check(chosen: Chosen, values: tuple[str, ...], resolve: bool, form: str) -> int:  # noqa: FBT001
     """Say which feeds list VALUE: an address, a domain, a URL, a file hash, JA3, JA4.
 
-    Asked of what was got last; nothing is sent anywhere. The exit code is 3 when one is listed.
+    Asked of what was got last; nothing is sent anywhere without --resolve. The exit code is 3 when
+    one is listed.
     """
     from phage.cli.intelstore import catalog
     from phage.intel.geography import make_geography
+    from phage.intel.reverse import name_of
     from phage.intel.values import guessed
 
     for value in values:
@@ -64,8 +67,11 @@ def check(chosen: Chosen, values: tuple[str, ...], form: str) -> int:
     emit(form, shapes, COLUMNS, empty="no feed lists it")
     geography = make_geography(chosen.settings().intel.places)
     for value in values:
-        if (address := address_of(value)) and str(place := geography.place(address)):
-            say(f"{value}: {place}")
+        if not (address := address_of(value)):
+            continue
+        name = name_of(address) if resolve else ""
+        if about := ", ".join(filter(None, (name, str(geography.place(address))))):
+            say(f"{value}: {about}")
     return 3 if shapes else 0
 
 

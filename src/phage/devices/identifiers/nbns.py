@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from phage.devices.identifier import cleaned
 from phage.records.device import Attribute, Reading, Trait
 
 if TYPE_CHECKING:
@@ -11,6 +12,10 @@ if TYPE_CHECKING:
 
     from phage.devices.identifier import Reference
     from phage.records.observation import Observation
+
+
+_WORD = 16
+"""Characters of an operation or a suffix; longer ones are none."""
 
 
 class NbnsIdentifier:
@@ -31,9 +36,10 @@ class NbnsIdentifier:
             traits = (Trait(Attribute.SYSTEM, "Windows", 0.4, self.name, "speaks LLMNR", at),)
             yield Reading(observation.src_mac, observation.src, traits, words=("llmnr",))
             return
-        operation = str(said.get("operation", ""))
-        words = (f"nbns:{operation}:{said.get('suffix', '')}",)
-        server = said.get("suffix") == "20" and operation in {"registration", "refresh"}
+        operation = cleaned(said.get("operation"), _WORD)
+        suffix = cleaned(said.get("suffix"), _WORD)
+        words = (f"nbns:{operation}:{suffix}",)
+        server = suffix == "20" and operation in {"registration", "refresh"}
         evidence = "registers a file server by NetBIOS"
         traits = (Trait(Attribute.SYSTEM, "Windows", 0.5, self.name, evidence, at),)
         yield Reading(observation.src_mac, observation.src, traits if server else (), words=words)

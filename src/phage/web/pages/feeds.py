@@ -30,11 +30,12 @@ def feeds(
         names = Names(store)
         names.learn(each.subject.device or each.subject.ip for each in hits)
         labels = store.labels.of([each.id for each in hits])
-    catalog = services.catalog() if services.catalog is not None and q.strip() else None
+    catalog = services.catalog() if services.catalog is not None else None
     return page(
         request,
         "feeds.html",
-        mentions=catalog.check(q.strip()) if catalog is not None else (),
+        mentions=catalog.check(q.strip()) if catalog is not None and q.strip() else (),
+        alone=catalog.alone if catalog is not None else {},
         feeds=states,
         q=q,
         found=found,

@@ -60,6 +60,7 @@ REQUESTS = [
     messages.Protect((ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("fe80::/10"))),
     messages.LoadList("feed", ((4, 32, bytes(range(8))),), source=True, destination=False),
     messages.DropList("feed"),
+    messages.Lists(),
     messages.Counters(),
     messages.ApplyRules(RULES, 60.0),
     messages.ConfirmRules(),
