@@ -126,7 +126,10 @@ class Users:
         """
         link = self.peek_link(secret)
         if link is None:
-            message = "that link was used, or is too old; `phage users link` makes another"
+            message = (
+                "that link was used, or is too old; `phage users password NAME --link` makes "
+                "another"
+            )
             raise LoginError(message)
         known = self._repository.get(link.username)
         chosen = link.username if known is not None or not name else clean_name(name)

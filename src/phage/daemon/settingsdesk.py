@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import tempfile
@@ -16,6 +17,7 @@ from phage.api.desks import FileText, Setting
 from phage.config.document import MAX_OCTETS, parse_document, read_text
 from phage.config.edit import edit
 from phage.config.load import default_file, load_settings
+from phage.config.local import local_values
 from phage.config.reference import as_values
 from phage.config.savefile import save_over
 from phage.config.section import Section
@@ -89,7 +91,20 @@ class LocalSettingsDesk:
         plain = text.replace("\r\n", "\n")
         if faults := self.check(plain):
             raise ConfigError("\n".join(faults))
+        self._keep_local(plain)
         save_over(self._path, plain)
+
+    def _keep_local(self, text: str) -> None:
+        """Refuse to change what phage runs, reads or writes: who asks may be anywhere."""
+        before: dict[str, object] = {}
+        with contextlib.suppress(ConfigError):  # A file that cannot be read grants nothing.
+            file = self.file()
+            before = local_values(parse_document(file.text, file.place).values)
+        after = local_values(parse_document(text, self._path.name).values)
+        for key in sorted({*before, *after}):
+            if before.get(key) != after.get(key):
+                message = f"{key} is changed on phage's own machine only, in the settings file"
+                raise ConfigError(message)
 
 
 def _keys(

@@ -151,3 +151,24 @@ def test_what_is_wrong_is_told_and_not_saved(settings: LocalSettingsDesk) -> Non
     with pytest.raises(ConfigError):
         settings.changed(("home",), "[1, 2")
     assert settings.file().text.startswith("# mine")
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "respond: {scripts: {mine: {command: [/bin/sh]}}}",
+        "outputs: {eve: {path: /etc/cron.d/x}}",
+        "state_dir: /tmp/other",
+        "api: {token_file: /etc/shadow}",
+    ],
+)
+def test_what_phage_runs_reads_or_writes_stays(settings: LocalSettingsDesk, more: str) -> None:
+    before = settings.file().text
+    with pytest.raises(ConfigError):
+        settings.save(f"{before}{more}\n")
+    assert settings.file().text == before
+    assert settings.path is not None
+    settings.path.write_text(f"{before}outputs: {{eve: {{path: /var/log/eve.json}}}}\n")
+    settings.save(settings.changed(("policy", "enforce"), "true"))
+    with pytest.raises(ConfigError, match="own machine only"):
+        settings.save(before)

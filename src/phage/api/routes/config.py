@@ -13,6 +13,7 @@ from phage.api.desks import Setting, SettingsDesk
 from phage.api.problem import Fault, ProblemError
 from phage.api.security import needs
 from phage.api.services import Served, Services, running
+from phage.config.local import is_local
 from phage.policy.adoption.adopting import adopt
 from phage.policy.adoption.importing import import_text
 from phage.policy.importer import Source
@@ -21,11 +22,6 @@ router = APIRouter(prefix="/api/v1/config", tags=["config"])
 
 _READ = Depends(needs("config:read"))
 _WRITE = Depends(needs("config:write"))
-
-LOCAL = frozenset({"state_dir", "respond.scripts", "policy.rules", "store.url"})
-"""Keys that name what phage runs, reads or writes on its machine: changed there only."""
-
-LOCAL_ENDS = ("_file", ".path", ".certificate", ".private_key")
 
 Text = Annotated[str, Field(max_length=900_000)]
 Key = Annotated[
@@ -148,11 +144,7 @@ def set_key(
     if_match: Annotated[str, Header(max_length=200)] = "",
 ) -> ChangedInfo:
     """Change a key in the settings file; all else in it stays as it is."""
-    if (
-        key in LOCAL
-        or any(key.startswith(f"{each}.") for each in LOCAL)
-        or key.endswith(LOCAL_ENDS)
-    ):
+    if is_local(key):
         message = f"{key} is changed on phage's own machine only, in the settings file"
         raise ProblemError(403, message, kind="local")
     desk = _desk(services)
