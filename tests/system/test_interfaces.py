@@ -38,7 +38,7 @@ def test_two_interfaces_are_watched_at_once(lab: Lab) -> None:
     }
     assert len(findings) == 2
     names = {path.name.partition(".")[0] for path in (phage.state / "models").iterdir()}
-    assert names == {"ensemble-br0-0", "ensemble-br1-1"}
+    assert names == {"baseline", "ensemble-br0-0", "ensemble-br1-1"}
 
 
 def test_two_threads_share_an_interface_and_find_a_scan_once(lab: Lab) -> None:

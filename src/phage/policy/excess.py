@@ -14,7 +14,8 @@ window has more flows than `MAX_FLOWS`: those with the fewest packets are left o
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from operator import sub
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -77,20 +78,18 @@ class _Known:
     packets: int = 0
     octets: int = 0
     counted: bool = False
+    proven: bool = False
+    base: tuple[int, int, int] = (0, 0, 0)
+    """Packets, octets and connections that are not the rules' to count."""
 
 
 @dataclass(slots=True)
-class _Count:
-    """What one party sent, or was sent, by one rule's flows."""
+class _Meter:
+    """An amount in the interval that runs, and in the one before it."""
 
     begun: int
     now: float = 0.0
     before: float = 0.0
-    open: int = 0
-    sound: bool = False
-    told: int = 0
-    first: int = 0
-    others: dict[str, None] = field(default_factory=dict)
 
     def add(self, amount: float, at: int, span: int) -> None:
         """Count more, in intervals of `span` nanoseconds."""
@@ -105,6 +104,30 @@ class _Count:
         """Return what was counted in the last interval up to a time."""
         share = max(0.0, 1.0 - (at - self.begun) / span)
         return self.now + self.before * share
+
+
+@dataclass(slots=True)
+class _Count:
+    """What one party sent, or was sent, by one rule's flows.
+
+    Attributes:
+        all: How much.
+        proven: How much of it by flows whose source is who it says: what is forged in the name of
+            somebody who also has a connection accuses nobody.
+        open: Flows that did not end.
+        open_proven: How many of these are proven.
+        first: When it began.
+        told: When it was told last.
+        others: With whom.
+    """
+
+    all: _Meter
+    proven: _Meter
+    first: int
+    open: int = 0
+    open_proven: int = 0
+    told: int = 0
+    others: dict[str, None] = field(default_factory=dict)
 
 
 @dataclass
@@ -172,7 +195,8 @@ class ExcessMeter:
                     continue
                 news = {"packets": packets, "octets": octets, "connections": 0}
                 count = self._count((ready.rule.name, source.ip), window.end)
-                count.add(news[match.rate.unit], window.end, match.rate.seconds * _SECOND)
+                span = match.rate.seconds * _SECOND
+                count.all.add(news[match.rate.unit], window.end, span)
                 changed[ready.rule.name, source.ip] = ready, source
         return changed
 
@@ -211,6 +235,7 @@ class ExcessMeter:
         if not row.event & Event.STARTED:
             # It was there before the rules: what it had sent is not theirs to count.
             known.packets, known.octets, known.counted = row.packets[0], row.octets[0], True
+            known.base = (known.packets, known.octets, 1)
         if len(self._flows) > MAX_KEPT:
             self._flows.popitem(last=False)
             self.dropped += 1
@@ -227,23 +252,30 @@ class ExcessMeter:
         }
         known.packets, known.octets = row.packets[0], row.octets[0]
         is_new, known.counted = not known.counted, True
-        # A handshake that was gone on with proves the source's address.
-        is_sound = row.protocol == _TCP and row.packets[1] > 0 and row.payload[0] > 0
+        # A handshake that was gone on with proves the source's address, from its first packet on.
+        is_proven = row.protocol == _TCP and row.packets[1] > 0 and row.payload[0] > 0
+        turns, known.proven = is_proven and not known.proven, known.proven or is_proven
+        whole = (row.packets[0], row.octets[0], 1)
+        before = dict(zip(news, map(sub, whole, known.base), strict=True))
+        proven = before if turns else news if is_proven else dict.fromkeys(news, 0)
+        ended = bool(row.event & Event.ENDED)
         for ready in known.rules:
             match = ready.rule.match
             by_destination = match.per == "destination"
             party = known.destination if by_destination else known.source
             count = self._count((ready.rule.name, party.ip), now)
             if match.rate is not None:
-                count.add(news[match.rate.unit], now, match.rate.seconds * _SECOND)
-            count.open += int(is_new) - int(bool(row.event & Event.ENDED))
-            count.sound = count.sound or is_sound
+                unit, span = match.rate.unit, match.rate.seconds * _SECOND
+                count.all.add(news[unit], now, span)
+                count.proven.add(proven[unit], now, span)
+            count.open += int(is_new) - int(ended)
+            count.open_proven += int(turns) - int(ended and known.proven)
             yield ready, party, known.source if by_destination else known.destination
 
     def _count(self, key: tuple[str, str], now: int) -> _Count:
         count = self._counts.get(key)
         if count is None:
-            count = self._counts[key] = _Count(now, first=now)
+            count = self._counts[key] = _Count(_Meter(now), _Meter(now), now)
             if len(self._counts) > MAX_KEPT:
                 self._counts.popitem(last=False)
                 self.dropped += 1
@@ -258,17 +290,20 @@ class ExcessMeter:
         if count is None:
             return None
         span = (match.rate.seconds if match.rate is not None else 60) * _SECOND
-        counted = float(count.open)
+        counted, forged = float(count.open), False
         if match.rate is not None:
-            counted = count.within(now, span)
+            counted = count.all.within(now, span)
             if counted <= match.rate.count:
                 return None
-        if match.connections and count.open <= match.connections:
-            return None
+            forged = count.proven.within(now, span) <= match.rate.count
+        if match.connections:
+            if count.open <= match.connections:
+                return None
+            forged = forged or count.open_proven <= match.connections
         if count.told and now - count.told < span:
             return None
         count.told = now
-        return _finding(ready, party, count, counted, now)
+        return replace(_finding(ready, party, count, counted, now), spoofable=forged)
 
 
 def _finding(ready: ReadyRule, party: Party, count: _Count, counted: float, now: int) -> Finding:
@@ -294,5 +329,4 @@ def _finding(ready: ReadyRule, party: Party, count: _Count, counted: float, now:
             "allowed": allowed,
             "subject_is": ATTACKER if attacks else VICTIM,
         },
-        spoofable=not count.sound,
     )

@@ -37,24 +37,40 @@ class Traffic:
         self.ruleset = ruleset
         self.meter = ExcessMeter()
         self.flows: dict[int, Any] = {}
+        self.forged: set[int] = set()
 
     def window(self, at: float, *changes: tuple[int, Endpoint, Endpoint, int]) -> list[Finding]:
         """Let flows (number, source, destination, packets so far) be seen in a window."""
         rows = np.zeros(len(changes), dtype=FLOW)
         for index, (number, source, destination, packets) in enumerate(changes):
+            forged = number in self.forged
             rows[index] = make_flow(
                 source,
                 destination,
                 80,
                 id=number,
-                packets=(packets, packets // 2),
+                packets=(packets, 0 if forged else packets // 2),
                 octets=(packets * 100, 0),
-                payload=(10, 10),
+                payload=(0, 0) if forged else (10, 10),
                 event=Event.UPDATED if number in self.flows else Event.STARTED,
             )
             self.flows[number] = packets
         now = START + round(at * SECOND)
         return self.meter.take(self.ruleset, Window(now - 1, now, flows=rows), FACTS)
+
+
+@pytest.mark.parametrize(
+    "match", ["destination: home, rate: 100 packets/10 s", "destination: home, connections: 3"]
+)
+def test_who_has_a_connection_is_not_accused_by_what_is_forged_in_his_name(match: str) -> None:
+    traffic = Traffic(rules(match, "action: ban, for: 10m"))
+    traffic.forged = {2, 3, 4, 5}
+    forged = [(number, remote(1), SERVER, 200) for number in traffic.forged]
+    (found,) = traffic.window(0, (1, remote(1), SERVER, 20), *forged)
+    assert found.spoofable
+    real = [(number, remote(2), SERVER, 40) for number in range(11, 15)]
+    (found,) = traffic.window(1, *real)
+    assert (found.subject.ip, found.spoofable) == (remote(2).ip, False)
 
 
 def test_who_sends_more_than_a_rate_is_banned() -> None:

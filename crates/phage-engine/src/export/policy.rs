@@ -93,7 +93,7 @@ fn prefix(exporter: &ExporterConfig, value: u32) -> Option<Prefix> {
     let length = length.unwrap_or(width);
     (length <= width).then_some(Prefix {
         address,
-        length: length + 128 - width,
+        length: length + (128 - width),
         value,
     })
 }
