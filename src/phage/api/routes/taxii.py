@@ -79,8 +79,10 @@ def show_collection(services: Served, id: CollectionId) -> Any:  # noqa: A002, A
     return _collection(services)
 
 
-@router.get("/root/collections/{id}/objects/")
-def list_objects(
+Added = list[tuple[int, dict[str, Any]]]
+
+
+def _page_asked_for(
     services: Served,
     id: CollectionId,  # noqa: A002
     added_after: Moment = None,
@@ -88,29 +90,26 @@ def list_objects(
     match_id: Id = "",
     limit: Limit = LIMIT,
     next: Next = "",  # noqa: A002
-) -> TaxiiResponse:
-    """List objects in the order in which they were added, a page at a time."""
+) -> tuple[Added, str]:
+    """Return a page of objects with the times of their addition, and where it goes on."""
     _known(id)
-    page, following = _page(_wanted(services, added_after, type, match_id), next, limit)
-    body: dict[str, Any] = {"objects": [each for _, each in page]} if page else {}
-    if following:
-        body |= {"more": True, "next": following}
-    return TaxiiResponse(body, headers=_headers(page))
+    return _page(_wanted(services, added_after, type, match_id), next, limit)
+
+
+Paged = Annotated[tuple[Added, str], Depends(_page_asked_for)]
+
+
+@router.get("/root/collections/{id}/objects/")
+def list_objects(paged: Paged) -> TaxiiResponse:
+    """List objects in the order in which they were added, a page at a time."""
+    page, _ = paged
+    return _envelope([each for _, each in page], paged)
 
 
 @router.get("/root/collections/{id}/manifest/")
-def list_manifest(
-    services: Served,
-    id: CollectionId,  # noqa: A002
-    added_after: Moment = None,
-    type: Type = "",  # noqa: A002
-    match_id: Id = "",
-    limit: Limit = LIMIT,
-    next: Next = "",  # noqa: A002
-) -> TaxiiResponse:
+def list_manifest(paged: Paged) -> TaxiiResponse:
     """List what objects there are, without what is in them."""
-    _known(id)
-    page, following = _page(_wanted(services, added_after, type, match_id), next, limit)
+    page, _ = paged
     rows = [
         {
             "id": each["id"],
@@ -120,10 +119,7 @@ def list_manifest(
         }
         for added, each in page
     ]
-    body: dict[str, Any] = {"objects": rows} if rows else {}
-    if following:
-        body |= {"more": True, "next": following}
-    return TaxiiResponse(body, headers=_headers(page))
+    return _envelope(rows, paged)
 
 
 @router.get("/root/collections/{id}/objects/{object_id}/")
@@ -139,9 +135,6 @@ def show_object(
         message = "there is no such object"
         raise ProblemError(404, message)
     return TaxiiResponse({"objects": [each for _, each in page]}, headers=_headers(page))
-
-
-Added = list[tuple[int, dict[str, Any]]]
 
 
 def _sharing(services: Services) -> Sharing:
@@ -193,6 +186,15 @@ def _page(found: Added, after: str, limit: int) -> tuple[Added, str]:
         found = [each for each in found if (each[0], each[1]["id"]) > (int(time), name)]
     page = found[: min(limit, LIMIT)]
     return page, f"{page[-1][0]}_{page[-1][1]['id']}" if len(page) < len(found) else ""
+
+
+def _envelope(objects: list[dict[str, Any]], paged: tuple[Added, str]) -> TaxiiResponse:
+    """Return an envelope (TAXII 2.1, section 3.7); it is empty where there is nothing."""
+    page, following = paged
+    body: dict[str, Any] = {"objects": objects} if objects else {}
+    if following:
+        body |= {"more": True, "next": following}
+    return TaxiiResponse(body, headers=_headers(page))
 
 
 def _headers(page: Added) -> dict[str, str]:
