@@ -33,8 +33,9 @@ FLOOD_SOURCES = 1_000_000
 # Packets to learn on before scoring is timed: enough that every phase of the model is behind.
 LEARNED = 100_000
 
-DECODE = {"flows": False, "scores": False, "applications": False, "ring_octets": 0}
-KITSUNE = {"flows": False, "scores": True, "applications": False, "ring_octets": 0}
+_BARE = {"flows": False, "applications": False, "volumes": False, "ring_octets": 0}
+DECODE = {**_BARE, "scores": False}
+KITSUNE = {**_BARE, "scores": True}
 ALL: dict[str, bool | int] = {}
 # Reported prefixes that every flow is looked up in when everything is on: IPv4, IPv6.
 REPORTED = (1_000_000, 100_000)
