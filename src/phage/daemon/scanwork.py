@@ -116,7 +116,7 @@ def _submit(path: Path, vault: Vault, queue: Queue) -> bool:
     if is_record(path):
         return True
     origin = origin_of(path)
-    with Content.of_file(path) as content:
+    with Content.of_file(path, follow=False) as content:
         if not vault.put(content):
             return True
         sha256 = content.hashes.sha256

@@ -56,9 +56,13 @@ class Content:
     _map: mmap.mmap | None = field(default=None, init=False, repr=False)
 
     @classmethod
-    def of_file(cls, path: Path) -> Self:
-        """Open a file. Raises OSError, also for what is no regular file."""
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    def of_file(cls, path: Path, *, follow: bool = True) -> Self:
+        """Open a file; `follow` a link, unless others may put one where a file was.
+
+        Raises OSError, also for what is no regular file.
+        """
+        links = 0 if follow else os.O_NOFOLLOW
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | links)
         try:
             about = os.fstat(descriptor)
             if not stat.S_ISREG(about.st_mode):

@@ -59,20 +59,20 @@ def discover(request: Request, services: Served) -> Any:  # noqa: ANN401  TAXII'
     return {"title": "phage", "default": root, "api_roots": [root]}
 
 
-@router.get("/root/", name="show_root")
+@router.get("/api/", name="show_root")
 def show_root(services: Served) -> Any:  # noqa: ANN401
     """Show the API root."""
     _sharing(services)
     return {"title": "phage", "versions": [MEDIA_TYPE], "max_content_length": 1024}
 
 
-@router.get("/root/collections/")
+@router.get("/api/collections/")
 def list_collections(services: Served) -> Any:  # noqa: ANN401
     """List collections: there is one."""
     return {"collections": [_collection(services)]}
 
 
-@router.get("/root/collections/{id}/")
+@router.get("/api/collections/{id}/")
 def show_collection(services: Served, id: CollectionId) -> Any:  # noqa: A002, ANN401
     """Show the collection."""
     _known(id)
@@ -99,14 +99,14 @@ def _page_asked_for(
 Paged = Annotated[tuple[Added, str], Depends(_page_asked_for)]
 
 
-@router.get("/root/collections/{id}/objects/")
+@router.get("/api/collections/{id}/objects/")
 def list_objects(paged: Paged) -> TaxiiResponse:
     """List objects in the order in which they were added, a page at a time."""
     page, _ = paged
     return _envelope([each for _, each in page], paged)
 
 
-@router.get("/root/collections/{id}/manifest/")
+@router.get("/api/collections/{id}/manifest/")
 def list_manifest(paged: Paged) -> TaxiiResponse:
     """List what objects there are, without what is in them."""
     page, _ = paged
@@ -122,7 +122,7 @@ def list_manifest(paged: Paged) -> TaxiiResponse:
     return _envelope(rows, paged)
 
 
-@router.get("/root/collections/{id}/objects/{object_id}/")
+@router.get("/api/collections/{id}/objects/{object_id}/")
 def show_object(
     services: Served,
     id: CollectionId,  # noqa: A002
