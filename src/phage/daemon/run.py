@@ -8,11 +8,10 @@ import secrets
 import signal
 import threading
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from phage.api.events import EventHub
 from phage.clock import SystemClock
-from phage.collect.collector import Collector
 from phage.collect.collectors.afpacket import AfPacketCollector, RingSettings
 from phage.collect.logs.told import ToldCollector
 from phage.config.statedir import StateDirectory
@@ -26,6 +25,7 @@ from phage.daemon.engine import engine_settings
 from phage.daemon.evidence import EvidenceFolder
 from phage.daemon.exports import exporter_sinks, load_templates, make_export_collectors
 from phage.daemon.facts import SeenRouters
+from phage.daemon.feeder import IDLE_SECONDS, WAITING_WINDOWS, Fed, Feeder, Watched
 from phage.daemon.intel import start_intel
 from phage.daemon.interfaces import default_interface
 from phage.daemon.links import Links
@@ -33,22 +33,21 @@ from phage.daemon.live import Live
 from phage.daemon.livesink import LiveSink
 from phage.daemon.logcollectors import make_log_collectors
 from phage.daemon.malware import start_malware
+from phage.daemon.models import restored_models, save_models
 from phage.daemon.pipeline import Pipeline, make_detectors, make_knowledge, total
 from phage.daemon.policysinks import NotifySink, PolicyMetrics
 from phage.daemon.policysinks import health as policy_health
 from phage.daemon.rates import count_interfaces, influx_sinks
+from phage.daemon.screen import Screen
 from phage.daemon.serving import Served, start_api
 from phage.daemon.sightingsink import SightingSink
 from phage.daemon.sinks import EveSink, MetricsSink
 from phage.daemon.storesink import StoreSink, start_writer
 from phage.daemon.trafficsink import TrafficSink
 from phage.detect.routers import Routers
-from phage.errors import CaptureError, PhageError, StateError
-from phage.learn.model import Model, StateFolder
-from phage.learn.models.ensemble import EnsembleModel
+from phage.errors import CaptureError, PhageError
 from phage.notify.channels import make_channels
 from phage.notify.dispatch import Dispatcher
-from phage.records import FindingState
 from phage.telemetry.evelog import EveLog
 from phage.telemetry.metrics import Registry
 from phage.telemetry.rotation import RotatingFile
@@ -65,77 +64,10 @@ if TYPE_CHECKING:
     from phage.daemon.options import RunOptions
     from phage.daemon.pipeline import Sink
     from phage.enforcer.process import Enforcer
-    from phage.policy.desk import Outcome
-    from phage.records import Finding, Window
+    from phage.learn.model import Model, StateFolder
     from phage.store.writer import Writer
 
 _log = logging.getLogger(__name__)
-
-# Windows that wait for the detectors: a quarter of a minute at the usual tick. A collector that
-# finds no room drops the window's rows and counts it; the ring goes on being emptied.
-WAITING_WINDOWS = 64
-# How often time is let pass when nothing comes.
-IDLE_SECONDS = 1.0
-
-
-class Watched(Collector, Protocol):
-    """A collector with a name that people know."""
-
-    interface: str
-
-
-class Feeder:
-    """Runs one collector in a thread of its own and puts its windows in the common queue.
-
-    One that is `patient` waits for room: a log keeps what is not read yet, a ring does not.
-    """
-
-    def __init__(
-        self, collector: Watched, windows: queue.Queue[Fed], *, patient: bool = False
-    ) -> None:
-        self.collector = collector
-        self.dropped = 0
-        self.error: CaptureError | None = None
-        self._windows = windows
-        self._patient = patient
-        self._stopping = False
-        self._thread = threading.Thread(
-            target=self._feed, name=f"phage-{collector.interface}", daemon=True
-        )
-
-    def start(self) -> None:
-        """Start taking packets."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Stop and wait for the thread."""
-        self._stopping = True
-        self.collector.stop()
-        self._thread.join(timeout=5.0)
-
-    def is_alive(self) -> bool:
-        """Tell whether it is still watching."""
-        return self._thread.is_alive()
-
-    def _feed(self) -> None:
-        try:
-            for window in self.collector.windows():
-                while not self._put(window) and self._patient and not self._stopping:
-                    pass
-        except CaptureError as error:
-            self.error = error
-            _log.error("%s: %s", self.collector.interface, error)
-
-    def _put(self, window: Window) -> bool:
-        try:
-            self._windows.put((window, self.collector), self._patient, IDLE_SECONDS)
-        except queue.Full:
-            self.dropped += not self._patient
-            return False
-        return True
-
-
-Fed = tuple["Window", Watched]
 
 
 class Daemon:
@@ -307,58 +239,6 @@ class Daemon:
         save_models(models)
 
 
-def save_models(models: Sequence[tuple[StateFolder, Model]]) -> None:
-    """Save every model; what cannot be saved is logged, and detection goes on."""
-    for folder, model in models:
-        try:
-            folder.save(model.save())
-        except StateError as error:
-            _log.warning("%s", error)
-
-
-def _models(daemon: Daemon) -> list[tuple[StateFolder, Model]]:
-    models: list[tuple[StateFolder, Model]] = []
-    for number, collector in enumerate(daemon.collectors):
-        model = EnsembleModel(collector.save_model, collector.load_model)
-        name = f"{model.name}-{collector.interface}-{number}"
-        folder = StateFolder(daemon.state.models, name, daemon.clock)
-        saved, problems = folder.load(model)
-        for problem in problems:
-            _log.warning("%s", problem)
-        if saved is not None:
-            _log.info("model restored from %s", saved.path.name)
-        models.append((folder, model))
-    return models
-
-
-class _Screen:
-    """Tells the person who watches: a finding when it opens and when it ends."""
-
-    def __init__(self, options: RunOptions) -> None:
-        self._options = options
-        self._told: set[str] = set()
-
-    def window(self, window: Window) -> None:
-        """Windows are not told."""
-
-    def decided(self, outcome: Outcome) -> None:
-        """Tell what was decided."""
-        self._options.decided(outcome)
-
-    def finding(self, finding: Finding) -> None:
-        """Tell a finding that is new or has ended."""
-        if finding.state == FindingState.OPEN:
-            if finding.id in self._told:
-                return
-            self._told.add(finding.id)
-        else:
-            self._told.discard(finding.id)
-        self._options.found(finding)
-
-    def close(self) -> None:
-        """Nothing is left to tell."""
-
-
 def _outputs(settings: Settings, state: StateDirectory, daemon: Daemon) -> list[Sink]:
     """Return what tells others what goes on."""
     sinks: list[Sink] = []
@@ -394,11 +274,11 @@ def run(options: RunOptions) -> int:
         # Before any thread starts: the kernel keeps capabilities a thread.
         if line := privilege.drop(state.path):
             options.ready(line)
-        models = _models(daemon)
+        models = restored_models(daemon.collectors, state.models, clock)
         registry = Registry()
         writer = start_writer(settings, clock, retention=True)
         sinks: list[Sink] = [
-            _Screen(options),
+            Screen(options),
             TrafficSink(writer),  # Before the store's own, which stops the writer in the end.
             SightingSink(writer),
             *exporter_sinks(daemon.exports, writer.exporters, state.templates, clock),

@@ -1,0 +1,82 @@
+"""A collector in a thread of its own, whose windows go into the queue common to all."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from typing import TYPE_CHECKING, Protocol
+
+from phage.collect.collector import Collector
+from phage.errors import CaptureError
+
+if TYPE_CHECKING:
+    from phage.records import Window
+
+_log = logging.getLogger(__name__)
+
+# Windows that wait for the detectors: a quarter of a minute at the usual tick. A collector that
+# finds no room drops the window's rows and counts it; the ring goes on being emptied.
+WAITING_WINDOWS = 64
+# How often time is let pass when nothing comes.
+IDLE_SECONDS = 1.0
+
+
+class Watched(Collector, Protocol):
+    """A collector with a name that people know."""
+
+    interface: str
+
+
+class Feeder:
+    """Runs one collector in a thread of its own and puts its windows in the common queue.
+
+    One that is `patient` waits for room: a log keeps what is not read yet, a ring does not.
+    """
+
+    def __init__(
+        self, collector: Watched, windows: queue.Queue[Fed], *, patient: bool = False
+    ) -> None:
+        self.collector = collector
+        self.dropped = 0
+        self.error: CaptureError | None = None
+        self._windows = windows
+        self._patient = patient
+        self._stopping = False
+        self._thread = threading.Thread(
+            target=self._feed, name=f"phage-{collector.interface}", daemon=True
+        )
+
+    def start(self) -> None:
+        """Start taking packets."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop and wait for the thread."""
+        self._stopping = True
+        self.collector.stop()
+        self._thread.join(timeout=5.0)
+
+    def is_alive(self) -> bool:
+        """Tell whether it is still watching."""
+        return self._thread.is_alive()
+
+    def _feed(self) -> None:
+        try:
+            for window in self.collector.windows():
+                while not self._put(window) and self._patient and not self._stopping:
+                    pass
+        except CaptureError as error:
+            self.error = error
+            _log.error("%s: %s", self.collector.interface, error)
+
+    def _put(self, window: Window) -> bool:
+        try:
+            self._windows.put((window, self.collector), self._patient, IDLE_SECONDS)
+        except queue.Full:
+            self.dropped += not self._patient
+            return False
+        return True
+
+
+Fed = tuple["Window", Watched]
