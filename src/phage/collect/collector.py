@@ -68,3 +68,29 @@ class Collector(Protocol):
 
     def close(self) -> None:
         """Give the source back."""
+
+
+class WithoutPackets:
+    """The part of the contract that is empty where no packets come: no frames, scores, model."""
+
+    def frames(self, selection: FrameSelection) -> bytes:
+        """Return none."""
+        del selection
+        return b""
+
+    def scores(self) -> bytes:
+        """Return none."""
+        return b""
+
+    def save_model(self) -> bytes:
+        """Return none."""
+        return b""
+
+    def load_model(self, state: bytes) -> None:
+        """Take nothing over."""
+
+    def excuse(self, mac: int, address: bytes, since: int, until: int) -> None:
+        """Learn nothing."""
+
+    def distrust(self, mac: int, address: bytes, since: int, until: int) -> None:
+        """Learn nothing."""

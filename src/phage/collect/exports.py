@@ -7,6 +7,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from phage.collect.collector import WithoutPackets
 from phage.collect.enginecollector import LONGEST_WAIT, EngineCollector
 from phage.errors import CaptureError, StateError
 from phage.native import ExportEngine
@@ -15,8 +16,6 @@ from phage.records.exporter import COUNTS, Exporter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-
-    from phage.collect.collector import FrameSelection
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +78,7 @@ class Listening:
     shared_by: int = 1
 
 
-class ExportCollector(EngineCollector[ExportEngine]):
+class ExportCollector(WithoutPackets, EngineCollector[ExportEngine]):
     """Runs an engine of exports; what it knows of exporters can be asked for and saved."""
 
     name = "exports"
@@ -159,25 +158,3 @@ class ExportCollector(EngineCollector[ExportEngine]):
             self._ask(lambda: self.engine.load(state))
         except ValueError as error:
             raise StateError(str(error)) from error
-
-    def frames(self, selection: FrameSelection) -> bytes:
-        """Return none: exporters send no packets."""
-        del selection
-        return b""
-
-    def scores(self) -> bytes:
-        """Return none."""
-        return b""
-
-    def save_model(self) -> bytes:
-        """Return none."""
-        return b""
-
-    def load_model(self, state: bytes) -> None:
-        """Take nothing over: there is no model."""
-
-    def excuse(self, mac: int, address: bytes, since: int, until: int) -> None:
-        """Learn nothing: there is no model."""
-
-    def distrust(self, mac: int, address: bytes, since: int, until: int) -> None:
-        """Learn nothing: there is no model."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from phage.bus.partitions import BEAT_SECONDS, Merger, Roster, Share
 from phage.clock import SystemClock
+from phage.collect.collector import WithoutPackets
 from phage.errors import CaptureError
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from redis import Redis
 
     from phage.clock import Clock
-    from phage.collect.collector import FrameSelection
     from phage.records import Window
 
 _log = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 READ_SECONDS = 0.2
 
 
-class BusCollector:
+class BusCollector(WithoutPackets):
     """Takes the parts of the address space that fall to this detector.
 
     Where Redis cannot be reached it waits, and goes on where it stopped.
@@ -118,28 +118,6 @@ class BusCollector:
     def faults(self) -> Sequence[str]:
         """Return what is wrong, a line each."""
         return [self._fault] if self._fault else []
-
-    def frames(self, selection: FrameSelection) -> bytes:
-        """Return none: they stay with the sensors."""
-        del selection
-        return b""
-
-    def scores(self) -> bytes:
-        """Return none."""
-        return b""
-
-    def save_model(self) -> bytes:
-        """Return none."""
-        return b""
-
-    def load_model(self, state: bytes) -> None:
-        """Take nothing over: there is no model."""
-
-    def excuse(self, mac: int, address: bytes, since: int, until: int) -> None:
-        """Learn nothing: there is no model."""
-
-    def distrust(self, mac: int, address: bytes, since: int, until: int) -> None:
-        """Learn nothing: there is no model."""
 
     def stop(self) -> None:
         """Make `windows` end soon."""

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from phage.clock import SystemClock
+from phage.collect.collector import WithoutPackets
 from phage.collect.logs import positions
 from phage.collect.logs.inotify import FILE, FOLDER, Inotify
 from phage.errors import StateError
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from phage.clock import Clock
-    from phage.collect.collector import FrameSelection
     from phage.collect.logs.feed import Feed
     from phage.collect.logs.positions import Position
     from phage.records import LogEvent
@@ -99,10 +99,8 @@ class Waiter:
             os.close(self._wake)
 
 
-class LogCollector:
+class LogCollector(WithoutPackets):
     """The part of the contract of collectors that collectors of logs have in common.
-
-    They have no frames, scores or model.
 
     Attributes:
         interface: What messages and health call it.
@@ -217,28 +215,6 @@ class LogCollector:
     def faults(self) -> Sequence[str]:
         """Return what is wrong with logs, a line each."""
         return [*self._faults, *(fault for feed in self._feeds for fault in feed.faults())]
-
-    def frames(self, selection: FrameSelection) -> bytes:
-        """Return none."""
-        del selection
-        return b""
-
-    def scores(self) -> bytes:
-        """Return none."""
-        return b""
-
-    def save_model(self) -> bytes:
-        """Return none."""
-        return b""
-
-    def load_model(self, state: bytes) -> None:
-        """Take nothing over."""
-
-    def excuse(self, mac: int, address: bytes, since: int, until: int) -> None:
-        """Learn nothing: there is no model."""
-
-    def distrust(self, mac: int, address: bytes, since: int, until: int) -> None:
-        """Learn nothing: there is no model."""
 
     def stop(self) -> None:
         """Make `windows` end soon; may be called from a signal handler or another thread."""
