@@ -25,6 +25,7 @@ hostile = st.one_of(
         (
             "discover", "request", "registration", "20", "M-SEARCH", "a" * 5_000, "\x1b[2J\n",
             "<b>&amp;&lt;", "uuid:" + "f" * 64, "Mfg=x;Typ=Printer;Mod=\x00", "a.b.local", "::1",
+            ".", "*.", ".local",
             "Android 9; SM-G960 Build", "OpenSSH_9.9p1\u202e", "TXT x._hap._tcp.local ci=17 id=",
         )
     ),

@@ -113,7 +113,7 @@ class HostnameIdentifier:
                 return
             mac = str(said.get("client_mac", "")) or mac
         for name in dict.fromkeys(_names(observation)):
-            if not name or name == "*":
+            if bare(name) in {"", "*"}:
                 continue
             traits = traits_of(NAMES, name, self.name, observation.time, "host name")
             known_as = Trait(
