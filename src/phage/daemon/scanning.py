@@ -16,7 +16,7 @@ from phage.daemon.feedhashes import write_feed_hashes
 from phage.daemon.scanfolders import ScanFolders
 from phage.errors import ConfigError
 from phage.plugin import discover
-from phage.records.scanjob import ScanJob
+from phage.records.scanjob import Progress, ScanJob
 from phage.scan.engineset import EngineSet, find_engines
 from phage.scan.queue import QUEUES, Queue
 from phage.scan.sandbox.isolation import Level
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from phage.config.scan import ScanSettings
     from phage.config.settings import Settings
     from phage.config.statedir import StateDirectory
-    from phage.records.sample import Verdict
+    from phage.records.sample import Category, EngineResult, Verdict
 
 
 def work_options(settings: ScanSettings, folder: Path | None = None) -> WorkOptions:
@@ -123,10 +123,46 @@ def new_job(sha256: str, name: str, **about: object) -> ScanJob:
     return ScanJob(id=secrets.token_hex(16), sha256=sha256, name=name, **about)  # type: ignore[arg-type]
 
 
+TELL_SECONDS = 0.2
+"""How often it is told how far a job is; each time is a write to the store."""
+
+
+class _Teller:
+    """Tells how far a job is, now and then."""
+
+    def __init__(self, job: ScanJob, queue: Queue, clock: Clock) -> None:
+        self._job = job
+        self._queue = queue
+        self._clock = clock
+        self._parts = 0
+        self._engines: dict[str, Category] = {}
+        self._next = 0.0
+
+    def part(self, parts: int) -> None:
+        """Take note of the number of parts that are done."""
+        self._parts = parts
+        self._tell()
+
+    def row(self, row: EngineResult) -> None:
+        """Take note of what an engine said of a part: the gravest word counts."""
+        before = self._engines.get(row.engine)
+        if before is None or row.category.rank > before.rank:
+            self._engines[row.engine] = row.category
+            self._tell()
+
+    def _tell(self) -> None:
+        now = self._clock.monotonic()
+        if now >= self._next:
+            self._next = now + TELL_SECONDS
+            said = {name: str(category) for name, category in self._engines.items()}
+            self._queue.tell(self._job, Progress(self._parts, said))
+
+
 class ScanService:
     """Serves the queue: as many threads as files are scanned at a time."""
 
-    def __init__(self, scanner: Scanner, vault: Vault, queue: Queue) -> None:
+    def __init__(self, scanner: Scanner, vault: Vault, queue: Queue, clock: Clock) -> None:
+        self._clock = clock
         self._scanner = scanner
         self._vault = vault
         self._queue = queue
@@ -148,10 +184,18 @@ class ScanService:
 
     def handle(self, job: ScanJob) -> str:
         """Scan the sample of a job; return the id of its verdict. Raises PhageError."""
+        teller = _Teller(job, self._queue, self._clock)
         with self._vault.get(job.sha256, job.name) as content:
             verdict: Verdict = self._scanner.scan(
-                content, name=job.name, force=job.force, passwords=job.passwords
+                content,
+                name=job.name,
+                force=job.force,
+                passwords=job.passwords,
+                progress=teller.part,
+                told=teller.row,
             )
+        if self._scanner.vault is None:  # Samples are not to be kept; it was only on its way.
+            self._vault.remove(job.sha256)
         return verdict.id
 
     def stop(self) -> None:

@@ -89,7 +89,7 @@ def work(
         vault = Vault(folders.samples, settings.scan.keep_size)
         vault.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         queue = make_queue(settings.scan, store, clock)
-        service = ScanService(scanner, vault, queue)
+        service = ScanService(scanner, vault, queue, clock)
         service.start()
         stack.callback(service.stop)
         watched = WatchedFolders(settings.scan.watch, lambda path: _submit(path, vault, queue))

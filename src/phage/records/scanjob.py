@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class JobState(enum.StrEnum):
@@ -44,6 +48,19 @@ class Priority(enum.IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a job at work is.
+
+    Attributes:
+        parts: Files in the sample that are done, itself included.
+        engines: The gravest category that each engine has said so far, by its name.
+    """
+
+    parts: int = 0
+    engines: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class ScanJob:
     """One job.
 
@@ -68,3 +85,4 @@ class ScanJob:
     lease_until: int = 0
     verdict: str = ""
     error: str = ""
+    progress: Progress = Progress()

@@ -14,7 +14,7 @@ from phage.scan.sandbox.kernel import Limits
 from phage.scan.sandbox.sandbox import Child, Plan, Sandbox
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from phage.clock import Clock
     from phage.scan.content import Content
@@ -54,6 +54,7 @@ class Bench:
         self.sandbox = Sandbox(_plan(once, unpack=unpack, bubblewrap=bubblewrap), clock)
         self._second = Sandbox(_plan(stay, unpack=False, bubblewrap=bubblewrap), clock)
         self._child: Child | None = None
+        self.told: Callable[[Said], None] = _nobody
         self._standing: dict[str, Child] = {}
 
     def start(self) -> Isolation:
@@ -138,6 +139,7 @@ class Bench:
             for name in names:
                 child.allow(self._patience(name))
                 said.append(Said(name, _result(child, name)))
+                self.told(said[-1])
             child.allow(END_SECONDS)
             child.reader.message()
         except wire.SandboxTimeoutError:
@@ -173,6 +175,10 @@ class Bench:
             self._standing.pop(standing, None)
         else:
             self._child = None
+
+
+def _nobody(_: Said) -> None:
+    """Tell nobody what an engine has said before all have."""
 
 
 END_SECONDS = 5.0

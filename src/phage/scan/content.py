@@ -86,15 +86,16 @@ class Content:
     @classmethod
     def of_chunks(cls, chunks: Iterable[bytes], name: str = "", folder: Path | None = None) -> Self:
         """Keep octets in memory, or in an unlinked file of a folder when they are many."""
-        descriptor, size, sealable = os.memfd_create("sample", _MEMORY_FLAGS), 0, True
-        try:
+        with Intake(folder) as intake:
             for chunk in chunks:
-                if sealable and folder is not None and size + len(chunk) > IN_MEMORY:
-                    descriptor, sealable = _moved(descriptor, folder), False
-                _write_all(descriptor, chunk)
-                size += len(chunk)
-            if sealable:
-                fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, _SEALS)
+                intake.write(chunk)
+            return cls.of_intake(intake, name)
+
+    @classmethod
+    def of_intake(cls, intake: Intake, name: str = "") -> Self:
+        """Keep what an intake has got; it is empty then."""
+        descriptor, size = intake.take()
+        try:
             return cls._told(descriptor, size, name)
         except BaseException:
             os.close(descriptor)
@@ -159,6 +160,45 @@ class Content:
         if self.descriptor >= 0:
             os.close(self.descriptor)
             self.descriptor = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+class Intake:
+    """Takes octets in as they come: in memory, and in an unlinked file of a folder beyond that.
+
+    Raises OSError where the folder's file system is full.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.size = 0
+        self._folder = folder
+        self._descriptor = os.memfd_create("sample", _MEMORY_FLAGS)
+        self._sealable = True
+
+    def write(self, data: bytes) -> None:
+        """Take octets."""
+        if self._sealable and self._folder is not None and self.size + len(data) > IN_MEMORY:
+            self._descriptor, self._sealable = _moved(self._descriptor, self._folder), False
+        _write_all(self._descriptor, data)
+        self.size += len(data)
+
+    def take(self) -> tuple[int, int]:
+        """Return the descriptor, which is the caller's from now on, and how many octets it has."""
+        if self._sealable:
+            fcntl.fcntl(self._descriptor, fcntl.F_ADD_SEALS, _SEALS)
+        descriptor, self._descriptor = self._descriptor, -1
+        return descriptor, self.size
+
+    def close(self) -> None:
+        """Let go of what was not taken."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
 
     def __enter__(self) -> Self:
         return self

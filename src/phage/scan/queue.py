@@ -17,7 +17,7 @@ from phage.plugin import Family
 if TYPE_CHECKING:
     import threading
 
-    from phage.records.scanjob import ScanJob
+    from phage.records.scanjob import Progress, ScanJob
 
 ATTEMPTS = 3
 """Workers that a job may kill before it is given up."""
@@ -76,6 +76,9 @@ class Queue(Protocol):
         Called once for each file that this worker is to scan at a time, each in its own thread.
         Raises QueueError when the queue is lost for good; while it may come back, it waits.
         """
+
+    def tell(self, job: ScanJob, progress: Progress) -> None:
+        """Note how far a job at work is, for who waits for it; may be left out."""
 
     def cancel(self, id: str) -> bool:  # noqa: A002  The field's name.
         """Cancel a job that is not done."""

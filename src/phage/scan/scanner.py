@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from phage.clock import Clock
+    from phage.records.sample import EngineResult
     from phage.scan.content import Content
     from phage.scan.engineset import EngineSet
     from phage.scan.vault import Vault
@@ -131,6 +132,7 @@ class Scanner:
         passwords: Sequence[str] = (),
         tags: Sequence[str] = (),
         progress: Callable[[int], None] | None = None,
+        told: Callable[[EngineResult], None] | None = None,
     ) -> Verdict:
         """Return the verdict on a file.
 
@@ -142,6 +144,7 @@ class Scanner:
             passwords: Tried on what is encrypted, before the usual ones.
             tags: Kept with the sample.
             progress: Told how many files in it are done.
+            told: Told each engine's word on each file in it as it comes.
 
         Raises:
             PhageError: The sandbox cannot be had.
@@ -155,7 +158,7 @@ class Scanner:
         worker = self._take()
         began = self._clock.monotonic()
         try:
-            found = worker.scan(content, passwords=passwords, progress=progress)
+            found = worker.scan(content, passwords=passwords, progress=progress, told=told)
         finally:
             self._idle.put(worker)
         found.tags.update(tags)

@@ -10,7 +10,7 @@ import contextlib
 import os
 import re
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,9 @@ _HASH = re.compile(r"[0-9a-f]{64}")
 CHUNK = 2**20
 DAY = 86_400.0
 
+ROOM = 0.9
+"""Share of all that may be kept that is left when room is made: looking at all takes a while."""
+
 
 @dataclass
 class Vault:
@@ -36,14 +39,20 @@ class Vault:
         folder: Where they lie.
         most: Octets kept; the oldest go.
         refused: Samples that were not kept, as they are larger than all that is kept.
+        crowded: Samples that went before their time, for newer ones.
     """
 
     folder: Path
     most: int = 5 * 10**9
     refused: int = 0
+    crowded: int = 0
+    _used: int = field(default=-1, init=False, repr=False)
 
     def put(self, content: Content) -> bool:
-        """Keep a sample; one that is there counts as new. False when it is too large."""
+        """Keep a sample; one that is there counts as new. False when it is too large.
+
+        Raises OSError where the file system is full.
+        """
         if content.size > self.most:
             self.refused += 1
             return False
@@ -52,6 +61,7 @@ class Vault:
             os.utime(path)
             return True
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._make_room(content.size)
         descriptor, name = tempfile.mkstemp(prefix=".new-", dir=path.parent)
         try:
             with os.fdopen(descriptor, "wb") as file:
@@ -62,6 +72,7 @@ class Vault:
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
+        self._used += content.size
         return True
 
     def get(self, sha256: str, name: str = "") -> Content:
@@ -105,20 +116,33 @@ class Vault:
 
         Returns how many went.
         """
-        found = []
+        return self._prune(before, self.most)
+
+    def _make_room(self, size: int) -> None:
+        """Let the oldest go where a new one would be too much, with some room for those to come."""
+        if self._used < 0:
+            self._used = sum(size for _, size, _ in self._kept())
+        if self._used + size > self.most:
+            self.crowded += self._prune(0.0, max(0, int(self.most * ROOM) - size))
+
+    def _kept(self) -> Iterator[tuple[float, int, Path]]:
         for path in self.folder.glob("??/*"):
             with contextlib.suppress(OSError):
                 about = path.stat()
-                found.append((about.st_mtime, about.st_size, path))
+                yield about.st_mtime, about.st_size, path
+
+    def _prune(self, before: float, most: int) -> int:
+        found = sorted(self._kept())
         total = sum(size for _, size, _ in found)
         removed = 0
-        for when, size, path in sorted(found):
-            if when >= before and total <= self.most:
+        for when, size, path in found:
+            if when >= before and total <= most:
                 break
             with contextlib.suppress(OSError):
                 path.unlink()
                 removed += 1
                 total -= size
+        self._used = total
         return removed
 
     def prune_daily(self, before: float, now: float) -> int:

@@ -147,6 +147,7 @@ class Worker:
             bubblewrap=options.bubblewrap,
         )
         self._services: dict[str, str] = {}
+        self._told: Callable[[EngineResult], None] = _nobody
         self.isolation = Isolation(Level.NONE, reason="has not been started")
 
     def start(self) -> Isolation:
@@ -181,6 +182,7 @@ class Worker:
         unpack: bool = True,
         passwords: Sequence[str] = (),
         progress: Callable[[int], None] | None = None,
+        told: Callable[[EngineResult], None] | None = None,
     ) -> Findings:
         """Scan a sample and all that is in it.
 
@@ -189,8 +191,10 @@ class Worker:
             unpack: False to look at the sample as a whole only.
             passwords: Tried before those of the settings.
             progress: Told the number of parts done.
+            told: Told each engine's word on each part as it comes.
         """
         found = Findings()
+        self._told = told or _nobody
 
         def visit(node: Node) -> None:
             found.add(self._part(node, found))
@@ -212,6 +216,7 @@ class Worker:
             else:
                 visit(Node(content, ()))
         finally:
+            self._told = _nobody
             self._bench.end_sample()
         if any(text.startswith(ENCRYPTED) for _, text in found.faults):
             found.tags.add(ENCRYPTED)
@@ -254,6 +259,8 @@ class Worker:
             if not each.takes(content.kind, content.size):
                 rows[each.name] = _row(each, Category.TYPE_UNSUPPORTED)
         open_ = [each for each in open_ if each.name not in rows]
+        for row in rows.values():
+            self._told(row)
         fresh = self._fresh(content, open_, tags) if open_ else {}
         rows.update(fresh)
         options = {each.name: each.options for each in chosen}
@@ -277,6 +284,7 @@ class Worker:
         for each in left:
             if not each.in_sandbox:
                 rows[each.name] = self._of_service(each, content, tags)
+                self._told(rows[each.name])
         inside = {each.name: each for each in left if each.in_sandbox}
         rows.update(self._inside(content, inside, tags))
         return rows
@@ -287,6 +295,7 @@ class Worker:
         """Ask engines of the sandbox; one that died of the file is asked once more."""
         rows: dict[str, EngineResult] = {}
         waiting = list(engines)
+        self._bench.told = lambda said: self._told(_of_said(engines[said.engine], said, set()))
         for attempt in range(CRASHES):
             crashed = []
             for said in self._bench.scan(content, waiting):
@@ -316,6 +325,10 @@ class Worker:
             row = answer.result_of(message, each.name, each.kind, each.version)
             tags.update(said.tags)
         return replace(row, seconds=self._clock.monotonic() - began)
+
+
+def _nobody(_: EngineResult) -> None:
+    """Tell nobody before all is known."""
 
 
 def _row(each: Ready, category: Category, error: str = "") -> EngineResult:

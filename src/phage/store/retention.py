@@ -51,9 +51,10 @@ _FILES = (
     _Age("sample_names", "sha256, name", "seen"),
     _Age("samples", "sha256", "last_seen"),
 )
-_ORPHANED_FACTS = (
-    "DELETE FROM sample_facts WHERE NOT EXISTS "
-    "(SELECT 1 FROM samples WHERE samples.sha256 = sample_facts.sha256)"
+_ORPHANED = tuple(
+    f"DELETE FROM {table} WHERE NOT EXISTS "
+    f"(SELECT 1 FROM samples WHERE samples.sha256 = {table}.{column})"
+    for table, column in (("sample_facts", "sha256"), ("sample_parts", "parent"))
 )
 
 
@@ -100,7 +101,8 @@ class Retention:
         ):
             left = _delete(database, age, now - int(seconds * 1e9), left, swept)
         if left > 0 and swept.deleted.get("samples"):
-            database.execute(_ORPHANED_FACTS)
+            for statement in _ORPHANED:
+                database.execute(statement)
         swept.used = database.used()
         # Flows are most of a store and tell least; findings that are open go last of all, and
         # decisions in force never.

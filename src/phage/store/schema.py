@@ -47,6 +47,7 @@ TABLES = (
     "samples",
     "sample_names",
     "sample_facts",
+    "sample_parts",
     "verdicts",
     "engine_results",
     "engine_crashes",

@@ -108,17 +108,30 @@ def test_vault_disguises_and_gives_back(tmp_path: Path) -> None:
 
 
 def test_vault_is_pruned_by_age_and_size(tmp_path: Path) -> None:
-    vault = Vault(tmp_path, most=2500)
+    vault = Vault(tmp_path, most=5000)
     for number in range(4):
         with Content.of_bytes(bytes([number]) * 1000) as content:
             vault.put(content)
             os.utime(vault._path(content.hashes.sha256), (number, number))
+    vault.most = 2500
     assert vault.prune(before=1) == 2
     assert len(list(tmp_path.glob("??/*"))) == 2
     assert vault.prune(before=10) == 2
     with Content.of_bytes(bytes(3000)) as content:
         assert not vault.put(content)
     assert vault.refused == 1
+
+
+def test_vault_makes_room_for_what_comes(tmp_path: Path) -> None:
+    vault = Vault(tmp_path, most=10_000)
+    for number in range(30):
+        with Content.of_bytes(bytes([number]) * 1000) as content:
+            assert vault.put(content)
+            os.utime(vault._path(content.hashes.sha256), (number, number))
+            newest = content.hashes.sha256
+        assert sum(path.stat().st_size for path in tmp_path.glob("??/*")) <= 10_200
+    assert vault.has(newest)
+    assert vault.crowded >= 20
 
 
 def test_digests_of_every_form(tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ from phage.records.sample import (
     Sample,
     Verdict,
 )
-from phage.records.scanjob import JobState, ScanJob
-from phage.store.repositories.samples import SampleFilter
+from phage.records.scanjob import JobState, Progress, ScanJob
+from phage.store.repositories.samplefilter import SampleFilter
 
 if TYPE_CHECKING:
     from phage.store.store import Store
@@ -149,3 +149,25 @@ def test_jobs_are_leased_fenced_and_given_up(store: Store) -> None:
     assert len(jobs.list()) == 3
     assert [each.id for each in jobs.list(JobState.DEAD)] == ["j2"]
     assert jobs.get("none") is None
+
+
+def test_what_is_in_a_sample_leads_to_it(store: Store) -> None:
+    inner = Part(("c.com",), "9" * 64, 68, "text", (ROW,))
+    store.samples.save(replace(VERDICT, parts=(*VERDICT.parts, inner)))
+    assert [each.sha256 for each in store.samples.containers("9" * 64)] == [SAMPLE.sha256]
+    assert store.samples.containers(SAMPLE.sha256) == []
+    assert store.samples.remove(SAMPLE.sha256)
+    assert not store.samples.remove(SAMPLE.sha256)
+    assert store.samples.containers("9" * 64) == []
+    assert store.samples.history(SAMPLE.sha256) == []
+
+
+def test_it_is_told_how_far_a_job_is(store: Store) -> None:
+    store.scan_jobs.add([ScanJob("j", "a" * 64)], 1, 10)
+    (job,) = store.scan_jobs.lease("w", 1, 2, 100)
+    progress = Progress(3, {"yara": "malicious"})
+    assert store.scan_jobs.tell("j", job.lease, progress)
+    assert not store.scan_jobs.tell("j", "another", Progress(9))
+    again = store.scan_jobs.get("j")
+    assert again is not None
+    assert again.progress == progress

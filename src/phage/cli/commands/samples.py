@@ -69,7 +69,7 @@ def list_(
 ) -> None:
     """List samples, those seen last first."""
     from phage.records.sample import Outcome
-    from phage.store.repositories.samples import SampleFilter
+    from phage.store.repositories.samplefilter import SampleFilter
 
     wanted = SampleFilter(
         name=name,
@@ -93,7 +93,7 @@ def list_(
 @settings_options
 def search(chosen: Chosen, text: str, fact: str, limit: int, form: str) -> None:
     """Search samples by hash, by name and by any fact or label that engines told."""
-    from phage.store.repositories.samples import SampleFilter
+    from phage.store.repositories.samplefilter import SampleFilter
 
     if fact:
         _emit(chosen, form, SampleFilter(fact=fact, value=text), limit)

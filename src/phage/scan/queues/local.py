@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from phage.scan.queue import ATTEMPTS, LEASE_SECONDS, MOST, Handle, QueueError, 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from phage.records.scanjob import ScanJob
+    from phage.records.scanjob import Progress, ScanJob
 
 _log = logging.getLogger(__name__)
 
@@ -36,6 +37,9 @@ class JobTable(Protocol):
 
     def extend(self, id: str, lease: str, until: int) -> bool:  # noqa: A002  The field's name.
         """Extend a lease; False when it is lost."""
+
+    def tell(self, id: str, lease: str, progress: Progress) -> bool:  # noqa: A002  The field's name.
+        """Note how far a job is; False when the lease is lost."""
 
     def done(self, id: str, lease: str, verdict: str, now: int) -> bool:  # noqa: A002  The field's name.
         """End a job; False when the lease is lost."""
@@ -101,6 +105,11 @@ class LocalQueue:
                 stop.wait(IDLE_SECONDS)
             for job in jobs:
                 self._work(job, handle)
+
+    def tell(self, job: ScanJob, progress: Progress) -> None:
+        """Note how far a job is; what the store cannot take now is left out."""
+        with contextlib.suppress(StoreError):
+            self._table.tell(job.id, job.lease, progress)
 
     def cancel(self, id: str) -> bool:  # noqa: A002  The field's name.
         """Cancel a job that is not done."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from phage.records.sample import EngineResult, Outcome, Sample, Verdict
+from phage.store.repositories.samplefilter import EVERY, SampleFilter, where
 from phage.store.repositories.text import storable, storable_integer
 from phage.store.repositories.verdictbody import (
     result_body,
@@ -17,7 +17,7 @@ from phage.store.repositories.verdictbody import (
 )
 
 if TYPE_CHECKING:
-    from phage.store.database import Database, Row, Value
+    from phage.store.database import Database, Row
 
 MAX_PAGE = 10_000
 """Samples that one question returns at most."""
@@ -33,27 +33,6 @@ LONGEST_VALUE = 200
 
 _SAMPLE = "sha256, sha1, md5, size, kind, first_seen, last_seen, submissions, tags"
 _VERDICT = "id, time, outcome, complete, fingerprint, body"
-
-
-@dataclass(frozen=True, slots=True)
-class SampleFilter:
-    """Which samples are wanted; what is empty does not narrow.
-
-    `name` is a part of a name, `hash` the beginning of any of the three hashes, `fact` is
-    "ENGINE.NAME" with `value` (or part of it), `after` the SHA-256 of the last one of the page
-    before.
-    """
-
-    name: str = ""
-    hash: str = ""
-    outcome: Outcome | None = None
-    kind: str = ""
-    tag: str = ""
-    fact: str = ""
-    value: str = ""
-    since: int | None = None
-    until: int | None = None
-    after: str = ""
 
 
 class SampleRepository:
@@ -84,6 +63,7 @@ class SampleRepository:
                 ),
             )
             self._save_facts(verdict)
+            self._save_parts(verdict)
 
     def seen(self, sample: Sample) -> None:
         """Count one more submission of a sample that is known, under these names."""
@@ -99,17 +79,17 @@ class SampleRepository:
         found = self.list(SampleFilter(hash=hash_), 2) if len(hash_) >= 8 else []
         return found[0] if len(found) == 1 else None
 
-    def list(self, wanted: SampleFilter = SampleFilter(), limit: int = 100) -> Sequence[Sample]:
+    def list(self, wanted: SampleFilter = EVERY, limit: int = 100) -> Sequence[Sample]:
         """Return samples, those seen last first."""
         return [sample for sample, _, _ in self.listed(wanted, limit)]
 
     def listed(
-        self, wanted: SampleFilter = SampleFilter(), limit: int = 100
+        self, wanted: SampleFilter = EVERY, limit: int = 100
     ) -> Sequence[tuple[Sample, Outcome, str]]:
         """Return samples with the outcome and id of their last verdict, those seen last first."""
-        where, parameters = _where(wanted)
+        conditions, parameters = where(wanted)
         rows = self._database.query(
-            f"SELECT {_SAMPLE}, outcome, verdict FROM samples{where} "
+            f"SELECT {_SAMPLE}, outcome, verdict FROM samples{conditions} "
             "ORDER BY last_seen DESC, sha256 DESC LIMIT ?",
             (*parameters, max(0, min(limit, MAX_PAGE))),
         )
@@ -119,10 +99,10 @@ class SampleRepository:
             for row in rows
         ]
 
-    def count(self, wanted: SampleFilter = SampleFilter()) -> int:
+    def count(self, wanted: SampleFilter = EVERY) -> int:
         """Return how many samples there are."""
-        where, parameters = _where(wanted)
-        rows = self._database.query(f"SELECT count(*) FROM samples{where}", parameters)
+        conditions, parameters = where(wanted)
+        rows = self._database.query(f"SELECT count(*) FROM samples{conditions}", parameters)
         return int(rows[0][0] or 0)
 
     def verdict(self, sha256: str, fingerprint: str = "") -> Verdict | None:
@@ -132,9 +112,11 @@ class SampleRepository:
 
     def verdict_by_id(self, id: str) -> Verdict | None:  # noqa: A002  The field's name.
         """Return a verdict by its id."""
-        rows = self._database.query("SELECT sha256 FROM verdicts WHERE id = ?", (storable(id),))
-        found = self.history(str(rows[0][0]), MAX_PAGE) if rows else []
-        return next((each for each in found if each.id == id), None)
+        rows = self._database.query(
+            f"SELECT {_VERDICT}, sha256 FROM verdicts WHERE id = ?", (storable(id),)
+        )
+        samples = self.list(SampleFilter(hash=str(rows[0][-1])), 1) if rows else []
+        return _verdict(rows[0], samples[0]) if samples else None
 
     def history(self, sha256: str, limit: int = 100, fingerprint: str = "") -> Sequence[Verdict]:
         """Return the verdicts of a sample, the last first."""
@@ -157,6 +139,19 @@ class SampleRepository:
             "SELECT fact, value FROM sample_facts WHERE sha256 = ? ORDER BY fact", (sha256,)
         )
         return {str(fact): str(value) for fact, value in rows}
+
+    def containers(self, sha256: str, limit: int = 100) -> Sequence[Sample]:
+        """Return samples in which a file was, those seen last first."""
+        return self.list(SampleFilter(part=sha256), limit)
+
+    def remove(self, sha256: str) -> bool:
+        """Forget a sample with all its verdicts; False when it was not known."""
+        with self._database.transaction():
+            for table in ("sample_names", "sample_facts", "verdicts", "engine_results",
+                          "engine_crashes"):  # fmt: skip
+                self._database.execute(f"DELETE FROM {table} WHERE sha256 = ?", (sha256,))
+            self._database.execute("DELETE FROM sample_parts WHERE parent = ?", (sha256,))
+            return bool(self._database.execute("DELETE FROM samples WHERE sha256 = ?", (sha256,)))
 
     def due(self, before: int, fingerprint: str, limit: int = 1000) -> Sequence[str]:
         """Return samples seen since a time whose last verdict rests on other engines."""
@@ -213,6 +208,13 @@ class SampleRepository:
         self._database.execute_many(
             "INSERT INTO sample_facts (sha256, fact, value) VALUES (?, ?, ?)",
             [(sha256, storable(fact), storable(value)) for fact, value in facts.items()],
+        )
+
+    def _save_parts(self, verdict: Verdict) -> None:
+        parent = verdict.sample.sha256
+        self._database.execute_many(
+            "INSERT INTO sample_parts (parent, sha256) VALUES (?, ?) ON CONFLICT DO NOTHING",
+            [(parent, digest) for digest in {each.sha256 for each in verdict.parts} - {parent}],
         )
 
     def _names(self, hashes: Sequence[str]) -> dict[str, tuple[str, ...]]:
@@ -293,69 +295,6 @@ class ResultRepository:
     def forgive(self, sha256: str) -> None:
         """Forget that a file killed engines: it may be tried again."""
         self._database.execute("DELETE FROM engine_crashes WHERE sha256 = ?", (sha256,))
-
-
-Conditions = list[tuple[str, tuple["Value", ...]]]
-
-
-def _where(wanted: SampleFilter) -> tuple[str, list[Value]]:
-    found = [*_by_name(wanted), *_by_fact(wanted), *_by_column(wanted)]
-    parameters = [value for _, values in found for value in values]
-    conditions = " AND ".join(condition for condition, _ in found)
-    return (f" WHERE {conditions}" if conditions else ""), parameters
-
-
-def _by_name(wanted: SampleFilter) -> Conditions:
-    found: Conditions = []
-    if wanted.hash:
-        column = {32: "md5", 40: "sha1"}.get(len(wanted.hash), "sha256")
-        digest = storable(wanted.hash.lower())
-        if len(digest) in {32, 40, 64}:
-            found.append((f"{column} = ?", (digest,)))
-        else:
-            found.append((f"substr({column}, 1, ?) = ?", (len(digest), digest)))
-    if wanted.name:
-        name = _like(wanted.name.lower())
-        condition = (
-            "sha256 IN (SELECT sha256 FROM sample_names WHERE lower(name) LIKE ? ESCAPE '!')"
-        )
-        found.append((condition, (name,)))
-    return found
-
-
-def _by_fact(wanted: SampleFilter) -> Conditions:
-    if not wanted.fact and not wanted.value:
-        return []
-    value = _like(wanted.value.lower())
-    which = "fact = ? AND " if wanted.fact else ""
-    condition = (
-        f"sha256 IN (SELECT sha256 FROM sample_facts WHERE {which}lower(value) LIKE ? ESCAPE '!')"
-    )
-    return [(condition, (storable(wanted.fact), value) if wanted.fact else (value,))]
-
-
-def _by_column(wanted: SampleFilter) -> Conditions:
-    found: Conditions = []
-    if wanted.outcome is not None:
-        found.append(("outcome = ?", (str(wanted.outcome),)))
-    if wanted.kind:
-        found.append(("kind = ?", (storable(wanted.kind),)))
-    if wanted.tag:
-        found.append(("(' ' || tags || ' ') LIKE ? ESCAPE '!'", (_like(f" {wanted.tag} "),)))
-    if wanted.since is not None:
-        found.append(("last_seen >= ?", (wanted.since,)))
-    if wanted.until is not None:
-        found.append(("first_seen < ?", (wanted.until,)))
-    if wanted.after:
-        page = "(last_seen, sha256) < (SELECT last_seen, sha256 FROM samples WHERE sha256 = ?)"
-        found.append((page, (storable(wanted.after),)))
-    return found
-
-
-def _like(text: str) -> str:
-    for mark in "!%_":
-        text = text.replace(mark, f"!{mark}")
-    return f"%{storable(text)}%"
 
 
 def _sample(row: Row, names: tuple[str, ...]) -> Sample:

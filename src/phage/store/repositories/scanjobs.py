@@ -7,7 +7,7 @@ import secrets
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from phage.records.scanjob import JobState, Origin, ScanJob
+from phage.records.scanjob import JobState, Origin, Progress, ScanJob
 from phage.store.repositories.text import storable, storable_integer
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ MAX_PAGE = 10_000
 
 _COLUMNS = (
     "id, sha256, name, body, priority, state, attempts, submitted, worker, lease, lease_until, "
-    "verdict, error"
+    "verdict, error, progress"
 )
 
 
@@ -95,6 +95,10 @@ class ScanJobRepository:
     def extend(self, id: str, lease: str, until: int) -> bool:  # noqa: A002  The field's name.
         """Extend a lease; False when it is lost or the job was cancelled."""
         return self._finish(id, lease, "lease_until = ?", (until,))
+
+    def tell(self, id: str, lease: str, progress: Progress) -> bool:  # noqa: A002  The field's name.
+        """Note how far a job is; False when the lease is lost."""
+        return self._finish(id, lease, "progress = ?", (storable(json.dumps(asdict(progress))),))
 
     def done(self, id: str, lease: str, verdict: str, now: int) -> bool:  # noqa: A002  The field's name.
         """End a job with its verdict; False when the lease is lost."""
@@ -223,4 +227,5 @@ def _job(row: Row) -> ScanJob:
         lease_until=values[10],
         verdict=values[11],
         error=values[12],
+        progress=Progress(**json.loads(values[13])) if values[13] else Progress(),
     )

@@ -12,7 +12,7 @@ from phage.api.problem import ProblemError
 from phage.api.security import needs
 from phage.api.services import Served
 from phage.records.sample import Outcome
-from phage.store.repositories.samples import SampleFilter
+from phage.store.repositories.samplefilter import SampleFilter
 from phage.web.render import page
 
 router = APIRouter(include_in_schema=False)
