@@ -120,3 +120,8 @@ def test_facts_are_bounded(worker: Worker) -> None:
         assert len(row.facts) <= 1001
         assert all(len(str(value)) <= 1000 for value in row.facts.values())
     assert ask(worker, "evil").label == "Evil"
+
+
+def test_ends_of_children_that_nobody_asks_for_block_nothing(worker: Worker) -> None:
+    """A socket holds the news of less than 300 ended children."""
+    assert {ask(worker, "evil").label for _ in range(400)} == {"Evil"}

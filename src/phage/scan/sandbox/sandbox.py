@@ -26,6 +26,9 @@ START_SECONDS = 60.0
 END_SECONDS = 2.0
 """How long a killed child may take to be gone, before the whole sandbox is replaced."""
 
+TELL_SECONDS = 10.0
+"""How long a zygote may take to read a request, before it is replaced."""
+
 PROOF_SECONDS = 15.0
 PROCESSES = 4096
 """Forks that the proof tries."""
@@ -147,6 +150,8 @@ class Sandbox:
         """Fork a child."""
         if not self.is_running:
             self.restart()
+        while self._hear(0):
+            pass  # A zygote whose news nobody takes would wait for that in the end.
         outside, inside = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         self._next += 1
         try:
@@ -247,6 +252,7 @@ class Sandbox:
         if self._launched is None:
             message_ = "the sandbox is not running"
             raise OSError(message_)
+        self._launched.control.settimeout(TELL_SECONDS)
         body = json.dumps(message).encode()
         socket.send_fds(self._launched.control, [body], [each.fileno() for each in connections])
 
