@@ -67,8 +67,13 @@ class Sessions:
         self._repository.add(session, MAX_OF_USER)
         return secret
 
-    def identify(self, secret: str) -> Identity | None:
-        """Return whose session a secret is; None where it is nobody's any more."""
+    def identify(self, secret: str, *, is_used: bool = True) -> Identity | None:
+        """Return whose session a secret is; None where it is nobody's any more.
+
+        Args:
+            secret: What the browser shows.
+            is_used: Somebody asks for something; False does not put off the session's end.
+        """
         session = self._repository.get(digest_of(secret))
         if session is None:
             return None
@@ -78,7 +83,7 @@ class Sessions:
         if user is None:
             self._repository.remove(session.digest)
             return None
-        if now - session.last_used > TOUCH_NS:
+        if is_used and now - session.last_used > TOUCH_NS:
             self._repository.touch(session.digest, now)
         role = Role(user.role)
         return Identity(user.name, role, allowed(role), session=session.digest)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hmac
 import ipaddress
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 from anyio.to_thread import run_sync
@@ -52,9 +53,10 @@ def is_this_machine(request: Request) -> bool:
         return False
 
 
-async def identify(request: Request) -> Identity | None:
+async def identify(request: Request, *, is_used: bool = True) -> Identity | None:
     """Return who asks, by token or session; None for nobody.
 
+    `is_used=False` looks again at a request that lasts, without putting off its session's end.
     Raises ProblemError for a token that is not valid, and for a session whose request was made by
     no page of ours.
     """
@@ -66,7 +68,8 @@ async def identify(request: Request) -> Identity | None:
             raise _unauthorized(message)
     else:
         secret = session_secret(request)
-        found = await run_sync(services.access.sessions.identify, secret) if secret else None
+        look = partial(services.access.sessions.identify, is_used=is_used)
+        found = await run_sync(look, secret) if secret else None
         if found is not None and request.method not in SAFE:
             await _check_csrf(request, secret)
     request.state.identity = found

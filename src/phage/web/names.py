@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from phage.access.identity import Identity
     from phage.records.device import Device
     from phage.store.store import Store
 
@@ -16,16 +17,18 @@ class Names:
 
     Args:
         store: A reader of the store, open while names are learned.
+        asker: Who sees the page; to who may not see devices, they have no names.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, asker: Identity) -> None:
         self._store = store
+        self._may_know = asker.may("devices:read")
         self._known: dict[str, Device] = {}
 
     def learn(self, names: Iterable[str]) -> None:
         """Look devices up by id, MAC address or address."""
         wanted = sorted({name for name in names if name} - self._known.keys())
-        if wanted:
+        if wanted and self._may_know:
             self._known |= self._store.devices.named(wanted)
 
     def of(self, name: str) -> str:

@@ -110,10 +110,7 @@ def page(request: Request, template: str, status: int = 200, **values: Any) -> H
         (heading, [place for place in places if identity.may(place.permission)])
         for heading, places in MENU
     ]
-    with services.reading() as store:
-        waiting = store.findings.count(
-            FindingFilter(state=FindingState.OPEN, severity=Severity.MEDIUM)
-        )
+    waiting = _waiting(services) if identity.may("findings:read") else 0
     response = bare_page(
         request,
         template,
@@ -130,6 +127,13 @@ def page(request: Request, template: str, status: int = 200, **values: Any) -> H
     if said:
         response.delete_cookie(SAID, path="/")
     return response
+
+
+def _waiting(services: Services) -> int:
+    with services.reading() as store:
+        return store.findings.count(
+            FindingFilter(state=FindingState.OPEN, severity=Severity.MEDIUM)
+        )
 
 
 def bare_page(request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http.client
 import json
 from typing import TYPE_CHECKING
@@ -15,6 +16,8 @@ from phage.api.server import ApiServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from starlette.testclient import TestClient
 
     from phage.testing.apilab import ApiLab
 
@@ -88,3 +91,72 @@ def test_an_event_is_one_line_whatever_is_in_it() -> None:
         return b""
 
     assert asyncio.run(first()).count(b"\n") == 4
+
+
+@contextlib.contextmanager
+def listening(
+    server: ApiServer, headers: dict[str, str], kinds: str = ""
+) -> Iterator[http.client.HTTPResponse]:
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    connection.request("GET", f"/api/v1/events{kinds and '?kinds='}{kinds}", headers=headers)
+    with contextlib.closing(connection), connection.getresponse() as answer:
+        if answer.status == 200:
+            assert answer.readline() == b"retry: 2000\n"
+        yield answer
+
+
+def cookie_of(browser: TestClient) -> dict[str, str]:
+    return {"Cookie": "; ".join(f"{name}={value}" for name, value in browser.cookies.items())}
+
+
+def hub_of(lab: ApiLab) -> EventHub:
+    assert lab.services.events is not None
+    return lab.services.events
+
+
+@pytest.mark.parametrize("how", ["revoked", "removed", "logged out"])
+def test_a_stream_ends_with_the_login_that_it_was_asked_by(
+    lab: ApiLab, server: ApiServer, how: str
+) -> None:
+    token, secret = lab.access.tokens.create("viewer", "test", ("events:read", "findings:read"))
+    headers = {"Authorization": f"Bearer {secret}"}
+    if how == "logged out":
+        headers = cookie_of(lab.browser("viewer"))
+    with listening(server, headers) as answer:
+        if how == "revoked":
+            lab.access.tokens.revoke(token.id)
+        elif how == "removed":
+            lab.access.users.remove("viewer")
+        else:
+            lab.access.sessions.end_all("viewer")
+        lab.clock.nanoseconds += 6 * 10**9
+        hub_of(lab).publish("finding", {"id": "secret"})
+        assert b"secret" not in answer.read()
+
+
+def test_a_stream_that_is_only_listened_to_puts_off_no_logout(
+    lab: ApiLab, server: ApiServer
+) -> None:
+    browser = lab.browser("viewer")
+    (before,) = lab.access.sessions.of("viewer")
+    with listening(server, cookie_of(browser)) as answer:
+        lab.clock.nanoseconds += 3600 * 10**9
+        hub_of(lab).publish("finding", {"id": "seen"})
+        while b"seen" not in answer.readline():
+            pass
+    (after,) = lab.access.sessions.of("viewer")
+    assert after.last_used == before.last_used
+
+
+def test_only_what_one_may_see_is_told(lab: ApiLab, server: ApiServer) -> None:
+    _, secret = lab.access.tokens.create("viewer", "test", ("events:read", "decisions:read"))
+    headers = {"Authorization": f"Bearer {secret}"}
+    with listening(server, headers, "finding") as refused:
+        assert refused.status == 403
+    with listening(server, headers) as answer:
+        hub_of(lab).publish("finding", {"id": "hidden"})
+        hub_of(lab).publish("decision", {"id": "shown"})
+        line = b""
+        while b"shown" not in line:
+            line = answer.readline()
+            assert b"hidden" not in line

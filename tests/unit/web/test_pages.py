@@ -113,6 +113,75 @@ def test_a_viewer_sees_and_is_offered_no_change(path: str, lab: ApiLab) -> None:
     )
 
 
+CANARIES = {
+    "devices": "Secretive camera",
+    "findings": "secretive finding",
+    "decisions": "secretive decision",
+    "flows": "192.0.2.251",
+    "indicators": "secretive-indicator",
+}
+"""What of each noun may stand on no page of who may not read that noun."""
+
+
+@pytest.fixture(scope="module")
+def secretive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiLab]:
+    folder = tmp_path_factory.mktemp("secretive")
+    location = StoreLocation.of("", "", folder / "store.sqlite3")
+    with api_lab(location, folder / "captures", Dashboard()) as made:
+        store, mac = made.store, MEMBERS[5].mac
+        seen = (Seen(MEMBERS[5].ip, EPOCH, EPOCH),)
+        store.devices.save(
+            [Device(mac, name=CANARIES["devices"], macs=(Seen(mac, EPOCH, EPOCH),),
+                    addresses=seen, last_seen=EPOCH, present=True)]
+        )  # fmt: skip
+        subject = Subject(mac, MEMBERS[5].ip, mac)
+        store.findings.save(
+            [
+                make_finding(number, id=f"{number:016d}", summary=CANARIES["findings"],
+                             subject=subject, detector=detector, last_seen=EPOCH)
+                for number, detector in enumerate(("portscan", "volumetric", "intelmatch"), 1)
+            ]
+        )  # fmt: skip
+        target = Target(TargetKind.IP, MEMBERS[5].ip)
+        store.decisions.save(
+            [make_decision(0, reason=CANARIES["decisions"], target=target, finding=FINDING)]
+        )
+        store.flows.save([make_flow(1, last=EPOCH, src=MEMBERS[5].ip, dst=CANARIES["flows"])])
+        store.traffic.save(
+            Traffic(kind, name, peer, EPOCH - 10**9, (1, 1), (900, 900), 1)
+            for kind, name, peer in (
+                (TrafficKind.HOST, CANARIES["flows"], ""),
+                (TrafficKind.PAIR, mac, CANARIES["flows"]),
+            )
+        )
+        entry = Indicator(IndicatorKind.DOMAIN, "evil.example", "list",
+                          description=CANARIES["indicators"])  # fmt: skip
+        store.indicators.replace("list", [entry])
+        host = {"ip": CANARIES["flows"], "mac": "", "device": "", "packets": 9, "octets": 99}
+        daemon = FakeDaemon()
+        daemon.live |= {"sources": [host], "destinations": [host]}
+        yield made.having(steer=daemon)
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_no_page_shows_what_one_may_not_see(path: str, secretive: ApiLab) -> None:
+    """Each noun by itself is taken from who may all else."""
+    reads = [each for each in PERMISSIONS if each.endswith(":read")]
+    for noun, canary in CANARIES.items():
+        scopes = tuple(each for each in reads if each != f"{noun}:read")
+        client = secretive.client("operator", scopes)
+        answer = client.get(path, follow_redirects=False)
+        assert answer.status_code in {200, 303, 403, 404}
+        assert canary not in answer.text, noun
+        assert answer.status_code != 303 or FINDING not in answer.headers["Location"]
+
+
+def test_the_pages_above_would_show_it(secretive: ApiLab) -> None:
+    client = secretive.client("operator", ("*:read",))
+    text = "".join(client.get(path).text for path in PAGES)
+    assert [noun for noun, canary in CANARIES.items() if canary not in text] == []
+
+
 def test_the_first_page_is_light(lab: ApiLab) -> None:
     client = lab.browser()
     page = client.get("/")

@@ -10,13 +10,16 @@ from fastapi.responses import StreamingResponse
 
 from phage.api.events import KINDS, EventHub, Listener, TooManyListenersError
 from phage.api.problem import Fault, ProblemError
-from phage.api.security import needs
-from phage.api.services import Served, running
+from phage.api.security import Asker, identify, needs
+from phage.api.services import Served, Services, running
 
 router = APIRouter(prefix="/api/v1/events", tags=["events"])
 
 HEARTBEAT_SECONDS = 15.0
 """A comment after this silence keeps the connection known to all in between."""
+
+TRUST_SECONDS = 5.0
+"""For so long who listens is believed to be logged in still, and to be allowed what he was."""
 
 
 @router.get(
@@ -28,16 +31,24 @@ HEARTBEAT_SECONDS = 15.0
 async def listen(
     request: Request,
     services: Served,
+    asker: Asker,
     kinds: Annotated[
         str, Query(max_length=200, description="Kinds, separated by commas; empty: all.")
     ] = "",
     last_event_id: Annotated[str, Header(max_length=20)] = "",
 ) -> StreamingResponse:
-    """Listen to findings, decisions and figures as they come."""
-    wanted = frozenset(kinds.split(",")) if kinds else frozenset(KINDS)
-    if unknown := sorted(wanted - set(KINDS)):
+    """Listen to findings, decisions and figures as they come; without kinds, to all one may see.
+
+    The stream ends with the login or token by which it was asked for.
+    """
+    allowed = frozenset(kind for kind, permission in KINDS.items() if asker.may(permission))
+    wanted = frozenset(kinds.split(",")) if kinds else allowed
+    if unknown := sorted(wanted - KINDS.keys()):
         message = f"there is no kind {unknown[0]!r}; there are {', '.join(KINDS)}"
         raise ProblemError(422, message, errors=[Fault(where="query.kinds", detail=message)])
+    if beyond := sorted(wanted - allowed):
+        message = f"{asker.user} may not {KINDS[beyond[0]]}"
+        raise ProblemError(403, message, kind="permission")
     hub = running(services.events, "the stream of events")
     after = int(last_event_id) if last_event_id.isascii() and last_event_id.isdigit() else None
     try:
@@ -45,21 +56,34 @@ async def listen(
     except TooManyListenersError:
         message = "too many listen already"
         raise ProblemError(503, message, headers={"Retry-After": "10"}) from None
-    linger: Callable[[], None] = getattr(request.state, "linger", lambda: None)
     return StreamingResponse(
-        _stream(hub, listener, linger),
+        _stream(hub, listener, request),
         media_type="text/event-stream",
         headers={"X-Accel-Buffering": "no"},
     )
 
 
-async def _stream(
-    hub: EventHub, listener: Listener, linger: Callable[[], None]
-) -> AsyncIterator[bytes]:
+async def _stream(hub: EventHub, listener: Listener, request: Request) -> AsyncIterator[bytes]:
+    linger: Callable[[], None] = getattr(request.state, "linger", lambda: None)
+    services: Services = request.app.state.services
+    trusted_until = services.clock.monotonic() + TRUST_SECONDS
     try:
         yield b"retry: 2000\n\n"
         async for event in listener.events(HEARTBEAT_SECONDS):
             linger()  # The one before was read.
+            if services.clock.monotonic() >= trusted_until:
+                if not await _may_still(request, listener.kinds):
+                    return
+                trusted_until = services.clock.monotonic() + TRUST_SECONDS
             yield event.encode() if event is not None else b": still here\n\n"
     finally:
         hub.leave(listener)
+
+
+async def _may_still(request: Request, kinds: frozenset[str]) -> bool:
+    try:
+        asker = await identify(request, is_used=False)
+    except ProblemError:  # The token was revoked, or has expired.
+        return False
+    wanted = ("events:read", *(KINDS[kind] for kind in kinds))
+    return asker is not None and all(map(asker.may, wanted))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse
 
-from phage.api.security import needs
+from phage.api.security import Asker, needs
 from phage.api.services import Served
 from phage.store.repositories.findings import FindingFilter
 from phage.web.names import Names
@@ -50,7 +50,7 @@ class Attack:
 
 
 @router.get("/ddos", dependencies=[Depends(needs("findings:read"))])
-def ddos(request: Request, services: Served) -> HTMLResponse:
+def ddos(request: Request, services: Served, asker: Asker) -> HTMLResponse:
     """Show floods."""
     with services.reading() as store:
         found = [
@@ -60,7 +60,7 @@ def ddos(request: Request, services: Served) -> HTMLResponse:
         ]
         found.sort(key=lambda each: (each.state == "open", each.last_seen), reverse=True)
         attacks = [_attack(each) for each in found[:MOST]]
-        names = Names(store)
+        names = Names(store, asker)
         names.learn(each.finding.subject.device or each.finding.subject.ip for each in attacks)
         names.learn(each.target for each in attacks)
         labels = store.labels.of([each.finding.id for each in attacks])

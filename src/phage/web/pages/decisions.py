@@ -38,6 +38,7 @@ _WRITE = Depends(needs("decisions:write"))
 def decisions(
     request: Request,
     services: Served,
+    asker: Asker,
     show: Annotated[Literal["standing", "recorded", "ended"], Query()] = "standing",
     target: Annotated[str, Query(max_length=256)] = "",
     after: Annotated[str, Query(max_length=32)] = "",
@@ -51,7 +52,7 @@ def decisions(
         found = store.decisions.list(wanted, PAGE + 1)
         receipts = store.receipts.of([each.id for each in found])
         counts = {name: store.decisions.count(each) for name, each in SHOWN.items()}
-        names = Names(store)
+        names = Names(store, asker)
         names.learn(each.target.value for each in found)
     state = state_of(services)
     live = {each["id"]: each for each in state.live.get("bans", ())}
@@ -81,7 +82,12 @@ def _canonical(target: str) -> str:
 
 
 @router.get("/decisions/{id}", dependencies=[_READ])
-def decision(request: Request, services: Served, id: DecisionId) -> HTMLResponse:  # noqa: A002
+def decision(
+    request: Request,
+    services: Served,
+    asker: Asker,
+    id: DecisionId,  # noqa: A002  As in the path.
+) -> HTMLResponse:
     """Show a decision: why, by whom, what responders say, who changed it."""
     with services.reading() as store:
         found = store.decisions.get(id)
@@ -90,8 +96,9 @@ def decision(request: Request, services: Served, id: DecisionId) -> HTMLResponse
             raise ProblemError(404, message)
         receipts = store.receipts.of([found.id])[found.id]
         audit = store.decisions.audit(found.id)
-        finding = store.findings.get(found.finding) if found.finding else None
-        names = Names(store)
+        is_shown = found.finding and asker.may("findings:read")
+        finding = store.findings.get(found.finding) if is_shown else None
+        names = Names(store, asker)
         names.learn([found.target.value])
     return page(
         request,

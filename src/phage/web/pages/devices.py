@@ -25,6 +25,11 @@ from phage.web.names import Names
 from phage.web.render import back, page
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from phage.access.identity import Identity
+    from phage.records import Finding
+    from phage.records.decision import Decision
     from phage.records.device import Device
     from phage.store.store import Store
 
@@ -72,24 +77,26 @@ def devices(
     )
 
 
-@router.get("/map", dependencies=[_READ])
-def device_map(request: Request, services: Served) -> HTMLResponse:
+@router.get("/map", dependencies=[Depends(needs("flows:read"))])
+def device_map(request: Request, services: Served, asker: Asker) -> HTMLResponse:
     """Draw who talks to whom."""
     now = services.clock.now()
     with services.reading() as store:
         pairs = store.traffic.top(TrafficKind.PAIR, now - MAP_HOURS * 3600 * SECOND, now, MAP_PAIRS)
-        names = Names(store)
+        names = Names(store, asker)
         names.learn(name for each in pairs for name in (each.name, each.peer))
     return page(request, "map.html", drawing=draw(pairs, names), pairs=pairs, names=names)
 
 
 @router.get("/devices/{name}", dependencies=[_READ])
-def device(request: Request, services: Served, name: DeviceName) -> HTMLResponse:
+def device(
+    request: Request, services: Served, asker: Asker, name: DeviceName
+) -> HTMLResponse:
     """Show a device, or an address of others."""
     now = services.clock.now()
     with services.reading() as store:
         found = store.devices.named([name.lower()]).get(name.lower())
-        values = _read(store, found, name.lower(), now)
+        values = _read(store, asker, found, name.lower(), now)
     return page(
         request,
         "device.html",
@@ -102,38 +109,49 @@ def device(request: Request, services: Served, name: DeviceName) -> HTMLResponse
     )
 
 
-def _read(store: Store, device: Device | None, name: str, now: int) -> dict[str, Any]:
+def _read(
+    store: Store, asker: Identity, device: Device | None, name: str, now: int
+) -> dict[str, Any]:
+    """Return what stands on the page of a device; of what one may not see, nothing."""
     key = (device.mac or device.ip) if device is not None else name
     address = device.ip if device is not None else name
-    since = now - 24 * 3600 * SECOND
-    week = now - HEAT_DAYS * 86_400 * SECOND
-    names = Names(store)
-    pairs = store.traffic.peers(key, since, now, 12)
-    flows = store.flows.list(FlowFilter(host=address), 15)
-    findings = store.findings.list(FindingFilter(party=address or key), 10)
-    names.learn([each.name for each in pairs] + [each.peer for each in pairs])
-    names.learn(end for flow in flows for end in (flow.src, flow.dst))
+    names = Names(store, asker)
+    talk = _talk(store, key, address, now) if asker.may("flows:read") else _SILENCE
+    findings: Sequence[Finding] = ()
+    if asker.may("findings:read"):
+        findings = store.findings.list(FindingFilter(party=address or key), 10)
+    names.learn(end for pair in talk["pairs"] for end in (pair.name, pair.peer))
+    names.learn(end for flow in talk["flows"] for end in (flow.src, flow.dst))
     names.learn(each.subject.device or each.subject.ip for each in findings)
     known = _known_of(store, device)
     names.learn(each.peer.partition(":")[2] for each, _ in known["habits"])
-    targets = {each for each in (address, key, name) if each}
-    standing = [
-        decision
-        for target in targets
-        for decision in store.decisions.list(DecisionFilter(target=target, standing=True), 5)
-    ]
+    standing: list[Decision] = []
+    if asker.may("decisions:read"):
+        for target in {each for each in (address, key, name) if each}:
+            standing += store.decisions.list(DecisionFilter(target=target, standing=True), 5)
     return {
         "names": names,
         "key": key,
         "address": address,
-        "pairs": pairs,
-        "flows": flows,
         "findings": findings,
         "standing": standing,
         "events": store.devices.events(device.id, limit=12) if device is not None else [],
-        "heat": heat_of(store.traffic.of(key, week, now), now, HEAT_DAYS),
         "labels": store.labels.of([each.id for each in findings]),
+        **talk,
         **known,
+    }
+
+
+_SILENCE: Mapping[str, Any] = {"pairs": (), "flows": (), "heat": ()}
+
+
+def _talk(store: Store, key: str, address: str, now: int) -> Mapping[str, Any]:
+    """Return whom it talks to, and when it is busy."""
+    week = now - HEAT_DAYS * 86_400 * SECOND
+    return {
+        "pairs": store.traffic.peers(key, now - 24 * 3600 * SECOND, now, 12),
+        "flows": store.flows.list(FlowFilter(host=address), 15),
+        "heat": heat_of(store.traffic.of(key, week, now), now, HEAT_DAYS),
     }
 
 

@@ -25,7 +25,9 @@ from phage.web.render import back, page
 from phage.web.state import state_of
 
 if TYPE_CHECKING:
+    from phage.access.identity import Identity
     from phage.records import Finding
+    from phage.records.decision import Decision
     from phage.store.store import Store
 
 _DETECTORS = Family("detectors", Detector, "phage.detect.detectors")
@@ -45,6 +47,7 @@ LABELS = {"attack": Label.ATTACK, "wrong": Label.NOT_AN_ATTACK, "expected": Labe
 def findings(
     request: Request,
     services: Served,
+    asker: Asker,
     state: Annotated[Literal["", "open", "closed"], Query()] = "",
     severity: Annotated[Literal["", "info", "low", "medium", "high", "critical"], Query()] = "",
     detector: Word = "",
@@ -61,7 +64,7 @@ def findings(
     )
     with services.reading() as store:
         found = store.findings.list(wanted, PAGE + 1)
-        names = Names(store)
+        names = Names(store, asker)
         names.learn(each.subject.device or each.subject.ip for each in found)
         labels = store.labels.of([each.id for each in found])
         memory: Memory = request.app.state.memory
@@ -87,11 +90,16 @@ def _detectors() -> list[str]:
 
 
 @router.get("/findings/{id}", dependencies=[Depends(needs("findings:read"))])
-def finding(request: Request, services: Served, id: FindingId) -> HTMLResponse:  # noqa: A002
+def finding(
+    request: Request,
+    services: Served,
+    asker: Asker,
+    id: FindingId,  # noqa: A002  As in the path.
+) -> HTMLResponse:
     """Show a finding."""
     with services.reading() as store:
         found = _found(store, id)
-        values = _read(store, found)
+        values = _read(store, found, asker)
     state = state_of(services)
     return page(
         request,
@@ -103,28 +111,29 @@ def finding(request: Request, services: Served, id: FindingId) -> HTMLResponse: 
     )
 
 
-def _read(store: Store, found: Finding) -> dict[str, Any]:
-    names = Names(store)
+def _read(store: Store, found: Finding, asker: Identity) -> dict[str, Any]:
+    names = Names(store, asker)
     related = store.findings.related(found, 8)
     peers = [peer.mac or peer.ip for peer in found.peers]
     names.learn([found.subject.device, found.subject.ip, *peers])
     names.learn(each.subject.device or each.subject.ip for each in related)
-    decisions = store.decisions.list(DecisionFilter(finding=found.id), 20)
-    if found.subject.ip:
-        decisions += [
-            each
-            for each in store.decisions.list(
-                DecisionFilter(target=found.subject.ip, standing=True), 5
-            )
-            if each.finding != found.id
-        ]
     return {
         "names": names,
         "related": related,
-        "decisions": decisions,
+        "decisions": _decisions(store, found) if asker.may("decisions:read") else [],
         "label": store.labels.of([found.id]).get(found.id),
         "features": drawn(found.features),
     }
+
+
+def _decisions(store: Store, found: Finding) -> list[Decision]:
+    decisions = store.decisions.list(DecisionFilter(finding=found.id), 20)
+    if found.subject.ip:
+        about = DecisionFilter(target=found.subject.ip, standing=True)
+        decisions += [
+            each for each in store.decisions.list(about, 5) if each.finding != found.id
+        ]
+    return decisions
 
 
 @router.post("/findings/{id}/label", dependencies=[_WRITE])

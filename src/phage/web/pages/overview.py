@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse
 
-from phage.api.security import needs
+from phage.api.security import Asker, needs
 from phage.api.services import Served
 from phage.records import FindingState, Severity
 from phage.store.repositories.decisions import DecisionFilter
@@ -22,6 +22,7 @@ from phage.web.render import page
 from phage.web.state import State, state_of
 
 if TYPE_CHECKING:
+    from phage.access.identity import Identity
     from phage.records import Finding
     from phage.store.store import Store
 
@@ -45,6 +46,7 @@ class Need:
 def overview(
     request: Request,
     services: Served,
+    asker: Asker,
     period: Annotated[Literal["1h", "24h", "7d"], Query()] = "24h",
 ) -> HTMLResponse:
     """Show the overview."""
@@ -53,8 +55,8 @@ def overview(
     with services.reading() as store:
         memory: Memory = request.app.state.memory
         chosen = period_of(period, now)
-        values = _read(store) | memory.of(("overview", period), lambda: _sums(store, chosen))
-        names = Names(store)
+        values = _read(store, asker) | memory.of(("overview", period), lambda: _sums(store, chosen))
+        names = Names(store, asker)
         findings, talkers = values["latest"], values["talkers"]
         names.learn(
             [each.subject.device or each.subject.ip for each in findings]
@@ -87,18 +89,22 @@ def _sums(store: Store, period: Period) -> dict[str, Any]:
     }
 
 
-def _read(store: Store) -> dict[str, Any]:
-    standing = DecisionFilter(standing=True, dry_run=False)
-    recorded = DecisionFilter(standing=True, dry_run=True)
-    return {
-        "latest": store.findings.list(FindingFilter(), 6),
-        "open": store.findings.list(
-            FindingFilter(state=FindingState.OPEN, severity=Severity.MEDIUM), 50
-        ),
-        "blocks": store.decisions.list(standing, 6),
-        "blocked": store.decisions.count(standing),
-        "recorded": store.decisions.count(recorded),
-    }
+def _read(store: Store, asker: Identity) -> dict[str, Any]:
+    values: dict[str, Any] = {"latest": (), "open": (), "blocks": (), "blocked": 0, "recorded": 0}
+    if asker.may("findings:read"):
+        waiting = FindingFilter(state=FindingState.OPEN, severity=Severity.MEDIUM)
+        values |= {
+            "latest": store.findings.list(FindingFilter(), 6),
+            "open": store.findings.list(waiting, 50),
+        }
+    if asker.may("decisions:read"):
+        standing = DecisionFilter(standing=True, dry_run=False)
+        values |= {
+            "blocks": store.decisions.list(standing, 6),
+            "blocked": store.decisions.count(standing),
+            "recorded": store.decisions.count(DecisionFilter(standing=True, dry_run=True)),
+        }
+    return values
 
 
 def _of_state(state: State) -> list[Need]:

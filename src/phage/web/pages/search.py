@@ -8,7 +8,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
-from phage.api.security import needs
+from phage.api.security import Asker, needs
 from phage.api.services import Served
 from phage.policy.target import parse_target
 from phage.store.repositories.decisions import DecisionFilter
@@ -24,7 +24,10 @@ MOST = 20
 
 @router.get("/search", dependencies=[Depends(needs("devices:read"))])
 def search(
-    request: Request, services: Served, q: Annotated[str, Query(max_length=128)] = ""
+    request: Request,
+    services: Served,
+    asker: Asker,
+    q: Annotated[str, Query(max_length=128)] = "",
 ) -> Response:
     """Find devices, findings and decisions by name, address or id."""
     wanted = q.strip()
@@ -33,11 +36,20 @@ def search(
     address = _address(wanted)
     with services.reading() as store:
         exact = store.devices.named([wanted.lower()]).get(wanted.lower())
-        finding = store.findings.get(wanted) if wanted.isalnum() and len(wanted) >= 8 else None
+        is_id = wanted.isalnum() and len(wanted) >= 8 and asker.may("findings:read")
+        finding = store.findings.get(wanted) if is_id else None
         devices = store.devices.search(DeviceFilter(wanted), MOST)
-        findings = store.findings.list(FindingFilter(party=address), MOST) if address else []
-        decisions = store.decisions.list(DecisionFilter(target=address), 5) if address else []
-        names = Names(store)
+        findings = (
+            store.findings.list(FindingFilter(party=address), MOST)
+            if address and asker.may("findings:read")
+            else []
+        )
+        decisions = (
+            store.decisions.list(DecisionFilter(target=address), 5)
+            if address and asker.may("decisions:read")
+            else []
+        )
+        names = Names(store, asker)
         names.learn(each.subject.device or each.subject.ip for each in findings)
     if exact is not None:
         return RedirectResponse(f"/devices/{quote(exact.id, safe='')}", 303)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse
 
-from phage.api.security import needs
+from phage.api.security import Asker, needs
 from phage.api.services import Served
 from phage.api.shapes import protocol_number
 from phage.records.exporter import VERSIONS
@@ -33,6 +33,7 @@ _READ = Depends(needs("flows:read"))
 def traffic(
     request: Request,
     services: Served,
+    asker: Asker,
     period: Annotated[Literal["1h", "24h", "7d"], Query()] = "24h",
 ) -> HTMLResponse:
     """Show who sent what."""
@@ -42,7 +43,7 @@ def traffic(
     with services.reading() as store:
         values = memory.of(("traffic", period), lambda: _sums(store, chosen))
         hosts, pairs = values["hosts"], values["pairs"]
-        names = Names(store)
+        names = Names(store, asker)
         names.learn([each.name for each in hosts])
         names.learn(name for each in pairs for name in (each.name, each.peer))
     ours = [each for each in hosts if names.device(each.name) is not None]
@@ -76,6 +77,7 @@ def _sums(store: Store, period: Period) -> dict[str, Any]:
 def flows(
     request: Request,
     services: Served,
+    asker: Asker,
     host: Annotated[str, Query(max_length=128)] = "",
     port: Annotated[str, Query(max_length=5, pattern="^[0-9]*$")] = "",
     protocol: Annotated[str, Query(max_length=16)] = "",
@@ -85,7 +87,7 @@ def flows(
     wanted = FlowFilter(host=host, port=int(port) if port else None, protocol=number)
     with services.reading() as store:
         found = store.flows.list(wanted, FLOWS)
-        names = Names(store)
+        names = Names(store, asker)
         names.learn(end for each in found for end in (each.src, each.dst))
     return page(
         request, "flows.html", flows=found, names=names, host=host, port=port, protocol=protocol
