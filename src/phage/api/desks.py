@@ -135,10 +135,16 @@ class Setting:
 
 
 class SettingsDesk(Protocol):
-    """The settings file. What is changed is used from the next start."""
+    """The settings file. What is changed is used from the next start.
+
+    A secret that is masked in what is checked, changed or saved stays what it is.
+    """
 
     def file(self) -> FileText:
-        """Return the settings file; empty where there is none yet."""
+        """Return the settings file as it is, with its secrets; empty where there is none yet."""
+
+    def shown(self) -> FileText:
+        """Return the settings file with its secrets masked. Raises ConfigError if it is no YAML."""
 
     def settings(self) -> Sequence[Setting]:
         """Return every key in force, in order; secrets are masked."""

@@ -10,6 +10,7 @@ from pydantic import SecretStr, ValidationError
 
 from phage.config.document import Document, Key, dotted, read_document
 from phage.config.environment import put, read_environment
+from phage.config.masking import is_secret
 from phage.config.section import Section
 from phage.config.settings import Settings
 from phage.errors import ConfigError
@@ -127,8 +128,7 @@ def _explain_one(fault: ErrorDetails, document: Document, origins: Mapping[Key, 
     text = text.removeprefix("Input ")
     text = text[:1].lower() + text[1:]
     shown = repr(fault["input"])
-    secret = any("password" in str(part) or "token" in str(part) for part in key)
-    got = "" if secret or len(shown) > 80 else f" (got {shown})"
+    got = "" if is_secret(key) or len(shown) > 80 else f" (got {shown})"
     return f"{where}: {dotted(key)}: {text}{got}"
 
 

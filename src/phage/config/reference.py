@@ -24,6 +24,9 @@ HEADER = (
 SECRET_KEYS = frozenset({"password", "token", "key", "url", "urls"})
 """Settings of plug-ins that are secrets: the URL of a chat service holds one."""
 
+MASK = "(set)"
+"""What is shown of a secret that is set."""
+
 
 def reference() -> str:
     """Return the whole settings file with every key, its documentation and its default."""
@@ -95,7 +98,7 @@ def _bounds(info: FieldInfo) -> str:
 
 def _json_value(value: object) -> object:
     if isinstance(value, SecretStr):
-        return "(set)" if value.get_secret_value() else ""
+        return MASK if value.get_secret_value() else ""
     if isinstance(value, Path):
         return str(value)
     if isinstance(value, Section):
@@ -104,7 +107,7 @@ def _json_value(value: object) -> object:
         return [_json_value(item) for item in value]
     if isinstance(value, dict):
         return {
-            str(key): "(set)" if key in SECRET_KEYS and item else _json_value(item)
+            str(key): MASK if key in SECRET_KEYS and item else _json_value(item)
             for key, item in value.items()
         }
     return value

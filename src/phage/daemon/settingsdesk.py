@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +14,11 @@ import yaml
 from pydantic import SecretStr
 
 from phage.api.desks import FileText, Setting
-from phage.config.document import MAX_OCTETS, parse_document, read_text
+from phage.config.document import MAX_OCTETS, Document, parse_document, read_text
 from phage.config.edit import edit
 from phage.config.load import default_file, load_settings
 from phage.config.local import local_values
+from phage.config.masking import masked, unmasked, with_secrets
 from phage.config.reference import as_values
 from phage.config.savefile import save_over
 from phage.config.section import Section
@@ -52,6 +53,11 @@ class LocalSettingsDesk:
         text = read_text(path, MAX_OCTETS, "settings file") if path.exists() else ""
         return FileText(path.name, text, str(path))
 
+    def shown(self) -> FileText:
+        """Return the settings file with its secrets masked."""
+        file = self.file()
+        return replace(file, text=masked(file.text, file.name))
+
     def settings(self) -> Sequence[Setting]:
         """Return every key in force, in order."""
         written: set[tuple[str, ...]] = set()
@@ -69,8 +75,8 @@ class LocalSettingsDesk:
         name = self._path.name
         with tempfile.TemporaryDirectory(prefix="phage-settings-") as folder:
             trial = Path(folder) / name
-            trial.write_text(text, encoding="utf-8")
             try:
+                trial.write_text(self._unmasked(text), encoding="utf-8")
                 load_settings(trial, self.environment)
             except ConfigError as error:
                 return [line.replace(f"{folder}/", "") for line in str(error).splitlines()]
@@ -84,15 +90,25 @@ class LocalSettingsDesk:
             message = f"{'.'.join(key)}: {value!r} is no YAML"
             raise ConfigError(message) from error
         file = self.file()
-        return edit(file.text, file.place, [(key, wanted)])
+        before = parse_document(file.text, file.place)
+        return edit(file.text, file.place, [(key, with_secrets(key, wanted, before))])
 
     def save(self, text: str) -> None:
         """Write the file; one that cannot be used is refused."""
-        plain = text.replace("\r\n", "\n")
-        if faults := self.check(plain):
+        if faults := self.check(text):
             raise ConfigError("\n".join(faults))
+        plain = self._unmasked(text)
         self._keep_local(plain)
         save_over(self._path, plain)
+
+    def _unmasked(self, text: str) -> str:
+        """Return a text with the secrets that were masked when it was shown."""
+        file = self.file()
+        try:
+            before = parse_document(file.text, file.name)
+        except ConfigError:  # A file that cannot be read has none to put back.
+            before = Document(file.name)
+        return unmasked(text.replace("\r\n", "\n"), self._path.name, before)
 
     def _keep_local(self, text: str) -> None:
         """Refuse to change what phage runs, reads or writes: who asks may be anywhere."""

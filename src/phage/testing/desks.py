@@ -74,6 +74,10 @@ class FakeSettingsDesk:
         """Return the file."""
         return FileText("phage.yaml", self.text, "/etc/phage/phage.yaml")
 
+    def shown(self) -> FileText:
+        """Return the file; it has no secrets."""
+        return self.file()
+
     def settings(self) -> Sequence[Setting]:
         """Return three keys."""
         return [

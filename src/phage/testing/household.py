@@ -447,12 +447,14 @@ class FakeDaemon:
     Attributes:
         status: Its answer to `status`.
         refuses: Why it changes nothing; '' where it does.
+        live: What it answers to `live`, beside or instead of what goes on in the household.
         asked: Verb, actor and values of each change.
         now: The time of its answers, in nanoseconds since the Unix epoch.
     """
 
     status: dict[str, Any] = field(default_factory=status_answer)
     refuses: str = ""
+    live: dict[str, Any] = field(default_factory=dict)
     asked: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
     now: int = EPOCH
 
@@ -461,7 +463,7 @@ class FakeDaemon:
         if verb == "status":
             return self.status
         if verb == "live":
-            return live_answer(self.now)
+            return live_answer(self.now) | self.live
         self.asked.append((verb, actor, values))
         if self.refuses:
             raise StateError(self.refuses)

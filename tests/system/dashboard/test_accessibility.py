@@ -17,7 +17,8 @@ from phage.records.device import Attribute, Device, Guess, Seen
 from phage.store.store import StoreLocation
 from phage.testing.apilab import PASSWORD, api_lab, quick_passwords
 from phage.testing.desks import FakeRuleDesk, FakeSettingsDesk
-from phage.testing.household import EICAR, MEMBERS, FakeDaemon, furnish
+from phage.testing.household import MEMBERS, FakeDaemon, furnish
+from phage.testing.pages import FINDING, OPEN, PAGES
 from phage.testing.records import EPOCH, make_decision, make_finding
 from phage.web.dashboard import Dashboard
 
@@ -32,14 +33,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.system
 
-FINDING = "0000000000000001"
-PAGES = (
-    "/", "/devices", "/map", "/ddos", "/files", f"/files/{EICAR}",
-    f"/devices/{MEMBERS[5].mac}", "/traffic", "/flows", "/findings",
-    f"/findings/{FINDING}", "/decisions", f"/decisions/{0:026d}", "/rules", "/rules/home.yaml",
-    "/feeds", "/settings", "/settings/file", "/users", "/account", "/audit?check=yes", "/help",
-    "/search?q=192.168", "/nowhere",
-)  # fmt: skip
 HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script>'\"`</textarea>${alert(3)}"
 
 
@@ -102,10 +95,12 @@ def test_no_page_has_a_serious_fault(
     options: dict[str, Any] = {"color_scheme": scheme, "reduced_motion": "reduce"}
     options["bypass_csp"] = True  # For axe-core itself, which is put into the page.
     with visitor(chromium.start(), served.place, size, **options) as page:
-        page.goto("/login")
-        faults = serious(page)
+        faults = []
+        for path in OPEN:
+            page.goto(path)
+            faults += serious(page)
         log_in(page)
-        for path in PAGES:
+        for path in (*PAGES, "/nowhere"):
             page.goto(path)
             faults += serious(page)
             wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")

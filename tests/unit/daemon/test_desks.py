@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from phage.clock import FixedClock
+from phage.config.document import parse_document
+from phage.config.reference import reference
 from phage.config.settings import PolicySettings, Settings
 from phage.config.statedir import StateDirectory
 from phage.daemon.ruledesk import LocalRuleDesk
@@ -134,6 +136,57 @@ def test_every_key_is_told(settings: LocalSettingsDesk) -> None:
     assert not keys["api", "listen"].is_written
     assert keys["api", "token"].is_secret
     assert all(each.meaning for each in keys.values())
+
+
+def test_no_key_of_the_file_is_missing(settings: LocalSettingsDesk) -> None:
+    """What `phage config show --all` writes is on the page, line by line."""
+    keys = {each.key for each in settings.settings()}
+    document = parse_document(reference(), "all")
+    written = {key for key in document.lines if all(isinstance(part, str) for part in key)}
+    assert keys == written - {key[:end] for key in written for end in range(1, len(key))}
+
+
+def test_secrets_are_masked_and_stay_when_what_is_shown_is_saved(
+    settings: LocalSettingsDesk,
+) -> None:
+    assert settings.path is not None
+    text = (
+        "# mine\nstore: {password: s3cret}\nnotify:\n  ops:\n    type: webhook\n"
+        "    settings: {url: 'https://chat.example/s3cret', style: slack}\n"
+    )
+    settings.path.write_text(text)
+    shown = settings.shown().text
+    assert "s3cret" not in shown
+    assert "style: slack" in shown
+    assert settings.check(shown) == []
+    settings.save(f"{shown}policy: {{enforce: true}}\n")
+    kept = parse_document(settings.file().text, "").values
+    assert kept["store"]["password"] == "s3cret"
+    assert kept["notify"]["ops"]["settings"]["url"] == "https://chat.example/s3cret"
+    assert kept["policy"]["enforce"] is True
+    settings.save(settings.shown().text.replace('password: "(set)"', "password: another"))
+    assert parse_document(settings.file().text, "").values["store"]["password"] == "another"
+
+
+def test_a_masked_secret_of_nothing_is_told(settings: LocalSettingsDesk) -> None:
+    (fault,) = settings.check('notify: {new: {type: webhook, settings: {url: "(set)"}}}\n')
+    assert "notify.new.settings.url: (set) stands for a secret" in fault
+
+
+def test_a_key_with_secrets_in_it_is_changed(settings: LocalSettingsDesk) -> None:
+    assert settings.path is not None
+    settings.path.write_text("notify: {a: {type: webhook, settings: {url: 'https://h/s3cret'}}}\n")
+    value = '{"a": {"type": "webhook", "settings": {"url": "(set)", "style": "slack"}}}'
+    changed = parse_document(settings.changed(("notify",), value), "").values["notify"]
+    assert changed["a"]["settings"] == {"url": "https://h/s3cret", "style": "slack"}
+
+
+def test_a_file_that_is_no_yaml_is_not_shown(settings: LocalSettingsDesk) -> None:
+    assert settings.path is not None
+    settings.path.write_text("store: {password: s3cret\n")
+    with pytest.raises(ConfigError) as told:
+        settings.shown()
+    assert "s3cret" not in str(told.value)
 
 
 def test_one_key_is_changed_and_all_else_stays(settings: LocalSettingsDesk) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Path, Request, Response
@@ -14,6 +15,7 @@ from phage.api.problem import Fault, ProblemError
 from phage.api.security import needs
 from phage.api.services import Served, Services, running
 from phage.config.local import is_local
+from phage.config.masking import masked
 from phage.policy.adoption.adopting import adopt
 from phage.policy.adoption.importing import import_text
 from phage.policy.importer import Source
@@ -183,7 +185,9 @@ def import_config(body: ImportBody, services: Served, request: Request) -> Impor
     return ImportInfo(
         program=imported.program,
         rules=made.rules,
-        settings=made.diff(file.name),
+        settings=replace(
+            made, before=masked(made.before, file.name), after=masked(made.after, file.name)
+        ).diff(file.name),
         left=[LeftRow(line=each.line, what=each.what, reason=each.reason) for each in made.left],
         written=not body.dry_run,
     )

@@ -89,9 +89,7 @@ def device_map(request: Request, services: Served, asker: Asker) -> HTMLResponse
 
 
 @router.get("/devices/{name}", dependencies=[_READ])
-def device(
-    request: Request, services: Served, asker: Asker, name: DeviceName
-) -> HTMLResponse:
+def device(request: Request, services: Served, asker: Asker, name: DeviceName) -> HTMLResponse:
     """Show a device, or an address of others."""
     now = services.clock.now()
     with services.reading() as store:

@@ -130,9 +130,7 @@ def _decisions(store: Store, found: Finding) -> list[Decision]:
     decisions = store.decisions.list(DecisionFilter(finding=found.id), 20)
     if found.subject.ip:
         about = DecisionFilter(target=found.subject.ip, standing=True)
-        decisions += [
-            each for each in store.decisions.list(about, 5) if each.finding != found.id
-        ]
+        decisions += [each for each in store.decisions.list(about, 5) if each.finding != found.id]
     return decisions
 
 

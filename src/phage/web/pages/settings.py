@@ -10,6 +10,7 @@ from fastapi.responses import HTMLResponse
 
 from phage.api.security import needs
 from phage.api.services import Served, running
+from phage.config.local import is_local
 from phage.errors import PhageError
 from phage.web.render import back, page
 
@@ -38,7 +39,8 @@ def settings(
         (name, list(members))
         for name, members in groupby(keys, key=lambda each: ".".join(each.key[:-1]) or "general")
     ]
-    return page(request, "settings.html", sections=sections, q=q, file=desk.file())
+    local = {each.key for each in keys if is_local(".".join(each.key))}
+    return page(request, "settings.html", sections=sections, q=q, file=desk.file(), local=local)
 
 
 @router.post("/settings", dependencies=[_WRITE])
@@ -60,9 +62,12 @@ def change_setting(
 
 @router.get("/settings/file", dependencies=[_WRITE])
 def settings_file(request: Request, services: Served) -> HTMLResponse:
-    """Show the settings file in an editor. It may hold passwords: only for who may change it."""
+    """Show the settings file in an editor, with its secrets masked."""
     desk = running(services.settings, "the settings file")
-    file = desk.file()
+    try:
+        file = desk.shown()
+    except PhageError as error:
+        return _editor(request, desk.file().place, "", faults=[str(error)], is_checked=True)
     return _editor(request, file.place, file.text)
 
 
