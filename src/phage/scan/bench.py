@@ -42,43 +42,50 @@ class Said:
 
 
 class Bench:
-    """A sandbox with engines, used by one thread."""
+    """Sandboxes with engines, used by one thread.
+
+    A fork costs what its zygote has loaded. So engines that take every kind of file share one with
+    the extractor; those that take the same few kinds, and those that stay, have one of their own,
+    which starts with the first file for it.
+    """
 
     def __init__(
         self, engines: Sequence[Ready], clock: Clock, *, unpack: bool, bubblewrap: bool = True
     ) -> None:
         self._engines = {each.name: each for each in engines if each.in_sandbox}
-        # A fork costs what the zygote has loaded: engines that stay have a zygote of their own.
-        once = [each for each in self._engines.values() if each.engine.reuse == 1]
-        stay = [each for each in self._engines.values() if each.engine.reuse > 1]
-        self.sandbox = Sandbox(_plan(once, unpack=unpack, bubblewrap=bubblewrap), clock)
-        self._second = Sandbox(_plan(stay, unpack=False, bubblewrap=bubblewrap), clock)
-        self._child: Child | None = None
+        self._homes: dict[str, Sandbox] = {}
+        self._sandboxes: list[Sandbox] = []
+        for number, group in enumerate(_groups(list(self._engines.values()))):
+            plan = _plan(group, unpack=unpack and not number, bubblewrap=bubblewrap)
+            sandbox = Sandbox(plan, clock)
+            self._sandboxes.append(sandbox)
+            self._homes.update({each.name: sandbox for each in group})
+        self._isolation: Isolation | None = None
         self.told: Callable[[Said], None] = _nobody
+        self._children: dict[Sandbox, Child] = {}
         self._standing: dict[str, Child] = {}
 
     def start(self) -> Isolation:
-        """Start the sandbox unless it runs; return what it proved. Raises SandboxError."""
-        return min(
-            (each.isolation or each.start() for each in self._sandboxes),
-            key=lambda isolation: isolation.level.rank,
-        )
+        """Start the first sandbox unless it runs; return what it proved. Raises SandboxError."""
+        if self._isolation is None:
+            first = self._sandboxes[0]
+            self._isolation = first.isolation or first.start()
+        return self._isolation
 
     def lacking(self, name: str) -> str:
-        """Return why an engine could not be loaded; '' when it could."""
-        return self.sandbox.lacking.get(name, "") or self._second.lacking.get(name, "")
+        """Return why an engine could not be loaded; '' when it could. Raises SandboxError."""
+        home = self._homes.get(name)
+        return self._started(home).lacking.get(name, "") if home is not None else ""
 
     def scan(self, content: Content, names: Sequence[str]) -> list[Said]:
         """Ask engines about a file, in order."""
         said = []
-        waiting = [name for name in names if self._engines[name].engine.reuse == 1]
-        while waiting:
-            answers = self._ask(content, waiting)
-            said += answers
-            waiting = waiting[len(answers) :]
-        for name in names:
-            if self._engines[name].engine.reuse > 1:
-                said += self._ask(content, [name], standing=name)
+        for together in self._by_child(names):
+            done = 0
+            while done < len(together):
+                answers = self._ask(content, together[done:])
+                said += answers
+                done += len(answers)
         return said
 
     def unpack(
@@ -88,7 +95,7 @@ class Bench:
 
         Closing the iterator before its end kills the extractor.
         """
-        child = self.sandbox.child()
+        child = self._sandboxes[0].child()
         request = {**_about(content), "request": "unpack", "passwords": list(passwords)}
         done = False
         try:
@@ -112,9 +119,9 @@ class Bench:
 
     def end_sample(self) -> None:
         """Let the child of the sample end: the next sample gets a new one."""
-        if self._child is not None:
-            self._child.end()
-            self._child = None
+        for child in self._children.values():
+            child.end()
+        self._children.clear()
 
     def close(self) -> None:
         """End the sandbox."""
@@ -125,13 +132,28 @@ class Bench:
         for each in self._sandboxes:
             each.close()
 
-    @property
-    def _sandboxes(self) -> list[Sandbox]:
-        return [self.sandbox, *([self._second] if self._second.plan.engines else [])]
+    def _by_child(self, names: Sequence[str]) -> list[list[str]]:
+        """Return names, those together that one child is asked about."""
+        found: dict[object, list[str]] = {}
+        for name in names:
+            stays = self._engines[name].engine.reuse > 1
+            found.setdefault(name if stays else self._homes[name], []).append(name)
+        return list(found.values())
 
-    def _ask(self, content: Content, names: list[str], standing: str = "") -> list[Said]:
+    def _started(self, sandbox: Sandbox) -> Sandbox:
+        """Start a sandbox unless it runs; one that proves weaker than the first is none."""
+        if sandbox.isolation is None:
+            isolation, known = sandbox.start(), self.start()
+            if isolation.level.rank < known.level.rank:
+                sandbox.close()
+                sandbox.isolation = None
+                message = f"isolation has become {isolation.level}: {isolation.reason}"
+                raise wire.SandboxError(message)
+        return sandbox
+
+    def _ask(self, content: Content, names: list[str]) -> list[Said]:
         """Ask one child about engines in turn; stop after the first that ends it."""
-        child = self._take(standing)
+        child = self._take(names[0])
         said: list[Said] = []
         try:
             request = {**_about(content), "request": "scan", "engines": names}
@@ -143,12 +165,12 @@ class Bench:
             child.allow(END_SECONDS)
             child.reader.message()
         except wire.SandboxTimeoutError:
-            self._drop(standing)
+            self._drop(names[0])
             child.kill()
             if len(said) < len(names):
                 said.append(Said(names[len(said)], timed_out=True))
         except wire.SandboxError:
-            self._drop(standing)
+            self._drop(names[0])
             how = _how(child.kill())
             if len(said) < len(names):
                 said.append(Said(names[len(said)], crashed=how))
@@ -157,27 +179,44 @@ class Bench:
     def _patience(self, name: str) -> float:
         return self._engines[name].engine.timeout
 
-    def _take(self, standing: str) -> Child:
-        if not standing:
-            self._child = self._child or self.sandbox.child()
-            return self._child
-        child = self._standing.get(standing)
-        if child is not None and child.samples >= self._engines[standing].engine.reuse:
+    def _take(self, name: str) -> Child:
+        """Return the child for an engine: the sample's own, or one that stays for some."""
+        sandbox, reuse = self._started(self._homes[name]), self._engines[name].engine.reuse
+        if reuse == 1:
+            if sandbox not in self._children:
+                self._children[sandbox] = sandbox.child()
+            return self._children[sandbox]
+        child = self._standing.get(name)
+        if child is not None and child.samples >= reuse:
             child.end()
             child = None
         if child is None:
-            child = self._standing[standing] = self._second.child()
+            child = self._standing[name] = sandbox.child()
         child.samples += 1
         return child
 
-    def _drop(self, standing: str) -> None:
-        if standing:
-            self._standing.pop(standing, None)
-        else:
-            self._child = None
+    def _drop(self, name: str) -> None:
+        if self._standing.pop(name, None) is None:
+            self._children.pop(self._homes[name], None)
 
 
-def _nobody(_: Said) -> None:
+def _groups(engines: Sequence[Ready]) -> list[list[Ready]]:
+    """Return engines that share a zygote: first those for every kind of file, then the others."""
+    once = [each for each in engines if each.engine.reuse == 1]
+    stay = [each for each in engines if each.engine.reuse > 1]
+    some: list[tuple[set[str], list[Ready]]] = []
+    for each in once:
+        if each.engine.accepts:
+            kinds, group = set(each.engine.accepts), [each]
+            for other in [other for other in some if other[0] & kinds]:
+                some.remove(other)
+                kinds, group = kinds | other[0], other[1] + group
+            some.append((kinds, group))
+    general = [each for each in once if not each.engine.accepts]
+    return [general, *(group for group in (stay, *(group for _, group in some)) if group)]
+
+
+def _nobody(_said: Said) -> None:
     """Tell nobody what an engine has said before all have."""
 
 

@@ -7,20 +7,20 @@ To add one, add a file to `engines/`: a dataclass whose fields are its settings,
 from __future__ import annotations
 
 import enum
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import metadata
-from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from phage.errors import PhageError
 from phage.plugin import Family
 from phage.records.sample import Category, EngineKind, EngineVersion, Fact
+from phage.scan.content import Content
 from phage.scan.trials import BENIGN, GARBAGE, Trial
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
-
-    from phage.scan.content import Content
 
 
 class Place(enum.StrEnum):
@@ -105,6 +105,13 @@ class Engine(Protocol):
     def prepare(self) -> None:
         """Load what takes long, once for many files. Raises PluginUnavailableError."""
 
+    def warm(self) -> None:
+        """Look at files of the self-test, after `prepare`.
+
+        What the first file fills is then shared by all that follow. Not for engines that start
+        programs, which forks cannot share.
+        """
+
     def scan(self, content: Content) -> Answer:
         """Look at one file."""
 
@@ -150,6 +157,15 @@ class EngineDefaults:
 
     def prepare(self) -> None:
         """Load nothing."""
+
+    def warm(self) -> None:
+        """Look at each file of the self-test that it takes."""
+        engine: Any = self
+        for trial in engine.trials():
+            with Content.of_bytes(trial.data, trial.name) as content:
+                if not self.accepts or content.kind in self.accepts:
+                    with suppress(Exception):  # The self-test tells what is wrong.
+                        engine.scan(content)
 
     def trials(self) -> tuple[Trial, ...]:
         """Return something good and garbage: neither is evil."""

@@ -56,6 +56,9 @@ class CapaEngine(EngineDefaults):
             raise PluginUnavailableError(message)
         return EngineVersion(super().version().engine, f"{rules} rules")
 
+    def warm(self) -> None:
+        """Do nothing: each child starts the program by itself."""
+
     def scan(self, content: Content) -> Answer:
         """Run capa."""
         folder = Path(self.definitions)

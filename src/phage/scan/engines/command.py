@@ -78,6 +78,9 @@ class CommandEngine(EngineDefaults):
         stamp = Path(shutil.which(program) or program).stat().st_mtime_ns
         return EngineVersion(f"{Path(program).name}-{digest}", "", stamp)
 
+    def warm(self) -> None:
+        """Do nothing: each child starts the program by itself."""
+
     def scan(self, content: Content) -> Answer:
         """Run it."""
         about = self._about()

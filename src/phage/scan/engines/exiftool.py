@@ -63,7 +63,7 @@ class ExiftoolEngine(EngineDefaults):
             "data",
         }
     )
-    reuse: ClassVar[int] = 50
+    reuse: ClassVar[int] = 200
 
     largest: int = 48 * 2**20
     """Octets of the largest file that it takes."""
@@ -80,6 +80,9 @@ class ExiftoolEngine(EngineDefaults):
     def version(self) -> EngineVersion:
         """Return ExifTool's version, as its module says it."""
         return EngineVersion(_version())
+
+    def warm(self) -> None:
+        """Do nothing: each child starts the program by itself."""
 
     def scan(self, content: Content) -> Answer:
         """Ask the running ExifTool."""

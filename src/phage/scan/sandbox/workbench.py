@@ -34,6 +34,7 @@ class Workbench:
                 kind = getattr(importlib.import_module(each["module"]), each["class"])
                 engine: Engine = kind(**_settings(each["settings"]))
                 engine.prepare()
+                engine.warm()
             except Exception as error:  # noqa: BLE001  Hostile input makes libraries raise anything.
                 self.lacking[each["name"]] = str(error) or type(error).__name__
             else:
