@@ -148,18 +148,25 @@ impl Applications {
             return;
         };
         self.progress.attempt(flow, reverse);
-        let parsed = app::parse_stream(prefix, !reverse, subject.touch.server_port);
-        if parsed == Parsed::Incomplete {
+        let told = self.progress.told(flow, reverse);
+        let (first, further) = parse(prefix, told, !reverse, subject.touch.server_port);
+        if further == Parsed::Incomplete {
+            self.progress.tell(flow, reverse);
+            self.settle(first, subject, flows, hosts, counters);
+            return;
+        }
+        if first == Parsed::Incomplete {
             return;
         }
         if self.progress.end(flow, reverse) {
             self.reassembler.release(flow);
             // Neither side said anything that is known: its packets need not be asked about again.
-            if parsed == Parsed::NotMine {
+            if first == Parsed::NotMine && !told {
                 flows.set_application(subject.touch.slot, flow, UNKNOWN);
             }
         }
-        self.settle(parsed, subject, flows, hosts, counters);
+        self.settle(first, subject, flows, hosts, counters);
+        self.settle(further, subject, flows, hosts, counters);
     }
 
     /// Turns an answer into an observation or a count.
@@ -208,6 +215,20 @@ impl Applications {
             message,
         });
     }
+}
+
+/// Parses a direction's first message, unless it was `told`, and what follows it, where something
+/// does ([`Parsed::NotMine`] where nothing does).
+fn parse(prefix: &[u8], told: bool, from_initiator: bool, server_port: u16) -> (Parsed, Parsed) {
+    if told {
+        return (Parsed::NotMine, app::parse_further(prefix));
+    }
+    let first = app::parse_stream(prefix, from_initiator, server_port);
+    let further = match &first {
+        Parsed::Done(message) if app::is_followed(message) => app::parse_further(prefix),
+        _ => Parsed::NotMine,
+    };
+    (first, further)
 }
 
 /// Tells the subject device's behaviour features of a question or a failed answer.

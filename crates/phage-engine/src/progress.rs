@@ -8,6 +8,7 @@ const PLACES: usize = 16_384;
 struct Place {
     flow: u64,
     attempts: [u8; 2],
+    told: [bool; 2],
     done: [bool; 2],
 }
 
@@ -59,6 +60,19 @@ impl ParserProgress {
         }
     }
 
+    /// Whether a direction's first message was told, and more of it is awaited.
+    pub(crate) fn told(&mut self, flow: u64, reverse: bool) -> bool {
+        self.place(flow)
+            .is_some_and(|place| place.told.get(usize::from(reverse)) == Some(&true))
+    }
+
+    /// Notes that a direction's first message was told.
+    pub(crate) fn tell(&mut self, flow: u64, reverse: bool) {
+        if let Some(place) = self.place(flow) {
+            place.told = [place.told[0] || !reverse, place.told[1] || reverse];
+        }
+    }
+
     /// Ends a direction; answers whether the other one has ended too.
     pub(crate) fn end(&mut self, flow: u64, reverse: bool) -> bool {
         self.place(flow).is_none_or(|place| {
@@ -76,6 +90,9 @@ mod tests {
     fn a_direction_ends_by_itself_or_after_its_attempts() {
         let mut progress = ParserProgress::new(3);
         assert!(progress.wants(7, false) && progress.wants(7, true));
+        assert!(!progress.told(7, true));
+        progress.tell(7, true);
+        assert!(progress.told(7, true) && !progress.told(7, false));
         assert!(!progress.end(7, false));
         assert!(!progress.wants(7, false) && progress.wants(7, true));
         for _ in 0..3 {

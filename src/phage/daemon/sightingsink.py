@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from phage.intel.seen import Shown, shown
 from phage.records.indicator import IndicatorKind
 from phage.records.sighting import Sighting
 from phage.store.repositories.counters import minute_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from phage.policy.desk import Outcome
     from phage.records import Finding, Observation, Window
     from phage.store.writer import Writer
@@ -22,11 +21,12 @@ MAX_COUNTED = 4096
 LONGEST = 253
 """Characters of a domain (RFC 1035, section 2.3.4)."""
 
-_NAMES = {"dns": "query", "tls": "sni", "quic": "sni", "http": "host"}
+_NOTED = frozenset({IndicatorKind.DOMAIN, IndicatorKind.JA4, IndicatorKind.CERTIFICATE})
+"""Kinds that are kept; what people ask web servers for is nobody's business days later."""
 
 
 class SightingSink:
-    """Notes which domains devices ask for and call, and how their TLS looks (JA4)."""
+    """Notes which domains devices ask for and call, how their TLS looks (JA4), whom it trusts."""
 
     def __init__(self, writer: Writer) -> None:
         self.left_out = 0
@@ -41,17 +41,20 @@ class SightingSink:
             self._flush()
             self._minute = minute
         for observation in window.observations:
-            for kind, value in _values(observation):
-                self._note(observation, kind, value)
+            for each in shown(observation):
+                if each.kind in _NOTED and len(each.value) <= LONGEST:
+                    self._note(observation, each)
 
-    def _note(self, seen: Observation, kind: IndicatorKind, value: str) -> None:
-        device = seen.src_mac or seen.src
+    def _note(self, seen: Observation, what: Shown) -> None:
+        kind, value, by_server = what
+        ip, mac = (seen.dst, seen.dst_mac) if by_server else (seen.src, seen.src_mac)
+        device = mac or ip
         key = (kind, value, device)
         known = self._seen.get(key)
         if known is not None:
             self._seen[key] = replace(known, last_seen=seen.time, times=known.times + 1)
         elif len(self._seen) < MAX_COUNTED:
-            self._seen[key] = Sighting(kind, value, device, seen.src, seen.time, seen.time)
+            self._seen[key] = Sighting(kind, value, device, ip, seen.time, seen.time)
         else:
             self.left_out += 1
 
@@ -69,16 +72,3 @@ class SightingSink:
     def close(self) -> None:
         """Hand over what is left."""
         self._flush()
-
-
-def _values(seen: Observation) -> Iterator[tuple[IndicatorKind, str]]:
-    field = _NAMES.get(seen.kind)
-    if field is None or seen.fields.get("response") is True:
-        return
-    name = seen.fields.get(field)
-    if isinstance(name, str) and "." in name and len(name) <= LONGEST:
-        host = name.rpartition(":")[0] if seen.kind == "http" and ":" in name else name
-        yield IndicatorKind.DOMAIN, host.rstrip(".").lower()
-    print_ = seen.fields.get("ja4")
-    if isinstance(print_, str) and print_:
-        yield IndicatorKind.JA4, print_

@@ -92,5 +92,6 @@ KINDS: Mapping[str, IndicatorKind] = {
     "ja3-fingerprint-md5": IndicatorKind.JA3,
     "ja4-plus": IndicatorKind.JA4,
     "x509-fingerprint-sha1": IndicatorKind.CERTIFICATE,
+    "x509-fingerprint-sha256": IndicatorKind.CERTIFICATE,
 }
 """Kinds by the names that OTX, MISP and ThreatFox give them, in lower case."""

@@ -1,4 +1,4 @@
-"""MISP's JSON (the MISP core format): attributes of events to indicators, and back."""
+"""MISP's JSON (the MISP core format): attributes of events to indicators."""
 
 from __future__ import annotations
 
@@ -6,21 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from phage.intel.entries import KINDS, Entries
 from phage.intel.jsontext import objects
-from phage.records.indicator import IndicatorKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-
-TYPES: Mapping[IndicatorKind, str] = {
-    IndicatorKind.DOMAIN: "domain",
-    IndicatorKind.URL: "url",
-    IndicatorKind.JA3: "ja3-fingerprint-md5",
-    IndicatorKind.JA4: "ja4-plus",
-    IndicatorKind.CERTIFICATE: "x509-fingerprint-sha1",
-}
-"""Types of attributes by kind; networks and hashes depend on the value."""
-
-HASHES = {32: "md5", 40: "sha1", 64: "sha256"}
 
 
 def take_event(entries: Entries, event: dict[str, Any]) -> None:
@@ -44,15 +32,6 @@ def take_attribute(entries: Entries, item: dict[str, Any], event: Mapping[str, A
         description=event.get("info"),
         tlp=tlp,
     )
-
-
-def type_of(kind: IndicatorKind, value: str) -> str:
-    """Return the type of the attribute for a value; '' where MISP has none."""
-    if kind is IndicatorKind.NETWORK:
-        return "ip-dst"
-    if kind is IndicatorKind.HASH:
-        return HASHES.get(len(value), "")
-    return TYPES.get(kind, "")
 
 
 def _marks(of: Mapping[str, Any]) -> list[str]:

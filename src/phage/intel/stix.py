@@ -35,6 +35,7 @@ _KINDS = {
     "file:hashes.sha-1": IndicatorKind.HASH,
     "file:hashes.sha-256": IndicatorKind.HASH,
     "x509-certificate:hashes.sha-1": IndicatorKind.CERTIFICATE,
+    "x509-certificate:hashes.sha-256": IndicatorKind.CERTIFICATE,
 }
 
 _TOKEN = re.compile(
@@ -133,8 +134,8 @@ class _Reader:
 _OBJECTS = {
     IndicatorKind.DOMAIN: "domain-name:value",
     IndicatorKind.URL: "url:value",
-    IndicatorKind.CERTIFICATE: "x509-certificate:hashes.'SHA-1'",
 }
+_HASHED = {IndicatorKind.HASH: "file", IndicatorKind.CERTIFICATE: "x509-certificate"}
 _HASHES = {32: "MD5", 40: "'SHA-1'", 64: "'SHA-256'"}
 
 
@@ -142,8 +143,8 @@ def pattern_of(kind: IndicatorKind, value: str) -> str:
     """Return the pattern for a value; '' for what STIX has no object for (JA3, JA4)."""
     if kind is IndicatorKind.NETWORK:
         path = "ipv6-addr:value" if ":" in value else "ipv4-addr:value"
-    elif kind is IndicatorKind.HASH and len(value) in _HASHES:
-        path = f"file:hashes.{_HASHES[len(value)]}"
+    elif kind in _HASHED and len(value) in _HASHES:
+        path = f"{_HASHED[kind]}:hashes.{_HASHES[len(value)]}"
     else:
         path = _OBJECTS.get(kind, "")
     quoted = value.replace("\\", "\\\\").replace("'", "\\'")

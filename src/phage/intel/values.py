@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import re
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from phage.intel.networks import Networks, parse_networks
 from phage.records.indicator import Indicator, IndicatorKind
@@ -20,6 +20,7 @@ _HEX = re.compile(r"[0-9a-f]+")
 _HASHES = {32, 40, 64}
 _JA4 = re.compile(r"[tqd][0-9a-z]{9}_[0-9a-f]{12}_[0-9a-f]{12}")
 _NOT_PUBLIC = (".local", ".lan", ".home.arpa", ".in-addr.arpa", ".ip6.arpa", ".localdomain")
+_PORTS = {"http": 80, "https": 443, "ftp": 21}
 MAX_URL = 2048
 MAX_TAGS = 16
 
@@ -52,14 +53,19 @@ def canonical_domain(text: str) -> str:
 
 
 def _canonical_url(text: str) -> str:
+    """Return a URL as it is compared (RFC 3986, section 6.2.3), without its fragment."""
     if len(text) > MAX_URL or not text.isprintable() or " " in text:
         return ""
     try:
         parts = urlsplit(text)
-        host = parts.hostname or ""
+        host, port = parts.hostname or "", parts.port
     except ValueError:
         return ""
-    return text if parts.scheme in {"http", "https", "ftp"} and host else ""
+    if parts.scheme not in _PORTS or not host:
+        return ""
+    shown = f"[{host}]" if ":" in host else host
+    place = shown if port in (None, _PORTS[parts.scheme]) else f"{shown}:{port}"
+    return urlunsplit((parts.scheme, place, parts.path or "/", parts.query, ""))
 
 
 def guessed(value: str) -> tuple[IndicatorKind, str] | None:

@@ -19,7 +19,7 @@ class IndicatorKind(enum.StrEnum):
     JA3 = "ja3"
     JA4 = "ja4"
     CERTIFICATE = "certificate"
-    """A certificate by its SHA-1."""
+    """A server's certificate by the SHA-1 or SHA-256 of its DER."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -344,6 +344,9 @@ def _tls(fields: Fields) -> tuple[str, Event]:
         body["ja3"] = {"hash": fields["ja3"]} | _pick(fields, {"ja3_string": "string"})
     if "ja3s" in fields:
         body["ja3s"] = {"hash": fields["ja3s"]}
+    if isinstance(print_ := fields.get("certificate_sha1"), str):
+        # As Suricata writes it: pairs with colons.
+        body["fingerprint"] = bytes.fromhex(print_).hex(":")
     return "tls", body
 
 

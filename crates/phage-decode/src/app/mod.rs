@@ -156,3 +156,14 @@ pub fn parse_stream(prefix: &[u8], from_initiator: bool, server_port: u16) -> Pa
     }
     answer
 }
+
+/// Whether a direction whose first message is `message` says more that [`parse_further`] reads.
+pub fn is_followed(message: &Message) -> bool {
+    message.kind == Kind::Tls && tls::is_followed(message)
+}
+
+/// Parses what follows the first message of a direction, where [`is_followed`] says that something
+/// does; of the whole prefix, under the same rules as [`parse_stream`].
+pub fn parse_further(prefix: &[u8]) -> Parsed {
+    tls::parse_certificate(prefix)
+}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from phage.detect import explain
 from phage.detect.parties import mac_numbers
 from phage.detect.tables import Recent
+from phage.intel.seen import shown
 from phage.records import Finding, Observation, Peer, Severity, Subject, Window
 from phage.records.address import format_address, format_mac, parse_mac
 from phage.records.indicator import IndicatorKind, Mention
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 _SECOND = 1_000_000_000
 _TCP = 6
 _MOST_PEERS = 32
-_NAMES = {"dns": "query", "tls": "sni", "quic": "sni", "http": "host"}
-_PRINTS = (("ja3", IndicatorKind.JA3), ("ja4", IndicatorKind.JA4))
 
 
 @dataclass(slots=True)
@@ -57,6 +56,9 @@ class _Meeting:
 class IntelMatch:
     """Tells each device that talks to a listed address, or asks for a listed name, and why.
 
+    Also of listed URLs in HTTP, fingerprints (JA3, JA4), and certificates of servers, which TLS 1.3
+    hides: of what is encrypted nobody sees it.
+
     A device of ours that turns to a listed address is a sign that it was taken over; a listed
     address that turns to us is what happens to everybody, and tells only who it is.
 
@@ -66,7 +68,9 @@ class IntelMatch:
 
     name: ClassVar[str] = "intelmatch"
     of_exports: ClassVar[bool] = True
-    summary: ClassVar[str] = "Addresses, names and fingerprints that threat intelligence names."
+    summary: ClassVar[str] = (
+        "Addresses, names, URLs, fingerprints and certificates that threat intelligence names."
+    )
 
     least: int = 25
     """Confidence (0 to 100) below which a match is no finding."""
@@ -94,7 +98,7 @@ class IntelMatch:
         if known is None:
             return
         routers = mac_numbers(knowledge.routers)
-        met = [*self._addresses(window, known, routers), *_names(window, known, routers)]
+        met = [*self._addresses(window, known, routers), *_shown(window, known, routers)]
         met.sort(key=lambda each: (each.time, each.subject.device, each.mentions[0].value))
         changed: dict[str, _Case] = {}
         for each in met:
@@ -176,32 +180,39 @@ class IntelMatch:
         )
 
 
-def _names(window: Window, known: Intelligence, routers: frozenset[int]) -> Iterator[_Meeting]:
-    """Yield names that were asked for or called, and fingerprints of who called."""
+def _shown(window: Window, known: Intelligence, routers: frozenset[int]) -> Iterator[_Meeting]:
+    """Yield names and URLs that were asked for, fingerprints of who called and was called."""
     for seen in window.observations:
-        field_name = _NAMES.get(seen.kind)
-        if field_name is None or seen.fields.get("response") is True:
-            continue
-        name = seen.fields.get(field_name)
-        if isinstance(name, str) and "." in name:
-            host = name.rpartition(":")[0] if seen.kind == "http" and ":" in name else name
-            if mentions := known.domain(host):
-                yield _said(seen, mentions, routers, host)
-        for print_name, kind in _PRINTS:
-            value = seen.fields.get(print_name)
-            if isinstance(value, str) and (mentions := known.value(kind, value)):
-                yield _said(seen, mentions, routers, value)
+        for kind, value, by_server in shown(seen):
+            is_name = kind is IndicatorKind.DOMAIN
+            mentions = known.domain(value) if is_name else known.value(kind, value)
+            if mentions:
+                yield _said(seen, mentions, routers, value, by_server=by_server)
 
 
 def _said(
-    seen: Observation, mentions: tuple[Mention, ...], routers: frozenset[int], sample: str
+    seen: Observation,
+    mentions: tuple[Mention, ...],
+    routers: frozenset[int],
+    sample: str,
+    *,
+    by_server: bool,
 ) -> _Meeting:
-    behind = bool(seen.src_mac) and _number(seen.src_mac) in routers
-    subject = _subject(seen.src, "" if behind else seen.src_mac)
-    peer = Peer(seen.dst, "", (explain.service(seen.protocol, seen.dst_port),))
-    # Anyone can send a question over UDP in another's name.
+    who, mac, place = seen.src, seen.src_mac, seen.dst
+    port = seen.dst_port
+    if by_server:
+        who, mac, place, port = seen.dst, seen.dst_mac, seen.src, seen.src_port
+    behind = bool(mac) and _number(mac) in routers
+    peer = Peer(place, "", (explain.service(seen.protocol, port),))
     return _Meeting(
-        subject, mentions, "name", seen.time, peer, sample, spoofable=seen.protocol != _TCP
+        _subject(who, "" if behind else mac),
+        mentions,
+        "server" if by_server else "name",
+        seen.time,
+        peer,
+        sample,
+        # Anyone can send a question over UDP in another's name.
+        spoofable=seen.protocol != _TCP,
     )
 
 
@@ -245,6 +256,9 @@ def _sentence(case: _Case, best: Mention, feeds: list[str], knowledge: Knowledge
         what = f"{who} turned to {peers}{how}; {value} is {listed}"
     elif case.way == "to":
         what = f"{who} turned to {seen or value}{how}; {value} is {listed}"
+    elif case.way == "server":
+        place = explain.listing(list(case.peers), case.total)
+        what = f"{who} turned to {place}{how}, whose certificate {value} is {listed}"
     else:
         what = f"{who} named {seen or value}; {value} is {listed}"
     return explain.sentence([what, why, explain.counted(case.times, "time")])

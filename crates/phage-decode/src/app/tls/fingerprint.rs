@@ -20,7 +20,8 @@ pub(crate) enum Carrier {
     Quic,
 }
 
-fn hex(digest: &[u8], octets: usize) -> String {
+/// The first octets of a digest, in hexadecimal.
+pub(super) fn hex(digest: &[u8], octets: usize) -> String {
     let mut out = String::with_capacity(octets * 2);
     for octet in digest.iter().take(octets) {
         let _ = write!(out, "{octet:02x}");

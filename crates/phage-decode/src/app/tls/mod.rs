@@ -23,10 +23,20 @@
 //! | `alpn` | list | what was chosen, where it is said in the clear |
 //! | `retry` | flag | the server asks for another hello |
 //! | `ja3s` | text | fingerprint of the server's choice |
+//!
+//! Server's certificate, a message of its own, up to TLS 1.2 only: TLS 1.3 encrypts it, and a
+//! session that is resumed has none. Of a chain the first counts, which is the server's own:
+//!
+//! | field | type | what |
+//! |---|---|---|
+//! | `server` | flag | true |
+//! | `certificate_sha1`, `certificate_sha256` | text | of its DER, hexadecimal |
 
+mod certificate;
 pub(crate) mod fingerprint;
 pub(crate) mod hello;
 
+use self::certificate::Found;
 use self::fingerprint::{ja3, ja3s, ja4, Carrier};
 use self::hello::{
     extension, from_records, is_grease, ClientHello, Handshake, ServerHello, CLIENT_HELLO,
@@ -47,6 +57,32 @@ pub(crate) fn parse_stream(prefix: &[u8]) -> Parsed {
     };
     match result {
         Ok(message) => Parsed::Done(message),
+        Err(reason) => Parsed::Malformed(AppFault {
+            kind: Kind::Tls,
+            reason,
+        }),
+    }
+}
+
+/// Whether a server's certificate follows its hello in the clear.
+pub(crate) fn is_followed(message: &Message) -> bool {
+    let version = message.text("version").unwrap_or_default();
+    let in_clear = matches!(version, "SSL 3.0" | "TLS 1.0" | "TLS 1.1" | "TLS 1.2");
+    message.flag("server") && in_clear
+}
+
+/// Parses the certificate behind a server's hello ([`is_followed`]), out of all of the prefix.
+pub(crate) fn parse_certificate(prefix: &[u8]) -> Parsed {
+    match certificate::first(prefix) {
+        Ok(None) => Parsed::Incomplete,
+        Ok(Some(Found::Nothing)) => Parsed::NotMine,
+        Ok(Some(Found::Certificate { sha1, sha256 })) => {
+            let mut message = Message::new(Kind::Tls);
+            message.put_flag("server", true);
+            message.put_text("certificate_sha1", sha1);
+            message.put_text("certificate_sha256", sha256);
+            Parsed::Done(message)
+        }
         Err(reason) => Parsed::Malformed(AppFault {
             kind: Kind::Tls,
             reason,

@@ -284,3 +284,86 @@ fn what_lies_is_a_fault_and_what_is_else_is_not_mine() {
         assert_eq!(parse_stream(other), Parsed::NotMine);
     }
 }
+
+/// What a server says first: a hello of TLS 1.2 and messages behind it.
+fn flight(messages: &[Vec<u8>]) -> Vec<u8> {
+    let mut hello = vec![3, 3];
+    hello.extend([5; 32]);
+    hello.extend(block::<1>(&[9; 32]));
+    hello.extend([0xc0, 0x2f, 0]);
+    [vec![handshake(2, &hello)], messages.to_vec()]
+        .concat()
+        .concat()
+}
+
+fn chain(certificates: &[&[u8]]) -> Vec<u8> {
+    let all: Vec<u8> = certificates
+        .iter()
+        .flat_map(|der| block::<3>(der))
+        .collect();
+    handshake(11, &block::<3>(&all))
+}
+
+#[test]
+fn the_first_certificate_is_hashed_wherever_records_end() {
+    let flight = flight(&[chain(&[b"abc", &[7; 2000]]), handshake(14, b"")]);
+    for size in [1, 7, 100, 16_384] {
+        let stream = records(&flight, size);
+        assert!(super::is_followed(&done(&stream)));
+        let Parsed::Done(message) = super::parse_certificate(&stream) else {
+            unreachable!("{size}")
+        };
+        // The hashes of "abc" in FIPS 180-4's examples.
+        assert_eq!(
+            message.text("certificate_sha1"),
+            Some("a9993e364706816aba3e25717850c26c9cd0d89d")
+        );
+        assert_eq!(
+            message.text("certificate_sha256"),
+            Some("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
+        );
+        for end in 0..stream.len() {
+            match super::parse_certificate(&stream[..end]) {
+                Parsed::Incomplete => {}
+                Parsed::Done(early) => assert_eq!(early, message),
+                other => unreachable!("{end}: {other:?}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_server_without_a_certificate_is_not_waited_for() {
+    let resumed = [records(&flight(&[]), 16_384), vec![20, 3, 3, 0, 1, 1]].concat();
+    assert_eq!(super::parse_certificate(&resumed), Parsed::NotMine);
+    for messages in [
+        vec![handshake(12, b"key"), handshake(14, b"")],
+        vec![chain(&[])],
+    ] {
+        let stream = records(&flight(&messages), 16_384);
+        assert_eq!(super::parse_certificate(&stream), Parsed::NotMine);
+    }
+    let new = done(&records(&handshake(1, &example()), 16_384));
+    assert!(!super::is_followed(&new));
+}
+
+#[test]
+fn a_chain_that_lies_is_a_fault() {
+    for body in [
+        &b"\0\0\x04\0\0\0abc"[..],
+        b"\0\0\x05\0\0\x09abcdefghijkl",
+        b"\0\xff\xff\0\0\x02ab",
+    ] {
+        let stream = records(&flight(&[handshake(11, body)]), 16_384);
+        let answer = super::parse_certificate(&stream);
+        assert!(matches!(answer, Parsed::Malformed(_)), "{answer:?}");
+    }
+    let cut = [
+        records(&flight(&[chain(&[b"abc"])])[..86], 16_384),
+        vec![21, 3, 3, 0, 2, 2, 40],
+    ];
+    assert!(matches!(
+        super::parse_certificate(&cut.concat()),
+        Parsed::Malformed(_)
+    ));
+}
