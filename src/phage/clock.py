@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import time
 from typing import Protocol
 
@@ -46,7 +47,12 @@ class FixedClock:
 
 def rfc3339(nanoseconds: int) -> str:
     """Format nanoseconds since the Unix epoch as RFC 3339 in UTC, with microseconds."""
-    seconds, rest = divmod(nanoseconds, 1_000_000_000)
-    moment = datetime.datetime.fromtimestamp(seconds, tz=datetime.UTC)
-    exact = moment.replace(microsecond=rest // 1000, tzinfo=None)
-    return f"{exact.isoformat(timespec='microseconds')}Z"
+    minutes, rest = divmod(nanoseconds, 60_000_000_000)
+    seconds, rest = divmod(rest, 1_000_000_000)
+    return f"{_minute(minutes)}:{seconds:02}.{rest // 1000:06}Z"
+
+
+@functools.lru_cache(maxsize=4096)  # Long lists tell of the same minutes again and again.
+def _minute(minutes: int) -> str:
+    moment = datetime.datetime.fromtimestamp(minutes * 60, tz=datetime.UTC)
+    return moment.isoformat()[:16]

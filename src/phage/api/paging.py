@@ -95,19 +95,18 @@ def page_of(
     keys: Callable[[T], Sequence[int | str | float]],
     shape: Callable[[T], Mapping[str, JsonValue]],
     fields: str = "",
-) -> dict[str, Any] | Response:
-    """Return a page of rows of which one more than `limit` was asked for."""
-    shown = rows[:limit]
-    page: dict[str, Any] = {
-        "items": [shape(row) for row in shown],
-        "next": write_cursor(keys(shown[-1])) if len(rows) > limit else "",
-    }
-    chosen = chosen_fields(fields)
-    if not chosen:
-        return page
-    page["items"] = [select(each, chosen) for each in page["items"]]
-    # The model of the answer knows whole rows only.
-    return Response(to_json(page, inf_nan_mode="null"), media_type="application/json")
+) -> Response:
+    """Return a page of rows of which one more than `limit` was asked for.
+
+    It is written here: the framework would read each row into a model first, which takes longer
+    than all the rest. That answers are as their models say is tested for every route.
+    """
+    items: list[Mapping[str, JsonValue]] = [shape(row) for row in rows[:limit]]
+    if chosen := chosen_fields(fields):
+        items = [select(each, chosen) for each in items]
+    more = write_cursor(keys(rows[limit - 1])) if len(rows) > limit else ""
+    page = to_json({"items": items, "next": more}, inf_nan_mode="null")
+    return Response(page, media_type="application/json")
 
 
 def chosen_fields(fields: str) -> frozenset[str]:

@@ -55,7 +55,8 @@ class DeviceService:
 
     Args:
         inventory: The devices.
-        open_store: Opens the store; called in the service's thread.
+        open_store: Opens the store; called in the service's thread. None: nothing of other runs is
+            known, and nothing is kept.
         clock: Tells what is due.
         state: The folder with reference data.
         sources: Each returns observations of devices from elsewhere: the kernel, files.
@@ -65,7 +66,7 @@ class DeviceService:
     def __init__(
         self,
         inventory: Inventory,
-        open_store: Callable[[], Store],
+        open_store: Callable[[], Store] | None,
         clock: Clock,
         state: StateDirectory,
         sources: Sequence[Callable[[], Iterable[Observation]]] = (),
@@ -92,6 +93,8 @@ class DeviceService:
     def load(self) -> None:
         """Take up what is stored. Raises StoreError."""
         self._refresh()
+        if self._open_store is None:
+            return
         with self._open_store() as store:
             self.inventory.load(store.devices.list(MAX_STORED))
             self.profiler.load(store.profiles.list(MAX_STORED))
@@ -155,15 +158,16 @@ class DeviceService:
         changes = self.inventory.take_changes()
         with self.inventory.table.lock:
             profiles = self.profiler.take_changes()
-        try:
-            with self._open_store() as store:
-                store_changes(store, changes)
-                store.profiles.remove(changes.gone)
-                store.profiles.save(profiles)
-            self.fault = ""
-        except StoreError as error:
-            self.inventory.keep_changes(changes)
-            self._failed(error)
+        if self._open_store is not None:
+            try:
+                with self._open_store() as store:
+                    store_changes(store, changes)
+                    store.profiles.remove(changes.gone)
+                    store.profiles.save(profiles)
+                self.fault = ""
+            except StoreError as error:
+                self.inventory.keep_changes(changes)
+                self._failed(error)
         with self._turn:
             self._stored = turn
             self._turn.notify_all()
@@ -233,14 +237,19 @@ def start_devices(settings: Settings, state: StateDirectory, clock: Clock) -> De
 
 
 def make_devices(
-    settings: Settings, state: StateDirectory, clock: Clock, home: Sequence[str] = ()
+    settings: Settings,
+    state: StateDirectory,
+    clock: Clock,
+    home: Sequence[str] = (),
+    *,
+    kept: bool = True,
 ) -> DeviceService:
-    """Return the service, inert; `home` goes before the settings."""
+    """Return the service, inert; `home` goes before the settings. `kept` says: in the store."""
     place = location(settings)
     inventory = make_inventory(home or tuple(map(str, settings.home)), clock)
     return DeviceService(
         inventory,
-        lambda: open_store(place, clock),
+        (lambda: open_store(place, clock)) if kept else None,
         clock,
         state,
         least_ns=int(settings.devices.learn * 1e9),

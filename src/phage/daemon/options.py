@@ -71,6 +71,8 @@ class ReplayOptions:
         scores: CSV file to write `packet,score` to, a row for each packet of the input.
         home: Networks that are ours, as CIDR; empty: those of the settings, else private ones.
         exports: The captures hold datagrams of flow exporters.
+        keep_devices: Know the devices of the store, and keep in it what the captures show of them;
+            else the replay is the same whatever is in the store.
         progress: Told how far the reading has come.
     """
 
@@ -82,6 +84,7 @@ class ReplayOptions:
     scores: Path | None = None
     home: tuple[str, ...] = ()
     exports: bool = False
+    keep_devices: bool = False
     progress: Progress = no_progress
 
 

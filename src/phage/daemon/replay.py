@@ -96,7 +96,9 @@ def replay(options: ReplayOptions) -> ReplayReport:
         writer = start_writer(settings, SystemClock(), retention=False)
         sinks.append(StoreSink(writer, flows=False))
         evidence = EvidenceFolder(state.captures)
-        devices = make_devices(settings, state, SystemClock(), options.home)
+        devices = make_devices(
+            settings, state, SystemClock(), options.home, kept=options.keep_devices
+        )
         devices.load()
     except (StateError, StoreError) as error:
         warnings.append(f"findings are not kept: {error}")

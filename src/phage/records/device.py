@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -256,6 +256,26 @@ class Device:
 
 
 _UNKNOWN = Guess()
+
+
+class DeviceSummary(NamedTuple):
+    """A device as lists show it: what is concluded, not from what. Fields are those of `Device`."""
+
+    id: str
+    mac: str
+    ip: str
+    first_seen: int
+    last_seen: int
+    packets: int
+    octets: int
+    name: str
+    vendor: str
+    product: str
+    category: str
+    system: str
+    present: bool
+    shown: str
+    labels: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

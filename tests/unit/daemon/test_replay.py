@@ -13,12 +13,14 @@ import numpy as np
 import pytest
 
 from phage.api.shapes import finding_shape
+from phage.clock import SystemClock
 from phage.config.load import load_settings
 from phage.daemon.benchmark import traffic
 from phage.daemon.options import ReplayOptions, ReplayReport
 from phage.daemon.replay import replay
 from phage.errors import PhageError
 from phage.records.catalog import feature_catalog
+from phage.store.store import StoreLocation, open_store
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,10 +79,17 @@ def scan(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(
-    tmp_path: Path, *files: Path, train: int | None = None, scores: Path | None = None
+    tmp_path: Path,
+    *files: Path,
+    train: int | None = None,
+    scores: Path | None = None,
+    keep_devices: bool = False,
 ) -> ReplayReport:
     settings = load_settings(overrides={("state_dir",): str(tmp_path / "state")})
-    return replay(ReplayOptions(settings, tuple(map(str, files)), train=train, scores=scores))
+    names = tuple(map(str, files))
+    return replay(
+        ReplayOptions(settings, names, train=train, scores=scores, keep_devices=keep_devices)
+    )
 
 
 def test_a_scan_is_one_finding_and_every_packet_is_counted(scan: Path, tmp_path: Path) -> None:
@@ -111,6 +120,15 @@ def test_a_replay_is_the_same_on_every_run(scan: Path, tmp_path: Path) -> None:
         for number in range(2)
     ]
     assert shapes[0] == shapes[1]
+
+
+def test_devices_of_a_capture_are_kept_only_when_asked_for(scan: Path, tmp_path: Path) -> None:
+    for keep in (False, True):
+        run(tmp_path, scan, train=5000, keep_devices=keep)
+        place = StoreLocation.of("", "", tmp_path / "state" / "store.sqlite3")
+        with open_store(place, SystemClock()) as store:
+            assert (store.devices.count() > 0) == keep
+            assert bool(store.profiles.list(10)) == keep
 
 
 def test_every_packet_has_a_row_of_scores(scan: Path, tmp_path: Path) -> None:

@@ -8,17 +8,20 @@ from fastapi import APIRouter, Depends, Path, Query
 from pydantic import Field
 
 from phage.api.moments import Moment, moment
-from phage.api.paging import Cursor, Fields, Keys, Limit, Page, Row, page_of
+from phage.api.paging import Cursor, Fields, Keys, Page, Row, page_of
 from phage.api.problem import ProblemError
 from phage.api.security import needs
 from phage.api.services import Served
 from phage.clock import rfc3339
-from phage.records.device import Device
+from phage.records.device import Device, DeviceSummary
 from phage.store.repositories.devices import DeviceFilter
 
 router = APIRouter(prefix="/api/v1/devices", tags=["devices"])
 
 _READ = Depends(needs("devices:read"))
+
+DeviceLimit = Annotated[int, Query(ge=1, le=10_000, description="Rows of a page, at most.")]
+"""Rows of devices are short: a large network is read at once."""
 
 DeviceId = Annotated[
     str,
@@ -45,7 +48,7 @@ class DeviceRow(Row):
     octets: int
 
 
-def shape(device: Device) -> dict[str, Any]:
+def shape(device: Device | DeviceSummary) -> dict[str, Any]:
     """Return a device as it is answered."""
     return {
         "id": device.id,
@@ -56,7 +59,7 @@ def shape(device: Device) -> dict[str, Any]:
         "product": device.product,
         "category": device.category,
         "system": device.system,
-        "labels": list(device.labels),
+        "labels": device.labels,
         "present": device.present,
         "first_seen": rfc3339(device.first_seen),
         "last_seen": rfc3339(device.last_seen),
@@ -74,7 +77,7 @@ def list_devices(
     category: Annotated[str, Query(max_length=64, description="Only of this kind.")] = "",
     present: Annotated[bool | None, Query(description="Only those here, or away.")] = None,
     since: Moment = None,
-    limit: Limit = 100,
+    limit: DeviceLimit = 100,
     cursor: Cursor = "",
     fields: Fields = "",
 ) -> Any:  # noqa: ANN401  As FastAPI takes it: the model is named above.

@@ -60,6 +60,11 @@ COLUMNS = (
     is_flag=True,
     help="The captures hold datagrams of flow exporters; read the flows that these tell of.",
 )
+@click.option(
+    "--keep-devices",
+    is_flag=True,
+    help="Keep devices and profiles in the store, as if the packets were of today's network.",
+)
 @output_option
 @settings_options
 def command(
@@ -73,6 +78,7 @@ def command(
     form: str,
     *,
     exports: bool,
+    keep_devices: bool,
 ) -> int:
     """Read capture files and report what happened in them.
 
@@ -101,6 +107,7 @@ def command(
                 scores=scores,
                 home=settings.home if home else (),
                 exports=exports,
+                keep_devices=keep_devices,
                 progress=bar.update,
             )
         )

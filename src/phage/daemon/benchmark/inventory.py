@@ -46,11 +46,22 @@ def devices_import_oui(_bench: Workbench) -> Measurement:
     return Measurement("devices.import_oui_s", devices.import_seconds()[0], "s")
 
 
-def devices_list(_bench: Workbench) -> Measurement:
-    """Measure a list of ten thousand devices, from the store to JSON."""
+def devices_list(_bench: Workbench) -> tuple[Measurement, ...]:
+    """Measure a list of ten thousand devices from the API."""
     from phage.daemon.benchmark import devices  # noqa: PLC0415  Needs the API.
 
-    return Measurement("devices.list_10k_ms", devices.list_milliseconds(), "ms")
+    whole, busy = devices.list_milliseconds()
+    return (
+        Measurement("devices.list_10k_ms", whole, "ms"),
+        Measurement("devices.list_10k_ms.cpu", busy, "ms"),
+    )
+
+
+def devices_memory(_bench: Workbench) -> Measurement:
+    """Measure the memory of one device of ten thousand, with its evidence and profile."""
+    from phage.daemon.benchmark import devices  # noqa: PLC0415  Needs the API.
+
+    return Measurement("devices.memory", devices.octets_of_a_device(), "bytes")
 
 
 def api_waits(_bench: Workbench) -> tuple[Measurement, ...]:
@@ -75,6 +86,7 @@ BENCHMARKS = (
     Benchmark("devices.ports_s", devices_scan("ports", "devices.ports_s", "answered")),
     Benchmark("devices.import_oui_s", devices_import_oui),
     Benchmark("devices.list_10k_ms", devices_list),
+    Benchmark("devices.memory", devices_memory),
     Benchmark("devices.import_cve_s", devices_import_cve),
     Benchmark("devices.match_cve_s", devices_match_cve),
     Benchmark("api.first_byte_ms", api_waits),

@@ -10,6 +10,7 @@ from phage.records.device import (
     Attribute,
     Device,
     DeviceEvent,
+    DeviceSummary,
     Guess,
     Join,
     Mark,
@@ -146,14 +147,14 @@ class DeviceRepository:
         )
         return [DeviceEvent(*row) for row in rows]
 
-    def search(self, wanted: DeviceFilter, limit: int = 100) -> Sequence[Device]:
+    def search(self, wanted: DeviceFilter, limit: int = 100) -> Sequence[DeviceSummary]:
         """Return devices that are wanted, those seen last first: in brief, without evidence."""
         where, parameters = _where(wanted)
         rows = self._database.query(
             f"SELECT {_BRIEF} FROM devices{where} ORDER BY last_seen DESC, device LIMIT ?",
             (*parameters, max(0, min(limit, MAX_PAGE))),
         )
-        return [_brief(row) for row in rows]
+        return [_summary(row) for row in rows]
 
     def how_many(self, wanted: DeviceFilter) -> int:
         """Return how many devices are wanted."""
@@ -271,31 +272,11 @@ def _body(device: Device) -> dict[str, object]:
     }
 
 
-_CONCLUDED = (Attribute.VENDOR, Attribute.PRODUCT, Attribute.CATEGORY, Attribute.SYSTEM)
-
-
-def _brief(row: Row) -> Device:
-    """Return a device as lists show it: what is concluded, not from what."""
+def _summary(row: Row) -> DeviceSummary:
     values: tuple[Any, ...] = row
-    id_, mac, ip, first, last, packets, octets, name, *concluded, present, shown, labels = values
-    return Device(
-        id_,
-        name,
-        tuple(json.loads(labels)) if labels != "[]" else (),
-        (Seen(mac, first, last),) if mac else (),
-        (Seen(ip, first, last),) if ip else (),
-        first,
-        last,
-        bool(present),
-        (Trait(Attribute.NAME, shown, 1.0, "store"),) if shown else (),
-        guesses={
-            attribute: Guess(value)
-            for attribute, value in zip(_CONCLUDED, concluded, strict=True)
-            if value
-        },
-        packets=packets,
-        octets=octets,
-    )
+    *most, present, shown, labels = values
+    told = tuple(json.loads(labels)) if labels != "[]" else ()
+    return DeviceSummary._make((*most, present != 0, shown, told))
 
 
 def _from_row(row: Row) -> Device:
