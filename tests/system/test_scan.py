@@ -24,6 +24,7 @@ from phage.records.sample import Category, Outcome
 from phage.scan.content import Content
 from phage.scan.engineset import find_engines
 from phage.scan.programs import tiny_elf, tiny_pe
+from phage.scan.sandbox.isolation import Level
 from phage.scan.scanner import Scanner
 from phage.scan.tree import Bounds
 from phage.scan.trials import EICAR
@@ -151,32 +152,29 @@ def descendants(root: int) -> list[int]:
 
 
 def memory(pids: list[int]) -> int:
-    """Return the memory of processes that cannot be given back, in octets.
-
-    Shared pages count in proportion; pages of files that are mapped are left out, since the kernel
-    drops them at will.
-    """
-    total, held = 0, ("Pss_Anon:", "Pss_Shmem:")
+    """Return the memory of processes in octets; shared pages count in proportion (PSS)."""
+    total = 0
     for pid in pids:
         try:
             lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
         except OSError:
             continue
-        total += sum(int(line.split()[1]) for line in lines if line.startswith(held))
+        total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
     return total * 1024
 
 
 class Peak(threading.Thread):
     """Watches the memory of this process and all below it, beyond what it was before."""
 
-    def __init__(self) -> None:
+    def __init__(self, every: float = 0.05) -> None:
         super().__init__(daemon=True)
+        self.every = every
         self.before = memory([os.getpid()])
         self.most = 0
         self._stop_now = threading.Event()
 
     def run(self) -> None:
-        while not self._stop_now.wait(0.05):
+        while not self._stop_now.wait(self.every):
             self.most = max(self.most, memory(descendants(os.getpid())) - self.before)
 
     def stop(self) -> int:
@@ -246,8 +244,11 @@ def test_hostile_files(tmp_path: Path) -> None:
     )
     outcomes: dict[str, int] = {}
     slowest = 0.0
+    before = set(descendants(os.getpid()))
+    peak = Peak(every=0.5)
+    peak.start()
     with Scanner(engines, SystemClock(), options, processes=2) as scanner:
-        scanner.start()
+        assert scanner.start().level is Level.FULL
         lock = threading.Lock()
         files = hostile_files(HOSTILE)
 
@@ -269,11 +270,13 @@ def test_hostile_files(tmp_path: Path) -> None:
             thread.start()
         for thread in threads:
             thread.join()
-        most = memory(descendants(os.getpid()))
         with Content.of_bytes(EICAR, "c.com") as content:
             assert scanner.scan(content).outcome is Outcome.INFECTED
+    most = peak.stop()
+    sys.stderr.write(f"{outcomes}, slowest {slowest:.1f} s, at most {most / 1e6:.0f} MB\n")
     assert sum(outcomes.values()) == HOSTILE
     assert most < 1500 * 10**6
+    assert set(descendants(os.getpid())) <= before
     assert slowest < 300
     assert not [path for path in tmp_path.iterdir() if path.is_file()]
 
