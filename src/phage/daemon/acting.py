@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from phage.daemon.storesink import location
 from phage.enforcer import process
 from phage.enforcer.capabilities import CAP_NET_ADMIN
 from phage.errors import PermissionMissingError, StoreError
+from phage.respond.remote import EnforcerError, RemoteResponder
 from phage.store.store import open_store
 
 if TYPE_CHECKING:
@@ -141,12 +141,15 @@ def owner() -> int:
 
 
 def _answers(state: StateDirectory) -> bool:
-    """Tell whether an enforcer listens already."""
-    with closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as link:
-        link.settimeout(1.0)
+    """Tell whether an enforcer is there already, and stays.
+
+    That somebody listens tells nothing: the enforcer of a controller that was killed a moment ago
+    may be busy yet, and ends as soon as it looks up.
+    """
+    with closing(RemoteResponder(state.enforcer_socket)) as enforcer:
         try:
-            link.connect(str(state.enforcer_socket))
-        except OSError:
+            enforcer.trial_until()
+        except EnforcerError:
             return False
     return True
 
