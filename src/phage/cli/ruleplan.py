@@ -121,7 +121,7 @@ def unused(chosen: Chosen, files: tuple[Path, ...], form: str) -> None:
     """List rules that nothing ever met, those that are counted longest first.
 
     Rules about packets are counted by the kernel while they are in force, in dry-run too; rules
-    about findings by their decisions.
+    about findings, and those that ban who exceeds a rate, by their decisions.
     """
     from phage.cli.rulefiles import read
     from phage.policy.hits import unused as find
@@ -134,11 +134,11 @@ def unused(chosen: Chosen, files: tuple[Path, ...], form: str) -> None:
 
 
 def _decided(ruleset: RuleSet, store: Store) -> Iterator[RuleHits]:
-    """Yield the rules about findings that led to decisions, with how many."""
+    """Yield the rules that may lead to decisions, with to how many they did."""
     from phage.records.rulehits import RuleHits
     from phage.store.repositories.decisions import DecisionFilter
 
-    for ready in ruleset.finding_rules:
+    for ready in (*ruleset.finding_rules, *ruleset.excess_rules.values()):
         name = ready.rule.name
         yield RuleHits(name, store.decisions.count(DecisionFilter(rule=name)))
 

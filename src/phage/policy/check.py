@@ -200,6 +200,8 @@ def _unknown(rule: Rule, term: Term, facts: Facts) -> Iterator[Problem]:
                 single = DeviceTerm(((selector,),))
                 if not any(has_traits(device, single) for device in facts.devices()):
                     text = f"no device is known by {selector}; it means nobody yet"
+                    if selector.kind is Kind.MAC and len(term.groups) == 1:
+                        text = f"no device is known by {selector}; what is sent to it is not met"
                     yield _warning(rule, "unknown name", text, selector.place)
     elif is_in_set(term) and not facts.knows(term.kind, term.value):
         what = {Kind.LIST: "the indicator list", Kind.AS: "AS"}.get(term.kind, term.kind.value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from phage.policy.rule import Mode, Verb
@@ -11,10 +11,14 @@ from phage.records.rulehits import RuleHits
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from phage.policy.rule import Rule
     from phage.policy.ruleset import RuleSet
 
-_DECIDING = frozenset({Verb.BAN, Verb.REJECT, Verb.LIMIT, Verb.QUARANTINE})
+_DECIDING = frozenset({Verb.BAN, Verb.REJECT, Verb.LIMIT, Verb.QUARANTINE, Verb.RUN})
 """What leaves a decision behind."""
+
+_IN_KERNEL = frozenset({Verb.ACCEPT, Verb.DROP, Verb.REJECT, Verb.LOG, Verb.LIMIT, Verb.QUARANTINE})
+"""What the kernel does to packets, and counts."""
 
 
 class HitMeter:
@@ -66,13 +70,25 @@ class Unused:
 def unused(ruleset: RuleSet, hits: Iterable[RuleHits]) -> list[Unused]:
     """Return the rules that were never met, those that are counted longest first.
 
-    Rules about findings that only tell somebody are left out: nobody counts what they tell.
+    What several counted of one rule is added up. Rules that only tell somebody, or only put a
+    service behind the SYN proxy, are left out: nobody counts that.
     """
-    counted = {each.rule: each for each in hits}
+    counted: dict[str, RuleHits] = {}
+    for each in hits:
+        before = counted.get(each.rule, RuleHits(each.rule))
+        packets, since = before.packets + each.packets, before.since or each.since
+        counted[each.rule] = replace(each, packets=packets, since=since)
     found = []
     for rule in ruleset.rules:
         hit = counted.get(rule.name, RuleHits(rule.name))
-        is_counted = not rule.is_about_findings or not _DECIDING.isdisjoint(rule.actions)
-        if rule.mode is not Mode.OFF and is_counted and not hit.packets:
+        if rule.mode is not Mode.OFF and _is_counted(rule) and not hit.packets:
             found.append(Unused(rule.name, rule.place.short, rule.mode, hit.since))
     return sorted(found, key=lambda each: (not each.since, each.since))
+
+
+def _is_counted(rule: Rule) -> bool:
+    if not _DECIDING.isdisjoint(rule.actions):
+        return True
+    if rule.is_about_findings:
+        return False
+    return rule.mode is Mode.DRY_RUN or not _IN_KERNEL.isdisjoint(rule.actions)

@@ -48,3 +48,22 @@ def test_rules_that_were_never_met() -> None:
         ("idle", "my.yaml:4", 9),
         ("new", "my.yaml:3", 0),
     ]
+
+
+def test_what_bans_for_a_rate_is_met_when_it_decided() -> None:
+    rules = join(
+        [
+            read_rules(
+                "rules:\n"
+                "  - {name: bans, match: {rate: 9/s}, action: ban, mode: enforce}\n"
+                "  - {name: dry, match: {rate: 8/s}, action: ban}\n"
+                "  - {name: tells, match: {rate: 7/s}, action: notify, mode: enforce}\n"
+                "  - {name: proxy, match: {destination: self, service: ssh}, action: synproxy,\n"
+                "     mode: enforce}\n",
+                "my.yaml",
+            )
+        ]
+    )
+    assert {each.rule for each in unused(rules, [])} == {"bans", "dry"}
+    kernel, decided = RuleHits("dry", 4, since=7), [RuleHits("dry"), RuleHits("bans", 1)]
+    assert unused(rules, [kernel, *decided]) == []

@@ -40,8 +40,6 @@ _KEYS = (
 _CLAIM = re.compile(rf"^\s*[\"']?(?:{'|'.join(_KEYS)})[\"']?\s*=", re.MULTILINE | re.IGNORECASE)
 _PLACE = re.compile(r" ?\(at (?:line (\d+), column \d+|end of document)\)$")
 
-_FIRST_PACKETS = "packets of connections that were accepted pass before rules, and do not count"
-
 _TRUE, _FALSE = ("true", "yes", "1"), ("false", "no", "0")
 
 
@@ -154,11 +152,8 @@ class _Reading:
                 name = f"phalanx: more than {limit} {what} in {seconds} s"
                 excess = Excess(limit, unit, seconds)
                 line = _line(self._source.text, key)
-                notes = () if unit == "connections" else (_FIRST_PACKETS,)
                 rules.append(
-                    ImportedRule(
-                        name, line, "ban", index * 10, excess=excess, seconds=ban, notes=notes
-                    )
+                    ImportedRule(name, line, "ban", index * 10, excess=excess, seconds=ban)
                 )
         return rules
 
