@@ -130,6 +130,7 @@ def _logins(session: Session, facts: Facts) -> Iterator[Traffic]:
                 session.port,
                 source_port=49_152,
                 hook=Hook.INPUT,
+                in_interface=session.interface,
             )
 
 

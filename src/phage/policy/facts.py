@@ -49,12 +49,16 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A session of somebody who administers this machine: it must never be cut."""
+    """A session of somebody who administers this machine: it must never be cut.
+
+    `interface` is the one with the address that he is connected to; '' where that is not known.
+    """
 
     source: str
     destination: str
     port: int = 22
     protocol: int = 6
+    interface: str = ""
 
 
 class Facts(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -129,6 +130,16 @@ def test_a_rule_that_would_cut_the_admin_off_is_told(rule: str, gravity: str) ->
     assert (
         problems("match: {source: admin}, action: accept, priority: 1, mode: enforce", rule) == []
     )
+
+
+@pytest.mark.parametrize(("interface", "is_told"), [("lan", True), ("wan", False)])
+def test_the_admin_comes_by_the_interface_that_has_the_address(
+    interface: str, is_told: bool
+) -> None:
+    session = Session("192.168.1.5", "192.168.1.1", interface="lan")
+    ruleset = rules(f"match: {{interface: {{in: {interface}}}}}, action: drop, mode: enforce")
+    told = [each.kind for each in check(ruleset, replace(FACTS, admins=(session,)), NOON)]
+    assert told == (["lock-out"] if is_told else [])
 
 
 def test_a_default_that_would_cut_the_admin_off_is_told() -> None:

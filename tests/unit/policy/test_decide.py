@@ -259,8 +259,9 @@ def test_people_and_programs_are_told() -> None:
         enforced("finding: any", "[ban, notify, run]", ", notify: [mail], run: [hook]")
     )
     assert (intent.notify, intent.run) == (("mail",), ("hook",))
-    (intent,) = asked(enforced("finding: any", "run", ", run: hook"))
+    (intent,) = asked(enforced("finding: any", "run", ", run: hook, for: 10m"))
     assert (intent.action, targets([intent])) == (None, ["203.0.113.9"])
+    assert intent.duration.first == 600
 
 
 def test_a_finding_of_strange_content_is_no_problem() -> None:

@@ -196,6 +196,16 @@ def test_of_a_table_only_what_is_wanted_is_read(tmp_path: Path) -> None:
     assert list(connections(tmp_path / "tcp", remote=[22])) == every[1:2]
 
 
+def test_a_session_knows_the_interface_that_has_its_address(tmp_path: Path) -> None:
+    write(tmp_path, {"proc/net/tcp": lines(("0100007F:0016", "0100007F:D431", "01"),
+                                           ("097100CB:0016", "0A7100CB:D431", "01"))})  # fmt: skip
+    found = Sessions(FixedClock(EPOCH), root=tmp_path)
+    found.entries()
+    here, elsewhere = found.sessions()
+    assert (here.destination, here.interface) == ("127.0.0.1", "lo")
+    assert (elsewhere.destination, elsewhere.interface) == ("203.0.113.9", "")
+
+
 def test_ipv4_in_ipv6_sockets_and_loopback(tmp_path: Path) -> None:
     mapped = "0000000000000000FFFF0000097100CB"
     own = "00000000000000000000000001000000"

@@ -14,10 +14,11 @@ from __future__ import annotations
 import ipaddress
 import re
 import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from phage.devices.discovery import rtnetlink
 from phage.policy.allowlist import Entry
 from phage.policy.facts import Session
 from phage.policy.lifelines.lifelines import connections
@@ -86,7 +87,12 @@ class Sessions:
 
     def sessions(self) -> tuple[Session, ...]:
         """Return the connections of administrators as of the last look, for the check of rules."""
-        return self._sessions
+        if not self._sessions:
+            return ()
+        names = _interfaces()
+        return tuple(
+            replace(each, interface=names.get(each.destination, "")) for each in self._sessions
+        )
 
     def _connected(self) -> dict[str, float]:
         """Return for how long each address has been connected, the longest, in seconds."""
@@ -178,6 +184,16 @@ class Sessions:
                 r"^(?:STATE=(?:active|online))$", text, re.MULTILINE
             ):
                 yield from _canonical(match[1])
+
+
+def _interfaces() -> dict[str, str]:
+    """Return the name of the interface that has each address of this machine."""
+    try:
+        names = {link.number: link.name for link in rtnetlink.links()}
+        own = rtnetlink.own_addresses()
+    except OSError:
+        return {}
+    return {str(each.address): names.get(each.link, "") for each in own}
 
 
 def _canonical(text: str) -> Iterator[str]:

@@ -57,6 +57,9 @@ ANY_FINDING = "any"
 PER = ("source", "destination", "all")
 MAX_CONNECTIONS = 10_000_000
 
+_INTERFACE = re.compile(r"[A-Za-z0-9_.:@+-]+")
+"""What the kernel's rules can be asked for; names that Linux allows may have other characters."""
+
 _RATE = re.compile(
     r"([0-9]{1,15}(?:\.[0-9]{1,3})?)\s*([kKMG]?)\s*(packets?|connections?|octets|bytes|B|bits?|b)?"
     r"\s*(?:/|per\s)\s*([0-9]{1,5})?\s*(s|sec|second|m|min|minute|h|hour|d|day)s?"
@@ -64,6 +67,8 @@ _RATE = re.compile(
 _PREFIX = {"": 1, "k": 1000, "K": 1000, "M": 1_000_000, "G": 1_000_000_000}
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 MAX_RATE = 10**15 - 1
+"""Octets; of packets and connections the kernel counts 32 bits."""
+MAX_COUNT = 2**32 - 1
 MAX_RATE_SECONDS = 86_400
 
 
@@ -186,9 +191,14 @@ def _vlans(value: Value | None) -> tuple[int, ...]:
 
 def _interface(item: Value) -> str:
     try:
-        return check_interface(item.text())
+        name = check_interface(item.text())
     except ValueError as error:
         item.fail(str(error))
+    if _INTERFACE.fullmatch(name) is None:
+        item.fail(
+            f"{name!r} cannot be asked for; write whole names of letters, digits, _ . : @ + -"
+        )
+    return name
 
 
 def _interfaces(
@@ -244,8 +254,9 @@ def read_rate(value: Value) -> Rate:
     unit, factor = _unit(found[3] or "")
     count = round(float(found[1]) * _PREFIX[found[2]] * factor)
     seconds = int(found[4] or 1) * _SECONDS[found[5][0]]
-    if not 1 <= count <= MAX_RATE or not 1 <= seconds <= MAX_RATE_SECONDS:
-        value.fail(f"{text[:40]!r} is out of range: at least 1, within at most a day")
+    most = MAX_RATE if unit == "octets" else MAX_COUNT
+    if not 1 <= count <= most or not 1 <= seconds <= MAX_RATE_SECONDS:
+        value.fail(f"{text[:40]!r} is out of range: from 1 to {most} {unit}, within at most a day")
     return Rate(count, unit, seconds)
 
 

@@ -177,7 +177,7 @@ def _check_arguments(fields: dict[str, Value], rule: Rule) -> None:
         "rate": (Verb.LIMIT,),
         "notify": (Verb.NOTIFY,),
         "run": (Verb.RUN,),
-        "for": (Verb.BAN, Verb.REJECT, Verb.LIMIT, Verb.QUARANTINE),
+        "for": (Verb.BAN, Verb.REJECT, Verb.LIMIT, Verb.QUARANTINE, Verb.RUN),
     }
     for key, verbs in owners.items():
         if key in fields and not set(verbs) & set(rule.actions):

@@ -99,12 +99,12 @@ def _checked_rate(decision: Decision) -> Rate | None:
         message = f"the unit of a rate is packets, octets or connections, not {rate.unit!r}"
         raise ValueError(message)
     within = (
-        1 <= rate.count < 1 << 40
+        1 <= rate.count < 1 << 50
         and 1 <= rate.seconds <= MAX_RATE_SECONDS
         and 0 <= rate.burst <= MAX_BURST
     )
     if not within:
-        message = "a rate is of 1 to 2^40 a second to a day, with a burst of at most 2^32"
+        message = "a rate is of 1 to 2^50 a second to a day, with a burst of at most 2^32"
         raise ValueError(message)
     return rate
 

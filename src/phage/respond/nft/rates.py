@@ -14,6 +14,9 @@ UNITS = (("second", 1), ("minute", 60), ("hour", 3600), ("day", 86_400), ("week"
 LARGEST = (1 << 32) - 1
 """The kernel keeps a burst in 32 bits."""
 
+LARGEST_OCTETS = 10**15
+"""More than any link carries in a day, and a rate of it still fits into 64 bits."""
+
 LONGEST_SECONDS = 604_800
 """A week, the longest unit of nftables."""
 
@@ -22,13 +25,14 @@ def over(rate: Rate) -> str:
     """Write the condition that a rate is exceeded.
 
     At the start, and after a quiet time, `burst` may pass at once, or what is allowed in one unit
-    of time when no burst is given. The kernel counts in token buckets: nft_limit.c.
+    of time when no burst is given; of octets 4 GiB at most. The kernel counts in token buckets:
+    nft_limit.c.
     """
     _check(rate)
     if rate.unit == "octets":
         per_second = max(1, round(rate.count / rate.seconds))
         # The kernel's bucket of octets holds a second's worth and the burst on top.
-        burst = max(0, (rate.burst or rate.count) - per_second)
+        burst = min(LARGEST, max(0, (rate.burst or rate.count) - per_second))
         text = f"limit rate over {per_second} bytes/second"
         return f"{text} burst {burst} bytes" if burst else text
     count, unit = _per_unit(rate)
@@ -44,7 +48,8 @@ def _check(rate: Rate) -> None:
     if rate.unit not in {"packets", "octets", "connections"}:
         message = f"a rate counts packets, octets or connections, not {rate.unit!r}"
         raise RuleSetError(message)
-    if not (1 <= rate.count <= LARGEST and 0 <= rate.burst <= LARGEST):
+    largest = LARGEST_OCTETS if rate.unit == "octets" else LARGEST
+    if not (1 <= rate.count <= largest and 0 <= rate.burst <= LARGEST):
         message = f"a rate of {rate.count} with a burst of {rate.burst} is out of range"
         raise RuleSetError(message)
     if not 1 <= rate.seconds <= LONGEST_SECONDS:

@@ -21,6 +21,8 @@ from phage.respond.nft.rates import over, refill_seconds
         (Rate(1000, "octets", burst=5000), "1000 bytes/second burst 4000 bytes"),
         (Rate(60_000, "octets", 60), "1000 bytes/second burst 59000 bytes"),
         (Rate(1, "octets", 60), "1 bytes/second"),
+        (Rate(5 * 10**9, "octets"), "5000000000 bytes/second"),
+        (Rate(10**11, "octets", 3600), "27777778 bytes/second burst 4294967295 bytes"),
     ],
 )
 def test_rates(rate: Rate, wanted: str) -> None:
