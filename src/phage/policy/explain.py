@@ -11,7 +11,7 @@ from phage.policy.rule import Mode
 from phage.policy.services import PORTED, TCP, parse_service
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from phage.policy.facts import Facts
     from phage.policy.ruleset import RuleSet
@@ -79,15 +79,17 @@ def traffic_of(source: str, destination: str, service: str, facts: Facts) -> Tra
 
     Args:
         source: An address, the name of a device, "self", "gateway" or "admin".
-        destination: As the source; or a domain whose addresses are known.
+        destination: As the source. A name stands for an address of the other end's IP version.
         service: "ssh", "tcp/22", "icmp"; the first of several is taken.
         facts: What is known of the world.
     """
     found = service_of(service)
+    given = (Party(name).address for name in (source, destination))
+    version = next((address.version for address in given if address is not None), 0)
     ports = found.ports[0][0] if found.ports else None
     return Traffic(
-        source=party_of(source, facts),
-        destination=party_of(destination, facts),
+        source=party_of(source, facts, version),
+        destination=party_of(destination, facts, version),
         protocol=found.protocol,
         port=ports,
         source_port=49_152 if found.protocol in PORTED else None,
@@ -103,8 +105,11 @@ def service_of(text: str) -> Service:
     return next((item for item in services if item.protocol == TCP), services[0])
 
 
-def party_of(name: str, facts: Facts) -> Party:
-    """Return whom a person means. Raises ValueError that says what to write."""
+def party_of(name: str, facts: Facts, version: int = 0) -> Party:
+    """Return whom a person means, by an address of an IP version if there is one (0: any).
+
+    Raises ValueError that says what to write.
+    """
     party = Party(name)
     if party.address is not None:
         device = facts.device_of(name, "")
@@ -112,12 +117,23 @@ def party_of(name: str, facts: Facts) -> Party:
     known = {"self": facts.own, "gateway": facts.gateways}
     if networks := known.get(name):
         # Rather one that others know it by.
-        first = min(networks, key=lambda item: item.is_loopback or item.is_link_local)
+        first = min(
+            networks,
+            key=lambda item: (
+                version not in {0, item.version},
+                item.is_loopback or item.is_link_local,
+            ),
+        )
         return Party(str(first.network_address))
     if name == "admin" and facts.admins:
-        return Party(facts.admins[0].source)
+        return Party(_one_of([each.source for each in facts.admins], version))
     for device in facts.devices():
         if name in {device.name, device.mac}:
-            return Party(device.addresses[0] if device.addresses else "", device.mac)
+            return Party(_one_of(device.addresses, version), device.mac)
     message = f"{name[:60]!r} is no address, and no device is called so"
     raise ValueError(message)
+
+
+def _one_of(addresses: Sequence[str], version: int) -> str:
+    """Return the first address of an IP version, else the first; '' where there is none."""
+    return min(addresses, key=lambda each: version not in {0, 6 if ":" in each else 4}, default="")

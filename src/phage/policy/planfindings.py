@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from phage.policy.decide import decide
 from phage.policy.meaning.matching import Party, Scene
-from phage.records.decision import TargetKind
+from phage.records.decision import Direction, TargetKind
 from phage.records.finding import FindingState
 
 if TYPE_CHECKING:
@@ -30,7 +30,8 @@ class FindingEffect:
     Attributes:
         rule: The rule.
         findings: Findings that it meets and no rule before it decided.
-        targets: Whom it would have acted against, the first MAX_TARGETS.
+        targets: Whom it would have acted against, the first MAX_TARGETS; not who may have been
+            forged, against whom no rule acts.
         ours: Those of them that are ours, in order of appearance.
     """
 
@@ -43,7 +44,10 @@ class FindingEffect:
 def plan_findings(
     findings: Iterable[Finding], candidate: RuleSet, facts: Facts
 ) -> list[FindingEffect]:
-    """Ask a rule set about findings of the past, whether they are open still or not."""
+    """Ask a rule set about findings of the past, whether they are open still or not.
+
+    Rules that ban for a rate are told of where there is a finding that names them.
+    """
     effects = {ready.rule.name: FindingEffect(ready.rule) for ready in candidate.finding_rules}
     scene = Scene(facts)
     for finding in findings:
@@ -51,7 +55,10 @@ def plan_findings(
         met: set[str] = set()
         for intent in decide(candidate, asked, facts, finding.last_seen):
             met.add(intent.rule)
-            _note(effects[intent.rule], intent, scene)
+            if intent.rule not in effects:
+                effects[intent.rule] = FindingEffect(candidate.excess_rules[intent.rule].rule)
+            if not finding.spoofable or intent.direction is Direction.TO:
+                _note(effects[intent.rule], intent, scene)
         for name in met:
             effects[name].findings += 1
     return list(effects.values())

@@ -183,6 +183,10 @@ def test_explain_names_the_rule_and_why_none_before_it_decided() -> None:
         "= t.yaml:6  r3: matches: accept",
     ]
     assert str(traffic_of("tv", "gateway", "53", FACTS).source) == "192.168.1.20"
+    both = replace(FACTS, own=(*FACTS.own, ipaddress.ip_network("2001:db8::1")))
+    for stranger, here in (("198.51.100.7", "192.168.1.1"), ("2001:db8:9::7", "2001:db8::1")):
+        assert str(traffic_of(stranger, "self", "ssh", both).destination) == here
+        assert str(traffic_of("self", stranger, "ssh", both).source) == here
     for wrong in ("nobody", "10.0.0.0/8"):
         with pytest.raises(ValueError, match="no device is called so"):
             traffic_of(wrong, "self", "ssh", FACTS)

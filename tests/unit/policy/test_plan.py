@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import random
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -197,3 +198,18 @@ def test_findings_of_the_past_are_asked_too() -> None:
     assert (scans.findings, others.findings) == (3, 0)
     assert "198.51.100.7" in scans.targets
     assert list(scans.ours) == ["192.168.1.5"]
+
+
+def test_a_rule_that_bans_for_a_rate_is_told_of_with_its_findings() -> None:
+    candidate = rules("  - {name: hasty, match: {rate: 9/s}, action: ban}\n")
+    outside = Subject("", "198.51.100.7", "198.51.100.7")
+    found = make_finding(1, detector="rate", subject=outside, evidence={"rule": "hasty"})
+    (hasty,) = plan_findings([found], candidate, FACTS)
+    assert (hasty.rule.name, hasty.findings, hasty.targets) == ("hasty", 1, {"198.51.100.7"})
+    assert plan_findings([replace(found, evidence={"rule": "gone"})], candidate, FACTS) == []
+
+
+def test_who_may_be_forged_is_no_target() -> None:
+    candidate = rules("  - {name: scans, match: {finding: portscan}, action: ban}\n")
+    (scans,) = plan_findings([make_finding(1, spoofable=True)], candidate, FACTS)
+    assert (scans.findings, scans.targets) == (1, set())
