@@ -198,8 +198,8 @@ class PolicySettings(Section):
         (),
         max_length=10_000,
         description="Never decided against, besides what this machine depends on (its own "
-        "addresses, routers, name, DHCP and time servers, who is logged in): addresses, networks, "
-        "MAC addresses, domains with all below them.",
+        "addresses, routers, name, DHCP and time servers, who is logged in here or to the "
+        "dashboard): addresses, networks, MAC addresses, domains with all below them.",
     )
     admin_ports: tuple[Annotated[int, Field(ge=1, le=65_535)], ...] = Field(
         (22,),

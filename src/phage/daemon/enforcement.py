@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from phage.daemon.facts import World
 from phage.daemon.listblocks import BlockLists
+from phage.daemon.loggedin import LoggedIn
 from phage.daemon.placefacts import PlaceSets
 from phage.daemon.receipts import Receipts
 from phage.daemon.responders import KERNEL, make_workers
@@ -360,7 +361,8 @@ def make_enforcement(
     ports = policy.admin_ports
     lifelines = Lifelines(clock)
     sessions = Sessions(clock, ports, dict(os.environ))
-    allow = AllowList(entries_of(policy.allow), [lifelines, *extra, sessions])
+    logged_in = LoggedIn(store.sessions, clock)
+    allow = AllowList(entries_of(policy.allow), [lifelines, *extra, sessions, logged_in])
     ledger = Ledger(store.decisions)
     receipts = Receipts(store.receipts)
     workers = (

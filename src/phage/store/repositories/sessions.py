@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from phage.store.repositories.text import storable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from phage.store.database import Database
 
 MAX_PAGE = 1000
@@ -67,6 +69,20 @@ class SessionRepository:
             )
         )
         return [Session(*row) for row in rows]
+
+    def addresses(self, used_since: int, roles: Sequence[str]) -> Sequence[str]:
+        """Return from where users of some roles used a session since a time."""
+        marks = ", ".join("?" * len(roles))
+        rows: list[tuple[Any, ...]] = list(
+            self._database.query(
+                "SELECT DISTINCT sessions.address FROM sessions JOIN users "
+                "ON users.name = sessions.username "
+                f"WHERE sessions.last_used >= ? AND users.role IN ({marks}) "
+                f"ORDER BY sessions.address LIMIT {MAX_PAGE}",
+                (used_since, *roles),
+            )
+        )
+        return [str(address) for (address,) in rows]
 
     def touch(self, digest: str, now: int) -> None:
         """Note that a session is used."""
