@@ -12,6 +12,7 @@ from phage.api import description, problem, routes
 from phage.api.middleware import Audited, Surroundings
 from phage.api.repeats import Once, Unchanged
 from phage.api.security import guards_of
+from phage.api.uploads import FORM_ROOM, PATHS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,5 +80,14 @@ def make_app(
     app.add_middleware(Audited, services=services)
     app.add_middleware(Once, clock=services.clock)
     app.add_middleware(Unchanged)
-    app.add_middleware(Surroundings, services=services, strict_transport=strict_transport)
+    app.add_middleware(
+        Surroundings, services=services, strict_transport=strict_transport, large=_large(services)
+    )
     return app
+
+
+def _large(services: Services) -> dict[str, int]:
+    """Return how large bodies with files may be, by path."""
+    if services.scanning is None:
+        return {}
+    return dict.fromkeys(PATHS, services.scanning.largest + FORM_ROOM)

@@ -6,13 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi.openapi.utils import get_openapi
 
-from phage.api.problem import CROWDSEC, MEDIA_TYPE, Problem
+from phage.api.dialects import dialect_of
+from phage.api.problem import MEDIA_TYPE, Problem
 from phage.api.repeats import NEVER
 from phage.api.security import COOKIE, guards_of
+from phage.api.uploads import PATHS as UPLOADS
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
     from fastapi.routing import APIRoute
+
+    from phage.api.dialects import Dialect
 
 TEXT = """What phage sees, finds and decides, for programs.
 
@@ -31,11 +35,6 @@ _ALWAYS = {
     "429": "Too much is asked.",
     "500": "A mistake of phage's own.",
     "503": "The store, or a part of phage, does not answer.",
-}
-_MESSAGE = {
-    "application/json": {
-        "schema": {"type": "object", "properties": {"message": {"type": "string"}}}
-    }
 }
 _BODY = {"413": "The body is too large.", "415": "The body is of another kind."}
 _NAMED = {"404": "There is no such thing."}
@@ -89,12 +88,20 @@ _IDEMPOTENCY_KEY = {
 }
 
 
+def _speak(responses: dict[str, Any], wanted: dict[str, str], dialect: Dialect) -> None:
+    """Describe errors in the words of another program's interface."""
+    content = {"application/json": {"schema": dict(dialect.schema)}}
+    for status, text in wanted.items():
+        for told in (status, str(dialect.statuses.get(int(status), status))):
+            responses.setdefault(told, {"description": text, "content": content})
+
+
 def _complete(operation: dict[str, Any], route: APIRoute, method: str) -> None:
     responses = operation["responses"]
     if method == "GET":
         operation.setdefault("parameters", []).append(_IF_NONE_MATCH)
         responses["304"] = {"description": "Nothing has changed."}
-    if method == "POST" and not route.path.startswith(NEVER):
+    if method == "POST" and not route.path.startswith(NEVER) and route.path not in UPLOADS:
         operation.setdefault("parameters", []).append(_IDEMPOTENCY_KEY)
     responses.pop("422", None)
     wanted = dict(_ALWAYS)
@@ -105,9 +112,11 @@ def _complete(operation: dict[str, Any], route: APIRoute, method: str) -> None:
         wanted |= _NAMED
     if method not in {"GET", "HEAD"}:
         wanted |= _CHANGING | _BODY | _NAMED
-    if route.path.startswith(CROWDSEC):
-        for status, text in wanted.items():
-            responses.setdefault(status, {"description": text, "content": _MESSAGE})
+    if route.path in UPLOADS:
+        wanted |= {"507": "There is no room on the disk."}
+    dialect = dialect_of(route.path)
+    if dialect is not None:
+        _speak(responses, wanted, dialect)
         return
     for status, text in wanted.items():
         responses.setdefault(

@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-KINDS = {"finding": "findings:read", "decision": "decisions:read", "stats": "status:read"}
+KINDS = {
+    "finding": "findings:read",
+    "decision": "decisions:read",
+    "scan": "samples:read",
+    "stats": "status:read",
+}
 """Kinds of events, and what one needs to be allowed to hear of them."""
 
 MAX_LISTENERS = 64

@@ -51,7 +51,7 @@ class Surroundings:
         app: What answers.
         services: Tells the names by which phage may be asked.
         strict_transport: Tell browsers to come by TLS only (RFC 6797).
-        large: Bodies that may be larger, by the beginning of their path.
+        large: Bodies that may be larger, by their path.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Surroundings:
         try:
             refusal = self._refusal(scope, headers)
             if refusal is not None:
-                response = problem_response(refusal, request_id)
+                response = problem_response(refusal, request_id, scope["path"])
                 await response(scope, receive, send_with_headers)
                 return
             await self.app(scope, _bounded(receive, self._most(scope)), send_with_headers)
@@ -99,8 +99,7 @@ class Surroundings:
             requestid.current.reset(token)
 
     def _most(self, scope: Scope) -> int:
-        path = scope["path"]
-        return next((most for at, most in self._large.items() if path.startswith(at)), MAX_BODY)
+        return self._large.get(scope["path"], MAX_BODY)
 
     def _refusal(self, scope: Scope, headers: Headers) -> ProblemError | None:
         if not is_own_host(headers.get("Host", ""), self._services.hosts):
@@ -156,7 +155,8 @@ class Audited:
                     await run_sync(self._note, scope)
                 except StoreError as error:
                     failed = True
-                    response = problem_response(as_problem(error), scope["state"]["request_id"])
+                    request_id = scope["state"]["request_id"]
+                    response = problem_response(as_problem(error), request_id, scope["path"])
                     await response(scope, receive, send)
                     return
             await send(message)

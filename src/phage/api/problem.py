@@ -19,8 +19,10 @@ from phage.access.errors import (
     SlowDownError,
     UnknownNameError,
 )
+from phage.api.dialects import dialect_of
 from phage.errors import ConfigError, PhageError, RuleError, StateError, StoreError
 from phage.policy.desk import RefusedError
+from phage.scan.desk import DeskError, NoRoomError, TooLargeError, TooManyError, UnknownEngineError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,9 +34,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
-
-CROWDSEC = "/v1/"
-"""Where CrowdSec's own words are spoken."""
 
 MAX_ERRORS = 20
 """Faults of one request that are told."""
@@ -88,8 +87,12 @@ class ProblemError(PhageError):
         self.headers = dict(headers or {})
 
 
-def problem_response(error: ProblemError, request_id: str = "") -> JSONResponse:
-    """Return a problem as an answer."""
+def problem_response(error: ProblemError, request_id: str = "", path: str = "") -> JSONResponse:
+    """Return a problem as an answer, in the words that are spoken at a path."""
+    dialect = dialect_of(path)
+    if dialect is not None:
+        status = dialect.statuses.get(error.status, error.status)
+        return JSONResponse(dialect.body(status, str(error)), status, error.headers)
     problem = Problem(
         type=TYPES + error.kind if error.kind else "about:blank",
         title=HTTPStatus(error.status).phrase,
@@ -110,6 +113,10 @@ _STATUS: tuple[tuple[type[PhageError], int, str], ...] = (
     (UnknownNameError, 404, ""),
     (NameTakenError, 409, ""),
     (AccessError, 422, ""),
+    (UnknownEngineError, 404, ""),
+    (TooLargeError, 413, ""),
+    (NoRoomError, 507, ""),
+    (DeskError, 409, ""),
     (RefusedError, 409, "refused"),
     (RuleError, 422, "rules"),
     (ConfigError, 422, "config"),
@@ -135,6 +142,8 @@ def _of_phage(error: PhageError) -> ProblemError:
     if isinstance(error, SlowDownError):
         headers = {"Retry-After": str(int(error.after) + 1)}
         return ProblemError(429, str(error), kind="slow-down", headers=headers)
+    if isinstance(error, TooManyError):
+        return ProblemError(429, str(error), headers={"Retry-After": str(int(error.after) + 1)})
     found = (each for each in _STATUS if isinstance(error, each[0]))
     _, status, name = next(found, (PhageError, 422, ""))
     return ProblemError(status, str(error), kind=name)
@@ -160,12 +169,10 @@ def install(app: FastAPI) -> None:
 
     async def handle(request: Request, error: Exception) -> Response:
         found = as_problem(error)
-        if request.url.path.startswith(CROWDSEC):  # Its clients know no 401 and read `message`.
-            status = 403 if found.status == 401 else found.status
-            return JSONResponse({"message": str(found) or "access forbidden"}, status)
         if isinstance(error, StoreError):
             _log.error("%s", error, extra={"limit": "store"})
-        response = problem_response(found, getattr(request.state, "request_id", ""))
+        request_id = getattr(request.state, "request_id", "")
+        response = problem_response(found, request_id, request.url.path)
         pages = request.app.state.pages
         if pages is not None:
             page: Response | None = pages.problem(request, found)

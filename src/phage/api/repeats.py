@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from starlette.datastructures import Headers, MutableHeaders
 
 from phage.api.problem import ProblemError, problem_response
+from phage.api.uploads import PATHS as UPLOADS
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -113,7 +114,8 @@ class Once:
         """Answer a request."""
         headers = Headers(scope=scope) if scope["type"] == "http" else Headers()
         key = headers.get("Idempotency-Key", "")
-        if not key or scope["method"] != "POST" or scope["path"].startswith(NEVER):
+        path = scope["path"] if key else ""
+        if not key or scope["method"] != "POST" or path.startswith(NEVER) or path in UPLOADS:
             await self.app(scope, receive, send)
             return
         if len(key) > LONGEST_KEY:

@@ -82,7 +82,8 @@ def _token(request: Request) -> str:
         return given.strip()
     if scheme.lower() == "basic":  # As TAXII clients show it, under any name.
         return _password(given.strip())
-    return request.headers.get("X-Api-Key", "")
+    # The latter as clients of VirusTotal's API write it.
+    return request.headers.get("X-Api-Key", "") or request.headers.get("X-Apikey", "")
 
 
 def _password(given: str) -> str:
@@ -96,12 +97,24 @@ def _password(given: str) -> str:
 async def _check_csrf(request: Request, secret: str) -> None:
     offered = request.headers.get(CSRF_HEADER, "")
     form = request.headers.get("Content-Type", "").partition(";")[0].strip()
+    site = request.headers.get("Sec-Fetch-Site", "same-origin")
     if not offered and form == "application/x-www-form-urlencoded":
         offered = str((await request.form()).get(CSRF_FIELD, ""))
-    site = request.headers.get("Sec-Fetch-Site", "same-origin")
+    if not offered and form == "multipart/form-data" and request.url.path in FORMS_WITH_FILES:
+        request.state.csrf_of = secret  # Read with the form, before its file.
+        offered = csrf_token(secret)
     if site not in {"same-origin", "none"} or not is_same(offered, csrf_token(secret)):
         message = f"the header {CSRF_HEADER} is missing or wrong; GET /api/v1/session tells it"
         raise ProblemError(403, message, kind="csrf")
+
+
+FORMS_WITH_FILES = frozenset({"/files"})
+"""Pages whose forms carry a file; `phage.api.uploads` reads these, and checks their token."""
+
+
+def needs_csrf(request: Request) -> str:
+    """Return the secret of the session whose token a form with a file has to carry; '' for none."""
+    return str(getattr(request.state, "csrf_of", ""))
 
 
 def _unauthorized(detail: str = "log in, or show a token") -> ProblemError:

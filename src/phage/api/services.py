@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from phage.config.intel import FeedSettings
     from phage.intel.catalog import Catalog
     from phage.intel.share import Sharing
+    from phage.scan.desk import ScanDesk
     from phage.store.store import Store
     from phage.telemetry.metrics import Registry
 
@@ -89,6 +90,7 @@ class Services:
         rules: Rule files; None where nothing decides.
         settings: The settings file; None where it is not to be seen.
         sharing: What others are told of attackers; None for nothing.
+        scanning: Where files are handed over to be scanned; None where none are.
     """
 
     clock: Clock
@@ -111,6 +113,7 @@ class Services:
     rules: RuleDesk | None = None
     settings: SettingsDesk | None = None
     sharing: Sharing | None = None
+    scanning: ScanDesk | None = None
 
     def steered(self, verb: str, actor: str, **values: object) -> Mapping[str, Any]:
         """Ask the daemon, as the control socket does. Raises ProblemError where none runs."""

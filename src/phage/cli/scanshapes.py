@@ -1,93 +1,19 @@
-"""Samples and verdicts as JSON and as lines for people; the API shows the same shapes."""
+"""Verdicts as lines for people."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from phage.clock import rfc3339
-from phage.records.sample import Category, EngineKind
+from phage.records.sample import EngineKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from phage.records.sample import EngineResult, Outcome, Part, Sample, Verdict
+    from phage.records.sample import EngineResult, Verdict
 
 SHOWN_PARTS = 50
 SHOWN_FACTS = 40
-
-
-def sample_shape(sample: Sample, outcome: Outcome | None = None) -> dict[str, Any]:
-    """Return a sample as JSON."""
-    return {
-        "sha256": sample.sha256,
-        "sha1": sample.sha1,
-        "md5": sample.md5,
-        "size": sample.size,
-        "kind": sample.kind,
-        "names": list(sample.names),
-        "outcome": str(outcome) if outcome else "",
-        "tags": list(sample.tags),
-        "first_seen": rfc3339(sample.first_seen),
-        "last_seen": rfc3339(sample.last_seen),
-        "submissions": sample.submissions,
-    }
-
-
-def result_shape(result: EngineResult) -> dict[str, Any]:
-    """Return an engine's row as JSON."""
-    return {
-        "engine": result.engine,
-        "kind": str(result.kind),
-        "category": str(result.category),
-        "label": result.label,
-        "version": result.version.engine,
-        "definitions": result.version.definitions,
-        "facts": dict(result.facts),
-        "error": result.error,
-        "seconds": result.seconds,
-    }
-
-
-def verdict_shape(verdict: Verdict, name: str = "") -> dict[str, Any]:
-    """Return a verdict as JSON."""
-    return {
-        "file": name or next(iter(verdict.sample.names), ""),
-        "outcome": str(verdict.outcome),
-        "complete": verdict.complete,
-        "positives": verdict.positives,
-        "judged": verdict.judged,
-        "reasons": [
-            {
-                "outcome": str(each.outcome),
-                "text": each.text,
-                "engine": each.engine,
-                "path": list(each.path),
-            }
-            for each in verdict.reasons
-        ],
-        "sample": sample_shape(verdict.sample, verdict.outcome),
-        "results": [result_shape(each) for each in verdict.results],
-        "parts": [_part_shape(each) for each in verdict.parts],
-        "parts_total": verdict.parts_total,
-        "time": rfc3339(verdict.time),
-        "seconds": verdict.seconds,
-        "isolation": verdict.isolation,
-        "id": verdict.id,
-    }
-
-
-def _part_shape(part: Part) -> dict[str, Any]:
-    return {
-        "path": list(part.path),
-        "sha256": part.sha256,
-        "size": part.size,
-        "kind": part.kind,
-        "found": {
-            each.engine: each.label
-            for each in part.results
-            if each.category in {Category.MALICIOUS, Category.SUSPICIOUS}
-        },
-    }
 
 
 def explain_verdict(verdict: Verdict) -> Iterator[str]:

@@ -65,6 +65,17 @@ class ScanSettings(Section):
     queue_url: SecretStr = Field(
         SecretStr(""), description="Where that queue is, for one beyond this machine."
     )
+    own_worker: bool = Field(
+        default=True,
+        description="With the local queue `phage run` starts a worker with the first file; off "
+        "where `phage worker` runs by itself.",
+    )
+    worker_idle: Duration = Field(
+        600.0, ge=1, le=86_400, description="That worker ends when no file came for so long."
+    )
+    uploads_a_minute: int = Field(
+        0, ge=0, le=10**6, description="Files that each user may hand in a minute; 0: any number."
+    )
     watch: tuple[Path, ...] = Field(
         (), max_length=64, description="Folders whose new files are scanned by `phage worker`."
     )

@@ -17,7 +17,7 @@ from phage.daemon.scanfolders import ScanFolders
 from phage.errors import ConfigError
 from phage.plugin import discover
 from phage.records.scanjob import Progress, ScanJob
-from phage.scan.engineset import EngineSet, find_engines
+from phage.scan.engineset import find_engines
 from phage.scan.queue import QUEUES, Queue
 from phage.scan.sandbox.isolation import Level
 from phage.scan.scanner import Scanner
@@ -204,8 +204,3 @@ class ScanService:
         for thread in self._threads:
             thread.join()
         self._threads.clear()
-
-
-def engines_for_list(settings: ScanSettings, folders: ScanFolders) -> EngineSet:
-    """Return all engines with the reasons of those that are not in use."""
-    return find_engines(settings, folders.engines)

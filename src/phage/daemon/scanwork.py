@@ -61,9 +61,9 @@ def work(
     clock: Clock,
     *,
     stop: threading.Event | None = None,
-    once: bool = False,
+    idle: float | None = None,
 ) -> None:
-    """Serve until told to stop (SIGTERM, SIGINT); with `once`, until no job waits.
+    """Serve until told to stop (SIGTERM, SIGINT), or until no job came for `idle` seconds.
 
     Raises PhageError when the sandbox, the store or the queue cannot be had.
     """
@@ -94,6 +94,7 @@ def work(
         stack.callback(service.stop)
         watched = WatchedFolders(settings.scan.watch, lambda path: _submit(path, vault, queue))
         swept = clock.monotonic() - SWEEP_SECONDS
+        busy = clock.monotonic()
         while not stopping.wait(LOOK_SECONDS):
             watched.look()
             if clock.monotonic() - swept >= SWEEP_SECONDS:
@@ -104,7 +105,9 @@ def work(
                     _log.error("retention: %s", error)
                 vault.prune(clock.now() / 1e9 - settings.scan.keep_time)
             counts = queue.state().counts
-            if once and not counts.get("queued") and not counts.get("leased"):
+            if counts.get("queued") or counts.get("leased"):
+                busy = clock.monotonic()
+            elif idle is not None and clock.monotonic() - busy >= idle:
                 return
 
 

@@ -10,14 +10,17 @@ from urllib.parse import quote
 from phage.access.access import make_access
 from phage.api.app import make_app
 from phage.api.bouncers import BouncerFeed
+from phage.api.sampleshapes import analysis_shape
 from phage.api.server import ApiServer
 from phage.api.services import Services
 from phage.api.tls import Certificate, self_made, server_context
 from phage.config.kinds import split_listen
 from phage.daemon.control import Caller
 from phage.daemon.intel import make_sharing
+from phage.daemon.ownprogram import OwnProgram
 from phage.daemon.requests import request_of
 from phage.daemon.ruledesk import LocalRuleDesk
+from phage.daemon.scandesk import start_desk
 from phage.daemon.settingsdesk import LocalSettingsDesk
 from phage.daemon.steering import Steering
 from phage.daemon.storesink import location
@@ -112,6 +115,15 @@ def start_api(
         rules=LocalRuleDesk(settings, state, served.enforcement, pool.reading, clock),
         settings=LocalSettingsDesk(settings, served.settings_file, dict(os.environ)),
         sharing=make_sharing(settings) if settings.intel.share.taxii else None,
+        scanning=start_desk(
+            settings,
+            state,
+            OwnProgram(served.settings_file, state.path),
+            store,
+            clock,
+            lambda analysis: served.live.hub.publish("scan", analysis_shape(analysis)),
+            stack,
+        ),
         metrics_token=own.token.get_secret_value(),
         captures=state.captures,
         hosts=tuple(name.lower() for name in own.hosts),

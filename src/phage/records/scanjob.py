@@ -60,6 +60,9 @@ class Progress:
     engines: Mapping[str, str] = field(default_factory=dict)
 
 
+NOTHING_YET = Progress()
+
+
 @dataclass(frozen=True, slots=True)
 class ScanJob:
     """One job.
@@ -85,4 +88,4 @@ class ScanJob:
     lease_until: int = 0
     verdict: str = ""
     error: str = ""
-    progress: Progress = Progress()
+    progress: Progress = NOTHING_YET

@@ -94,7 +94,7 @@ class Scanner:
         self._samples = samples
         self._results: Results = results or NoResults()
         self.vault = vault
-        self.fingerprint = _fingerprint(engines, self.options)
+        self.fingerprint = fingerprint_of(engines, self.options)
         self._lock = threading.Lock()
         self._made: list[Worker] = []
         self._idle: queue.SimpleQueue[Worker] = queue.SimpleQueue()
@@ -238,6 +238,7 @@ class Scanner:
             self._samples.save(verdict)
 
 
-def _fingerprint(engines: EngineSet, options: WorkOptions) -> str:
+def fingerprint_of(engines: EngineSet, options: WorkOptions) -> str:
+    """Return a digest of all that a verdict rests on besides the file."""
     told = [engines.fingerprint, options.unpack, repr(options.bounds), options.metadata_members]
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:32]

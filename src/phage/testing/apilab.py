@@ -22,6 +22,7 @@ from phage.store.store import open_store
 from phage.telemetry.metrics import Registry
 from phage.testing.desks import FakeRuleDesk, FakeSettingsDesk
 from phage.testing.records import EPOCH
+from phage.testing.scandesk import FakeScanDesk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -128,6 +129,7 @@ def api_lab(
             bouncers=BouncerFeed(tuple),
             home=("192.168.0.0/16",),
             catalog=Catalog,
+            scanning=FakeScanDesk(store, captures.parent / "samples", clock),
             sharing=Sharing("phage", ("192.168.0.0/16",), Severity.MEDIUM, 30 * 86_400.0),
         )
         yield ApiLab(make_app(services, pages), services, store, clock)

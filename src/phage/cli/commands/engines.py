@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from phage.cli.output import Column, emit, output_option, say
 from phage.cli.settings import settings_options
-from phage.clock import SystemClock, rfc3339
+from phage.clock import SystemClock
 
 if TYPE_CHECKING:
     from phage.cli.settings import Chosen
@@ -42,34 +42,14 @@ def command() -> None:
 @settings_options
 def list_(chosen: Chosen, form: str) -> None:
     """List engines: versions, age of definitions, and why one cannot be used."""
+    from phage.api.sampleshapes import engine_shape
     from phage.daemon.scanfolders import ScanFolders
-    from phage.plugin import discover
-    from phage.scan.engine import ENGINES
+    from phage.scan.enginelist import engine_states
     from phage.scan.engineset import find_engines
 
     settings = chosen.settings()
     engines = find_engines(settings.scan, ScanFolders.of(chosen.state(settings)).engines)
-    shapes: list[dict[str, Any]] = []
-    for plugin in discover(ENGINES):
-        ready = engines.ready.get(plugin.name)
-        reason = engines.unavailable.get(plugin.name) or engines.idle.get(plugin.name, "")
-        state = "ready" if ready else ("idle" if plugin.name in engines.idle else "unavailable")
-        built = ready.version.built if ready else 0
-        shapes.append(
-            {
-                "name": plugin.name,
-                "summary": plugin.summary,
-                "kind": str(getattr(plugin.factory, "kind", "")),
-                "place": str(getattr(plugin.factory, "place", "")),
-                "accepts": sorted(getattr(plugin.factory, "accepts", ())),
-                "state": state,
-                "version": ready.version.engine if ready else "",
-                "definitions": ready.version.definitions if ready else "",
-                "built": rfc3339(built)[:10] if built else "",
-                "reason": reason,
-            }
-        )
-    emit(form, shapes, COLUMNS, empty="no engines")
+    emit(form, map(engine_shape, engine_states(engines)), COLUMNS, empty="no engines")
 
 
 @command.command("test")

@@ -9,7 +9,7 @@ import click
 from phage.cli.output import Column, emit, emit_one, output_option, say
 from phage.cli.settings import settings_options
 from phage.cli.times import Moment
-from phage.clock import SystemClock, rfc3339
+from phage.clock import SystemClock
 from phage.errors import PhageError, StateError
 
 if TYPE_CHECKING:
@@ -120,7 +120,8 @@ def show(chosen: Chosen, hash_: str, form: str) -> None:
 
     The beginning of a hash is enough where it is the only one.
     """
-    from phage.cli.scanshapes import explain_verdict, verdict_shape
+    from phage.api.sampleshapes import verdict_shape
+    from phage.cli.scanshapes import explain_verdict
 
     with chosen.reader() as store:
         sample = _sample(store, hash_)
@@ -162,6 +163,7 @@ def rescan(
     form: str,
 ) -> None:
     """Scan samples again that are kept: only engines with other versions or options run."""
+    from phage.api.sampleshapes import change_shape
     from phage.daemon.scanfolders import ScanFolders
     from phage.daemon.scanning import open_scanner
     from phage.scan.vault import Vault
@@ -191,7 +193,7 @@ def rescan(
             except PhageError as error:
                 say(str(error))
                 continue
-            shapes.append(_change(before, after))
+            shapes.append(change_shape(before, after))
     emit(form, shapes, HISTORY, empty="nothing to scan again")
 
 
@@ -202,7 +204,7 @@ def _emit(chosen: Chosen, form: str, wanted: Any, limit: int) -> None:  # noqa: 
 
 
 def _shape(sample: Sample, outcome: Any, _verdict: str) -> dict[str, Any]:  # noqa: ANN401  A library's own type.
-    from phage.cli.scanshapes import sample_shape
+    from phage.api.sampleshapes import sample_shape
 
     return {**sample_shape(sample, outcome), "short": sample.sha256[:16]}
 
@@ -216,35 +218,7 @@ def _sample(store: Store, hash_: str) -> Sample:
 
 
 def _history(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
+    from phage.api.sampleshapes import change_shape
+
     older: list[Verdict | None] = [*verdicts[1:], None]
-    return [_change(before, after) for after, before in zip(verdicts, older, strict=True)]
-
-
-def _change(before: Verdict | None, after: Verdict) -> dict[str, Any]:
-    return {
-        "id": after.id,
-        "sha256": after.sample.sha256,
-        "time": rfc3339(after.time),
-        "outcome": str(after.outcome),
-        "before": str(before.outcome) if before else "",
-        "ratio": f"{after.positives}/{after.judged}",
-        "changes": _differences(before, after),
-    }
-
-
-def _differences(before: Verdict | None, after: Verdict) -> list[str]:
-    """Return what engines say differently: "yara: undetected -> malicious Rule"."""
-    if before is None:
-        return []
-    old = {row.engine: row for row in before.results}
-    told = []
-    for row in after.results:
-        was = old.pop(row.engine, None)
-        if was is None:
-            told.append(f"{row.engine}: new, {row.category} {row.label}".rstrip())
-        elif (was.category, was.label) != (row.category, row.label):
-            said = f"{was.category} {was.label}".rstrip(), f"{row.category} {row.label}".rstrip()
-            told.append(f"{row.engine}: {said[0]} -> {said[1]}")
-        elif was.version != row.version:
-            told.append(f"{row.engine}: other version, the same answer")
-    return told + [f"{engine}: not asked" for engine in old]
+    return [change_shape(before, after) for after, before in zip(verdicts, older, strict=True)]

@@ -78,8 +78,8 @@ def command(
 
 def _print(form: str, verdicts: Iterable[tuple[Path, Verdict]], *, show_all: bool) -> int:
     """Print verdicts as they come; return the exit code."""
+    from phage.api.sampleshapes import verdict_shape
     from phage.cli.output import escape_lines
-    from phage.cli.scanshapes import verdict_shape
     from phage.records.sample import Outcome
 
     outcomes: dict[str, int] = {}

@@ -1,0 +1,264 @@
+"""The desk where files are handed over: one for all ways in, whatever queue is behind it."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from phage.daemon.engineboard import EngineBoard
+from phage.daemon.ownprogram import OwnWorker
+from phage.daemon.scanfolders import ScanFolders
+from phage.daemon.scanfollower import Follower
+from phage.daemon.scanintake import BoundedIntake, Quota, no_room, too_large
+from phage.daemon.scanning import make_queue, new_job
+from phage.records.scanjob import JobState, Priority
+from phage.scan.desk import Analysis, JobFailedError, TooManyError
+from phage.scan.vault import Vault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from contextlib import ExitStack
+
+    from phage.clock import Clock
+    from phage.config.scan import ScanSettings
+    from phage.config.settings import Settings
+    from phage.config.statedir import StateDirectory
+    from phage.daemon.ownprogram import OwnProgram
+    from phage.daemon.scanfollower import Hands
+    from phage.records.sample import Verdict
+    from phage.records.scanjob import ScanJob
+    from phage.scan.content import Content, Intake
+    from phage.scan.desk import EngineState
+    from phage.scan.queue import Queue
+    from phage.store.store import Store
+
+BUSY_SECONDS = 30.0
+"""When to come again, for who finds the queue full."""
+
+SOONEST_LOOK, LATEST_LOOK = 0.02, 0.25
+"""Seconds after which who waits for a verdict looks first, and then ever later."""
+
+
+class LocalScanDesk:
+    """The desk of a daemon that has the store; the queue may lead anywhere.
+
+    Args:
+        settings: How files are scanned.
+        store: Where verdicts are kept.
+        vault: Where samples are kept.
+        queue: Who scans them.
+        board: The engines.
+        clock: Tells the time.
+        tell: Told how far a file is, whenever that has changed.
+        hands: A worker of our own, that is woken when there is work; None where others serve.
+    """
+
+    def __init__(
+        self,
+        settings: ScanSettings,
+        store: Store,
+        vault: Vault,
+        queue: Queue,
+        board: EngineBoard,
+        clock: Clock,
+        tell: Callable[[Analysis], None],
+        hands: Hands | None = None,
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._vault = vault
+        self._queue = queue
+        self._board = board
+        self._clock = clock
+        self._hands = hands
+        self._quota = Quota(settings.uploads_a_minute, clock)
+        self._follower = Follower(self.analysis, tell, hands)
+
+    @property
+    def largest(self) -> int:
+        """Octets of the largest file that is taken."""
+        return min(self._settings.largest, self._vault.most)
+
+    def intake(self, size: int = 0) -> Intake:
+        """Return what a file is written to as it comes."""
+        folder = self._vault.folder
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return BoundedIntake(folder, self.largest, size)
+
+    def submit(
+        self,
+        content: Content,
+        name: str = "",
+        by: str = "",
+        *,
+        force: bool = False,
+        passwords: Sequence[str] = (),
+        priority: Priority = Priority.API,
+    ) -> Analysis:
+        """Take a file; it is answered at once where these engines know it."""
+        if content.size > self.largest:
+            raise too_large(self.largest)
+        self._quota.charge(by)
+        known = None if force or passwords else self._known(content.hashes.sha256)
+        if known is not None:
+            now = self._clock.now()
+            names = (name,) if name else ()
+            self._store.samples.seen(replace(known.sample, names=names, last_seen=now))
+            return _of_verdict(known)
+        try:
+            self._vault.put(content)
+        except OSError as error:
+            raise no_room(error.strerror or str(error)) from error
+        job = new_job(
+            content.hashes.sha256,
+            name,
+            priority=priority,
+            submitted=self._clock.now(),
+            force=force,
+            passwords=tuple(passwords),
+        )
+        return self._put(job)
+
+    def rescan(self, sha256: str, by: str = "", *, forgive: bool = False) -> Analysis:
+        """Have a sample that is kept scanned again."""
+        self._quota.charge(by)
+        if not self._vault.has(sha256):
+            message = f"the sample {sha256} is not kept any more; hand the file in again"
+            raise JobFailedError(message)
+        if forgive:
+            self._store.engine_results.forgive(sha256)
+        sample = self._store.samples.get(sha256)
+        name = next(iter(sample.names), "") if sample is not None else ""
+        return self._put(
+            new_job(
+                sha256, name, priority=Priority.INTERACTIVE, submitted=self._clock.now(), force=True
+            )
+        )
+
+    def judge(self, content: Content, name: str, seconds: float) -> Verdict:
+        """Return the verdict on a file, once there is one."""
+        found = self.submit(content, name, priority=Priority.INTERACTIVE)
+        late = self._clock.monotonic() + seconds
+        pause, waiting = SOONEST_LOOK, threading.Event()
+        while not found.is_over:
+            if self._clock.monotonic() >= late:
+                self._queue.cancel(found.id)
+                message = f"{name or found.sha256}: no verdict within {seconds:g} s"
+                raise TimeoutError(message)
+            waiting.wait(pause)
+            pause = min(pause * 1.5, LATEST_LOOK)
+            found = self.analysis(found.id) or replace(found, state=JobState.DEAD)
+        if found.verdict is None:
+            raise JobFailedError(found.error or "nobody could scan it")
+        return found.verdict
+
+    def analysis(self, id: str) -> Analysis | None:  # noqa: A002  The field's name.
+        """Return how far a file is."""
+        job = self._queue.get(id)
+        if job is None:
+            verdict = self._store.samples.verdict_by_id(id)
+            return _of_verdict(verdict) if verdict is not None else None
+        verdict = self._store.samples.verdict_by_id(job.verdict) if job.verdict else None
+        return Analysis(
+            job.id,
+            job.sha256,
+            job.name,
+            JobState.DEAD if job.state is JobState.DONE and verdict is None else job.state,
+            job.submitted,
+            job.progress,
+            verdict,
+            "" if verdict is not None else job.error or self._fault(job),
+        )
+
+    def cancel(self, id: str) -> bool:  # noqa: A002  The field's name.
+        """Cancel the scanning of a file that is not done."""
+        return self._queue.cancel(id)
+
+    def has(self, sha256: str) -> bool:
+        """Tell whether the sample itself is kept."""
+        return self._vault.has(sha256)
+
+    def open(self, sha256: str, name: str = "") -> Content:
+        """Return a sample that is kept."""
+        return self._vault.get(sha256, name)
+
+    def remove(self, sha256: str) -> bool:
+        """Forget a sample, its verdicts and its octets."""
+        kept = self._vault.remove(sha256)
+        return self._store.samples.remove(sha256) or kept
+
+    def engines(self) -> Sequence[EngineState]:
+        """Return all engines as they stand."""
+        return self._board.engines()
+
+    def test(self, name: str) -> EngineState:
+        """Test an engine in the sandbox."""
+        return self._board.test(name)
+
+    def close(self) -> None:
+        """Stop looking after jobs."""
+        self._follower.close()
+        self._queue.close()
+
+    def _known(self, sha256: str) -> Verdict | None:
+        """Return the verdict that the engines of now have given; None for none."""
+        verdict = self._store.samples.verdict(sha256)
+        if verdict is None or any(not row.category.is_answer for row in verdict.results):
+            return None
+        return verdict if verdict.fingerprint == self._board.fingerprint() else None
+
+    def _fault(self, job: ScanJob) -> str:
+        """Return why a job waits though it should not; ''."""
+        if self._hands is None or job.state is not JobState.QUEUED:
+            return ""
+        return self._hands.fault
+
+    def _put(self, job: ScanJob) -> Analysis:
+        if not self._queue.put([job]):
+            message = "too many files wait to be scanned; come again later"
+            raise TooManyError(message, BUSY_SECONDS)
+        if self._hands is not None:
+            self._hands.wake()
+        taken = Analysis(job.id, job.sha256, job.name, submitted=job.submitted)
+        self._follower.follow(taken)
+        return taken
+
+
+def _of_verdict(verdict: Verdict) -> Analysis:
+    sample = verdict.sample
+    name = sample.names[0] if sample.names else ""
+    return Analysis(verdict.id, sample.sha256, name, JobState.DONE, verdict.time, verdict=verdict)
+
+
+def start_desk(
+    settings: Settings,
+    state: StateDirectory,
+    program: OwnProgram,
+    store: Store,
+    clock: Clock,
+    tell: Callable[[Analysis], None],
+    stack: ExitStack,
+) -> LocalScanDesk:
+    """Return the desk, with a worker of its own where the settings want one. Raises ConfigError."""
+    scan = settings.scan
+    folders = ScanFolders.of(state)
+    worker = None
+    if scan.queue == "local" and scan.own_worker:
+        worker = OwnWorker(program, clock, idle=scan.worker_idle)
+        stack.callback(worker.close)
+    queue = make_queue(scan, store, clock)
+    desk = LocalScanDesk(
+        scan,
+        store,
+        Vault(folders.samples, scan.keep_size),
+        queue,
+        EngineBoard(scan, folders.engines, program, clock),
+        clock,
+        tell,
+        worker,
+    )
+    stack.callback(desk.close)
+    if worker is not None and queue.state().counts.get("queued"):
+        worker.wake()
+    return desk
