@@ -54,9 +54,9 @@ class Bench:
         self.hands = Hands()
         self.told: list[Analysis] = []
         board = SimpleNamespace(fingerprint=lambda: "now", engines=list)
+        settings = ScanSettings(largest=10**5, uploads_a_minute=uploads_a_minute)
         self.desk = LocalScanDesk(
-            ScanSettings(largest=10**5, uploads_a_minute=uploads_a_minute), store, self.vault, self.queue,
-            board,  # type: ignore[arg-type]
+            settings, store, self.vault, self.queue, board,  # type: ignore[arg-type]
             self.clock, self.told.append, self.hands,
         )  # fmt: skip
 
