@@ -12,6 +12,7 @@ from phage.respond.reconcile import Worker
 from phage.respond.remote import RemoteResponder
 from phage.respond.remoteipset import RemoteIpset
 from phage.respond.responder import Responder
+from phage.respond.responders.dnsfile import DnsFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -74,6 +75,20 @@ def kernel_devices(settings: RespondSettings) -> tuple[str, ...]:
         )
         raise ConfigError(message)
     return tuple(map(str, devices))
+
+
+def empty_dns_file(settings: RespondSettings, owner: int, now: int) -> str | None:
+    """Take out what a DNS server still blocks when phage is dead.
+
+    Returns '' when that is done, why it cannot be, or None where no such file is written. Raises
+    ConfigError.
+    """
+    if DnsFile.name not in settings.responders:
+        return None
+    plugins = {plugin.name: plugin for plugin in discover(RESPONDERS)}
+    values = settings.settings.get(DnsFile.name, {})
+    made: DnsFile = _made(plugins, DnsFile.name, values, "respond.settings")
+    return made.empty(owner, now) if made.path else None
 
 
 def _made(

@@ -168,6 +168,37 @@ def test_panic_goes_on_without_a_daemon(
     assert not (tmp_path / "state" / "panic").exists()
 
 
+@pytest.mark.parametrize("line", ["x: [", "bogus: 1", "store: {password_file: /nowhere}"])
+def test_panic_goes_on_with_settings_that_are_wrong(
+    phage: Phage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str
+) -> None:
+    monkeypatch.delenv("PHAGE_STATE_DIR")
+    monkeypatch.setattr(process, "panic", lambda socket, folder: False)
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    (tmp_path / "phage.yaml").write_text(f"state_dir: '{folder}'  # here\n{line}\n")
+    answer = phage("panic")
+    assert (answer.code, (folder / "panic").exists()) == (0, True), answer.err
+    assert f"going on with the folder of state {folder}" in answer.err
+    assert phage("panic", "--release").code == 0
+    assert not (folder / "panic").exists()
+
+
+def test_panic_takes_domains_out_of_the_file_of_a_daemon_that_is_dead(
+    phage: Phage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "state").mkdir()
+    file = tmp_path / "banned"
+    file.write_text("0.0.0.0 a.example\n")
+    (tmp_path / "phage.yaml").write_text(
+        f"respond: {{responders: [dnsfile], settings: {{dnsfile: {{path: {file}}}}}}}\n"
+    )
+    monkeypatch.setattr(process, "panic", lambda socket, folder: False)
+    answer = phage("panic")
+    assert (answer.code, file.read_text()) == (0, ""), answer.err
+    assert "every domain was taken out" in answer.err
+
+
 @pytest.mark.parametrize("kind", ["link", "folder"])
 def test_panic_goes_on_where_it_cannot_be_written_down(
     phage: Phage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str

@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING
 
 import click
 
 from phage.cli.output import say
 from phage.cli.settings import settings_options
-from phage.errors import PhageError, StateError
+from phage.errors import ConfigError, PhageError, StateError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from phage.cli.settings import Chosen
+    from phage.config.settings import Settings
     from phage.config.statedir import StateDirectory
 
 DAEMON_SECONDS = 2.0
 """How long the daemon may take to answer once the kernel is free of blocks."""
+
+RELEASE_SECONDS = 10.0
+
+MAX_OCTETS = 1 << 20
+"""Of a settings file that is wrong."""
+
+_STATE_DIR = re.compile(r"""^["']?state_dir["']?[ \t]*:[ \t]*["']?([^"'#\n]+)""", re.MULTILINE)
 
 
 @click.command()
@@ -27,25 +38,57 @@ def command(chosen: Chosen, release: bool) -> None:  # noqa: FBT001  An option.
 
     Works also when the daemon is dead: then the enforcer is asked, or, as root, the kernel.
     """
-    state = chosen.state(chosen.settings())
+    settings = _settings(chosen)
+    state = chosen.state(settings)
     if release:
-        _release(chosen, state)
+        _release(state)
     else:
-        _panic(chosen, state)
+        _panic(settings, state)
 
 
-def _panic(chosen: Chosen, state: StateDirectory) -> None:
+def _settings(chosen: Chosen) -> Settings:
+    """Return the settings; of those that are wrong only where the state is.
+
+    Whoever is cut off must not first have to mend a file.
+    """
+    from phage.config.settings import Settings
+
+    try:
+        return chosen.settings()
+    except ConfigError as error:
+        say(f"phage: {error}")
+    told = chosen.state_dir or os.environ.get("PHAGE_STATE_DIR") or _state_dir_in(chosen.file)
+    settings = Settings.model_validate({"state_dir": told} if told else {})
+    say(f"going on with the folder of state {settings.state_folder}")
+    return settings
+
+
+def _state_dir_in(file: Path | None) -> str:
+    """Return what a settings file that cannot be read says of the folder of state; '' for none."""
+    try:
+        text = file.read_text("utf-8", "replace")[:MAX_OCTETS] if file is not None else ""
+    except OSError:
+        return ""
+    found = _STATE_DIR.search(text)
+    return found[1].strip() if found else ""
+
+
+def _panic(settings: Settings, state: StateDirectory) -> None:
+    from phage.daemon.control import ask
     from phage.daemon.requests import Panic
 
     unwritten = _switch_on(state)  # First: nothing is applied from now on.
     done = _emptied(state)
     try:
-        chosen.ask(Panic(), DAEMON_SECONDS)
+        ask(state.control, Panic(), DAEMON_SECONDS)
         done.append("the daemon holds everything back")
     except PhageError as error:
+        done += _dns_file_emptied(settings, state)
         if not done:
             raise
         say(f"phage: {error}")
+        if settings.respond.scripts:
+            say("what scripts were run for is ended when phage runs again")
     for line in done:
         say(line)
     if unwritten:
@@ -84,7 +127,23 @@ def _emptied(state: StateDirectory) -> list[str]:
     return ["the enforcer removed every block" if by_enforcer else "every block was removed"]
 
 
-def _release(chosen: Chosen, state: StateDirectory) -> None:
+def _dns_file_emptied(settings: Settings, state: StateDirectory) -> list[str]:
+    """Take the domains out of the DNS server's file, if there is one; return what was done."""
+    from phage.clock import SystemClock
+    from phage.daemon.responders import empty_dns_file
+
+    try:
+        owner = state.path.stat().st_uid
+        fault = empty_dns_file(settings.respond, owner, SystemClock().now())
+    except (PhageError, OSError) as error:
+        fault = str(error)
+    if fault:
+        say(f"phage: domains are still blocked: {fault}")
+    return ["every domain was taken out of the DNS server's file"] if fault == "" else []
+
+
+def _release(state: StateDirectory) -> None:
+    from phage.daemon.control import ask
     from phage.daemon.requests import Release
 
     try:
@@ -93,7 +152,7 @@ def _release(chosen: Chosen, state: StateDirectory) -> None:
         message = f"{state.panic}: {error.strerror}; only root and the account that runs phage may"
         raise StateError(message) from error
     try:
-        chosen.ask(Release())
+        ask(state.control, Release(), RELEASE_SECONDS)
         say("blocks are back in force")
     except PhageError as error:
         say(f"phage: {error}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -96,3 +97,25 @@ def test_more_than_the_most_are_refused_and_counted(tmp_path: Path) -> None:
 def test_wrong_settings_are_named(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         DnsFile(**wrong)  # type: ignore[arg-type]
+
+
+def test_a_file_of_a_phage_that_is_dead_is_emptied_in_place(tmp_path: Path) -> None:
+    file = tmp_path / "banned"
+    made = DnsFile(path=str(file), format="rpz")
+    made.replace([ban("a.example", 1)], NOW)
+    before = file.stat().st_ino
+    assert DnsFile(path=str(file), format="rpz").empty(os.getuid(), NOW) == ""
+    assert "a.example" not in file.read_text()
+    assert file.read_text().startswith("$TTL")
+    assert file.stat().st_ino == before
+
+
+def test_nothing_but_a_file_of_its_own_is_emptied(tmp_path: Path) -> None:
+    other, link, pipe = tmp_path / "other", tmp_path / "link", tmp_path / "pipe"
+    other.write_text("precious")
+    link.symlink_to(other)
+    os.mkfifo(pipe)
+    for path, owner in ((link, os.getuid()), (other, os.getuid() + 1), (pipe, os.getuid())):
+        assert DnsFile(path=str(path)).empty(owner, NOW)
+    assert other.read_text() == "precious"
+    assert DnsFile(path=str(tmp_path / "none")).empty(os.getuid(), NOW) == ""
