@@ -229,7 +229,7 @@ def _plan(engines: Sequence[Ready], *, unpack: bool, bubblewrap: bool) -> Plan:
     return Plan(
         tuple(each.load for each in engines),
         unpack,
-        tuple(each.engine.definitions for each in engines if each.engine.definitions),
+        tuple(dict.fromkeys(path for each in engines for path in each.engine.reads())),
         Limits(memory=memory),
         bubblewrap=bubblewrap,
     )

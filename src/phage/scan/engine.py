@@ -80,6 +80,9 @@ class Engine(Protocol):
     packages: ClassVar[tuple[str, ...]]
     """Distributions whose versions make the engine's version."""
 
+    instances: ClassVar[bool]
+    """Whether there may be several with settings of their own, as NAME-WORD (`icap-gateway`)."""
+
     reuse: ClassVar[int]
     """Samples that one process may look at before it is replaced: 1, but for engines that take long
     to begin with a file and that never judge."""
@@ -100,6 +103,12 @@ class Engine(Protocol):
         """Return what answers now; cheap, and without loading the engine.
 
         Raises PluginUnavailableError when it cannot answer at all.
+        """
+
+    def reads(self) -> tuple[str, ...]:
+        """Return files and folders that it must be able to read.
+
+        Its sandbox shows these, phage's own, Python's and the system's programs, nothing else.
         """
 
     def prepare(self) -> None:
@@ -150,6 +159,11 @@ class EngineDefaults:
     by_default: ClassVar[bool] = True
     packages: ClassVar[tuple[str, ...]] = ()
     reuse: ClassVar[int] = 1
+    instances: ClassVar[bool] = False
+
+    def reads(self) -> tuple[str, ...]:
+        """Return the folder of definitions."""
+        return (self.definitions,) if self.definitions else ()
 
     def version(self) -> EngineVersion:
         """Return the versions of the packages behind the engine."""

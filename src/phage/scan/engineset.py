@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, fields
+import re
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from phage.config.load import suggestion
@@ -22,13 +23,17 @@ if TYPE_CHECKING:
     from phage.records.sample import EngineKind, EngineVersion
 
 
+_WORD = re.compile(r"[a-z0-9_]{1,40}")
+"""The name of an instance, after its engine's."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ready:
     """An engine that can be used.
 
     Attributes:
         engine: It, made with its settings; for one of the sandbox only its settings are used here.
-        load: How it is made inside.
+        load: How it is made inside; with the engine's name, that of an instance where it is one.
         version: What would answer now.
         options: A digest of its settings: other settings, other results.
     """
@@ -41,7 +46,7 @@ class Ready:
     @property
     def name(self) -> str:
         """The engine's name."""
-        return self.engine.name
+        return self.load.name
 
     @property
     def kind(self) -> EngineKind:
@@ -112,12 +117,8 @@ def find_engines(settings: ScanSettings, folder: Path, wanted: Iterable[str] = (
     Raises:
         ConfigError: An engine is named that is not there, or a setting is wrong.
     """
-    plugins = {plugin.name: plugin for plugin in discover(ENGINES)}
     named = tuple(wanted) or settings.engines
-    for name in (*named, *settings.also, *settings.disabled, *settings.settings):
-        if name not in plugins:
-            message = f"scan.engines: there is no engine {name!r}{suggestion(name, list(plugins))}"
-            raise ConfigError(message)
+    plugins = engine_plugins(settings, named)
     ready: dict[str, Ready] = {}
     unavailable: dict[str, str] = {}
     idle: dict[str, str] = {}
@@ -134,6 +135,27 @@ def find_engines(settings: ScanSettings, folder: Path, wanted: Iterable[str] = (
             except PhageError as error:
                 unavailable[name] = str(error)
     return EngineSet(ready, unavailable, idle)
+
+
+def engine_plugins(settings: ScanSettings, wanted: Iterable[str] = ()) -> dict[str, Plugin]:
+    """Return all engines by name, with the instances that settings name (`icap-gateway`).
+
+    Raises ConfigError for a name that is of no engine.
+    """
+    plugins = {plugin.name: plugin for plugin in discover(ENGINES)}
+    for name in (*wanted, *settings.also, *settings.disabled, *settings.settings):
+        if name in plugins:
+            continue
+        base, _, word = name.partition("-")
+        plugin = plugins.get(base)
+        if plugin is None or not getattr(plugin.factory, "instances", False):
+            message = f"scan.engines: there is no engine {name!r}{suggestion(name, list(plugins))}"
+            raise ConfigError(message)
+        if _WORD.fullmatch(word) is None:
+            message = f"scan.engines: {name!r}: write {base}-WORD, in small letters and digits"
+            raise ConfigError(message)
+        plugins[name] = replace(plugin, name=name)
+    return plugins
 
 
 def _unwanted(plugin: Plugin, named: tuple[str, ...], settings: ScanSettings) -> str:
@@ -158,11 +180,11 @@ def make_engine(plugin: Plugin, settings: ScanSettings, folder: Path) -> Engine:
 
 
 def _made(plugin: Plugin, settings: ScanSettings, folder: Path) -> Ready:
-    return ready_of(make_engine(plugin, settings, folder))
+    return ready_of(make_engine(plugin, settings, folder), plugin.name)
 
 
-def ready_of(engine: Engine) -> Ready:
-    """Return an engine ready for use. Raises PluginUnavailableError."""
+def ready_of(engine: Engine, name: str = "") -> Ready:
+    """Return an engine ready for use, `name` for an instance. Raises PluginUnavailableError."""
     values = _values(engine)
     text = json.dumps(
         {name: value for name, value in values.items() if name != "definitions"},
@@ -171,7 +193,7 @@ def ready_of(engine: Engine) -> Ready:
     )
     options = hashlib.sha256(text.encode()).hexdigest()[:16]
     kind = type(engine)
-    load = Load(engine.name, kind.__module__, kind.__qualname__, values)
+    load = Load(name or engine.name, kind.__module__, kind.__qualname__, values)
     return Ready(engine, load, engine.version(), options)
 
 

@@ -31,6 +31,7 @@ from phage.scan.engines.yara import YaraEngine
 from phage.scan.engineset import find_engines
 from phage.scan.trials import EICAR
 from phage.scan.watch import WatchedFolders
+from phage.scan.work import NoResults, Worker, WorkOptions
 from phage.testing import containers
 
 if TYPE_CHECKING:
@@ -226,10 +227,57 @@ def test_descriptions_that_are_wrong(tmp_path: Path, described: Path) -> None:
         (described.read_text() + "colour: red\n", "colour: no such key"),
         (described.read_text().replace("(?P<label>", "(("), "pattern:"),
         ("{", "wrong.yaml"),
+        (described.read_text() + "readable: [/]\n", "no absolute path below /"),
+        (described.read_text() + "readable: [/nowhere/at/all]\n", "is not there"),
+        (described.read_text() + "timeout: soon\n", "no number of seconds"),
     ):
         wrong.write_text(text)
         with pytest.raises(PhageError, match=why):
             CommandEngine(description=str(wrong)).version()
+
+
+def test_several_of_one_kind(tmp_path: Path, described: Path, icap: str) -> None:
+    """Two command lines in the sandbox, each sees what its description shows; two ICAP servers."""
+    words = tmp_path / "words"
+    words.mkdir(mode=0o755)
+    (words / "list").write_text("VERY BAD\n")
+    program = tmp_path / "other"
+    program.write_text(f'#!/bin/sh\ngrep -q -f {words}/list "$1" && echo "FOUND: Bad" && exit 1\n')
+    with program.open("a") as file:
+        file.write("exit 0\n")
+    program.chmod(0o755)
+    other = tmp_path / "other.yaml"
+    text = DESCRIPTION.format(program=program)
+    other.write_text(f"{text}readable: [{words}]\ntimeout: 7\n")
+    settings = ScanSettings.model_validate({
+        "engines": ["command-one", "command-two", "icap-one", "icap-two"],
+        "settings": {
+            "command-one": {"description": str(described)},
+            "command-two": {"description": str(other)},
+            "icap-one": {"url": icap},
+            "icap-two": {"url": icap.replace("avscan", "other")},
+        },
+    })  # fmt: skip
+    engines = find_engines(settings, tmp_path / "engines")
+    assert not set(settings.engines) & {*engines.unavailable, *engines.idle}
+    assert engines.ready["command-two"].engine.timeout == 7.0
+    worker = Worker(engines, NoResults(), SystemClock(), WorkOptions(unpack=False))
+    worker.start()
+    try:
+        for data, labels in (
+            (b"nothing", {}),
+            (b"VERY BAD", {"command-two": "Bad"}),
+            (b"EVIL", {"command-one": "Own.Evil", "icap-one": "Own.Evil", "icap-two": "Own.Evil"}),
+        ):
+            with Content.of_bytes(data) as content:
+                rows = worker.ask(content, list(engines.ready))
+            assert {row.engine: row.label for row in rows if row.label} == labels, rows
+            assert not [row.error for row in rows if row.error]
+    finally:
+        worker.close()
+    for wrong in ("command-", "icap-Two", "pdf-two"):
+        with pytest.raises(ConfigError, match=r"scan\.engines"):
+            find_engines(ScanSettings(also=(wrong,)), tmp_path)
 
 
 class Icap(socketserver.StreamRequestHandler):

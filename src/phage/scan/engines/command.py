@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 LONGEST = 2**20
 """Octets of an answer."""
 
+LONGEST_RUN = 3600
+"""Seconds that a scanner may ask for."""
+
 KEYS = frozenset(
     {
         "program",
@@ -53,16 +56,18 @@ class CommandEngine(EngineDefaults):
         suspicious: []
         pattern: 'FOUND: (?P<label>.+)' # how its answer names what it found
         version: [--version]            # how it is asked for its version
-        readable: [/opt/scanner]        # what it needs to read
+        readable: [/opt/scanner]        # what it needs to read besides its program
         timeout: 60
 
-    An exit code that is not named is a failure.
+    An exit code that is not named is a failure. Several scanners are `command-NAME` each, with a
+    description of their own.
     """
 
     name: ClassVar[str] = "command"
     summary: ClassVar[str] = "Runs any scanner with a command line, described in a YAML file."
     kind: ClassVar[EngineKind] = EngineKind.EVILNESS
     by_default: ClassVar[bool] = False
+    instances: ClassVar[bool] = True
 
     description: str = ""
     """The YAML file with the description."""
@@ -74,9 +79,18 @@ class CommandEngine(EngineDefaults):
         if shutil.which(program) is None:
             message = f"{self.description}: the program {program} is not there"
             raise PluginUnavailableError(message)
+        self.reads()  # What is not there is told now.
+        self.timeout = _seconds(about, self.description) or self.timeout
         digest = hashlib.sha256(Path(self.description).read_bytes()).hexdigest()[:12]
         stamp = Path(shutil.which(program) or program).stat().st_mtime_ns
         return EngineVersion(f"{Path(program).name}-{digest}", "", stamp)
+
+    def reads(self) -> tuple[str, ...]:
+        """Return the description, the program and what it needs."""
+        about = self._about()
+        program = shutil.which(str(about["program"])) or ""
+        found = (self.description, program, str(Path(program).resolve()) if program else "")
+        return tuple(path for path in (*found, *_readable(about, self.description)) if path)
 
     def warm(self) -> None:
         """Do nothing: each child starts the program by itself."""
@@ -132,6 +146,27 @@ def describe(path: str) -> dict[str, object]:
 def _list(about: Mapping[str, object], key: str) -> list[object]:
     value = about.get(key, [])
     return value if isinstance(value, list) else [value]
+
+
+def _readable(about: Mapping[str, object], description: str) -> list[str]:
+    """Return what a description shows to its scanner. Raises ConfigError for all or nothing."""
+    found = [str(each) for each in _list(about, "readable")]
+    for path in found:
+        if not Path(path).is_absolute() or Path(path) == Path("/"):
+            message = f"{description}: readable: {path} is no absolute path below /"
+            raise ConfigError(message)
+        if not Path(path).exists():
+            message = f"{description}: readable: {path} is not there"
+            raise ConfigError(message)
+    return found
+
+
+def _seconds(about: Mapping[str, object], description: str) -> float:
+    value = about.get("timeout", 0)
+    if not isinstance(value, int | float) or not 0 <= value <= LONGEST_RUN:
+        message = f"{description}: timeout: {value!r} is no number of seconds up to {LONGEST_RUN}"
+        raise ConfigError(message)
+    return float(value)
 
 
 def _answer(about: Mapping[str, object], code: int, text: str) -> Answer:

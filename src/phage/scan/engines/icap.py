@@ -39,7 +39,8 @@ class IcapError(PhageError):
 class IcapEngine(EngineDefaults):
     """Sends a file to an ICAP server as the body of a response (RESPMOD).
 
-    204 means that nothing was found; headers or a changed response that something was.
+    204 means that nothing was found; headers or a changed response that something was. Several
+    servers are `icap-NAME` each, with an address of their own.
     """
 
     name: ClassVar[str] = "icap"
@@ -47,6 +48,7 @@ class IcapEngine(EngineDefaults):
     kind: ClassVar[EngineKind] = EngineKind.EVILNESS
     place: ClassVar[Place] = Place.SERVICE
     by_default: ClassVar[bool] = False
+    instances: ClassVar[bool] = True
 
     url: str = ""
     """The service, as icap://HOST:1344/avscan."""
