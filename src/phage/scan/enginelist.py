@@ -13,14 +13,16 @@ if TYPE_CHECKING:
 
 
 def engine_states(engines: EngineSet) -> list[EngineState]:
-    """Return every engine that there is, by name."""
+    """Return every engine that there is, by name; instances (`icap-gateway`) after all others."""
     found = []
-    for plugin in discover(ENGINES):
-        ready = engines.ready.get(plugin.name)
-        state = "ready" if ready else ("idle" if plugin.name in engines.idle else "unavailable")
+    plugins = {plugin.name: plugin for plugin in discover(ENGINES)}
+    for name in dict.fromkeys([*plugins, *engines.ready, *engines.unavailable, *engines.idle]):
+        plugin = plugins[name if name in plugins else name.partition("-")[0]]
+        ready = engines.ready.get(name)
+        state = "ready" if ready else ("idle" if name in engines.idle else "unavailable")
         found.append(
             EngineState(
-                name=plugin.name,
+                name=name,
                 summary=plugin.summary,
                 kind=str(getattr(plugin.factory, "kind", "")),
                 place=str(getattr(plugin.factory, "place", "")),
@@ -29,7 +31,7 @@ def engine_states(engines: EngineSet) -> list[EngineState]:
                 version=ready.version.engine if ready else "",
                 definitions=ready.version.definitions if ready else "",
                 built=ready.version.built if ready else 0,
-                reason=engines.unavailable.get(plugin.name) or engines.idle.get(plugin.name, ""),
+                reason=engines.unavailable.get(name) or engines.idle.get(name, ""),
             )
         )
     return found

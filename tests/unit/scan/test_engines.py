@@ -28,6 +28,7 @@ from phage.scan.engines.icap import IcapEngine
 from phage.scan.engines.office import OfficeEngine
 from phage.scan.engines.pdf import PdfEngine
 from phage.scan.engines.yara import YaraEngine
+from phage.scan.enginelist import engine_states
 from phage.scan.engineset import find_engines
 from phage.scan.trials import EICAR
 from phage.scan.watch import WatchedFolders
@@ -261,6 +262,8 @@ def test_several_of_one_kind(tmp_path: Path, described: Path, icap: str) -> None
     engines = find_engines(settings, tmp_path / "engines")
     assert not set(settings.engines) & {*engines.unavailable, *engines.idle}
     assert engines.ready["command-two"].engine.timeout == 7.0
+    states = {each.name: each.state for each in engine_states(engines)}
+    assert (states["icap-two"], states["icap"]) == ("ready", "idle")
     worker = Worker(engines, NoResults(), SystemClock(), WorkOptions(unpack=False))
     worker.start()
     try:
