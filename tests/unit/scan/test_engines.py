@@ -19,6 +19,7 @@ from phage.records.indicator import Indicator, IndicatorKind
 from phage.records.sample import Category
 from phage.scan import definitions
 from phage.scan.content import Content
+from phage.scan.enginelist import engine_states
 from phage.scan.engines.clamav import ClamavEngine
 from phage.scan.engines.command import CommandEngine
 from phage.scan.engines.feedhash import FeedHashEngine
@@ -28,7 +29,6 @@ from phage.scan.engines.icap import IcapEngine
 from phage.scan.engines.office import OfficeEngine
 from phage.scan.engines.pdf import PdfEngine
 from phage.scan.engines.yara import YaraEngine
-from phage.scan.enginelist import engine_states
 from phage.scan.engineset import find_engines
 from phage.scan.trials import EICAR
 from phage.scan.watch import WatchedFolders
