@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.system.sshd import TOOLS, guess, sshd_log, start_sshd
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -202,29 +203,13 @@ def test_a_second_dhcp_server_is_one_finding(lab: Lab, needs: Callable[..., None
 
 
 def test_guessing_passwords_by_ssh_is_one_finding(lab: Lab, needs: Callable[..., None]) -> None:
-    needs("ssh-keygen", "unshare")
-    sshd = "/usr/sbin/sshd"
-    needs(sshd)
+    needs(*TOOLS)
     attacker, server = lab.add("bad", 66), lab.add("server", 10)
-    key, passwords = lab.folder / "key", lab.folder / "passwords"
-    server.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key))
-    passwords.write_text("".join(f"password{number}\n" for number in range(16)), encoding="ascii")
-    (lab.folder / "users").write_text("root\n", encoding="ascii")
-    # sshd wants /run/sshd; the mount is of this process's namespace only.
-    daemon = server.start(
-        "sh", "-c", 'mount -t tmpfs tmpfs /run && mkdir -m 755 /run/sshd && exec "$@"', "sh",
-        sshd, "-D", "-e", "-f", "/dev/null", "-h", str(key), "-o", "UsePAM=no",
-        "-o", "PasswordAuthentication=yes", "-o", "KbdInteractiveAuthentication=no",
-        "-o", "PermitRootLogin=yes",
-    )  # fmt: skip
-    daemon.expect("Server listening")
+    start_sshd(lab, server)
     phage = lab.phage()
-    attacker.run(
-        "nmap", "-n", "-Pn", "-p", "22", "--script", "ssh-brute", "--script-args",
-        f"userdb={lab.folder / 'users'},passdb={passwords}", server.address,
-    )  # fmt: skip
+    guess(lab, attacker, server.address, "root", 16)
     finding = only_finding(phage)
-    assert len(daemon.says("Failed password")) >= 10
+    assert sshd_log(lab).count("Failed password") >= 10
     assert is_about(finding, "bruteforce", attacker)
     assert finding["evidence"]["service"] == "ssh"
     assert not finding["evidence"]["session_followed"]

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.system.sshd import SSHD, guess, start_sshd
 
 from phage.clock import SystemClock
 from phage.collect.collectors.logfile import LogFileCollector
@@ -19,14 +20,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tests.system.conftest import Host, Lab, Program
+    from tests.system.conftest import Lab
 
     from phage.policy.desk import Outcome
     from phage.records import Finding, Window
 
 pytestmark = pytest.mark.system
 
-SSHD = "/usr/sbin/sshd"
 INNOCENT = "203.0.113.9"
 
 
@@ -90,33 +90,6 @@ def watching(lab: Lab) -> Iterator[Watching]:
     watch = Watching(log, lab.folder / "logs.json")
     yield watch
     watch.stop()
-
-
-def start_sshd(lab: Lab, server: Host) -> Program:
-    key = lab.folder / "key"
-    server.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key))
-    # sshd wants /run/sshd; the mount is of this process's namespace only.
-    daemon = server.start(
-        "unshare", "-m", "sh", "-c",
-        'mount -t tmpfs tmpfs /run && mkdir -m 755 /run/sshd && exec "$@"', "sh",
-        SSHD, "-D", "-E", str(lab.folder / "sshd.log"), "-f", "/dev/null", "-h", str(key),
-        "-o", "UsePAM=no", "-o", "PasswordAuthentication=yes",
-        "-o", "KbdInteractiveAuthentication=no", "-o", "PermitRootLogin=yes",
-    )  # fmt: skip
-    log = lab.folder / "sshd.log"
-    until("sshd", lambda: "Server listening" in log.read_text("utf-8", "replace"))
-    return daemon
-
-
-def guess(lab: Lab, attacker: Host, target: str, user: str, count: int) -> None:
-    users, passwords = lab.folder / "users", lab.folder / "passwords"
-    users.write_text(f"{user}\n", encoding="ascii")
-    passwords.write_text("".join(f"password{n}\n" for n in range(count)), encoding="ascii")
-    options = ["-6"] if ":" in target else []
-    attacker.run(
-        "nmap", "-n", "-Pn", *options, "-p", "22", "--script", "ssh-brute", "--script-args",
-        f"userdb={users},passdb={passwords}", target,
-    )  # fmt: skip
 
 
 @pytest.mark.parametrize("version", [4, 6])

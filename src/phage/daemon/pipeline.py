@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from phage.config.plugins import make
 from phage.detect.attack import Attacks
-from phage.detect.detector import CatalogEntry, Detector, Knowledge
+from phage.detect.detector import CatalogEntry, Detector, Exports, Knowledge
+from phage.detect.exported import Exported
 from phage.detect.routers import Routers
 from phage.plugin import Family, Runner, discover
 from phage.records import Window
@@ -135,6 +136,8 @@ class Pipeline:
     watching: Sequence[Collector] = ()
     scanning: Callable[[], frozenset[str]] = frozenset
     now: int = 0
+    _exported: Exported = field(default_factory=Exported)
+    _over: Window | None = None
     _captures: dict[str, str] = field(default_factory=dict)
 
     def take(self, window: Window, collector: Collector) -> None:
@@ -150,6 +153,7 @@ class Pipeline:
         self.knowledge.routers = self.routers.known
         if self.devices is not None:
             self.devices.take(window, self.knowledge)
+        self._over = self._exported.over(window) if window.from_exports else None
         reports = self._inspect(window, of_logs=False)
         if self.decider is not None:
             reports += self.decider.excess(window)
@@ -179,13 +183,21 @@ class Pipeline:
     def _inspect(self, window: Window, *, of_logs: bool) -> list[Finding]:
         reports: list[Finding] = []
         for runner in self.detectors:
-            if window.from_exports and not getattr(runner.plugin, "of_exports", False):
-                continue
-            if getattr(runner.plugin, "of_logs", False) is of_logs:
-                reports += runner.call(runner.plugin.inspect, window, self.knowledge)
+            shown = self._shown(runner.plugin, window)
+            if shown is not None and getattr(runner.plugin, "of_logs", False) is of_logs:
+                reports += runner.call(runner.plugin.inspect, shown, self.knowledge)
         if reports and (own := self.scanning()):
             reports = [each for each in reports if not _is_ours(each, own)]
         return reports
+
+    def _shown(self, detector: Detector, window: Window) -> Window | None:
+        """Return what a detector is shown of a window, None for nothing."""
+        if not window.from_exports:
+            return window
+        wants = getattr(detector, "of_exports", Exports.NOTHING)
+        if wants is Exports.ALL:
+            return window
+        return self._over if wants is Exports.OVER else None
 
     def _decide(self, findings: Iterable[Finding]) -> list[Decided]:
         take = self.decider.take if self.decider is not None else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
@@ -69,6 +70,14 @@ class Knowledge:
     deviations: tuple[Deviation, ...] = ()
 
 
+class Exports(Enum):
+    """What a detector is shown of what exporters tell."""
+
+    NOTHING = 0
+    OVER = 1
+    ALL = 2
+
+
 @runtime_checkable
 class Detector(Protocol):
     """Finds one kind of attack in windows.
@@ -82,8 +91,9 @@ class Detector(Protocol):
     A detector that reads the events of logs says so by a class variable `of_logs = True`. It is
     shown windows of events only, and all others are never shown these: logs and packets keep
     clocks of their own. One that understands what exporters tell of flows (sampled as a rule, and
-    without a connection's state) says so by `of_exports = True`; all others are shown windows of
-    packets only.
+    each direction apart) says so by `of_exports`: `Exports.ALL` shows it these windows as they
+    come, `Exports.OVER` shows it the flows that are over (see `phage.detect.exported`). All others
+    are shown windows of packets only.
     """
 
     name: ClassVar[str]

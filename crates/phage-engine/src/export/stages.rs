@@ -228,7 +228,8 @@ impl ExportStages {
         closed.push_back(std::mem::take(open));
     }
 
-    /// Lets time pass in which nothing came: hands on what was open, and half-seconds that are over.
+    /// Lets time pass in which nothing came: hands on what was open, half-seconds and flows that are
+    /// over.
     pub(super) fn idle(&mut self, now: i64, open: &mut Window, closed: &mut VecDeque<Window>) {
         if let Some(volume) = &mut self.volume {
             volume.advance(now);
@@ -236,7 +237,10 @@ impl ExportStages {
         }
         if open.packets > 0 {
             self.close(open, closed);
-        } else if !open.volumes.is_empty() {
+            return;
+        }
+        self.flows.window(now, &mut open.flows);
+        if !open.volumes.is_empty() || !open.flows.is_empty() {
             (open.start, open.end) = (now, now);
             closed.push_back(std::mem::take(open));
         }

@@ -8,6 +8,7 @@ from statistics import median
 from typing import TYPE_CHECKING, ClassVar
 
 from phage.detect import explain
+from phage.detect.detector import Exports
 from phage.detect.logins import BY_PORT, LOGIN_WORDS, LoginService
 from phage.detect.parties import mac_numbers
 from phage.detect.rows import Flow, rows_of
@@ -92,6 +93,7 @@ class Bruteforce:
     summary: ClassVar[str] = (
         "Password guessing: SSH, RDP, FTP, Telnet, HTTP and others, by one host or many."
     )
+    of_exports: ClassVar[Exports] = Exports.OVER
 
     reply_attempts: int = 8
     """Logins refused by a reply within a minute: a person with a forgotten password stops at five

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 from phage.detect import explain
+from phage.detect.detector import Exports
 from phage.detect.parties import mac_numbers
 from phage.detect.tables import Recent
 from phage.intel.seen import shown
@@ -67,7 +68,7 @@ class IntelMatch:
     """
 
     name: ClassVar[str] = "intelmatch"
-    of_exports: ClassVar[bool] = True
+    of_exports: ClassVar[Exports] = Exports.ALL
     summary: ClassVar[str] = (
         "Addresses, names, URLs, fingerprints and certificates that threat intelligence names."
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 from phage.detect import explain
+from phage.detect.detector import Exports
 from phage.detect.names import NamesTable
 from phage.detect.parties import HostKey, host_key, is_group, mac_numbers
 from phage.detect.probes import (
@@ -58,6 +59,7 @@ class Portscan:
 
     name: ClassVar[str] = "portscan"
     summary: ClassVar[str] = "Scans: ports of a host, one on many hosts, ICMP and ARP sweeps."
+    of_exports: ClassVar[Exports] = Exports.OVER
 
     ports: int = 9
     """Failed less answered ports of a home host. A walk with factors of 4 has a false positive rate

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from phage.detect.detector import Exports
 from phage.detect.volumes.episodes import Beat, Episode
 from phage.detect.volumes.excess import Limits, TooMuch, too_much
 from phage.detect.volumes.flowspec import Cover, cover
@@ -84,7 +85,7 @@ class Volumetric:
     """
 
     name: ClassVar[str] = "volumetric"
-    of_exports: ClassVar[bool] = True
+    of_exports: ClassVar[Exports] = Exports.ALL
     summary: ClassVar[str] = (
         "Floods on hosts and prefixes: amplification, SYN, UDP, carpets, pulses; and from inside."
     )
