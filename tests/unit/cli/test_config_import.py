@@ -95,3 +95,13 @@ def test_a_file_that_is_wrong_is_told_with_its_line(
     assert answer.err == (
         "phage: bad.conf:2: bantime: must be seconds, from 0 to 31622400 (got [])\n"
     )
+
+
+def test_rules_that_nobody_would_read_are_told_of(
+    phage: Callable[..., Any], tmp_path: Path
+) -> None:
+    (tmp_path / "mine.yaml").write_text("rules: []\n")
+    (tmp_path / "phage.yaml").write_text("policy:\n  rules: [mine.yaml]\n")
+    answer = phage("config", "import", "old.yaml")
+    assert answer.code == 0, answer.err
+    assert "policy.rules names other files" in answer.err

@@ -101,3 +101,15 @@ def test_names_of_a_folder(tmp_path: Path) -> None:
     (tmp_path / "c.txt").write_text(text)
     assert rule_names(tmp_path) == {"old rule"}
     assert rule_names(tmp_path / "nowhere") == set()
+
+
+def test_a_feed_is_added_and_one_that_is_there_stays() -> None:
+    feed = SettingChange(("intel", "feeds", "drop"), {"type": "spamhaus"}, 3)
+    made = adopt(imported(settings=(feed,)), "f", (), "intel:\n  feeds:\n", "s")
+    assert made.after == 'intel:\n  feeds:\n    drop: {"type": "spamhaus"}\n'
+    before = "intel:\n  feeds:\n    drop: {type: netset}\n"
+    kept = adopt(imported(settings=(feed,)), "f", (), before, "s")
+    assert kept.after == before
+    assert "set already" in kept.left[0].reason
+    wrong = SettingChange(("logging", "level", "drop"), {"type": "spamhaus"}, 3)
+    assert adopt(imported(settings=(wrong,)), "f", (), "", "s").left

@@ -58,7 +58,7 @@ def reference() -> None:
 @click.option("--dry-run", is_flag=True, help="Show what would be written, and write nothing.")
 @settings_options
 def import_(chosen: Chosen, file: Path, name: str, dry_run: bool) -> None:  # noqa: FBT001  A flag.
-    """Import rules and settings of PhantomFirewall (YAML) or phalanx (detector.conf).
+    """Import rules and settings of PhantomFirewall (YAML) or phalanx (its two .conf files).
 
     Which of them FILE is shows in its content. Rules go into a new file in the folder of rules, all
     in dry-run; settings are changed in the settings file. What is not imported is listed, with the
@@ -66,7 +66,8 @@ def import_(chosen: Chosen, file: Path, name: str, dry_run: bool) -> None:  # no
     """
     from phage.cli.imports import import_settings
 
-    rules = chosen.state(chosen.settings(may_be_made=True)).rules
+    settings = chosen.settings(may_be_made=True)
+    rules = chosen.state(settings).rules
     import_settings(
         file,
         name,
@@ -75,3 +76,5 @@ def import_(chosen: Chosen, file: Path, name: str, dry_run: bool) -> None:  # no
         dry_run=dry_run,
         may_be_made=not chosen.names_only_state,
     )
+    if settings.policy.rules:
+        say(f"note: policy.rules names other files; rules in {rules} are read once it is there too")

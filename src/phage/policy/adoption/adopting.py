@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import typing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -100,6 +101,9 @@ def _with(text: str, name: str, change: SettingChange) -> str:
         message = "phage has no such setting yet"
         raise ConfigError(message)
     value = change.value
+    if isinstance(value, dict) and _current(text, name, change.key) is not None:
+        message = "is set already, and stays as it is"
+        raise ConfigError(message)
     if isinstance(value, list):
         value = _joined(_current(text, name, change.key), value)
     changed = edit(text, name, [(change.key, value)])
@@ -131,9 +135,15 @@ def _is_setting(key: Key) -> bool:
         info = model.model_fields.get(str(part))
         if info is None:
             return False
-        if index == len(key) - 1:
+        if index == len(key) - 1 or (index == len(key) - 2 and _names_sections(info.annotation)):
             return True
         if not (isinstance(info.annotation, type) and issubclass(info.annotation, Section)):
             return False
         model = info.annotation
     return False
+
+
+def _names_sections(annotation: object) -> bool:
+    """Tell whether a setting is sections by names that people choose, as `intel.feeds`."""
+    of = typing.get_args(annotation)
+    return len(of) == 2 and isinstance(of[1], type) and issubclass(of[1], Section)

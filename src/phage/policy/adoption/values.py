@@ -5,10 +5,11 @@ Each function returns phage's form or raises ValueError that says what must stan
 
 from __future__ import annotations
 
-import ipaddress
 import re
+from ipaddress import ip_network
 
 from phage.errors import ConfigError
+from phage.policy.networks import collapse
 from phage.policy.services import PROTOCOLS
 from phage.records.decision import Rate
 
@@ -72,7 +73,7 @@ def number(value: object) -> int | None:
 
 
 def networks(value: object) -> tuple[str, ...]:
-    """Return networks in canonical text, host bits cleared; () for "any"."""
+    """Return networks in canonical text, host bits cleared; () for "any", in halves too."""
     items = value if isinstance(value, list) else [value]
     if len(items) > MAX_ADDRESSES:
         message = f"has more than {MAX_ADDRESSES} addresses; put them in a feed"
@@ -82,7 +83,9 @@ def networks(value: object) -> tuple[str, ...]:
         message = "must be an address or a network; leave the key out for any"
         raise ValueError(message)
     found = [_network(part) for part in parts]
-    return () if "" in found else tuple(dict.fromkeys(found))
+    if "" in found or not all(each.prefixlen for each in collapse(map(ip_network, found))):
+        return ()
+    return tuple(dict.fromkeys(found))
 
 
 def _parts(value: object) -> list[str]:
@@ -98,7 +101,7 @@ def _network(text: str) -> str:
     if text.lower() in _ANY:
         return ""
     try:
-        network = ipaddress.ip_network(text.replace("%", "?"), strict=False)  # No zones.
+        network = ip_network(text.replace("%", "?"), strict=False)  # No zones.
     except ValueError:
         message = f"must be an address such as 192.0.2.7 or 2001:db8::/32 (got {text!r:.60})"
         raise ValueError(message) from None

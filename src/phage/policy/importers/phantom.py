@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from phage.config.document import Document, parse_document
 from phage.errors import ConfigError
+from phage.policy.adoption.feeds import feed_change
 from phage.policy.adoption.values import Faults, networks, number, ports, protocol, rate
 from phage.policy.importer import (
     MAX_RULES,
@@ -24,10 +25,13 @@ from phage.policy.importer import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from phage.config.document import Key
     from phage.policy.importer import Source
     from phage.records.decision import Rate
 
 T = TypeVar("T")
+
+MAX_FEEDS = 100
 
 _CLAIM = re.compile(
     r"""^[\s{,"'-]*(?:phantom|learning_rate|threat_feeds|ml_settings|dashboard_port|api_port"""
@@ -56,10 +60,10 @@ _WITHOUT_SETTING = {
     "mode": "phage always observes first; each rule says by itself whether it is enforced",
     "learning_rate": "the pace of learning follows from the traffic; `learning.budget` is the one "
     "knob",
-    "update_interval": "feeds cannot be configured yet",
+    "update_interval": "each feed has its own, `every`",
     "dashboard_port": "there is one port for all, `api.listen`",
     "ml_settings": "the model is another one and finds these values by itself",
-    "threat_feeds": "feeds cannot be configured yet; note the keys, they are not kept",
+    "threat_feeds": "must be a list of feeds, each with a name",
 }
 _UNKNOWN = "PhantomFirewall knows no such key"
 
@@ -120,6 +124,10 @@ class _Reading:
         for key, value in values.items():
             if key == "rules":
                 self._all_rules(value, (*at, key))
+            elif key == "threat_feeds" and isinstance(value, list):
+                self._feeds(value, values.get("update_interval"), (*at, key))
+            elif key == "update_interval" and isinstance(values.get("threat_feeds"), list):
+                continue  # Each of these has it.
             elif key == "log_level":
                 self._log_level(value, (*at, key))
             elif key == "api_port":
@@ -129,17 +137,29 @@ class _Reading:
 
     def _without_setting(self, key: str, value: object, at: tuple[str | int, ...]) -> None:
         reason = _WITHOUT_SETTING.get(key, _UNKNOWN)
-        if key == "threat_feeds" and isinstance(value, list):
-            for index, feed in enumerate(value):
-                name = feed.get("name") if isinstance(feed, dict) else feed
-                self._leave((*at, index), reason, f"threat_feeds: {_shown(name)}")
-        elif key == "ml_settings" and isinstance(value, dict):
+        if key == "ml_settings" and isinstance(value, dict):
             for name, each in value.items():
                 self._leave((*at, name), reason, f"ml_settings.{name}: {_shown(each)}")
         else:
             # What an unknown key holds may be a secret.
             shown = f"{key}: {_shown(value)}" if key in _WITHOUT_SETTING else key
             self._leave(at, reason, shown)
+
+    def _feeds(self, feeds: list[object], every: object, at: tuple[str | int, ...]) -> None:
+        if len(feeds) > MAX_FEEDS:
+            self._fault(at, f"has {len(feeds)} feeds; at most {MAX_FEEDS} can be imported")
+            return
+        known: set[Key] = set()
+        for index, feed in enumerate(feeds):
+            name = feed.get("name") if isinstance(feed, dict) else feed
+            found = feed_change(feed, every, self._line((*at, index)))
+            if isinstance(found, SettingChange) and found.key in known:
+                found = "stands here a second time"
+            if isinstance(found, str):
+                self._leave((*at, index), found, f"threat_feeds: {_shown(name)}")
+            else:
+                known.add(found.key)
+                self._settings.append(found)
 
     def _log_level(self, value: object, at: tuple[str | int, ...]) -> None:
         level = _LEVELS.get(str(value).lower())

@@ -184,3 +184,50 @@ def test_every_fault_is_named_at_once() -> None:
 def test_phages_own_language_is_told_apart() -> None:
     with pytest.raises(ConfigError, match="phage rules import"):
         read("rules: []\ntests: []\n")
+
+
+FEEDS = """\
+update_interval: 3600
+threat_feeds:
+  - {name: "AlienVault OTX", api_key: TOP-SECRET}
+  - {name: abuse-ip-db, api_key: TOP-SECRET, update_interval: 86400}
+  - {name: Spamhaus DROP}
+  - {name: Our list, url: "https://lists.example/bad.txt", enabled: false}
+  - {name: bad, url: "file:///etc/shadow"}
+  - {name: OTX}
+  - firehol
+  - 7
+"""
+
+
+def test_feeds_are_taken_over_without_their_keys() -> None:
+    found = read(FEEDS)
+    assert {change.key[-1]: change.value for change in found.settings} == {
+        "otx": {
+            "type": "otx", "enabled": False, "every": "3600s",
+            "settings": {"key_file": "/etc/phage/otx.key"},
+        },
+        "abuseipdb": {
+            "type": "abuseipdb", "enabled": False, "every": "86400s",
+            "settings": {"key_file": "/etc/phage/abuseipdb.key"},
+        },
+        "spamhaus": {"type": "spamhaus", "enabled": True, "every": "3600s"},
+        "ourlist": {
+            "type": "netset", "enabled": False, "every": "3600s",
+            "settings": {"url": "https://lists.example/bad.txt"},
+        },
+        "firehol": {"type": "firehol", "enabled": True, "every": "3600s"},
+    }  # fmt: skip
+    assert [(item.line, item.what) for item in found.left] == [
+        (7, "threat_feeds: 'bad'"),
+        (8, "threat_feeds: 'OTX'"),
+        (10, "threat_feeds: 7"),
+    ]
+    assert "SECRET" not in str(found)
+    assert "otx.key" in found.settings[0].note
+
+
+def test_halves_of_everything_are_everything() -> None:
+    found = read("rules: [{name: r, source_ip: [0.0.0.0/1, 128.0.0.0/1], action: DROP}]")
+    assert found.rules[0].feeds
+    assert len(found.warnings) == 1
