@@ -1,24 +1,40 @@
-"""What the commands about devices share: finding one, and changing one with or without a daemon."""
+"""Changes of devices, with or without a daemon."""
 
 from __future__ import annotations
 
+import contextlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterator
 
     from phage.cli.settings import Chosen
-    from phage.daemon.requests import EditDevice
-    from phage.records.device import Device
-
-
-def find(devices: Iterable[Device], name: str) -> Device:
-    """Return the device that a person means. Raises DeviceError."""
+    from phage.daemon.requests import EditDevice, FenceDevice
     from phage.devices.inventory import Inventory
+    from phage.devices.profiler import Profiler
 
-    inventory = Inventory()
-    inventory.load(devices)
-    return inventory.edit.find(name)
+
+@dataclass(frozen=True, slots=True)
+class Fenced:
+    """What became of a fence.
+
+    Attributes:
+        there: The device had one before.
+        runs: A daemon runs, and knows.
+        enforced: It is in force.
+    """
+
+    there: bool
+    runs: bool
+    enforced: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    inventory: Inventory
+    profiler: Profiler
+    by: str
 
 
 def edit(chosen: Chosen, request: EditDevice) -> str:
@@ -27,37 +43,61 @@ def edit(chosen: Chosen, request: EditDevice) -> str:
     A running daemon does it, who would else write what it knows over it; without one it is done in
     the store.
     """
-    from phage.errors import StateError
+    from phage.daemon.deviceedits import apply_edit
 
-    settings = chosen.settings()
-    state = chosen.state(settings)
-    state.create()
-    try:
-        with state.lock():
-            return _edit_store(chosen, request)
-    except StateError:
-        return str(chosen.ask(request)["device"])
+    with _stored(chosen) as own:
+        if own is None:
+            return str(chosen.ask(request)["device"])
+        return apply_edit(own.inventory, own.profiler, request, own.by).id
 
 
-def _edit_store(chosen: Chosen, request: EditDevice) -> str:
+def fence(chosen: Chosen, request: FenceDevice) -> Fenced:
+    """Fence a device in, or free it. Raises PhageError.
+
+    A running daemon brings it into force; without one it waits for the daemon's start.
+    """
+    from phage.daemon.deviceedits import note_fence
+    from phage.daemon.fences import Fences
+
+    with _stored(chosen) as own:
+        if own is None:
+            answer = chosen.ask(request)
+            return Fenced(bool(answer["there"]), runs=True, enforced=bool(answer["enforced"]))
+        device = own.inventory.edit.find(request.device)
+        fences = Fences(chosen.state(chosen.settings()).fences)
+        there = fences.change(request, device, own.profiler.profile(device.id))
+        note_fence(own.inventory, own.profiler, device.id, request, own.by)
+        return Fenced(there, runs=False, enforced=False)
+
+
+@contextlib.contextmanager
+def _stored(chosen: Chosen) -> Iterator[_Known | None]:
+    """Give all devices as they are stored, and store what changed; None where a daemon has them."""
     import getpass
 
     from phage.cli.intelstore import writer
     from phage.clock import SystemClock
-    from phage.daemon.deviceedits import apply_edit
     from phage.daemon.devices import store_changes
     from phage.devices.inventory import Inventory
     from phage.devices.profiler import Profiler
+    from phage.errors import StateError
 
-    with writer(chosen) as store:
+    state = chosen.state(chosen.settings())
+    state.create()
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(state.lock())
+        except StateError:
+            yield None
+            return
+        store = stack.enter_context(writer(chosen))
         inventory = Inventory()
         inventory.load(store.devices.list(100_000))
         inventory.table.now = SystemClock().now()
         profiler = Profiler(inventory)
         profiler.load(store.profiles.list(100_000))
-        device = apply_edit(inventory, profiler, request, f"user:{getpass.getuser()}")
+        yield _Known(inventory, profiler, f"user:{getpass.getuser()}")
         changes = inventory.take_changes()
         store_changes(store, changes)
         store.profiles.remove(changes.gone)
         store.profiles.save(profiler.take_changes())
-    return device.id

@@ -56,7 +56,7 @@ def vulnerabilities(
     Known to be exploited (CISA KEV) before likely to be (EPSS) before severe (CVSS). `phage import
     cve` gets what is known. A version that looks vulnerable may have been mended by a distribution.
     """
-    from phage.cli.devicestore import find
+    from phage.devices.proposal import find
     from phage.devices.vulnerabilities.blocklist import devices_with, parse_product
     from phage.devices.vulnerabilities.matching import Matcher, urgency
     from phage.devices.vulnerabilities.software import software_of

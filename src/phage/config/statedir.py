@@ -61,6 +61,11 @@ class StateDirectory:
         return self.path / "rules"
 
     @property
+    def fences(self) -> Path:
+        """Rule files that fence devices in; they are asked besides all other rules."""
+        return self.path / "fences"
+
+    @property
     def eve(self) -> Path:
         """EVE JSON lines, unless the settings say another place."""
         return self.path / "eve.json"
@@ -106,7 +111,9 @@ class StateDirectory:
         They tell who talks to whom.
         """
         try:
-            for folder in (self.path, self.models, self.captures, self.rules, self.templates):
+            for folder in (
+                self.path, self.models, self.captures, self.rules, self.fences, self.templates,
+            ):  # fmt: skip
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             message = (

@@ -14,6 +14,7 @@ from phage.daemon import privilege
 from phage.daemon.control import ControlServer
 from phage.daemon.domainfacts import DomainSets
 from phage.daemon.enforcement import Enforcement, make_enforcement
+from phage.daemon.fences import Fences
 from phage.daemon.requests import READING
 from phage.daemon.responders import IPSET, THROUGH_ENFORCER, kernel_devices
 from phage.daemon.steering import Steering
@@ -103,7 +104,8 @@ def start_enforcement(
     stack.callback(enforcement.stop)
     enforcement.start()
     handle = Recorded(
-        Steering(enforcement, clock, devices, discovery), AuditLog(store.audit, clock)
+        Steering(enforcement, clock, devices, discovery, Fences(state.fences)),
+        AuditLog(store.audit, clock),
     )
     control = ControlServer(state.control, owner(), handle)
     control.start()

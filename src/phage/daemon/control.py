@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-MAX_REQUEST = 65_536
+MAX_REQUEST = 4 * 131_072
 """Octets of a request: a thousand ids fit."""
 
 MAX_ANSWER = 4 << 20

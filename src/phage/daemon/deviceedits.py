@@ -11,7 +11,7 @@ from phage.records.profile import Phase, ProfileKey, Way
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from phage.daemon.requests import EditDevice
+    from phage.daemon.requests import EditDevice, FenceDevice
     from phage.devices.inventory import Inventory
     from phage.devices.profiler import Profiler
     from phage.records.device import Device
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 def apply_edit(inventory: Inventory, profiler: Profiler, request: EditDevice, by: str) -> Device:
     """Change a device as a person wants it; return it, or what it was. Raises DeviceError."""
-    if request.act in _PHASES or request.act == "allow":
-        return _edit_profile(inventory, profiler, request)
+    if request.act == "allow":
+        return _allow(inventory, profiler, request)
     return _EDITS[request.act](inventory, request, by)
 
 
@@ -72,17 +72,27 @@ _EDITS: Mapping[str, Callable[[Inventory, EditDevice, str], Device]] = {
     "forget": _forget,
 }
 
-_PHASES = {"enforce": Phase.ENFORCE, "release": Phase.PROPOSE}
 
-
-def _edit_profile(inventory: Inventory, profiler: Profiler, request: EditDevice) -> Device:
+def _allow(inventory: Inventory, profiler: Profiler, request: EditDevice) -> Device:
     device = inventory.edit.find(request.device)
     with inventory.table.lock:
-        if request.act == "allow":
-            profiler.allow(device.id, map(_key, request.values), inventory.table.now)
-        else:
-            profiler.set_phase(device.id, _PHASES[request.act])
+        profiler.allow(device.id, map(_key, request.values), inventory.table.now)
     return device
+
+
+def note_fence(
+    inventory: Inventory, profiler: Profiler, device: str, request: FenceDevice, by: str
+) -> None:
+    """Note that a device was fenced in, or freed."""
+    with inventory.table.lock:
+        now = inventory.table.now
+        if request.act == "enforce":
+            profiler.set_phase(device, Phase.ENFORCE)
+            detail = f"{request.grade} what is not normal for it"
+            inventory.table.tell(device, now, "fenced in", detail, by)
+        else:
+            profiler.free(device)
+            inventory.table.tell(device, now, "freed", "", by)
 
 
 def _key(text: str) -> ProfileKey:

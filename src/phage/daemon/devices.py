@@ -7,7 +7,7 @@ import logging
 import threading
 from typing import TYPE_CHECKING
 
-from phage.daemon.deviceedits import apply_edit
+from phage.daemon.deviceedits import apply_edit, note_fence
 from phage.daemon.devicesources import make_sources
 from phage.daemon.storesink import location
 from phage.devices import kinds, registry
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from phage.clock import Clock
     from phage.config.settings import Settings
     from phage.config.statedir import StateDirectory
-    from phage.daemon.requests import EditDevice
+    from phage.daemon.requests import EditDevice, FenceDevice
     from phage.detect.detector import Intelligence, Knowledge
     from phage.devices.table import Changes
     from phage.records.device import Device
@@ -142,13 +142,22 @@ class DeviceService:
     def edit(self, request: EditDevice, by: str) -> Device:
         """Change a device as a person wants it. Raises DeviceError."""
         device = apply_edit(self.inventory, self.profiler, request, by)
+        self._store_soon()
+        return device
+
+    def fenced(self, device: str, request: FenceDevice, by: str) -> None:
+        """Note that a device was fenced in, or freed."""
+        note_fence(self.inventory, self.profiler, device, request, by)
+        self._store_soon()
+
+    def _store_soon(self) -> None:
+        """Have what a person changed stored; wait for it, but not for long."""
         with self._turn:
             self._edited += 1
             turn = self._edited
             self._wake.set()
             if self._thread is not None:
                 self._turn.wait_for(lambda: self._stored >= turn, EDIT_SECONDS)
-        return device
 
     def save(self) -> None:
         """Store what has changed; what cannot be stored is tried again with the next change."""

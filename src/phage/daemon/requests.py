@@ -22,6 +22,9 @@ LONGEST_SECONDS = 100 * 365 * 86_400.0
 
 LONGEST_TRIAL = 86_400.0
 
+LONGEST_RULES = 131_072
+"""Characters of the rules of one device."""
+
 
 class RequestError(PhageError):
     """A request makes no sense; says what is wrong with it."""
@@ -114,12 +117,29 @@ class EditDevice(_Request):
     """
 
     verb: Literal["devices.edit"] = "devices.edit"
-    act: Literal[
-        "rename", "label", "tell", "merge", "split", "forget", "enforce", "release", "allow"
-    ]
+    act: Literal["rename", "label", "tell", "merge", "split", "forget", "allow"]
     device: str
     values: tuple[str, ...] = Field((), max_length=1000, strict=False)
     removed: tuple[str, ...] = Field((), max_length=64, strict=False)
+
+
+class FenceDevice(_Request):
+    """Fence a device in, or free it again.
+
+    Attributes:
+        act: What is done.
+        device: Id, MAC address, IP address or name.
+        grade: What is done about what is not normal for it.
+        rules: Rules as a person edited them; '' for those of its profile.
+        force: Also where something speaks against it.
+    """
+
+    verb: Literal["devices.fence"] = "devices.fence"
+    act: Literal["enforce", "release"]
+    device: str
+    grade: Literal["notify", "limit", "block", "quarantine"] = "block"
+    rules: str = Field("", max_length=LONGEST_RULES)
+    force: bool = False
 
 
 class StartScan(_Request):
@@ -196,6 +216,7 @@ Request = Annotated[
     | RollBackRules
     | RuleHits
     | EditDevice
+    | FenceDevice
     | StartScan
     | ScanStatus
     | StopScan

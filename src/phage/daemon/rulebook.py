@@ -288,13 +288,14 @@ def rule_files(settings: Settings, state: StateDirectory) -> list[Path]:
     """Return where the rules are: what the settings name, else rules/ in the folder of state.
 
     Where there is nothing either, the rules for a home that are shipped: all are in dry run, so
-    that a fresh start says what it would have done.
+    that a fresh start says what it would have done. The fences of devices are there besides.
     """
+    fences = [state.fences] if state.fences.is_dir() else []
     if settings.policy.rules:
-        return list(settings.policy.rules)
+        return [*settings.policy.rules, *fences]
     if rule_paths([state.rules] if state.rules.is_dir() else []):
-        return [state.rules]
-    return [Path(str(resources.files("phage.rules") / "home.yaml"))]
+        return [state.rules, *fences]
+    return [Path(str(resources.files("phage.rules") / "home.yaml")), *fences]
 
 
 def _same(one: PacketRules, other: PacketRules) -> bool:

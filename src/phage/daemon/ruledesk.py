@@ -90,7 +90,10 @@ class LocalRuleDesk:
 
     def _candidate(self, name: str, text: str) -> RuleSet:
         """Return all rules as if a file had this text. Raises RuleError."""
-        others = [path for path in self._paths() if path.name != name and not _ships(path)]
+        is_fence = self._path(name).parent == self.state.fences
+        others = [
+            path for path in self._paths() if path.name != name and (is_fence or not _ships(path))
+        ]
         files = [*map(read_file, others), read_rules(text, name)]
         files.sort(key=lambda each: Path(each.source).name)
         return join(files, local_zone())

@@ -16,6 +16,7 @@ from phage.api.services import Services
 from phage.api.tls import Certificate, self_made, server_context
 from phage.config.kinds import split_listen
 from phage.daemon.control import Caller
+from phage.daemon.fences import Fences
 from phage.daemon.intel import make_sharing
 from phage.daemon.ownprogram import OwnProgram
 from phage.daemon.requests import request_of
@@ -105,7 +106,14 @@ def start_api(
         health=served.health,
         vitals=served.live.vitals,
         steer=_steer(
-            Steering(served.enforcement, clock, served.devices, served.discovery), served.live.hub
+            Steering(
+                served.enforcement,
+                clock,
+                served.devices,
+                served.discovery,
+                Fences(state.fences),
+            ),
+            served.live.hub,
         ),
         events=served.live.hub,
         bouncers=_bouncers(served.enforcement, pool, clock),

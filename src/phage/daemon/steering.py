@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from phage.daemon.devices import DeviceService
     from phage.daemon.discovery import DiscoveryService
     from phage.daemon.enforcement import Enforcement
+    from phage.daemon.fences import Fences
     from phage.daemon.requests import Request
+    from phage.records.device import Device
 
 APPLY_SECONDS = 2.0
 """How long an answer waits for responders to carry out what was asked."""
@@ -42,12 +44,14 @@ class Steering:
         clock: Tells when something was asked.
         devices: The devices, which people name and change; None where nobody follows them.
         discovery: Scans actively; None where nothing does.
+        fences: The fences of devices.
     """
 
     enforcement: Enforcement
     clock: Clock
     devices: DeviceService | None = None
     discovery: DiscoveryService | None = None
+    fences: Fences | None = None
 
     def __call__(self, request: Request, caller: Caller) -> Mapping[str, Any]:
         """Carry a request out; return the answer. Raises PhageError to refuse."""
@@ -239,7 +243,29 @@ class Steering:
         if self.devices is None:
             message = "no devices are followed here"
             raise StateError(message)
+        if request.act == "forget":
+            self._refuse_fenced(self.devices.inventory.edit.find(request.device))
         return {"device": self.devices.edit(request, caller.name).id}
+
+    def fence(self, request: requests.FenceDevice, caller: Caller) -> Answer:
+        """Fence a device in, or free it again, at once."""
+        if self.devices is None or self.fences is None:
+            message = "no devices are followed here"
+            raise StateError(message)
+        own, known = self.enforcement, self.devices
+        device = known.inventory.edit.find(request.device)
+        with self.fences.unless_it_fails(device):
+            profile = known.profiler.profile(device.id)
+            there = self.fences.change(request, device, profile)
+            with own.rules_lock:
+                own.rulebook.apply(self.clock.now(), 0.0)
+        known.fenced(device.id, request, caller.name)
+        return {"device": device.id, "there": there, **self._rules()}
+
+    def _refuse_fenced(self, device: Device) -> None:
+        if self.fences is not None and self.fences.path(device.id).exists():
+            message = f"{device.shown} is fenced in; release it first"
+            raise StateError(message)
 
     def start_scan(self, request: requests.StartScan, caller: Caller) -> Answer:
         """Begin an active scan."""
@@ -283,6 +309,7 @@ _ACTS: Mapping[type[Any], Callable[[Steering, Any, Caller], Answer]] = {
     requests.LabelFinding: Steering.label,
     requests.Live: Steering.live,
     requests.EditDevice: Steering.edit_device,
+    requests.FenceDevice: Steering.fence,
     requests.StartScan: Steering.start_scan,
     requests.ScanStatus: Steering.scan_status,
     requests.StopScan: Steering.stop_scan,

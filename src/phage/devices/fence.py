@@ -1,8 +1,9 @@
 """The behavioural firewall: a profile as rules that a person can read, edit, and try on the past.
 
 A fence lets a device do what it normally does, and acts on the rest by its grade. It is made for
-things that do few things, never by itself for phones and PCs. What every device needs (DHCP, time,
-the router and its name service) stays open whatever the profile says.
+things that do few things, never by itself for phones and PCs. What every device needs stays open
+whatever the profile says: DHCP, time, its neighbours, the router's name service and ping, and this
+machine, which may ask it.
 """
 
 from __future__ import annotations
@@ -33,7 +34,13 @@ MANY_NAMES = 40
 """A device with more registered domains is used by a person."""
 
 _PROTOCOLS = {1: "icmp", 2: "igmp", 6: "tcp", 17: "udp", 58: "icmpv6"}
-_ALWAYS = ("ntp", "dhcp")
+_NEIGHBOURS = "icmpv6/133-136"
+"""Neighbour discovery, without which nobody is reached by IPv6 (RFC 4861)."""
+
+_ALWAYS = ("ntp", "dhcp", "dhcpv6", _NEIGHBOURS)
+_OF_ROUTERS = ("dns", "ping")
+_ROUTERS = ("gateway", "self")
+"""This machine may be the router."""
 
 
 class Grade(enum.StrEnum):
@@ -113,8 +120,13 @@ def _reaction(name: str, macs: Sequence[str], grade: Grade) -> dict[str, object]
 
 
 def _allowed(name: str, macs: Sequence[str], profile: Profile) -> Iterable[dict[str, object]]:
-    yield _accept(f"{name}: what every device needs", {"source": list(macs), "service": [*_ALWAYS]})
-    yield _accept(f"{name}: the router", {"source": list(macs), "destination": "gateway"})
+    yield _accept(f"{name}: what every device needs", {"source": [*macs], "service": [*_ALWAYS]})
+    yield _accept(
+        f"{name}: names and ping of the router",
+        {"source": [*macs], "destination": [*_ROUTERS], "service": [*_OF_ROUTERS]},
+    )
+    yield _accept(f"{name}: its neighbours", {"destination": [*macs], "service": _NEIGHBOURS})
+    yield _accept(f"{name}: this machine asks it", {"destination": [*macs], "source": "self"})
     told: dict[str, None] = {}
     for key in sorted(profile.keys, key=_order):
         label, match = _label(key), _match(key, macs)
@@ -152,9 +164,7 @@ def _match(key: ProfileKey, macs: Sequence[str]) -> dict[str, object] | None:
     match: dict[str, object] = {mine: list(macs)}
     kind, _, value = key.peer.partition(":")
     if key.peer == "router":
-        if key.way is Way.OUT:
-            return None
-        match[other] = "gateway"
+        match[other] = [*_ROUTERS]
     elif kind == "name":
         match["domain"] = value
         match["direction"] = "out" if key.way is Way.OUT else "in"
@@ -217,7 +227,8 @@ def replay(
         peer, mac = (flow.dst, flow.dst_mac) if out else (flow.src, flow.src_mac)
         way = Way.OUT if out else Way.IN
         role = role_of(mac, peer)
-        key = key_of(way, flow.protocol, flow.dst_port, peer, profile.names, role)
+        name = profile.names.get(peer) or profile.claims.get(peer, "")
+        key = key_of(way, flow.protocol, flow.dst_port, peer, name, role)
         if _is_allowed(key, allowed):
             continue
         known = found.get(key)
@@ -227,8 +238,10 @@ def replay(
 
 
 def _is_allowed(key: ProfileKey, allowed: set[ProfileKey]) -> bool:
+    service = key.protocol, key.port
     always = key.way is Way.OUT and (
-        key.peer == "router" or (key.protocol == 17 and key.port in {67, 123, 547})
+        service in {(17, 67), (17, 123), (17, 547)}
+        or (key.peer == "router" and (key.port == 53 or key.protocol in {1, 58}))
     )
     high = ProfileKey(key.way, key.protocol, EPHEMERAL, key.peer)
     return always or key in allowed or (key.port >= 1024 and high in allowed)

@@ -174,6 +174,7 @@ class Book:
     waiting: dict[ProfileKey, Use] = field(default_factory=dict)
     rates: dict[str, float] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
+    claims: dict[str, str] = field(default_factory=dict)
     ports: dict[tuple[Way, int, str], set[int]] = field(default_factory=dict)
     renewed: int = 0
     dropped: int = 0
@@ -256,11 +257,34 @@ class Book:
         self.keys[key] = use
 
     def put_name(self, address: str, name: str) -> None:
-        """Note what an address is called; kept beyond the name's time to live."""
-        self.names.pop(address, None)
-        self.names[address] = name
-        if len(self.names) > MAX_NAMES:
-            del self.names[next(iter(self.names))]
+        """Note what a name server calls an address; kept beyond the name's time to live."""
+        self.claims.pop(address, None)
+        _put(self.names, address, name)
+
+    def put_claim(self, address: str, name: str) -> None:
+        """Note what the device's own hello calls an address: it may say what it likes.
+
+        Once it is fenced in, what it says opens nothing.
+        """
+        if address not in self.names and self.phase is not Phase.ENFORCE:
+            _put(self.claims, address, name)
+
+    def name_of(self, address: str) -> str:
+        """Return what an address is called; ''.
+
+        A claim holds only where no name server told the device other addresses of that name.
+        """
+        name = self.names.get(address)
+        if name is not None:
+            return name
+        claim = self.claims.get(address, "")
+        return "" if claim in self.names.values() else claim
+
+    def all_names(self) -> Iterator[tuple[str, str]]:
+        """Yield addresses with what they are called."""
+        yield from list(self.names.items())
+        told = set(self.names.values())
+        yield from [each for each in self.claims.items() if each[1] not in told]
 
     def expected_new(self) -> float:
         """Return how many new keys are to be expected in a week.
@@ -298,6 +322,7 @@ class Book:
             {key: use.record() for key, use in self.waiting.items()},
             {name: round(rate, 2) for name, rate in self.rates.items()},
             dict(self.names),
+            dict(self.claims),
             self.dropped,
         )
 
@@ -308,7 +333,7 @@ def book_of(profile: Profile, least_ns: int) -> Book:
     book.keys = {key: use_of(use) for key, use in profile.keys.items()}
     book.waiting = {key: use_of(use) for key, use in profile.waiting.items()}
     book.rates = dict(profile.rates)
-    book.names = dict(profile.names)
+    book.names, book.claims = dict(profile.names), dict(profile.claims)
     book.dropped = profile.dropped
     for key in book.keys:
         if key.port == EPHEMERAL:
@@ -318,6 +343,13 @@ def book_of(profile: Profile, least_ns: int) -> Book:
             book.ports.setdefault((key.way, key.protocol, key.peer), set()).add(key.port)
     book.changed = False
     return book
+
+
+def _put(names: dict[str, str], address: str, name: str) -> None:
+    names.pop(address, None)
+    names[address] = name
+    if len(names) > MAX_NAMES:
+        del names[next(iter(names))]
 
 
 def is_telling(key: ProfileKey) -> bool:

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 from functools import lru_cache
-from typing import TYPE_CHECKING, Protocol
 
 from phage.devices.domainnames import service_name
 from phage.records.profile import NO_PORT, ProfileKey, Way
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 INTERNET, HOME, ROUTER, BROADCAST = "internet", "home", "router", "group:broadcast"
 
@@ -19,16 +15,7 @@ _PORTS = frozenset({6, 17, 33, 132, 136})
 """Protocols with ports: TCP, UDP, DCCP, SCTP, UDP-Lite."""
 
 
-class People(Protocol):
-    """Who is who at home."""
-
-    def role_of(self, mac: str, ip: str) -> str:
-        """Return "router", "home" for who comes and goes, or "device:ID"."""
-
-
-def key_of(
-    way: Way, protocol: int, port: int, peer: str, names: Mapping[str, str], role: str
-) -> ProfileKey:
+def key_of(way: Way, protocol: int, port: int, peer: str, name: str, role: str) -> ProfileKey:
     """Return the key of a flow.
 
     Args:
@@ -36,23 +23,20 @@ def key_of(
         protocol: IP protocol number.
         port: The service's port.
         peer: Address of the other end.
-        names: Names by address, as the device learned them.
+        name: What the other end is called; ''.
         role: What the other end is at home; '' where it is far.
     """
     port = port if protocol in _PORTS else NO_PORT
-    return ProfileKey(way, protocol, port, _peer(way, protocol, port, peer, names, role))
+    return ProfileKey(way, protocol, port, _peer(way, protocol, port, peer, name, role))
 
 
-def _peer(
-    way: Way, protocol: int, port: int, peer: str, names: Mapping[str, str], role: str
-) -> str:
+def _peer(way: Way, protocol: int, port: int, peer: str, name: str, role: str) -> str:
     if group := group_of(peer):
         return group
     if role:
         return HOME if way is Way.IN and role != ROUTER else role
     if way is Way.IN or (protocol == 17 and port == NTP):  # Pools of time servers rotate.
         return INTERNET
-    name = names.get(peer)
     return f"name:{service_name(name)}" if name else network_of(peer)
 
 

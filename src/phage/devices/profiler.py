@@ -128,6 +128,12 @@ class Profiler:
         if book is not None:
             book.phase, book.changed = phase, True
 
+    def free(self, device: str) -> None:
+        """Note that a profile is not enforced any more."""
+        book = self._books.get(device)
+        if book is not None and book.phase is Phase.ENFORCE:
+            book.phase, book.changed = Phase.PROPOSE, True
+
     def allow(self, device: str, keys: Iterable[ProfileKey], at: int) -> None:
         """Take keys as normal for a device: a person or its maker says so."""
         book = self._books.setdefault(device, Book(device, at, self._least_ns, at))
@@ -140,7 +146,7 @@ class Profiler:
     def names(self) -> Iterator[tuple[str, str]]:
         """Yield the addresses that devices know by name."""
         for book in list(self._books.values()):
-            yield from list(book.names.items())
+            yield from book.all_names()
 
     def forget(self, device: str) -> None:
         """Forget the profile of a device."""
@@ -189,7 +195,7 @@ class Profiler:
             return
         book = self._known(observation.src_mac, observation.src)
         if book is not None:
-            book.put_name(observation.dst, name.partition(":")[0][:253])
+            book.put_claim(observation.dst, name.partition(":")[0][:253])
 
     def _ask(self, observation: Observation) -> Iterator[Deviation]:
         """Note what a device looks up: a name says more than the address of a resolver."""
@@ -232,7 +238,7 @@ class Profiler:
                 continue
             if flow.way is Way.IN and not flow.answered:
                 continue
-            named = self._books[flow.device].names.get(flow.peer) if self._is_kept(flow) else None
+            named = self._books[flow.device].name_of(flow.peer) if self._is_kept(flow) else ""
             if named or window.end >= flow.deadline:
                 del self._waiting[number]
                 yield from self._judge(flow)
@@ -297,16 +303,15 @@ class Profiler:
         if not self._is_kept(flow):
             return
         book = self._books[flow.device]
+        name = book.name_of(flow.peer)
         if flow.key is None:
             flow.key = book.generalised(
-                key_of(flow.way, flow.protocol, flow.port, flow.peer, book.names, flow.role)
+                key_of(flow.way, flow.protocol, flow.port, flow.peer, name, flow.role)
             )
         key = flow.key
         known = book.keys.get(key)
         odd = known is not None and book.is_learned and is_odd_hour(known, book, flow.begun)
-        trusted = self._trusts(flow) and not self.distrusts(
-            flow.peer, book.names.get(flow.peer, "")
-        )
+        trusted = self._trusts(flow) and not self.distrusts(flow.peer, name)
         if book.begin(key, flow.begun, trusted=trusted):
             self._new[flow.device] += 1
             if self._new[flow.device] <= MOST_NEW:

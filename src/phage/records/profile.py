@@ -92,7 +92,8 @@ class Profile:
         keys: What it does, and how.
         waiting: What it did that is not held to be normal yet.
         rates: Most of each kind in a minute: "arp", "flows", "peers", "syn", "dns_failures".
-        names: Names by address, from the device's own look-ups and hellos.
+        names: Names by address, as name servers told the device.
+        claims: Names by address that only its own hellos say.
         dropped: Keys that did not fit.
     """
 
@@ -104,6 +105,7 @@ class Profile:
     waiting: Mapping[ProfileKey, KeyUse] = field(default_factory=dict)
     rates: Mapping[str, float] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
+    claims: Mapping[str, str] = field(default_factory=dict)
     dropped: int = 0
 
 

@@ -73,6 +73,8 @@ class Site:
     respond: dict[str, object] = field(default_factory=dict)
     extra: dict[str, object] = field(default_factory=dict)
     """More settings."""
+    interface: str = "out"
+    """What phage watches."""
     others: list[subprocess.Popen[bytes]] = field(default_factory=list)
     _reader: threading.Thread | None = None
 
@@ -135,18 +137,11 @@ class Site:
 
     def phage(self, **policy: object) -> None:
         """Start `phage run` on the router, and wait until it watches and everything is in force."""
-        config = self.folder / "phage.yaml"
-        settings = {
-            "policy": {"enforce": True, "rules": [str(self.rules)], **policy},
-            "respond": self.respond,
-            "api": {"enabled": False},
-            **self.extra,
-        }
-        config.write_text(json.dumps(settings), encoding="utf-8")
+        config = self.configure(**policy)
         self.lines = []
         self.process = subprocess.Popen(
             ["ip", "netns", "exec", f"{self.name}-router", sys.executable, "-m", "phage", "run",
-             "--config", str(config), "--state-dir", str(self.state), "-i", "out"],
+             "--config", str(config), "--state-dir", str(self.state), "-i", self.interface],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -159,6 +154,18 @@ class Site:
         )
         self._reader.start()
         until("phage to watch", self._watches)
+
+    def configure(self, **policy: object) -> Path:
+        """Write the configuration; return where."""
+        config = self.folder / "phage.yaml"
+        settings = {
+            "policy": {"enforce": True, "rules": [str(self.rules)], **policy},
+            "respond": self.respond,
+            "api": {"enabled": False},
+            **self.extra,
+        }
+        config.write_text(json.dumps(settings), encoding="utf-8")
+        return config
 
     @staticmethod
     def _read(process: subprocess.Popen[str], lines: list[str]) -> None:

@@ -97,7 +97,7 @@ def test_a_fence_is_proposed_enforced_and_taken_away(
     assert proposed["objection"] == ""
     assert [each["address"] for each in proposed["would_have_blocked"]] == ["203.0.113.9"]
     assert "would have blocked 1 flows" in run("devices", "enforce", MAC)
-    fence = tmp_path / "rules" / "fence-001788000001.yaml"
+    fence = tmp_path / "fences" / "fence-001788000001.yaml"
     assert "maker.com" in fence.read_text()
     assert run("devices", "profile", MAC, "--output", "json")["phase"] == "enforce"
     run("devices", "release", MAC)
@@ -113,7 +113,7 @@ def test_a_router_of_this_machine_is_never_fenced_in(
     monkeypatch.setattr(rtnetlink, "neighbours", lambda: {str(gateway): MAC})
     refused = run("devices", "enforce", MAC, "--force", code=1)
     assert "is a router of this machine" in refused
-    assert not (tmp_path / "rules").exists()
+    assert not list((tmp_path / "fences").iterdir())
 
 
 def test_mud_goes_out_and_comes_in(run: Callable[..., Any], tmp_path: Path) -> None:

@@ -87,8 +87,8 @@ def key(protocol: str, host: str) -> ProfileKey:
     try:
         private = ipaddress.ip_address(host).is_private
     except ValueError:
-        return key_of(Way.OUT, number, port, "9.9.9.9", {"9.9.9.9": host}, "")
-    return key_of(Way.OUT, number, port, host, {}, local if private else "")
+        return key_of(Way.OUT, number, port, "9.9.9.9", host, "")
+    return key_of(Way.OUT, number, port, host, "", local if private else "")
 
 
 def is_told(book: Book, new: ProfileKey) -> bool:

@@ -247,17 +247,40 @@ def test_ports_that_are_chosen_anew_each_time_are_one() -> None:
     assert home.keys == {ProfileKey(Way.OUT, 17, EPHEMERAL, "net:52.1.0.0/16")}
 
 
+def test_what_a_hello_claims_is_believed_only_while_no_name_server_says_otherwise() -> None:
+    book = Book("d", BEGIN)
+    book.put_claim(CLOUD, "eu.maker.com")
+    assert book.name_of(CLOUD) == "eu.maker.com"
+    book.put_name("52.9.9.9", "eu.maker.com")
+    assert book.name_of(CLOUD) == ""
+    book.put_name(CLOUD, "us.maker.com")
+    book.put_claim(CLOUD, "eu.maker.com")
+    assert book.name_of(CLOUD) == "us.maker.com"
+    assert dict(book.all_names()) == {"52.9.9.9": "eu.maker.com", CLOUD: "us.maker.com"}
+
+
+def test_a_fenced_device_opens_nothing_by_what_it_claims() -> None:
+    book = Book("d", BEGIN)
+    book.put_claim(CLOUD, "eu.maker.com")
+    book.phase = Phase.ENFORCE
+    book.put_claim("203.0.113.9", "eu.maker.com")
+    assert dict(book.all_names()) == {CLOUD: "eu.maker.com"}
+    assert dict(book_of(book.record(), 0).all_names()) == {CLOUD: "eu.maker.com"}
+
+
 def test_hundreds_of_things_do_not_fill_the_memory() -> None:
     book = Book("d", BEGIN)
     for number in range(5000):
         key = ProfileKey(Way.OUT, 6, 443, f"net:{number}")
         book.begin(key, BEGIN + number, trusted=True)
+        book.put_claim(f"claim {number}", "y")
         book.put_name(str(number), "x")
     book.phase = Phase.PROPOSE
     for number in range(5000):
         key = ProfileKey(Way.OUT, 6, 80, f"net:{number}")
         book.begin(key, BEGIN + number, trusted=True)
-    assert (len(book.keys), len(book.waiting), len(book.names)) == (400, 100, 512)
+    assert (len(book.keys), len(book.waiting)) == (400, 100)
+    assert (len(book.names), len(book.claims)) == (512, 512)
     assert book.dropped == 4600 + 4900
 
 
@@ -283,7 +306,7 @@ def test_peers_are_named_by_role() -> None:
     names = {"1.2.3.4": "a.b.maker.co.uk", "1.2.3.5": "d111.cloudfront.net"}
 
     def peer(address: str, way: Way = Way.OUT, port: int = 443, role: str = "") -> str:
-        return key_of(way, 17, port, address, names, role).peer
+        return key_of(way, 17, port, address, names.get(address, ""), role).peer
 
     assert peer("1.2.3.4") == "name:maker.co.uk"
     assert peer("1.2.3.5") == "name:d#.cloudfront.net"

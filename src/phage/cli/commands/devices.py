@@ -105,7 +105,7 @@ def list_(
 @settings_options
 def show(chosen: Chosen, device: str, form: str) -> None:
     """Show a device: what it is and why, under which addresses, and what happened to it."""
-    from phage.cli.devicestore import find
+    from phage.devices.proposal import find
 
     with chosen.reader() as store:
         known = find(store.devices.list(100_000), device)
@@ -125,7 +125,7 @@ def show(chosen: Chosen, device: str, form: str) -> None:
 @settings_options
 def history(chosen: Chosen, device: str, since: int | None, limit: int, form: str) -> None:
     """List what happened to DEVICE, else to all: who is new, came, went, was renamed or joined."""
-    from phage.cli.devicestore import find
+    from phage.devices.proposal import find
 
     with chosen.reader() as store:
         id_ = find(store.devices.list(100_000), device).id if device else ""
@@ -228,7 +228,8 @@ def train(chosen: Chosen, folder: Path, form: str, *, tested: bool) -> None:
 @settings_options
 def profile(chosen: Chosen, device: str, form: str) -> None:
     """Show what DEVICE normally does: with whom, by what, how often, how regularly."""
-    from phage.cli.devicefence import known, profile_shape
+    from phage.api.profileshapes import profile_shape
+    from phage.devices.proposal import known
 
     with chosen.reader() as store:
         found, learned = known(store, device)
@@ -295,8 +296,8 @@ def quarantine(chosen: Chosen, device: str, seconds: float, reason: str) -> None
 
     `phage decisions revoke` takes it back.
     """
-    from phage.cli.devicestore import find
     from phage.daemon.requests import AddDecision, checked
+    from phage.devices.proposal import find
 
     with chosen.reader() as store:
         found = find(store.devices.list(100_000), device)
@@ -325,9 +326,9 @@ def quarantine(chosen: Chosen, device: str, seconds: float, reason: str) -> None
 @settings_options
 def mud(chosen: Chosen, device: str, file: Path | None) -> None:
     """Print what DEVICE normally does as a MUD file (RFC 8520), or import one."""
-    from phage.cli.devicefence import known, now
     from phage.cli.output import encode
     from phage.devices.mud import read_mud, to_mud
+    from phage.devices.proposal import known
 
     if file is not None:
         keys = read_mud(str(file), file.read_bytes())
@@ -336,7 +337,7 @@ def mud(chosen: Chosen, device: str, file: Path | None) -> None:
         return
     with chosen.reader() as store:
         found, learned = known(store, device)
-    print(encode(to_mud(found, learned, now()), indent=2))
+    print(encode(to_mud(found, learned, SystemClock().now()), indent=2))
 
 
 def _edit(

@@ -161,7 +161,7 @@ def _profile(number: int) -> Profile:
     }
     names = {f"203.0.{number & 255}.{n}": f"host{n}.service{n}.example.com" for n in range(NAMES)}
     rates = {"arp": 1.0, "syn": 2.0, "peers": 3.0}
-    return Profile(mac, AT, AT + number, Phase.PROPOSE, keys, {}, rates, names, 0)
+    return Profile(mac, AT, AT + number, Phase.PROPOSE, keys, {}, rates, names)
 
 
 def _device(number: int) -> Device:

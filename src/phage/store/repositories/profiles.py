@@ -64,6 +64,7 @@ def _to_row(profile: Profile) -> Row:
         "waiting": _keys(profile.waiting),
         "rates": dict(profile.rates),
         "names": dict(profile.names),
+        "claims": dict(profile.claims),
         "dropped": profile.dropped,
     }
     return (
@@ -93,6 +94,7 @@ def _from_row(row: Row) -> Profile:
         waiting=_uses(body["waiting"]),
         rates=body["rates"],
         names=body["names"],
+        claims=body.get("claims", {}),
         dropped=body["dropped"],
     )
 

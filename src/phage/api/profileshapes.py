@@ -1,0 +1,74 @@
+"""Profiles and fences, as they are answered and printed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from phage.clock import rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from phage.devices.fence import Blocked
+    from phage.devices.proposal import Proposal
+    from phage.records.profile import KeyUse, Profile, ProfileKey
+
+
+def profile_shape(profile: Profile) -> dict[str, Any]:
+    """Return what is normal for a device."""
+    return {
+        "device": profile.device,
+        "phase": str(profile.phase),
+        "since": rfc3339(profile.since),
+        "until": rfc3339(profile.until),
+        "keys": _uses(profile.keys),
+        "waiting": _uses(profile.waiting),
+        "rates": dict(profile.rates),
+        "names": dict(profile.names),
+        "claims": dict(profile.claims),
+        "dropped": profile.dropped,
+    }
+
+
+def proposal_shape(proposal: Proposal) -> dict[str, Any]:
+    """Return a fence that nobody has put up yet."""
+    return {
+        "device": proposal.device.id,
+        "phase": str(proposal.profile.phase),
+        "objection": proposal.objection,
+        "rules": proposal.rules,
+        "would_have_blocked": [blocked_shape(each) for each in proposal.blocked],
+        "days": proposal.days,
+    }
+
+
+def blocked_shape(blocked: Blocked) -> dict[str, Any]:
+    """Return flows that a fence would have blocked."""
+    return {
+        **_key(blocked.key),
+        "address": blocked.peer,
+        "flows": blocked.flows,
+        "last": rfc3339(blocked.last),
+    }
+
+
+def _uses(keys: Mapping[ProfileKey, KeyUse]) -> list[dict[str, Any]]:
+    return [
+        {
+            **_key(key),
+            "flows": use.flows, "sent": use.sent, "received": use.received, "days": use.days,
+            "first": rfc3339(use.first), "last": rfc3339(use.last), "period_s": use.period,
+            "jitter": use.jitter, "most_a_minute": use.most,
+            "hours": [hour for hour in range(168) if use.hours >> hour & 1],
+        }
+        for key, use in sorted(keys.items(), key=lambda item: -item[1].flows)
+    ]  # fmt: skip
+
+
+def _key(key: ProfileKey) -> dict[str, Any]:
+    return {
+        "way": str(key.way),
+        "protocol": key.protocol,
+        "port": key.port,
+        "peer": key.peer,
+    }

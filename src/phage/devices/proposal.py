@@ -1,0 +1,102 @@
+"""What a fence of a device would be, and what it would have blocked of what is stored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from phage.devices.fence import Blocked, Grade, fence_rules, objection, replay
+from phage.devices.inventory import Inventory
+from phage.errors import StateError
+from phage.store.repositories.flows import FlowFilter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from phage.records.device import Device
+    from phage.records.profile import Profile
+    from phage.store.store import Store
+
+MAX_FLOWS = 100_000
+"""Flows of one address of a device that a fence is tried on."""
+
+MAX_DEVICES = 100_000
+DAY_NS = 86_400 * 1_000_000_000
+ROUTERS = frozenset({"router", "access point"})
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A fence that nobody has put up yet.
+
+    Attributes:
+        device: The device.
+        profile: What it normally does.
+        rules: The rule file.
+        objection: Why it should not be put up; ''.
+        blocked: What it would have blocked.
+        days: In how many last days.
+    """
+
+    device: Device
+    profile: Profile
+    rules: str
+    objection: str
+    blocked: Sequence[Blocked]
+    days: int
+
+
+def propose(store: Store, name: str, grade: Grade, days: int) -> Proposal:
+    """Return the fence of a device, and what it would have done in the last days.
+
+    Raises DeviceError, StateError, FenceError.
+    """
+    device, profile = known(store, name)
+    blocked = tried(store, device, profile, days)
+    rules = fence_rules(device, profile, grade)
+    return Proposal(device, profile, rules, objection(device, profile), blocked, days)
+
+
+def find(devices: Iterable[Device], name: str) -> Device:
+    """Return the device that a person means. Raises DeviceError."""
+    inventory = Inventory()
+    inventory.load(devices)
+    return inventory.edit.find(name)
+
+
+def known(store: Store, name: str) -> tuple[Device, Profile]:
+    """Return a device and its profile. Raises DeviceError, StateError."""
+    device = find(store.devices.list(MAX_DEVICES), name)
+    profile = store.profiles.get(device.id)
+    if profile is None:
+        message = f"{device.shown}: nothing is known yet of what it does; let phage watch"
+        raise StateError(message)
+    return device, profile
+
+
+def tried(store: Store, device: Device, profile: Profile, days: int) -> list[Blocked]:
+    """Return what a fence would have blocked in the last days."""
+    since = profile.until - days * DAY_NS
+    flows = [
+        flow
+        for seen in device.macs
+        for flow in store.flows.list(FlowFilter(host=seen.value, since=since), MAX_FLOWS)
+    ]
+    return replay(device, profile, flows, _roles(store, profile))
+
+
+def _roles(store: Store, profile: Profile) -> Callable[[str, str], str]:
+    """Return what tells the role at home of a MAC address and an address."""
+    macs = {seen.value: each for each in store.devices.list(MAX_DEVICES) for seen in each.macs}
+    peers = {key.peer for key in profile.keys}
+
+    def role_of(mac: str, ip: str) -> str:
+        other = macs.get(mac)
+        if other is None or not any(seen.value == ip for seen in other.addresses):
+            return ""
+        own = f"device:{other.id}"
+        if own in peers:
+            return own
+        return "router" if other.category in ROUTERS else "home"
+
+    return role_of
