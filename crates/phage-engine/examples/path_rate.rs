@@ -36,6 +36,7 @@ fn settings(mode: &str, kernel: Option<&str>) -> (EngineConfig, u64) {
         "kitsune" => {
             config.flows = false;
             config.applications = false;
+            config.volumes = false;
             config.ring_octets = 0;
         }
         "train" => {

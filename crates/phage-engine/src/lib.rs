@@ -14,6 +14,7 @@ mod progress;
 mod requests;
 pub mod ring;
 mod stages;
+mod uncached;
 pub mod window;
 
 pub use config::EngineConfig;

@@ -227,7 +227,8 @@ impl Stages {
             self.matching.see(packets, touches, first_packet);
         }
         if let Some(volume) = &mut self.volume {
-            volume.packets(packets);
+            let touches = if self.config.flows { &*touches } else { &[] };
+            volume.packets(packets, keys, touches);
         }
         if let Some(requests) = &mut self.requests {
             requests.see(packets, keys, frames, batch);
@@ -272,9 +273,7 @@ impl Stages {
             }
         }
         if let Some(ring) = &mut self.ring {
-            for (packet, frame) in packets.iter().zip(frames) {
-                ring.push(packet, frame.link, batch.bytes(frame));
-            }
+            ring.keep(batch, frames);
         }
     }
 

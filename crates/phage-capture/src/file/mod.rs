@@ -17,10 +17,9 @@ use crate::filter::Filter;
 use crate::source::{Source, SourceCounters, StopHandle};
 use input::{Filled, Input};
 
-/// Bytes read at a time. The piece stays in the second-level cache while its frames are decoded,
-/// which makes reading as fast as a mapping, and unlike a mapping it cannot fault when the file
-/// shrinks meanwhile.
-const PIECE: usize = 512 * 1024;
+/// Bytes read at a time. The piece stays in the second-level cache while its frames are decoded, and
+/// leaves the tables their room there; unlike a mapping it cannot fault when the file shrinks.
+const PIECE: usize = 128 * 1024;
 
 /// Most bytes that one record may need; more is a lie that the parser should have refused.
 const LARGEST_PIECE: usize = 16 * 1024 * 1024;

@@ -94,7 +94,9 @@ impl Choice {
 
     /// Hands the rows of a slot on.
     pub(super) fn take(&mut self, time: i64) -> Vec<TrafficRow> {
-        let mut rows = std::mem::take(&mut self.rows);
+        // The next slot will have about as many.
+        let room = Vec::with_capacity(self.rows.len() + self.own.len());
+        let mut rows = std::mem::replace(&mut self.rows, room);
         rows.append(&mut self.own);
         for row in &mut rows {
             row.time = time;

@@ -1,5 +1,7 @@
 //! The counters of hosts: four cache lines each, found by the address.
 
+use std::mem::offset_of;
+
 use phage_decode::keys;
 use phage_decode::Secret;
 
@@ -8,7 +10,7 @@ use super::distinct::Distinct;
 use super::line::{narrow, Line};
 use super::traffic::Traffic;
 use crate::table::index::{Score, SetIndex};
-use crate::table::prefetch::{prefetch, Pages};
+use crate::table::prefetch::{prefetch_line, Pages};
 use crate::table::side;
 
 /// Slots without traffic after which a host's counters go to another.
@@ -154,17 +156,40 @@ impl Hosts {
         keys::address(address, &self.secret)
     }
 
-    /// Begins to load what leads to a host.
-    #[inline]
-    pub(super) fn prefetch_index(&self, key: u64) {
-        self.index.prefetch(key);
+    /// Begins to load what leads to the hosts at the ends of traffic that are counted; `home` as in
+    /// [`super::TrafficRow::home`].
+    #[inline(always)]
+    pub(super) fn prefetch_index(&self, src: u64, dst: u64, home: u8) {
+        if home & 1 != 0 {
+            self.index.prefetch(src);
+        }
+        if home != 1 {
+            self.index.prefetch(dst);
+        }
     }
 
-    /// Begins to load a host; what leads to it is loaded by now.
-    #[inline]
-    pub(super) fn prefetch_host(&self, key: u64) {
-        if let Some(slot) = self.index.peek(key) {
-            prefetch(&self.entries, slot as usize);
+    /// Begins to load these hosts; what leads to them is loaded by now.
+    #[inline(always)]
+    pub(super) fn prefetch_hosts(&self, src: u64, dst: u64, home: u8) {
+        if home & 1 != 0 {
+            self.prefetch_host(src, true);
+        }
+        if home != 1 {
+            self.prefetch_host(dst, false);
+        }
+    }
+
+    /// Begins to load the lines of a host that [`Host::add`] changes.
+    #[inline(always)]
+    fn prefetch_host(&self, key: u64, sent: bool) {
+        let Some(slot) = self.index.peek(key).map(|slot| slot as usize) else {
+            return;
+        };
+        prefetch_line(&self.entries, slot, 0);
+        let line = offset_of!(Host, lines) + usize::from(sent) * size_of::<Line>();
+        prefetch_line(&self.entries, slot, line);
+        if !sent {
+            prefetch_line(&self.entries, slot, offset_of!(Host, sources));
         }
     }
 

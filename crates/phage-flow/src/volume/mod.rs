@@ -26,12 +26,13 @@ mod traffic;
 use std::collections::VecDeque;
 
 use phage_decode::export::{present, FlowRecord};
-use phage_decode::{Packet, Secret};
+use phage_decode::{Keys, Packet, Secret};
 
 pub use class::{Class, CLASSES, GROUPS};
 pub use limits::{VolumeCounters, VolumeLimits};
 pub use rows::{TrafficRow, VolumeRow};
 
+use crate::flow::FlowTouch;
 use crate::home::Home;
 use choice::Choice;
 use hosts::{Booked, Hosts};
@@ -46,8 +47,11 @@ pub const SLOT: i64 = 1_000_000_000 / SLOTS_A_SECOND as i64;
 const MOST_MISSED: i64 = 600;
 /// Slots that wait to be taken; older ones go.
 const MOST_WAITING: usize = 64;
-/// What is looked up together, so that the memory is on its way.
+/// Records that are looked up together, so that the memory is on its way.
 const BATCH: usize = 32;
+/// Packets ahead for which the index is asked for, and the host after that.
+const INDEX_AHEAD: usize = 12;
+const HOST_AHEAD: usize = 6;
 
 /// What was counted in one slot.
 #[derive(Clone, Debug, Default)]
@@ -102,18 +106,41 @@ impl Volume {
     }
 
     /// Counts packets, closing slots by their times.
-    pub fn packets(&mut self, packets: &[Packet]) {
-        for packet in packets {
+    ///
+    /// `keys` are made under the secret of the counters. Where flows are followed, `touches` tell
+    /// which ends are at home; without them (empty) the addresses do.
+    pub fn packets(&mut self, packets: &[Packet], keys: &[Keys], touches: &[FlowTouch]) {
+        for (at, (packet, key)) in packets.iter().zip(keys).enumerate() {
+            if let Some(ahead) = keys.get(at + INDEX_AHEAD) {
+                let home = touches
+                    .get(at + INDEX_AHEAD)
+                    .map_or(0b11, |touch| touch.home);
+                self.hosts.prefetch_index(ahead.src, ahead.dst, home);
+            }
+            if let Some(ahead) = keys.get(at + HOST_AHEAD) {
+                let home = touches
+                    .get(at + HOST_AHEAD)
+                    .map_or(0b11, |touch| touch.home);
+                self.hosts.prefetch_hosts(ahead.src, ahead.dst, home);
+            }
             if packet.time.div_euclid(SLOT) > self.slot {
-                self.flush();
                 self.advance(packet.time);
             }
-            match Traffic::of_packet(packet) {
-                Some(traffic) => self.put(traffic),
-                None => self.counters.foreign += 1,
-            }
+            let Some(traffic) = Traffic::of_packet(packet) else {
+                self.counters.foreign += 1;
+                continue;
+            };
+            let home = match touches.get(at) {
+                Some(touch) => touch.home,
+                None => self.places(&traffic),
+            };
+            self.book(&Located {
+                traffic,
+                src: key.src,
+                dst: key.dst,
+                home,
+            });
         }
-        self.flush();
     }
 
     /// Counts flow records that arrived at `time`; counts are multiplied by each record's
@@ -178,9 +205,9 @@ impl Volume {
 
     /// Appends the rows of all slots that are complete.
     pub fn hand_over(&mut self, rows: &mut Vec<VolumeRow>, traffic: &mut Vec<TrafficRow>) {
-        for mut slot in self.closed.drain(..) {
-            rows.append(&mut slot.rows);
-            traffic.append(&mut slot.traffic);
+        for slot in self.closed.drain(..) {
+            join(rows, slot.rows);
+            join(traffic, slot.traffic);
         }
     }
 
@@ -205,24 +232,24 @@ impl Volume {
         self.due = due;
     }
 
+    /// Which ends of traffic are at home, as in [`TrafficRow::home`].
+    #[inline]
+    fn places(&self, traffic: &Traffic) -> u8 {
+        u8::from(self.home.contains(&traffic.src)) | u8::from(self.home.contains(&traffic.dst)) << 1
+    }
+
     /// Puts traffic into the batch.
     #[inline]
     fn put(&mut self, traffic: Traffic) {
-        let home = u8::from(self.home.contains(&traffic.src))
-            | u8::from(self.home.contains(&traffic.dst)) << 1;
-        let located = Located {
-            src: self.hosts.key(&traffic.src),
-            dst: self.hosts.key(&traffic.dst),
+        let home = self.places(&traffic);
+        let (src, dst) = (self.hosts.key(&traffic.src), self.hosts.key(&traffic.dst));
+        self.hosts.prefetch_index(src, dst, home);
+        self.batch.push(Located {
             traffic,
+            src,
+            dst,
             home,
-        };
-        if home & 1 != 0 {
-            self.hosts.prefetch_index(located.src);
-        }
-        if home != 1 {
-            self.hosts.prefetch_index(located.dst);
-        }
-        self.batch.push(located);
+        });
         if self.batch.len() == BATCH {
             self.flush();
         }
@@ -232,12 +259,8 @@ impl Volume {
     fn flush(&mut self) {
         let mut batch = std::mem::take(&mut self.batch);
         for located in &batch {
-            if located.home & 1 != 0 {
-                self.hosts.prefetch_host(located.src);
-            }
-            if located.home != 1 {
-                self.hosts.prefetch_host(located.dst);
-            }
+            self.hosts
+                .prefetch_hosts(located.src, located.dst, located.home);
         }
         for located in &batch {
             self.book(located);
@@ -301,5 +324,14 @@ impl Volume {
             rows,
             traffic,
         });
+    }
+}
+
+/// Appends rows, without copying them where they are the first.
+fn join<T>(all: &mut Vec<T>, mut more: Vec<T>) {
+    if all.is_empty() {
+        *all = more;
+    } else {
+        all.append(&mut more);
     }
 }

@@ -43,6 +43,11 @@ impl Sum {
         }
     }
 
+    /// Whether something was summed up and an address lies in the prefix.
+    fn holds(&self, address: u128) -> bool {
+        self.hosts > 0 && masked(address, self.length) == self.prefix
+    }
+
     fn merge(&mut self, other: &Self) {
         self.hosts += other.hosts;
         for (mine, theirs) in self.octets.iter_mut().zip(other.octets) {
@@ -150,6 +155,14 @@ impl<'a> Ladder<'a> {
     /// Takes a host, or a prefix that stands for many, in the order of addresses.
     fn take(&mut self, sum: &Sum, rows: &mut Vec<VolumeRow>) {
         for rung in 0..self.rungs.len() {
+            // What it lies in lies in all that is wider.
+            if self
+                .rungs
+                .get(rung)
+                .is_some_and(|wide| wide.holds(sum.prefix))
+            {
+                break;
+            }
             self.complete(rung, Some(sum.prefix), rows);
         }
         if sum.unasked >= UNASKED || is_notable(&sum.lines, sum.octets, self.limits) {
@@ -169,10 +182,6 @@ impl<'a> Ladder<'a> {
         let Some(sum) = self.rungs.get(rung).copied() else {
             return;
         };
-        let prefix = next.map(|address| masked(address, sum.length));
-        if prefix == Some(sum.prefix) && sum.hosts > 0 {
-            return;
-        }
         if sum.hosts > 0 {
             // A prefix of one host says what the host's own row says.
             if sum.hosts > 1 && is_notable(&sum.lines, sum.octets, self.limits) {
@@ -184,7 +193,7 @@ impl<'a> Ladder<'a> {
         }
         if let Some(place) = self.rungs.get_mut(rung) {
             *place = Sum {
-                prefix: prefix.unwrap_or(0),
+                prefix: next.map_or(0, |address| masked(address, sum.length)),
                 length: sum.length,
                 ..Sum::default()
             };

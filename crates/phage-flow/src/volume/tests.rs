@@ -215,7 +215,9 @@ fn packets_count_like_records() {
         packets.push(packet(second(3) + i * 1_000_000, 2));
     }
     let mut volume = volume(VolumeLimits::default());
-    volume.packets(&packets);
+    let secret = Secret::from_seed(3);
+    let keys: Vec<Keys> = packets.iter().map(|each| Keys::of(each, &secret)).collect();
+    volume.packets(&packets, &keys, &[]);
     volume.finish();
     let slots = slots(&mut volume);
     assert_eq!(slots.len(), 2);
