@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from phage.config.intel import FeedSettings
     from phage.policy.rule import Rule
+    from phage.records.feedstate import FeedState
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +134,45 @@ class Setting:
     is_secret: bool = False
     is_written: bool = field(default=False)
     """It stands in the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeedKind:
+    """A kind of feed: what it has, what its maker asks, and its settings."""
+
+    name: str
+    summary: str
+    terms: str
+    settings: Sequence[Setting] = ()
+
+
+class FeedsDesk(Protocol):
+    """The feeds of threat intelligence; what is changed is used at once, and kept.
+
+    Who asks may be anywhere: feeds that are added here are got from public addresses only.
+    """
+
+    def feeds(self) -> Mapping[str, FeedSettings]:
+        """Return the feeds by name."""
+
+    def kinds(self) -> Sequence[FeedKind]:
+        """Return the kinds of feeds that there are, by name."""
+
+    def add(self, name: str, kind: str, settings: Mapping[str, object], every: float) -> None:
+        """Add a feed that is got every so many seconds. Raises PhageError, and adds nothing."""
+
+    def enable(self, name: str, *, on: bool) -> None:
+        """Enable a feed, or disable it. Raises PhageError."""
+
+    def update(self, name: str) -> None:
+        """Have a feed got soon; its maker's interval is kept. Raises PhageError."""
+
+    def test(self, name: str) -> FeedState | None:
+        """Get a feed, keep nothing, and return what would be used.
+
+        None when that takes longer than an answer may: asked again, it tells how it went.
+        Raises PhageError.
+        """
 
 
 class SettingsDesk(Protocol):

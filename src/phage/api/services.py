@@ -21,10 +21,9 @@ if TYPE_CHECKING:
 
     from phage.access.access import Access
     from phage.api.bouncers import BouncerFeed
-    from phage.api.desks import RuleDesk, SettingsDesk
+    from phage.api.desks import FeedsDesk, RuleDesk, SettingsDesk
     from phage.api.events import EventHub
     from phage.clock import Clock
-    from phage.config.intel import FeedSettings
     from phage.intel.catalog import Catalog
     from phage.intel.share import Sharing
     from phage.scan.desk import ScanDesk
@@ -85,7 +84,7 @@ class Services:
         events: Where live events come from.
         bouncers: What answers remediation components; None where nothing decides.
         home: Networks that are ours, as CIDR.
-        feeds: Feeds as the settings name them.
+        feeds: The feeds; None where there is no threat intelligence.
         catalog: Returns what all feeds say; None where there is no threat intelligence.
         rules: Rule files; None where nothing decides.
         settings: The settings file; None where it is not to be seen.
@@ -108,7 +107,7 @@ class Services:
     events: EventHub | None = None
     bouncers: BouncerFeed | None = None
     home: tuple[str, ...] = ()
-    feeds: Mapping[str, FeedSettings] = field(default_factory=dict)
+    feeds: FeedsDesk | None = None
     catalog: Callable[[], Catalog] | None = None
     rules: RuleDesk | None = None
     settings: SettingsDesk | None = None

@@ -19,6 +19,11 @@ class FeedSettings(Section):
     every: Duration = Field(
         21_600.0, ge=60, description="How often it is got; never more often than its maker allows."
     )
+    public: bool = Field(
+        default=False,
+        description="Never get it from an address that is not public, nor from a file; set for "
+        "feeds that are added by the API or the dashboard.",
+    )
     settings: dict[str, JsonValue] = Field(
         {}, description="Its settings, for example {url: https://example.org/list.txt}."
     )

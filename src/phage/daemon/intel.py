@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import tempfile
 import threading
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from phage.collect.enginecollector import EngineCollector
@@ -25,7 +27,6 @@ from phage.store.store import StoreLocation, open_store
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from contextlib import ExitStack
-    from pathlib import Path
 
     from phage.clock import Clock
     from phage.collect.logs.told import ToldFeed
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from phage.config.statedir import StateDirectory
     from phage.detect.detector import Knowledge
     from phage.intel.feed import Feed
+    from phage.records.feedstate import FeedState
     from phage.store.store import Store
 
 _log = logging.getLogger(__name__)
@@ -65,8 +67,18 @@ def subscriptions(settings: Settings) -> list[Subscription]:
         if fault := feed.check():
             message = f"{where}.settings: {fault}"
             raise ConfigError(message)
-        found.append(Subscription(name, feed, chosen.every))
+        found.append(Subscription(name, feed, chosen.every, chosen.public))
     return found
+
+
+def try_feed(settings: Settings, subscription: Subscription, clock: Clock) -> FeedState:
+    """Get a feed and say what would be used of it; nothing is kept."""
+    with (
+        tempfile.TemporaryDirectory(prefix="phage-feed-") as folder,
+        open_store(StoreLocation.of("", "", Path(folder) / "store.sqlite3"), clock) as store,
+    ):
+        updater = make_updater(settings, Path(folder), store, clock)
+        return updater.update(subscription, always=True)
 
 
 def make_updater(settings: Settings, folder: Path, store: Store, clock: Clock) -> Updater:
@@ -131,33 +143,50 @@ class IntelService:
     faults: Mapping[str, str] = field(default_factory=dict)
     """What is wrong with feeds, by name."""
     _stopping: threading.Event = field(default_factory=threading.Event, init=False)
+    _woken: threading.Event = field(default_factory=threading.Event, init=False)
+    _feeds: tuple[Subscription, ...] = field(default=(), init=False)
+    _asked: set[str] = field(default_factory=set, init=False)
     _seen: dict[str, int] = field(default_factory=dict, init=False)
     _thread: threading.Thread | None = field(default=None, init=False)
 
     def start(self) -> None:
         """Put in force what was kept, then go on in a thread. Raises ConfigError."""
-        feeds = subscriptions(self.settings)
-        self._thread = threading.Thread(
-            target=self._run, args=(feeds,), name="phage-intel", daemon=True
-        )
+        self._feeds = tuple(subscriptions(self.settings))
+        self._thread = threading.Thread(target=self._run, name="phage-intel", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
         """Stop; a download that goes on is left to itself."""
         self._stopping.set()
+        self._woken.set()
         if self._thread is not None:
             self._thread.join(timeout=2.0)
 
-    def _run(self, feeds: Sequence[Subscription]) -> None:
+    def change(self, settings: Settings) -> None:
+        """Use the feeds of other settings from now on. Raises ConfigError, and changes nothing."""
+        self._feeds = tuple(subscriptions(settings))
+        self._woken.set()
+
+    def ask(self, name: str) -> None:
+        """Get a feed soon, due or not; its maker's interval is kept."""
+        self._asked.add(name)
+        self._woken.set()
+
+    def _run(self) -> None:
         password = self.settings.store.password.get_secret_value()
         default = self.settings.state_folder / "store.sqlite3"
         location = StoreLocation.of(self.settings.store.url, password, default)
         remake = 0.0
+        used: tuple[Subscription, ...] = ()
         while not self._stopping.is_set():
+            self._woken.clear()
+            feeds = self._feeds
+            remake = remake if feeds == used else 0.0
             try:
                 with open_store(location, self.clock) as store:
                     if not remake:  # Before anything is asked of anybody.
                         self._put(feeds, store)
+                        used = feeds
                     changed = self._update(feeds, store)
                     now = self.clock.monotonic()
                     if changed or now >= remake:
@@ -173,7 +202,7 @@ class IntelService:
             except Exception as error:  # noqa: BLE001  What one feed says must not end them all.
                 self.fault = f"{type(error).__name__}: {error}"
                 _log.exception("feeds: %s", self.fault, extra={"limit": "intel"})
-            self._stopping.wait(LOOK_SECONDS)
+            self._woken.wait(LOOK_SECONDS)
 
     def _update(self, feeds: Sequence[Subscription], store: Store) -> bool:
         updater = make_updater(self.settings, self.folder, store, self.clock)
@@ -181,11 +210,14 @@ class IntelService:
         for each in feeds:
             if self._stopping.is_set():
                 break
-            state = updater.update(each)
+            always = each.name in self._asked
+            self._asked.discard(each.name)
+            state = updater.update(each, always=always)
             if state.fault and faults.get(each.name) != state.fault:
                 _log.warning("feed %s: %s", each.name, state.fault)
             faults[each.name] = state.fault
-        self.faults = {name: fault for name, fault in faults.items() if fault}
+        used = {each.name for each in feeds}
+        self.faults = {name: fault for name, fault in faults.items() if fault and name in used}
         # `phage feeds update` and `phage indicators import` change the same store meanwhile.
         seen = {name: state.updated for name, state in store.indicators.states().items()}
         changed, self._seen = seen != self._seen, seen

@@ -71,7 +71,9 @@ class BlockLists:
 
     def publish(self, catalog: Catalog) -> None:
         """Take what all feeds say now; any thread may tell."""
-        self._sets = ListSets(self.names, catalog)
+        # Feeds come and go while phage runs.
+        names = self.names | {source.name for source in catalog.sources}
+        self._sets = ListSets(names, catalog)
         if not self.settings.feeds:
             return
         chosen = sure_networks(catalog, self.settings.feeds, self.settings.confidence)

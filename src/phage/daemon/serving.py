@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -15,7 +16,9 @@ from phage.api.server import ApiServer
 from phage.api.services import Services
 from phage.api.tls import Certificate, self_made, server_context
 from phage.config.kinds import split_listen
+from phage.config.load import default_file
 from phage.daemon.control import Caller
+from phage.daemon.feedsdesk import LocalFeedsDesk
 from phage.daemon.fences import Fences
 from phage.daemon.intel import make_sharing
 from phage.daemon.ownprogram import OwnProgram
@@ -34,7 +37,6 @@ from phage.web.dashboard import Dashboard
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from contextlib import ExitStack
-    from pathlib import Path
 
     from phage.access.access import Access
     from phage.api.events import EventHub
@@ -118,7 +120,13 @@ def start_api(
         events=served.live.hub,
         bouncers=_bouncers(served.enforcement, pool, clock),
         home=tuple(map(str, settings.home)),
-        feeds=settings.intel.feeds,
+        feeds=LocalFeedsDesk(
+            settings,
+            served.settings_file or default_file(os.environ, Path.home(), os.geteuid()),
+            dict(os.environ),
+            served.intel,
+            clock,
+        ),
         catalog=lambda: served.intel.catalog,
         rules=LocalRuleDesk(settings, state, served.enforcement, pool.reading, clock),
         settings=LocalSettingsDesk(settings, served.settings_file, dict(os.environ)),

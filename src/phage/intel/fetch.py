@@ -62,7 +62,8 @@ class FetchLimits:
 class Fetcher:
     """Gets documents by HTTP, HTTPS, or from a file.
 
-    A URL that is given may name a server at home; where it redirects to may not.
+    A URL that is given may name a server at home, unless it is to be `public`; where it redirects
+    to may not.
 
     Attributes:
         clock: Bounds the time of a request.
@@ -70,6 +71,7 @@ class Fetcher:
         proxy: URL of a proxy for all requests; '' for none. The environment's is not used.
         agent: The User-Agent; some sources want an address of contact in it.
         ca_file: Certificates to trust instead of the system's, in PEM.
+        public: Who gave the URL may be anywhere: nothing local is asked, and no file is read.
         validators: What is known of each document, by URL; kept over restarts by the caller.
     """
 
@@ -78,6 +80,7 @@ class Fetcher:
     proxy: str = ""
     agent: str = "phage"
     ca_file: str = ""
+    public: bool = False
     validators: dict[str, Validator] = field(default_factory=dict)
     _said: dict[str, str] = field(default_factory=dict, init=False, repr=False)
 
@@ -95,6 +98,9 @@ class Fetcher:
     ) -> bytes:
         """Return a document, unpacked. Raises FeedError and Unchanged."""
         known = self.validators.get(url, Validator()) if conditional else Validator()
+        if "://" not in url and self.public:
+            message = "it is a file, and may only be got from a public address"
+            raise FeedError(message)
         if "://" not in url:
             found, fresh = self._file(Path(url)), Validator()
         else:
@@ -125,7 +131,9 @@ class Fetcher:
         origin = parts = _split(url)
         for hop in range(MAX_REDIRECTS + 1):
             with ExitStack() as stack:
-                connection = self._connect(parts, may_be_local=hop == 0, until=until)
+                connection = self._connect(
+                    parts, may_be_local=hop == 0 and not self.public, until=until
+                )
                 stack.callback(connection.close)
                 answer = self._ask(connection, parts, headers, body, known)
                 stack.callback(answer.close)
@@ -325,7 +333,7 @@ def _refuse_local(parts: SplitResult, host: str) -> None:
         return
     inner = getattr(address, "ipv4_mapped", None) or address
     if not inner.is_global or inner.is_multicast:
-        message = f"{_place(parts)}: redirects to a local address ({host})"
+        message = f"{_place(parts)}: leads to a local address ({host})"
         raise FeedError(message)
 
 

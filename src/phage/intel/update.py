@@ -50,6 +50,8 @@ class Subscription:
     name: str
     feed: Feed
     every_s: float
+    public: bool = False
+    """It is never got from an address that is not public."""
 
     @property
     def interval(self) -> float:
@@ -87,6 +89,7 @@ class Updater:
         if (not always and now < known.due) or (always and known.tried and now < allowed):
             return known
         fetcher = self.fetcher()
+        fetcher.public = subscription.public
         before = keep.load(self.folder, name)
         if before is not None:  # Else all is to be got again.
             fetcher.validators = {

@@ -20,7 +20,7 @@ from phage.records import Severity
 from phage.store.pool import StorePool
 from phage.store.store import open_store
 from phage.telemetry.metrics import Registry
-from phage.testing.desks import FakeRuleDesk, FakeSettingsDesk
+from phage.testing.desks import FakeFeedsDesk, FakeRuleDesk, FakeSettingsDesk
 from phage.testing.records import EPOCH
 from phage.testing.scandesk import FakeScanDesk
 
@@ -125,6 +125,7 @@ def api_lab(
             steer=FakeDaemon(),
             rules=FakeRuleDesk(),
             settings=FakeSettingsDesk(),
+            feeds=FakeFeedsDesk(),
             events=EventHub(),
             bouncers=BouncerFeed(tuple),
             home=("192.168.0.0/16",),

@@ -1,4 +1,4 @@
-"""Desks that are made up: rule files and settings in memory, for tests of routes and pages."""
+"""Desks that are made up: rule files, settings, feeds in memory; for tests of routes and pages."""
 
 from __future__ import annotations
 
@@ -6,13 +6,23 @@ from dataclasses import dataclass, field
 from importlib import resources
 from typing import TYPE_CHECKING
 
-from phage.api.desks import FileText, Forecast, Judgement, Remark, RuleForecast, Setting
-from phage.errors import ConfigError, RuleError
+from phage.api.desks import (
+    FeedKind,
+    FileText,
+    Forecast,
+    Judgement,
+    Remark,
+    RuleForecast,
+    Setting,
+)
+from phage.config.intel import FeedSettings
+from phage.errors import ConfigError, RuleError, StateError
 from phage.policy.reading.reader import read_rules
 from phage.policy.ruleset import join
+from phage.records.feedstate import FeedState
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from phage.policy.rule import Rule
 
@@ -100,3 +110,55 @@ class FakeSettingsDesk:
         if faults := self.check(text):
             raise ConfigError(faults[0])
         self.text = text
+
+
+@dataclass
+class FakeFeedsDesk:
+    """Keeps feeds in memory; `asked` notes what was asked for."""
+
+    made: dict[str, FeedSettings] = field(
+        default_factory=lambda: {"drop": FeedSettings(type="spamhaus")}
+    )
+    asked: list[tuple[str, str]] = field(default_factory=list)
+
+    def feeds(self) -> Mapping[str, FeedSettings]:
+        """Return the feeds."""
+        return self.made
+
+    def kinds(self) -> Sequence[FeedKind]:
+        """Return two kinds."""
+        url = Setting(("url",), "Where the list is.", "", "")
+        return [
+            FeedKind("netset", "A list of networks.", "Its maker's.", [url]),
+            FeedKind("spamhaus", "Spamhaus DROP.", "Once an hour."),
+        ]
+
+    def add(self, name: str, kind: str, settings: Mapping[str, object], every: float) -> None:
+        """Keep a feed."""
+        if name in self.made:
+            message = f"there is a feed {name!r} already"
+            raise StateError(message)
+        self.made[name] = FeedSettings.model_validate(
+            {"type": kind, "settings": dict(settings), "every": every, "public": True}
+        )
+
+    def enable(self, name: str, *, on: bool) -> None:
+        """Enable a feed, or disable it."""
+        self.made[name] = self._one(name).model_copy(update={"enabled": on})
+
+    def update(self, name: str) -> None:
+        """Note it."""
+        self._one(name)
+        self.asked.append(("update", name))
+
+    def test(self, name: str) -> FeedState | None:
+        """Answer for a feed with three entries."""
+        self._one(name)
+        self.asked.append(("test", name))
+        return FeedState(name, entries=3, left_out={"public resolver": 1})
+
+    def _one(self, name: str) -> FeedSettings:
+        if name not in self.made:
+            message = f"there is no feed {name!r}"
+            raise StateError(message)
+        return self.made[name]

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from phage.access.roles import Role
-from phage.config.intel import FeedSettings
 from phage.intel.catalog import Catalog, Source
 from phage.intel.networks import parse_networks
 from phage.records.device import Device, Seen
 from phage.records.feedstate import FeedState
 from phage.records.indicator import Indicator, IndicatorKind
 from phage.testing.apilab import PASSWORD, FakeDaemon
-from phage.testing.records import EPOCH, make_decision, make_flow
+from phage.testing.records import EPOCH, make_decision, make_finding, make_flow
 
 if TYPE_CHECKING:
     from phage.testing.apilab import ApiLab
@@ -168,7 +167,7 @@ def test_the_audit_log_is_listed_and_checked(lab: ApiLab) -> None:
 def test_feeds_indicators_and_threats(lab: ApiLab) -> None:
     networks = parse_networks(["198.51.100.0/24", "203.0.113.9/32"])
     catalog = Catalog(sources=(Source("drop", networks, updated=EPOCH),))
-    lab = lab.having(feeds={"drop": FeedSettings(type="spamhaus")}, catalog=lambda: catalog)
+    lab = lab.having(catalog=lambda: catalog)
     lab.store.indicators.save_state(FeedState("drop", updated=EPOCH, entries=2))
     lab.store.indicators.save(
         Indicator(IndicatorKind.DOMAIN, f"d{number}.example", "list") for number in range(5)
@@ -211,3 +210,33 @@ def test_a_store_that_fails_is_a_problem(lab: ApiLab) -> None:
     found = lab.having(reading=broken).client().get("/api/v1/findings")
     assert found.status_code == 503
     assert found.json()["type"].endswith("/store")
+
+
+def test_feeds_are_added_switched_got_and_tried(lab: ApiLab) -> None:
+    client = lab.client("operator")
+    body = {"name": "mine", "type": "netset", "settings": {"url": "https://example.org/l"}}
+    assert client.post("/api/v1/feeds", json=body).status_code == 201
+    assert client.post("/api/v1/feeds", json=body).status_code == 409
+    assert client.post("/api/v1/feeds", json={**body, "name": "../x"}).status_code == 422
+    assert client.patch("/api/v1/feeds/mine", json={"enabled": False}).status_code == 200
+    rows = {row["name"]: row for row in client.get("/api/v1/feeds").json()}
+    assert (rows["mine"]["enabled"], rows["drop"]["enabled"]) == (False, True)
+    assert client.post("/api/v1/feeds/drop/update").status_code == 202
+    trial = client.post("/api/v1/feeds/drop/test").json()
+    assert (trial["done"], trial["entries"]) == (True, 3)
+    assert client.post("/api/v1/feeds/nosuch/update").status_code == 409
+    assert [each["name"] for each in client.get("/api/v1/feeds/kinds").json()] == [
+        "netset",
+        "spamhaus",
+    ]
+
+
+def test_findings_are_counted_by_the_feeds_that_they_name(lab: ApiLab) -> None:
+    lab.store.findings.save(
+        [
+            make_finding(number, detector="intelmatch", evidence={"feeds": ["drop"]})
+            for number in range(3)
+        ]
+    )
+    (row,) = lab.client("viewer").get("/api/v1/feeds").json()
+    assert (row["name"], row["hits"]) == ("drop", 3)

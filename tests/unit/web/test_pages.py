@@ -398,3 +398,15 @@ def test_every_page_is_in_the_list_of_pages(lab: ApiLab) -> None:
         if not any(route.path_regex.match(each) for each in asked)
     }
     assert missing <= others
+
+
+def test_a_feed_is_added_and_switched(lab: ApiLab) -> None:
+    client = lab.browser("operator")
+    fields = form(client, name="mine", kind="netset", key="url", value="https://example.org/l")
+    assert "mine was added" in client.post("/feeds", data=fields).text
+    assert "mine" in client.get("/feeds").text
+    assert "mine is disabled" in client.post("/feeds/mine", data=form(client, act="disable")).text
+    said = client.post("/feeds/drop", data=form(client, act="test")).text
+    assert "3 entries would be used; left out: 1 public resolver" in said
+    again = client.post("/feeds", data=form(client, name="drop", kind="netset")).text
+    assert "there is a feed" in again

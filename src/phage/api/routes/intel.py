@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
 from pydantic import BaseModel, Field
 
+from phage.api.desks import FeedsDesk
 from phage.api.paging import Cursor, Fields, Keys, Limit, Page, Row, page_of
 from phage.api.problem import ProblemError
 from phage.api.security import needs
-from phage.api.services import Served, running
+from phage.api.services import Served, Services, running
 from phage.clock import rfc3339
 from phage.intel.entries import Entries
 from phage.intel.update import imported
 from phage.records.feedstate import FeedState
 from phage.records.indicator import Indicator, IndicatorKind
+from phage.store.repositories.findings import FindingFilter
+from phage.store.store import Store
 
 router = APIRouter(prefix="/api/v1", tags=["intel"])
 
@@ -23,6 +27,15 @@ OWN = "own"
 """The feed of what a person added."""
 
 MAX_THREATS = 100_000
+
+HITS = 1000
+"""Findings among which those that name a feed are counted."""
+
+FEED_NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
+FeedName = Annotated[str, Field(pattern=FEED_NAME)]
+NamedFeed = Annotated[str, Path(pattern=FEED_NAME)]
+
+_WRITE = Depends(needs("feeds:write"))
 
 
 class FeedRow(BaseModel):
@@ -38,6 +51,54 @@ class FeedRow(BaseModel):
     failures: int = Field(description="Failures in a row.")
     fault: str
     left_out: dict[str, int] = Field(description="Entries that were left out, by reason.")
+    only_here: float | None = Field(
+        description="The part of its networks that no other feed lists, 0 to 1."
+    )
+    hits: int = Field(description="Findings that name it, of the latest 1,000 of each detector.")
+
+
+class FeedSettingRow(BaseModel):
+    """One setting of a kind of feed."""
+
+    name: str
+    default: str
+    meaning: str
+
+
+class FeedKindRow(BaseModel):
+    """A kind of feed."""
+
+    name: str
+    summary: str
+    terms: str = Field(description="What its maker asks of users.")
+    settings: list[FeedSettingRow]
+
+
+class FeedBody(BaseModel):
+    """A feed to add. It is got from public addresses only."""
+
+    name: FeedName
+    type: Annotated[str, Field(max_length=64, description="A kind of feed.")]
+    every: Annotated[float, Field(ge=300, le=30 * 86_400, description="Seconds.")] = 21_600.0
+    settings: Annotated[
+        dict[Annotated[str, Field(max_length=64)], str | int | float | bool],
+        Field(max_length=32, description="Settings of its kind, such as url."),
+    ] = {}
+
+
+class FeedChange(BaseModel):
+    """What is to be changed of a feed."""
+
+    enabled: bool
+
+
+class FeedTrial(BaseModel):
+    """How a feed does when it is got once, and nothing is kept."""
+
+    done: bool = Field(description="False: it is still got; ask again.")
+    entries: int = 0
+    left_out: dict[str, int] = {}
+    fault: str = ""
 
 
 class IndicatorRow(Row):
@@ -83,20 +144,14 @@ def _time(moment: int) -> str:
     return rfc3339(moment) if moment else ""
 
 
-def _feed(name: str, state: FeedState | None, kind: str, *, enabled: bool) -> FeedRow:
-    state = state or FeedState(name)
-    return FeedRow(
-        name=name,
-        type=kind,
-        enabled=enabled,
-        entries=state.entries,
-        updated=_time(state.updated),
-        tried=_time(state.tried),
-        due=_time(state.due),
-        failures=state.failures,
-        fault=state.fault,
-        left_out=dict(state.left_out),
-    )
+def feed_hits(store: Store) -> Counter[str]:
+    """Count the latest findings by the feeds that they name."""
+    found: Counter[str] = Counter()
+    for detector in ("intelmatch", "retrohunt"):
+        for finding in store.findings.list(FindingFilter(detector=detector), HITS):
+            feeds = finding.evidence.get("feeds")
+            found.update(map(str, feeds) if isinstance(feeds, list | tuple) else ())
+    return found
 
 
 @router.get("/feeds", dependencies=[Depends(needs("feeds:read"))])
@@ -104,16 +159,86 @@ def list_feeds(services: Served) -> list[FeedRow]:
     """List feeds, by name, and how they do."""
     with services.reading() as store:
         states = store.indicators.states()
-    chosen = services.feeds
+        hits = feed_hits(store)
+    chosen = services.feeds.feeds() if services.feeds is not None else {}
+    alone = services.catalog().alone if services.catalog is not None else {}
     return [
-        _feed(
-            name,
-            states.get(name),
-            chosen[name].type if name in chosen else "",
+        FeedRow(
+            name=name,
+            type=chosen[name].type if name in chosen else "",
             enabled=name in chosen and chosen[name].enabled,
+            entries=state.entries,
+            updated=_time(state.updated),
+            tried=_time(state.tried),
+            due=_time(state.due),
+            failures=state.failures,
+            fault=state.fault,
+            left_out=dict(state.left_out),
+            only_here=alone.get(name),
+            hits=hits[name],
         )
         for name in sorted({*chosen, *states})
+        for state in (states.get(name, FeedState(name)),)
     ]
+
+
+@router.get("/feeds/kinds", dependencies=[Depends(needs("feeds:read"))])
+def list_feed_kinds(services: Served) -> list[FeedKindRow]:
+    """List kinds of feeds, with the settings that may be given here."""
+    return [
+        FeedKindRow(
+            name=kind.name,
+            summary=kind.summary,
+            terms=kind.terms,
+            settings=[
+                FeedSettingRow(name=each.key[0], default=each.default, meaning=each.meaning)
+                for each in kind.settings
+            ],
+        )
+        for kind in _desk(services).kinds()
+    ]
+
+
+@router.post("/feeds", status_code=201, dependencies=[_WRITE])
+def add_feed(body: FeedBody, request: Request, services: Served) -> FeedBody:
+    """Add a feed; it is got at once. Files and addresses at home are refused."""
+    _desk(services).add(body.name, body.type, body.settings, body.every)
+    request.state.audit = f"feed {body.name} ({body.type})"
+    return body
+
+
+@router.patch("/feeds/{name}", dependencies=[_WRITE])
+def change_feed(
+    name: NamedFeed, body: FeedChange, request: Request, services: Served
+) -> FeedChange:
+    """Enable a feed, or disable it: it is not got then, and not used."""
+    _desk(services).enable(name, on=body.enabled)
+    request.state.audit = f"feed {name}: {'enabled' if body.enabled else 'disabled'}"
+    return body
+
+
+@router.post("/feeds/{name}/update", status_code=202, dependencies=[_WRITE])
+def update_feed(name: NamedFeed, request: Request, services: Served) -> FeedChange:
+    """Have a feed got soon; its maker's interval is kept. How it went stands in the list."""
+    _desk(services).update(name)
+    request.state.audit = f"feed {name}"
+    return FeedChange(enabled=True)
+
+
+@router.post("/feeds/{name}/test", dependencies=[_WRITE])
+def test_feed(name: NamedFeed, request: Request, services: Served) -> FeedTrial:
+    """Get a feed once and tell what would be used of it; nothing is kept."""
+    state = _desk(services).test(name)
+    request.state.audit = f"feed {name}"
+    if state is None:
+        return FeedTrial(done=False)
+    return FeedTrial(
+        done=True, entries=state.entries, left_out=dict(state.left_out), fault=state.fault
+    )
+
+
+def _desk(services: Services) -> FeedsDesk:
+    return running(services.feeds, "threat intelligence")
 
 
 @router.get(

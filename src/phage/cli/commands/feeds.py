@@ -12,7 +12,10 @@ from phage.cli.settings import settings_options
 from phage.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from phage.cli.settings import Chosen
+    from phage.config.document import Key
     from phage.intel.update import Subscription
     from phage.records.feedstate import FeedState
 
@@ -92,8 +95,9 @@ def add(chosen: Chosen, name: str, kind: str, values: tuple[str, ...], every: st
     if name in chosen.settings(may_be_made=True).intel.feeds:
         message = f"there is a feed {name!r} already; `phage feeds list` shows it"
         raise ConfigError(message)
-    # A line for each key, so that `phage feeds enable` can change one of them.
-    _change(chosen, [(("intel", "feeds", name, key), value) for key, value in entry.items()])
+    from phage.daemon.feededits import added
+
+    _change(chosen, added(name, entry))
     say(f"added {name}; `phage run` uses it from its next start")
 
 
@@ -104,7 +108,9 @@ def add(chosen: Chosen, name: str, kind: str, values: tuple[str, ...], every: st
 def enable(chosen: Chosen, name: str, off: bool) -> None:  # noqa: FBT001  A flag.
     """Enable the feed NAME, or disable it with --off."""
     _require(chosen, name)
-    _change(chosen, [(("intel", "feeds", name, "enabled"), not off)])
+    from phage.daemon.feededits import enabled
+
+    _change(chosen, enabled(name, on=not off))
     say(f"{name} is {'disabled' if off else 'enabled'}; `phage run` knows from its next start")
 
 
@@ -138,23 +144,15 @@ def update(chosen: Chosen, names: tuple[str, ...], form: str) -> int:
 @settings_options
 def test(chosen: Chosen, name: str, form: str) -> int:
     """Get the feed NAME and say what would be used of it; nothing is kept."""
-    import tempfile
-    from pathlib import Path
-
     from phage.clock import SystemClock
-    from phage.daemon.intel import make_updater
-    from phage.store.store import StoreLocation, open_store
+    from phage.daemon.intel import try_feed
 
     _require(chosen, name)
-    clock = SystemClock()
-    with tempfile.TemporaryDirectory(prefix="phage-feed-") as folder:
-        location = StoreLocation.of("", "", Path(folder) / "store.sqlite3")
-        with open_store(location, clock) as store:
-            updater = make_updater(chosen.settings(), Path(folder), store, clock)
-            shapes = [
-                {"name": each.name, **_shape(updater.update(each, always=True))}
-                for each in _wanted(chosen, (name,))
-            ]
+    settings, clock = chosen.settings(), SystemClock()
+    shapes = [
+        {"name": each.name, **_shape(try_feed(settings, each, clock))}
+        for each in _wanted(chosen, (name,))
+    ]
     emit(form, shapes, TRIED, empty=f"{name} is disabled")
     return 1 if any(shape["fault"] for shape in shapes) else 0
 
@@ -202,24 +200,13 @@ def _pair(text: str) -> tuple[str, Any]:
         return key, value
 
 
-def _change(chosen: Chosen, changes: list[tuple[tuple[str, ...], object]]) -> None:
-    """Change the settings file; what is wrong afterwards is refused, and the file is as before."""
+def _change(chosen: Chosen, changes: Sequence[tuple[Key, object]]) -> None:
     import os
-    import tempfile
-    from pathlib import Path
 
-    from phage.config.document import MAX_OCTETS, read_text
-    from phage.config.edit import edit
-    from phage.config.load import load_settings
-    from phage.config.savefile import save_over
-    from phage.daemon.intel import subscriptions
+    from phage.daemon.feededits import change_feeds
 
-    path = chosen.file_to_write
-    before = read_text(path, MAX_OCTETS, "settings file") if path.exists() else ""
-    after = edit(before, str(path), changes)
-    with tempfile.TemporaryDirectory(prefix="phage-settings-") as folder:
-        trial = Path(folder) / path.name
-        trial.write_text(after, encoding="utf-8")
-        subscriptions(load_settings(trial, os.environ, {}))
-    save_over(path, after)
-    say(f"changed {path}")
+    if chosen.names_only_state:
+        message = "a folder of state is named, and no settings file: name it with --config"
+        raise ConfigError(message)
+    change_feeds(chosen.file_to_write, changes, os.environ)
+    say(f"changed {chosen.file_to_write}")

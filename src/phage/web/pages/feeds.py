@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Form, Path, Query, Request, Response
 from fastapi.responses import HTMLResponse
 
+from phage.api.routes.intel import FEED_NAME, feed_hits
 from phage.api.security import Asker, needs
-from phage.api.services import Served
+from phage.api.services import Served, running
+from phage.errors import PhageError
+from phage.records.feedstate import FeedState
 from phage.store.repositories.findings import FindingFilter
 from phage.web.names import Names
-from phage.web.render import page
+from phage.web.render import back, page
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +26,8 @@ router = APIRouter(include_in_schema=False)
 
 MAX_HITS = 20
 
+_WRITE = Depends(needs("feeds:write"))
+
 
 @router.get("/feeds", dependencies=[Depends(needs("feeds:read"))])
 def feeds(
@@ -33,8 +38,11 @@ def feeds(
 ) -> HTMLResponse:
     """Show feeds, and look indicators up."""
     wanted = q.strip() if asker.may("indicators:read") else ""
+    desk = services.feeds
+    chosen = desk.feeds() if desk is not None else {}
     with services.reading() as store:
-        states = sorted(store.indicators.states().values(), key=lambda each: each.name)
+        states = store.indicators.states()
+        counts = feed_hits(store)
         found = store.indicators.search(wanted, limit=50) if wanted else []
         hits = _hits(store) if asker.may("findings:read") else []
         names = Names(store, asker)
@@ -46,7 +54,10 @@ def feeds(
         "feeds.html",
         mentions=catalog.check(wanted) if catalog is not None and wanted else (),
         alone=catalog.alone if catalog is not None else {},
-        feeds=states,
+        feeds=[states.get(name, FeedState(name)) for name in sorted({*states, *chosen})],
+        chosen=chosen,
+        counts=counts,
+        kinds=desk.kinds() if desk is not None and asker.may("feeds:write") else (),
         q=q,
         found=found,
         hits=hits,
@@ -57,3 +68,56 @@ def feeds(
 
 def _hits(store: Store) -> Sequence[Finding]:
     return store.findings.list(FindingFilter(detector="intelmatch"), MAX_HITS)
+
+
+@router.post("/feeds", dependencies=[_WRITE])
+def add_feed(
+    request: Request,
+    services: Served,
+    name: Annotated[str, Form(pattern=FEED_NAME)],
+    kind: Annotated[str, Form(max_length=64)],
+    key: Annotated[list[str], Form(max_length=4)] = [],  # noqa: B006  FastAPI copies it.
+    value: Annotated[list[str], Form(max_length=4)] = [],  # noqa: B006
+    hours: Annotated[float, Form(ge=1, le=720)] = 6.0,
+) -> Response:
+    """Add a feed."""
+    settings = {name: text for name, text in zip(key, value, strict=False) if name and text}
+    try:
+        running(services.feeds, "threat intelligence").add(name, kind, settings, hours * 3600)
+    except PhageError as error:
+        return back(request, "/feeds", str(error), bad=True)
+    request.state.audit = f"feed {name} ({kind})"
+    return back(request, "/feeds", f"{name} was added; it is got now")
+
+
+@router.post("/feeds/{name}", dependencies=[_WRITE])
+def change_feed(
+    request: Request,
+    services: Served,
+    name: Annotated[str, Path(pattern=FEED_NAME)],
+    act: Annotated[Literal["enable", "disable", "update", "test"], Form()],
+) -> Response:
+    """Enable, disable, get or try a feed."""
+    desk = running(services.feeds, "threat intelligence")
+    try:
+        if act == "update":
+            desk.update(name)
+            done = f"{name} is got soon"
+        elif act == "test":
+            done = f"{name}: {_trial(desk.test(name))}"
+        else:
+            desk.enable(name, on=act == "enable")
+            done = f"{name} is {act}d"
+    except PhageError as error:
+        return back(request, "/feeds", str(error), bad=True)
+    request.state.audit = f"feed {name}: {act}"
+    return back(request, "/feeds", done)
+
+
+def _trial(state: FeedState | None) -> str:
+    if state is None:
+        return "it is still got; test it again in a moment"
+    if state.fault:
+        return state.fault
+    left = ", ".join(f"{count} {reason}" for reason, count in state.left_out.items())
+    return f"{state.entries} entries would be used" + (f"; left out: {left}" if left else "")
