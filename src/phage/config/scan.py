@@ -59,6 +59,16 @@ class ScanSettings(Section):
     )
     keep_size: Size = Field(5 * 10**9, ge=10**6, description="Octets of samples kept; oldest go.")
     keep_time: Duration = Field(30 * 86_400.0, ge=60, description="Samples are kept this long.")
+    rescan: bool = Field(
+        default=True,
+        description="Scan samples that are kept again when engines or definitions are new.",
+    )
+    rescan_every: Duration = Field(
+        6 * 3600.0,
+        ge=60,
+        le=30 * 86_400,
+        description="How often it is looked whether engines have changed by themselves.",
+    )
     queue: str = Field(
         "local", description="The queue of jobs; `phage plugins list queues` names them."
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from phage.daemon.engineboard import EngineBoard
 from phage.daemon.ownprogram import OwnWorker
+from phage.daemon.rescanbell import RescanBell
 from phage.daemon.scanfolders import ScanFolders
 from phage.daemon.scanfollower import Follower
 from phage.daemon.scanintake import BoundedIntake, Quota, no_room, too_large
@@ -247,6 +248,10 @@ def start_desk(
     if scan.queue == "local" and scan.own_worker:
         worker = OwnWorker(program, clock, idle=scan.worker_idle)
         stack.callback(worker.close)
+        if scan.rescan and scan.keep:
+            bell = RescanBell(folders, scan.rescan_every, worker.wake, clock)
+            bell.start()
+            stack.callback(bell.close)
     queue = make_queue(scan, store, clock)
     desk = LocalScanDesk(
         scan,

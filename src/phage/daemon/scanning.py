@@ -7,6 +7,7 @@ import secrets
 import socket
 import tempfile
 import threading
+from collections import Counter
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from phage.daemon.feedhashes import write_feed_hashes
 from phage.daemon.scanfolders import ScanFolders
 from phage.errors import ConfigError
 from phage.plugin import discover
-from phage.records.scanjob import Progress, ScanJob
+from phage.records.scanjob import Priority, Progress, ScanJob
 from phage.scan.engineset import find_engines
 from phage.scan.queue import QUEUES, Queue
 from phage.scan.sandbox.isolation import Level
@@ -163,16 +164,18 @@ class ScanService:
 
     def __init__(self, scanner: Scanner, vault: Vault, queue: Queue, clock: Clock) -> None:
         self._clock = clock
-        self._scanner = scanner
+        self.scanner = scanner
         self._vault = vault
         self._queue = queue
         self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._at_work: Counter[Scanner] = Counter()
         self._threads: list[threading.Thread] = []
         self.name = f"{socket.gethostname()}-{os.getpid()}"
 
     def start(self) -> None:
         """Start the threads."""
-        for number in range(self._scanner.processes):
+        for number in range(self.scanner.processes):
             thread = threading.Thread(
                 target=self._queue.serve,
                 args=(f"{self.name}-{number}", self.handle, self._stop),
@@ -185,18 +188,27 @@ class ScanService:
     def handle(self, job: ScanJob) -> str:
         """Scan the sample of a job; return the id of its verdict. Raises PhageError."""
         teller = _Teller(job, self._queue, self._clock)
-        with self._vault.get(job.sha256, job.name) as content:
-            verdict: Verdict = self._scanner.scan(
+        with self._vault.get(job.sha256, job.name) as content, self._using() as scanner:
+            verdict: Verdict = scanner.scan(
                 content,
                 name=job.name,
                 force=job.force,
                 passwords=job.passwords,
                 progress=teller.part,
                 told=teller.row,
+                again=job.priority == Priority.RESCAN,
             )
-        if self._scanner.vault is None:  # Samples are not to be kept; it was only on its way.
+        if scanner.vault is None:  # Samples are not to be kept; it was only on its way.
             self._vault.remove(job.sha256)
         return verdict.id
+
+    def replace(self, scanner: Scanner) -> None:
+        """Scan with another scanner from now on; the one before ends with its last file."""
+        with self._lock:
+            before, self.scanner = self.scanner, scanner
+            is_idle = not self._at_work[before]
+        if is_idle:
+            before.close()
 
     def stop(self) -> None:
         """Finish what is at work and stop."""
@@ -204,3 +216,20 @@ class ScanService:
         for thread in self._threads:
             thread.join()
         self._threads.clear()
+        self.scanner.close()
+
+    @contextmanager
+    def _using(self) -> Iterator[Scanner]:
+        with self._lock:
+            scanner = self.scanner
+            self._at_work[scanner] += 1
+        try:
+            yield scanner
+        finally:
+            with self._lock:
+                self._at_work[scanner] -= 1
+                is_left = scanner is not self.scanner and not self._at_work[scanner]
+                if not self._at_work[scanner]:
+                    del self._at_work[scanner]
+            if is_left:
+                scanner.close()

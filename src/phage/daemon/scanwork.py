@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from phage.daemon.feedhashes import write_feed_hashes
+from phage.daemon.rescan import Rescans
 from phage.daemon.scanfolders import ScanFolders
 from phage.daemon.scanning import ScanService, make_queue, make_scanner, new_job
 from phage.errors import PhageError, StoreError
 from phage.records.scanjob import Priority
 from phage.scan.content import Content
-from phage.scan.selftest import self_test
+from phage.scan.selftest import healthy_engines
 from phage.scan.suricata import is_record, origin_of
 from phage.scan.vault import Vault
 from phage.scan.watch import WatchedFolders
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from phage.config.settings import Settings
     from phage.config.statedir import StateDirectory
     from phage.scan.queue import Queue
-    from phage.scan.scanner import Scanner
     from phage.store.store import StoreLocation
 
 _log = logging.getLogger(__name__)
@@ -38,20 +38,6 @@ LOOK_SECONDS = 2.0
 
 SWEEP_SECONDS = 3600.0
 """How often what is too old goes."""
-
-
-def healthy_engines(scanner: Scanner) -> tuple[str, ...]:
-    """Return the engines that pass their self-test; what fails is logged and not used."""
-    scanner.start()
-    worker = scanner.worker()
-    try:
-        tested = self_test(worker, scanner.engines)
-    finally:
-        scanner.give_back(worker)
-    for each in tested:
-        if each.fault:
-            _log.error("engine %s fails its self-test and is not used: %s", each.engine, each.fault)
-    return tuple(each.engine for each in tested if not each.fault)
 
 
 def work(
@@ -93,10 +79,12 @@ def work(
         service.start()
         stack.callback(service.stop)
         watched = WatchedFolders(settings.scan.watch, lambda path: _submit(path, vault, queue))
+        rescans = Rescans(settings.scan, folders, folder, store, vault, queue, clock)
         swept = clock.monotonic() - SWEEP_SECONDS
         busy = clock.monotonic()
         while not stopping.wait(LOOK_SECONDS):
             watched.look()
+            rescans.look(service)
             if clock.monotonic() - swept >= SWEEP_SECONDS:
                 swept = clock.monotonic()
                 try:

@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 class Samples(Protocol):
     """Where verdicts are kept."""
 
-    def save(self, verdict: Verdict) -> None:
-        """Keep a verdict and its sample."""
+    def save(self, verdict: Verdict, *, again: bool = False) -> None:
+        """Keep a verdict and its sample; `again` for one that nobody submitted."""
 
     def seen(self, sample: Sample) -> None:
         """Count one more submission of a known sample."""
@@ -133,6 +133,7 @@ class Scanner:
         tags: Sequence[str] = (),
         progress: Callable[[int], None] | None = None,
         told: Callable[[EngineResult], None] | None = None,
+        again: bool = False,
     ) -> Verdict:
         """Return the verdict on a file.
 
@@ -145,6 +146,7 @@ class Scanner:
             tags: Kept with the sample.
             progress: Told how many files in it are done.
             told: Told each engine's word on each file in it as it comes.
+            again: Nobody has submitted it: it is kept no longer for being looked at once more.
 
         Raises:
             PhageError: The sandbox cannot be had.
@@ -164,7 +166,7 @@ class Scanner:
         found.tags.update(tags)
         seconds = self._clock.monotonic() - began
         verdict = self.verdict_of(content, found, called, worker.isolation.level, seconds)
-        self._keep(content, verdict)
+        self._keep(content, verdict, again=again)
         return verdict
 
     def verdict_of(
@@ -229,13 +231,13 @@ class Scanner:
                 return worker
         return self._idle.get()
 
-    def _keep(self, content: Content, verdict: Verdict) -> None:
+    def _keep(self, content: Content, verdict: Verdict, *, again: bool) -> None:
         with self._lock:
             self.counters.add(verdict)
-        if self.vault is not None:
+        if self.vault is not None and not again:
             self.vault.put(content)
         if self._samples is not None:
-            self._samples.save(verdict)
+            self._samples.save(verdict, again=again)
 
 
 def fingerprint_of(engines: EngineSet, options: WorkOptions) -> str:

@@ -10,7 +10,11 @@ from phage.scan.content import Content
 
 if TYPE_CHECKING:
     from phage.scan.engineset import EngineSet
+    from phage.scan.scanner import Scanner
     from phage.scan.work import Worker
+
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,3 +53,17 @@ def _tested(worker: Worker, engines: EngineSet, name: str) -> Tested:
             fault = f"{trial.name}: does not tell {', '.join(missing)}"
             return Tested(name, len(trials), fault, seconds)
     return Tested(name, len(trials), "", seconds)
+
+
+def healthy_engines(scanner: Scanner) -> tuple[str, ...]:
+    """Return the engines that pass their self-test; what fails is logged and not used."""
+    scanner.start()
+    worker = scanner.worker()
+    try:
+        tested = self_test(worker, scanner.engines)
+    finally:
+        scanner.give_back(worker)
+    for each in tested:
+        if each.fault:
+            _log.error("engine %s fails its self-test and is not used: %s", each.engine, each.fault)
+    return tuple(each.engine for each in tested if not each.fault)

@@ -41,11 +41,14 @@ class SampleRepository:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def save(self, verdict: Verdict) -> None:
-        """Keep a verdict and its sample; a later verdict does not replace an earlier one."""
+    def save(self, verdict: Verdict, *, again: bool = False) -> None:
+        """Keep a verdict and its sample; a later verdict does not replace an earlier one.
+
+        `again` for one that nobody submitted: it was only looked at once more.
+        """
         sample = verdict.sample
         with self._database.transaction():
-            self._save_sample(sample, verdict)
+            self._save_sample(sample, verdict, again=again)
             self._database.execute(
                 "INSERT INTO verdicts (id, sha256, time, outcome, complete, fingerprint, "
                 "positives, judged, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) "
@@ -162,11 +165,15 @@ class SampleRepository:
         )
         return [str(row[0]) for row in rows]
 
-    def _save_sample(self, sample: Sample, verdict: Verdict) -> None:
+    def _save_sample(self, sample: Sample, verdict: Verdict, *, again: bool) -> None:
+        seen = (
+            ""
+            if again
+            else "last_seen = excluded.last_seen, submissions = samples.submissions + 1, "
+        )
         self._database.execute(
             f"INSERT INTO samples ({_SAMPLE}, outcome, verdict) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (sha256) DO UPDATE SET "
-            "last_seen = excluded.last_seen, submissions = samples.submissions + 1, "
+            f"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (sha256) DO UPDATE SET {seen}"
             "tags = excluded.tags, kind = excluded.kind, outcome = excluded.outcome, "
             "verdict = excluded.verdict",
             (

@@ -169,6 +169,14 @@ class ScanJobRepository:
         )
         return [(int(row[-1] or 0), _job(row)) for row in rows]
 
+    def origin_of(self, sha256: str) -> Origin | None:
+        """Return who got a sample over the network last; None where that is not known."""
+        rows = self._database.query(
+            f"SELECT {_COLUMNS} FROM scan_jobs WHERE sha256 = ? ORDER BY changed DESC LIMIT 50",
+            (sha256,),
+        )
+        return next((job.origin for job in map(_job, rows) if job.origin is not None), None)
+
     def counts(self) -> dict[str, int]:
         """Return how many jobs there are by state, and the age of the oldest that waits."""
         rows = self._database.query("SELECT state, count(*) FROM scan_jobs GROUP BY state")
