@@ -47,6 +47,7 @@ _NOUNS: dict[str, tuple[Role, Role]] = {
     "indicators": _SEEN,
     "shared": _SEEN,
     "samples": _SEEN,
+    "originals": (Role.ADMIN, Role.ADMIN),  # Samples themselves: some are malware.
     "engines": _SEEN,
     "workers": (Role.VIEWER, Role.ADMIN),
     "events": _SEEN,

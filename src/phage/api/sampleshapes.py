@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 def sample_shape(sample: Sample, outcome: Outcome | None = None) -> dict[str, Any]:
     """Return a sample as JSON."""
     return {
+        "id": sample.sha256,
         "sha256": sample.sha256,
         "sha1": sample.sha1,
         "md5": sample.md5,

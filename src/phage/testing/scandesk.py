@@ -61,6 +61,7 @@ class FakeScanDesk:
         self.largest = largest
         self.slow = slow
         self.asked: list[tuple[str, str, str]] = []
+        self.summary = ""
         self.refusal: PhageError | None = None
         self._store = store
         self._vault = Vault(folder)
@@ -154,7 +155,9 @@ class FakeScanDesk:
 
     def engines(self) -> Sequence[EngineState]:
         """Return two engines."""
-        return list(self._engines.values())
+        return [
+            replace(each, summary=self.summary or each.summary) for each in self._engines.values()
+        ]
 
     def test(self, name: str) -> EngineState:
         """Find nothing wrong."""

@@ -14,12 +14,14 @@ from tests.system.dashboard.conftest import visitor
 from phage.api.events import EventHub
 from phage.records import Subject
 from phage.records.device import Attribute, Device, Guess, Seen
+from phage.scan.trials import EICAR as EICAR_FILE
 from phage.store.store import StoreLocation
 from phage.testing.apilab import PASSWORD, api_lab, quick_passwords
 from phage.testing.desks import FakeRuleDesk, FakeSettingsDesk
 from phage.testing.household import MEMBERS, FakeDaemon, furnish
 from phage.testing.pages import FINDING, OPEN, PAGES
 from phage.testing.records import EPOCH, make_decision, make_finding
+from phage.testing.scandesk import FakeScanDesk
 from phage.web.dashboard import Dashboard
 
 if TYPE_CHECKING:
@@ -183,3 +185,35 @@ def test_an_installed_dashboard_says_so_when_phage_is_away(
         page.context.set_offline(True)
         page.goto("/findings")
         page.get_by_role("heading", name="phage cannot be reached").wait_for()
+
+
+DROP = """name => {
+  const data = new DataTransfer();
+  for (const each of [name, "b.txt"]) data.items.add(new File([each], each));
+  const about = { dataTransfer: data, bubbles: true, cancelable: true };
+  for (const type of ["dragenter", "dragover", "drop"])
+    document.body.dispatchEvent(new DragEvent(type, about));
+}"""
+
+
+def test_files_are_dropped_and_followed(served: Served, chromium: Chromium) -> None:
+    desk, hub = served.lab.services.scanning, served.lab.services.events
+    assert isinstance(desk, FakeScanDesk)
+    assert hub is not None
+    with visitor(chromium.start(), served.place, "desktop") as page:
+        log_in(page)
+        page.goto("/files")
+        page.evaluate(DROP, HOSTILE.replace("/", ""))
+        page.locator("#sent").get_by_role("link", name="b.txt").wait_for()
+        assert page.locator("#sent a").count() == 2
+        assert page.locator("img").count() == 0
+        page.locator("#list").get_by_role("link", name="b.txt").wait_for()
+        desk.slow = True
+        page.get_by_label("Scan a file").set_input_files(
+            {"name": "c.com", "mimeType": "text/plain", "buffer": EICAR_FILE}
+        )
+        page.get_by_role("button", name="Scan", exact=True).press("Enter")
+        page.get_by_text("is being scanned").wait_for()
+        desk.finish(page.url.rpartition("/")[2])
+        hub.publish("scan", {"state": "done"})
+        page.get_by_text("1 of 1 engines that judge found something").wait_for()

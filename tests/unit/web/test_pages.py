@@ -332,7 +332,8 @@ CHANGES = [
     "/rules/home.yaml", "/rules", "/settings", "/settings/file", "/users", "/account",
     "/account/tokens",
     "/decisions", f"/decisions/{DECISION}/undo", "/panic", f"/findings/{FINDING}/label",
-    f"/findings/{FINDING}/block", f"/devices/{MEMBERS[5].mac}",
+    f"/findings/{FINDING}/block", f"/devices/{MEMBERS[5].mac}", "/files", f"/files/{EICAR}",
+    "/engines",
 ]  # fmt: skip
 
 FIELDS = {

@@ -14,9 +14,10 @@ from phage.records.indicator import Indicator, IndicatorKind
 from phage.store.repositories.traffic import Traffic, TrafficKind
 from phage.store.store import StoreLocation
 from phage.testing.apilab import ApiLab, api_lab
-from phage.testing.household import MEMBERS, FakeDaemon
+from phage.testing.household import MEMBERS, FakeDaemon, eicar_verdict
 from phage.testing.pages import FINDING, PAGES
 from phage.testing.records import EPOCH, make_decision, make_finding, make_flow
+from phage.testing.scandesk import FakeScanDesk
 from phage.web.dashboard import Dashboard
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ CANARIES = {
     "decisions": "secretive decision",
     "flows": "192.0.2.251",
     "indicators": "secretive-indicator",
+    "samples": "secretive-sample",
+    "engines": "secretive engine",
 }
 """What of each noun may stand on no page of who may not read that noun."""
 
@@ -69,7 +72,10 @@ def secretive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiLab]:
         host = {"ip": CANARIES["flows"], "mac": "", "device": "", "packets": 9, "octets": 99}
         daemon = FakeDaemon()
         daemon.live |= {"sources": [host], "destinations": [host]}
-        yield made.having(steer=daemon)
+        store.samples.save(eicar_verdict(EPOCH, CANARIES["samples"]))
+        desk = FakeScanDesk(store, folder / "samples", made.clock)
+        desk.summary = CANARIES["engines"]
+        yield made.having(steer=daemon, scanning=desk)
 
 
 @pytest.mark.parametrize("path", PAGES)

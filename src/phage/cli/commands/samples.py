@@ -95,20 +95,8 @@ def search(chosen: Chosen, text: str, fact: str, limit: int, form: str) -> None:
     """Search samples by hash, by name and by any fact or label that engines told."""
     from phage.store.repositories.samplefilter import SampleFilter
 
-    if fact:
-        _emit(chosen, form, SampleFilter(fact=fact, value=text), limit)
-        return
-    digest = text.lower()
-    is_hash = len(digest) >= 8 and set(digest) <= set("0123456789abcdef")
-    with chosen.reader() as store:
-        found: dict[str, Any] = {}
-        filters = [SampleFilter(name=text), SampleFilter(value=text)]
-        filters += [SampleFilter(hash=digest)] if is_hash else []
-        for wanted in filters:
-            for row in store.samples.listed(wanted, limit):
-                found.setdefault(row[0].sha256, row)
-    rows = sorted(found.values(), key=lambda row: -row[0].last_seen)[:limit]
-    emit(form, [_shape(*row) for row in rows], COLUMNS, empty="no samples")
+    wanted = SampleFilter(fact=fact, value=text) if fact else SampleFilter(text=text)
+    _emit(chosen, form, wanted, limit)
 
 
 @command.command()

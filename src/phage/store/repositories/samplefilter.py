@@ -16,11 +16,13 @@ if TYPE_CHECKING:
 class SampleFilter:
     """Which samples are wanted; what is empty does not narrow.
 
-    `name` is a part of a name, `hash` the beginning of any of the three hashes, `fact` is
-    "ENGINE.NAME" with `value` (or part of it), `part` the SHA-256 of a file in it, `after` the
-    SHA-256 of the last one of the page before.
+    `text` is a part of a name or of a fact, or the beginning of a hash; `name` a part of a name,
+    `hash` the beginning of any of the three hashes, `fact` is "ENGINE.NAME" with `value` (or part
+    of it), `part` the SHA-256 of a file in it, `after` the SHA-256 of the last one of the page
+    before, and `before` when that was seen, with its SHA-256.
     """
 
+    text: str = ""
     name: str = ""
     hash: str = ""
     outcome: Outcome | None = None
@@ -32,10 +34,17 @@ class SampleFilter:
     since: int | None = None
     until: int | None = None
     after: str = ""
+    before: tuple[int, str] | None = None
 
 
 EVERY = SampleFilter()
 """All samples."""
+
+LEAST_HASH = 8
+"""Digits of a hash that are enough to be taken for one."""
+
+_NAME = "sha256 IN (SELECT sha256 FROM sample_names WHERE lower(name) LIKE ? ESCAPE '!')"
+_VALUE = "sha256 IN (SELECT sha256 FROM sample_facts WHERE lower(value) LIKE ? ESCAPE '!')"
 
 
 Conditions = list[tuple[str, tuple["Value", ...]]]
@@ -51,31 +60,42 @@ def where(wanted: SampleFilter) -> tuple[str, list[Value]]:
 
 def _by_name(wanted: SampleFilter) -> Conditions:
     found: Conditions = []
+    if wanted.text:
+        found.append(_by_text(wanted.text))
     if wanted.hash:
-        column = {32: "md5", 40: "sha1"}.get(len(wanted.hash), "sha256")
-        digest = storable(wanted.hash.lower())
-        if len(digest) in {32, 40, 64}:
-            found.append((f"{column} = ?", (digest,)))
-        else:
-            found.append((f"substr({column}, 1, ?) = ?", (len(digest), digest)))
+        found.append(_by_hash(wanted.hash))
     if wanted.name:
-        name = _like(wanted.name.lower())
-        condition = (
-            "sha256 IN (SELECT sha256 FROM sample_names WHERE lower(name) LIKE ? ESCAPE '!')"
-        )
-        found.append((condition, (name,)))
+        found.append((_NAME, (_like(wanted.name.lower()),)))
     return found
+
+
+def _by_text(text: str) -> tuple[str, tuple[Value, ...]]:
+    like = _like(text.lower())
+    if len(text) >= LEAST_HASH and set(text.lower()) <= set("0123456789abcdef"):
+        condition, digests = _by_hash(text)
+        return f"({_NAME} OR {_VALUE} OR {condition})", (like, like, *digests)
+    return f"({_NAME} OR {_VALUE})", (like, like)
+
+
+def _by_hash(hash_: str) -> tuple[str, tuple[Value, ...]]:
+    column = {32: "md5", 40: "sha1"}.get(len(hash_), "sha256")
+    digest = storable(hash_.lower())
+    if len(digest) in {32, 40, 64}:
+        return f"{column} = ?", (digest,)
+    return f"substr({column}, 1, ?) = ?", (len(digest), digest)
 
 
 def _by_fact(wanted: SampleFilter) -> Conditions:
     if not wanted.fact and not wanted.value:
         return []
     value = _like(wanted.value.lower())
-    which = "fact = ? AND " if wanted.fact else ""
+    if not wanted.fact:
+        return [(_VALUE, (value,))]
     condition = (
-        f"sha256 IN (SELECT sha256 FROM sample_facts WHERE {which}lower(value) LIKE ? ESCAPE '!')"
+        "sha256 IN (SELECT sha256 FROM sample_facts WHERE fact = ? AND lower(value) LIKE ? "
+        "ESCAPE '!')"
     )
-    return [(condition, (storable(wanted.fact), value) if wanted.fact else (value,))]
+    return [(condition, (storable(wanted.fact), value))]
 
 
 def _by_column(wanted: SampleFilter) -> Conditions:
@@ -93,6 +113,8 @@ def _by_column(wanted: SampleFilter) -> Conditions:
         found.append(("last_seen >= ?", (wanted.since,)))
     if wanted.until is not None:
         found.append(("first_seen < ?", (wanted.until,)))
+    if wanted.before is not None:
+        found.append(("(last_seen, sha256) < (?, ?)", wanted.before))
     if wanted.after:
         page = "(last_seen, sha256) < (SELECT last_seen, sha256 FROM samples WHERE sha256 = ?)"
         found.append((page, (storable(wanted.after),)))

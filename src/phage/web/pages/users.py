@@ -19,7 +19,7 @@ router = APIRouter(include_in_schema=False)
 
 Word = Annotated[str, Form(max_length=1024)]
 Name = Annotated[str, Form(max_length=64)]
-SCOPES = ("*:read", "findings:*", "decisions:*", "bouncer:read", "metrics:read", "*")
+SCOPES = ("*:read", "findings:*", "decisions:*", "samples:*", "bouncer:read", "metrics:read", "*")
 """Offered for tokens; the command line knows them all."""
 
 

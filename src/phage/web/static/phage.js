@@ -205,7 +205,7 @@
     const place = one("[data-events]");
     if (!place || events) return;
     events = new EventSource(place.dataset.events);
-    for (const kind of ["finding", "decision", "stats"]) events.addEventListener(kind, (event) => {
+    for (const kind of ["finding", "decision", "scan", "stats"]) events.addEventListener(kind, (event) => {
       for (const each of all(`[data-live~="${kind}"]`)) if (each.id) renew(`#${each.id}`);
       if (kind === "finding") tell(event.data);
       if (kind === "stats") figures(event.data);
