@@ -25,6 +25,7 @@ pytestmark = pytest.mark.system
 SENDER = """
     import socket, sys
     out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    out.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
     if len(sys.argv) > 4:
         out.bind((sys.argv[4], 0))
     for _ in range(int(sys.argv[3])):
@@ -58,6 +59,14 @@ def arrived(lab: Lab, count: int, port: int, *source: str) -> int:
     receiver = lab.far.start(COUNTER, str(port))
     lab.started.append(receiver)
     lab.near.python(SENDER, "10.78.2.2", str(port), str(count), *source)
+    return int(receiver.communicate("go\n", timeout=30)[0])
+
+
+def heard(lab: Lab, port: int, address: str) -> int:
+    """Send five datagrams from near to the router, or to all; return how many the router gets."""
+    receiver = lab.router.start(COUNTER, str(port))
+    lab.started.append(receiver)
+    lab.near.python(SENDER, address, str(port), "5")
     return int(receiver.communicate("go\n", timeout=30)[0])
 
 
@@ -223,6 +232,12 @@ def test_patterns(lab: Lab, pattern: Pattern, direction: Direction, stops: bool)
 def test_quarantine_lets_the_needful_through(lab: Lab) -> None:
     responder = lab.start()
     applied(responder, ban("02:78:00:00:00:01", action=Action.QUARANTINE))
+    assert heard(lab, 67, "10.78.1.1") == heard(lab, 67, "255.255.255.255") == 5
+    assert heard(lab, 53, "10.78.1.1") == 5
+    assert heard(lab, 80, "10.78.1.1") == 0
+    # A name server, and nobody else who listens at its port.
+    assert arrived(lab, 5, 53) == 0
+    responder.protect([ipaddress.ip_network("10.78.2.2")])
     assert arrived(lab, 5, 53) == 5
     assert arrived(lab, 5, 80) == 0
     assert lab.near.reaches("10.78.1.1")

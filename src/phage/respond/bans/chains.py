@@ -66,6 +66,12 @@ _SOURCE = {4: (12, 4), 6: (8, 16)}
 _DESTINATION = {4: (16, 4), 6: (24, 16)}
 _UDP, _TCP, _ICMP, _ICMP6 = 17, 6, 1, 58
 _LOOPBACK = b"lo".ljust(16, b"\0")
+_LIFELINES = (
+    (4, _UDP, 67, (expr.TYPE_BROADCAST,)),
+    (6, _UDP, 547, (expr.TYPE_MULTICAST,)),
+    *((version, protocol, 53, ()) for version in (4, 6) for protocol in (_UDP, _TCP)),
+)
+"""IP version, protocol, port and who else hears it: DHCP (RFC 2131, RFC 8415) and DNS."""
 # Registers of 32 bits, after each other: a MAC takes two.
 _MAC_REGISTER, _PAIR_REGISTER = 8, 10
 
@@ -275,11 +281,20 @@ def refusal() -> list[Rule]:
 
 
 def _quarantine(*, to: bool) -> Iterator[Rule]:
-    """Let DHCP, DNS, neighbour discovery and ping of this machine through, drop the rest."""
+    """Let DHCP, DNS, neighbour discovery and ping of this machine through, drop the rest.
+
+    DHCP and DNS are those of this machine and of who is on the allow-list, as routers and name
+    servers are: to anybody else a device would go on talking by their ports.
+    """
     offset = 0 if to else 2
-    for protocol, port in ((_UDP, 67), (_UDP, 53), (_TCP, 53), (_UDP, 547)):
+    for version, protocol, port, heard_by_all in _LIFELINES:
         at = expr.payload(expr.TRANSPORT, offset, 2)
-        yield (*is_protocol(protocol), at, expr.compare(port.to_bytes(2, "big")), expr.back())
+        there = (at, expr.compare(port.to_bytes(2, "big")))
+        service = (*is_version(version), *is_protocol(protocol), *there)
+        allowed = (address(version, to=not to), expr.lookup(layout.ALLOW[version]))
+        yield (*service, *allowed, expr.back())
+        for kind in () if to else (expr.TYPE_LOCAL, *heard_by_all):
+            yield (*service, expr.destination_kind(), expr.compare(kind), expr.back())
     kind = expr.payload(expr.TRANSPORT, 0, 1)
     local = () if to else (expr.destination_kind(), expr.compare(expr.TYPE_LOCAL))
     for protocol, ping in ((_ICMP, 0 if to else 8), (_ICMP6, 129 if to else 128)):

@@ -25,7 +25,9 @@ EQUAL, NOT_EQUAL = 0, 1
 CONFIRMED = (8).to_bytes(4, sys.byteorder)
 """Bit of a connection's status: a packet of it went through before (IPS_CONFIRMED)."""
 ETHERNET = (1).to_bytes(2, sys.byteorder)
-TYPE_LOCAL = (2).to_bytes(4, sys.byteorder)
+TYPE_LOCAL, TYPE_BROADCAST, TYPE_MULTICAST = (
+    number.to_bytes(4, sys.byteorder) for number in (2, 3, 5)
+)
 COUNTER, LIMIT = 1, 4
 
 _ACCEPT, _DROP = 1, 0
