@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Generic, Protocol, TypeVar
 
 from phage.errors import CaptureError, FilterError, PermissionMissingError
@@ -72,6 +73,7 @@ class EngineCollector(Generic[E]):
         self._open_source = open_source
         self._stopping = threading.Event()
         self._owner: int | None = None
+        self._end = 0
         # Held while the owner changes, and while the engine is asked directly: nobody owns it.
         self._handover = threading.RLock()
         self._asked: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
@@ -105,19 +107,26 @@ class EngineCollector(Generic[E]):
                 if raw is not None:
                     if raw[0] >= counted + COUNTERS_EVERY or raw[0] < counted:
                         counted, counters = raw[0], engine.counters()
-                    yield self._window(raw, counters)
+                    yield self._dated(self._window(raw, counters))
                 elif engine.ended():
                     return
             # Stopped: what is open ends here, and is handed on.
             engine.finish()
             while (raw := engine.next(0.0)) is not None:
-                yield self._window(raw, engine.counters())
+                yield self._dated(self._window(raw, engine.counters()))
         except OSError as error:
             raise CaptureError(str(error)) from error
         finally:
             with self._handover:
                 self._owner = None
                 self._answer()
+
+    def _dated(self, window: Window) -> Window:
+        """Give a window without packets, of flows that end with the source, the last one's time."""
+        if not window.packets and not window.end:
+            window = replace(window, start=self._end, end=self._end)
+        self._end = window.end
+        return window
 
     def _window(self, raw: RawWindow, counters: Mapping[str, int]) -> Window:
         """Make a window of what the engine returned last."""

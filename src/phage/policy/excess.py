@@ -94,7 +94,9 @@ class _Meter:
     def add(self, amount: float, at: int, span: int) -> None:
         """Count more, in intervals of `span` nanoseconds."""
         passed = (at - self.begun) // span
-        if passed > 0:
+        if passed < -1:  # The clock was set back; windows of several interfaces differ by less.
+            self.begun, self.now, self.before = at, 0.0, 0.0
+        elif passed > 0:
             self.before = self.now if passed == 1 else 0.0
             self.now = 0.0
             self.begun += passed * span
@@ -102,7 +104,7 @@ class _Meter:
 
     def within(self, at: int, span: int) -> float:
         """Return what was counted in the last interval up to a time."""
-        share = max(0.0, 1.0 - (at - self.begun) / span)
+        share = min(1.0, max(0.0, 1.0 - (at - self.begun) / span))
         return self.now + self.before * share
 
 
@@ -300,7 +302,7 @@ class ExcessMeter:
             if count.open <= match.connections:
                 return None
             forged = forged or count.open_proven <= match.connections
-        if count.told and now - count.told < span:
+        if count.told and 0 <= now - count.told < span:
             return None
         count.told = now
         return replace(_finding(ready, party, count, counted, now), spoofable=forged)

@@ -103,6 +103,22 @@ def test_what_was_sent_long_ago_does_not_count() -> None:
         assert traffic.window(step * 10, (1, remote(1), SERVER, 40 * (step + 1))) == []
 
 
+@pytest.mark.parametrize("back", [-1.0, -3600.0, -START / SECOND])
+def test_a_clock_that_is_set_back_accuses_nobody(back: float) -> None:
+    traffic = Traffic(rules("rate: 100 packets/s"))
+    for step in range(3):
+        assert traffic.window(step, (1, remote(1), SERVER, 50 * (step + 1))) == []
+    assert traffic.window(back, (1, remote(1), SERVER, 155)) == []
+    assert traffic.window(back + 0.5, (1, remote(1), SERVER, 200)) == []
+    assert len(traffic.window(back + 0.6, (1, remote(1), SERVER, 400))) == 1
+
+
+def test_who_was_told_of_is_told_of_again_after_the_clock_was_set_back() -> None:
+    traffic = Traffic(rules("rate: 100 packets/s"))
+    assert len(traffic.window(0, (1, remote(1), SERVER, 500))) == 1
+    assert len(traffic.window(-3600, (1, remote(1), SERVER, 1000))) == 1
+
+
 def test_everybody_is_told_once_an_interval() -> None:
     traffic = Traffic(rules("rate: 10 packets/10 s"))
     told = [
