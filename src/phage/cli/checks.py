@@ -70,6 +70,7 @@ def check_all(chosen: Chosen, clock: Clock) -> Iterator[Check]:
         ("clock", lambda: check_clock(clock)),
         ("state folder", lambda: check_state_folder(settings.state_folder)),
         ("store", lambda: check_store(chosen, settings)),
+        ("enforcing", lambda: check_enforcing(settings)),
         ("model", lambda: check_model(settings.state_folder / "models", clock)),
     )
     for name, check in checks:
@@ -131,6 +132,30 @@ def check_kernel() -> Check:
             "kernel", "fail", f"{release} without packet sockets", "sudo modprobe af_packet"
         )
     return Check("kernel", "ok", f"{platform.system()} {release} with packet sockets")
+
+
+def check_enforcing(settings: Settings) -> Check:
+    """Check that the responders that are set have the programs that they need."""
+    if not settings.policy.enforce:
+        return Check("enforcing", "ok", "off: nothing is blocked (policy.enforce)")
+    from phage.daemon.responders import KERNEL, RESPONDERS, THROUGH_ENFORCER
+    from phage.plugin import discover
+    from phage.respond.nft.program import find
+
+    wanted = settings.respond.responders
+    lacking = [
+        plugin.reason
+        for plugin in discover(RESPONDERS)
+        if plugin.reason and plugin.name in wanted and plugin.name not in THROUGH_ENFORCER
+    ]
+    if KERNEL in wanted:
+        try:
+            find()
+        except PhageError as error:
+            lacking.append(str(error))
+    if lacking:
+        return Check("enforcing", "fail", "; ".join(lacking), "until then decisions fail there")
+    return Check("enforcing", "ok", f"by {', '.join(wanted) or 'nobody'}")
 
 
 def check_capability(status: Path = Path("/proc/self/status")) -> Check:

@@ -101,11 +101,14 @@ class Steering:
         if there and (unknown := sorted({*request.responders} - there.keys())):
             message = f"there is no responder {unknown[0]!r}, but {', '.join(sorted(there))}"
             raise RefusedError(message)
+        action, direction = Action(request.action), Direction(request.direction)
+        if action is Action.QUARANTINE:  # Nobody reaches what is to be mended, either.
+            direction = Direction.BOTH
         made = self.enforcement.desk.add(
             Decision(
                 target=target,
-                action=Action(request.action),
-                direction=Direction(request.direction),
+                action=action,
+                direction=direction,
                 reason=request.reason or "by hand",
                 start=now,
                 until=now + int(request.seconds * 1e9) if request.seconds else 0,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import re
 from typing import TYPE_CHECKING
@@ -106,6 +107,9 @@ def _mac(text: str) -> str:
 
 def _domain(text: str) -> str:
     name = text.lower().rstrip(".")
+    if not name.isascii():  # As DNS has it (RFC 5891).
+        with contextlib.suppress(UnicodeError):
+            name = name.encode("idna").decode("ascii")
     labels = name.split(".")
     if not name or len(name) > LONGEST or not all(map(_LABEL.fullmatch, labels)):
         message = f"{text!r} is no address, network, MAC address or domain name"

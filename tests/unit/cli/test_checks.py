@@ -6,7 +6,8 @@ import json
 import os
 import sqlite3
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,9 +15,6 @@ from phage.cli import checks
 from phage.cli.settings import Chosen
 from phage.clock import FixedClock, SystemClock
 from phage.config.settings import Settings
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 Phage = Callable[..., Any]
 
@@ -26,7 +24,7 @@ def test_doctor_says_what_to_do(phage: Phage) -> None:
     found = {check["name"]: check for check in json.loads(answer.out)["checks"]}
     assert set(found) == {
         "settings", "python", "core", "cpu", "kernel", "capability", "interfaces", "clock",
-        "state folder", "store", "model",
+        "state folder", "store", "model", "enforcing",
     }  # fmt: skip
     assert all(check["state"] in {"ok", "warn", "fail"} for check in found.values())
     assert all(check["advice"] for check in found.values() if check["state"] == "fail")
@@ -44,6 +42,26 @@ def test_wrong_settings_fail_and_the_rest_is_checked(phage: Phage, tmp_path: Pat
     assert found["settings"]["state"] == "fail"
     assert "zzz" in found["settings"]["says"]
     assert found["python"]["state"] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("policy", "places", "state", "says"),
+    [
+        ({}, (), "ok", "off"),
+        ({"enforce": True}, (), "fail", "no nft"),
+        ({"enforce": True}, (__file__,), "ok", "by nftables"),
+    ],
+)
+def test_what_responders_need_is_looked_for(
+    policy: dict[str, object],
+    places: tuple[str, ...],
+    state: str,
+    says: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("phage.respond.nft.program.PLACES", tuple(map(Path, places)))
+    found = checks.check_enforcing(Settings.model_validate({"policy": policy}))
+    assert (found.state, says in found.says) == (state, True)
 
 
 @pytest.mark.parametrize(

@@ -206,6 +206,12 @@ def test_a_fault_in_policy_does_not_end_detection(running: Enforcement) -> None:
     assert running.faults == 1
 
 
+def test_a_quarantine_by_hand_is_of_both_directions(running: Enforcement) -> None:
+    steer = Steering(running, SystemClock())
+    added: Any = steer(AddDecision(target="198.51.100.7", action="quarantine"), ROOT)["decision"]
+    assert (added["action"], added["direction"]) == ("quarantine", "both")
+
+
 def test_people_add_list_and_revoke(running: Enforcement, office: Office) -> None:
     steer = Steering(running, SystemClock())
     added = steer(AddDecision(target="198.51.100.7", seconds=0, reason="a test"), ROOT)

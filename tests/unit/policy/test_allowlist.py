@@ -122,6 +122,7 @@ def test_a_device_is_protected_by_its_mac_and_by_its_address() -> None:
         ("prefix", "192.0.2.7/32", "192.0.2.7"),
         ("mac", "02-00-00-00-00-0A", "02:00:00:00:00:0a"),
         ("domain", "Example.COM.", "example.com"),
+        ("domain", "Bücher.example", "xn--bcher-kva.example"),
         ("device", "02:00:00:00:00:0A", "02:00:00:00:00:0a"),
         ("device", "192.0.2.7", "192.0.2.7"),
     ],

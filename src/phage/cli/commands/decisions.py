@@ -142,7 +142,7 @@ def show(chosen: Chosen, remote: Client | None, id_: str, form: str) -> None:
     type=click.Choice(("from", "to", "both")),
     default="from",
     show_default=True,
-    help="Which packets of the target.",
+    help="Which packets of the target; a quarantine is always of both.",
 )
 @click.option(
     "--rate", type=click.IntRange(1, 10**9), help="Packets a second that a limit lets by."
