@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from fastapi import FastAPI
 
 from phage.api import description, problem, routes
+from phage.api.memory import Memory
 from phage.api.middleware import Audited, Surroundings
 from phage.api.repeats import Once, Unchanged
 from phage.api.security import guards_of
@@ -34,9 +35,6 @@ class Pages(Protocol):
 
     routers: Sequence[APIRouter]
     """Routes of pages; each has a guard, as those of the API."""
-
-    def install(self, app: FastAPI) -> None:
-        """Add what is no route, as static files."""
 
     def problem(self, request: Request, error: ProblemError) -> Response | None:
         """Return the page that tells a problem, or leads to the login; None: as the API does."""
@@ -65,6 +63,7 @@ def make_app(
     )
     app.state.services = services
     app.state.pages = pages
+    app.state.memory = Memory(services.clock)
     app.state.routers = [*find_routers(), *(pages.routers if pages is not None else ())]
     for router in app.state.routers:
         for route in router.routes:
@@ -72,8 +71,6 @@ def make_app(
                 message = f"{getattr(route, 'path', route)} needs exactly one guard"
                 raise ValueError(message)
         app.include_router(router)
-    if pages is not None:
-        pages.install(app)
     problem.install(app)
     description.install(app)
     # The last is the outermost.

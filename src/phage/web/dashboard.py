@@ -11,13 +11,12 @@ from urllib.parse import quote
 from fastapi.responses import RedirectResponse
 
 from phage.web import pages
-from phage.web.memory import Memory
 from phage.web.render import bare_page, own_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fastapi import APIRouter, FastAPI
+    from fastapi import APIRouter
     from starlette.requests import Request
     from starlette.responses import Response
 
@@ -32,10 +31,6 @@ class Dashboard:
         self.routers: Sequence[APIRouter] = [
             importlib.import_module(f"{pages.__name__}.{name}").router for name in names
         ]
-
-    def install(self, app: FastAPI) -> None:
-        """Give the pages what they remember for a moment."""
-        app.state.memory = Memory(app.state.services.clock)
 
     def problem(self, request: Request, error: ProblemError) -> Response | None:
         """Return the page that tells a problem; who is not logged in is led to the login."""

@@ -50,6 +50,29 @@ def test_pairs_are_found_from_both_ends(store: Store) -> None:
     assert [(each.name, each.peer) for each in found] == [("y", "a"), ("a", "x")]
 
 
+@pytest.mark.parametrize(("first", "hours"), [(0, 24 * 7), (5, 24 * 7), (23, 50), (5, 30), (0, 24)])
+def test_days_that_are_whole_count_as_their_hours(store: Store, first: int, hours: int) -> None:
+    since = START - START % (24 * HOUR) + first * HOUR
+    pairs = [
+        Traffic(
+            TrafficKind.PAIR, "a", "x", since + hour * HOUR + 7, octets=(2 ** (hour % 60), hour)
+        )
+        for hour in range(-30, hours + 30)
+    ]
+    store.traffic.save(pairs)
+    within = pairs[30 : 30 + hours]
+    octets = (sum(each.octets[0] for each in within), sum(each.octets[1] for each in within))
+    (top,) = store.traffic.top(TrafficKind.PAIR, since + 9, since + hours * HOUR)
+    (peer,) = store.traffic.peers("x", since + 9, since + hours * HOUR)
+    assert top.octets == peer.octets == octets
+
+
+def test_who_talks_to_himself_counts_once(store: Store) -> None:
+    store.traffic.save([Traffic(TrafficKind.PAIR, "a", "a", START, octets=(7, 0))])
+    (found,) = store.traffic.peers("a", START, START + HOUR)
+    assert found.octets == (7, 0)
+
+
 def test_what_the_network_says_is_stored_as_it_can_be(store: Store) -> None:
     store.traffic.save([host("\0\ud800'\";--", 0, 2**70)])
     assert store.traffic.top(TrafficKind.HOST, START, START + HOUR)[0].name == "\ufffd?'\";--"

@@ -8,8 +8,9 @@ import socket
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 
+from phage.api.memory import Remembered
 from phage.api.security import needs
-from phage.api.services import Served
+from phage.api.services import Served, Services
 
 router = APIRouter(prefix="/api/v1/networks", tags=["networks"])
 
@@ -25,8 +26,12 @@ class NetworkRow(BaseModel):
 
 
 @router.get("", dependencies=[Depends(needs("networks:read"))])
-def list_networks(services: Served) -> list[NetworkRow]:
+def list_networks(services: Served, memory: Remembered) -> list[NetworkRow]:
     """List our networks, as the settings name them."""
+    return memory.of("networks", lambda: _networks(services))
+
+
+def _networks(services: Services) -> list[NetworkRow]:
     home = [ipaddress.ip_network(text) for text in services.home]
     with services.reading() as store:
         seen = store.devices.addresses(MAX_DEVICES)

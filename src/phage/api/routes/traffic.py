@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 
+from phage.api.memory import Remembered
 from phage.api.moments import Moment, moment
 from phage.api.security import needs
 from phage.api.services import Served
@@ -58,6 +59,7 @@ def _time(services: Served, since: str | None, until: str | None) -> tuple[int, 
 @router.get("/top", dependencies=[_READ])
 def top(
     services: Served,
+    memory: Remembered,
     kind: Annotated[TrafficKind, Query(description="Of what.")] = TrafficKind.HOST,
     since: Moment = None,
     until: Moment = None,
@@ -65,8 +67,13 @@ def top(
 ) -> list[TrafficRow]:
     """List who had most octets in a time; the last day where none is given."""
     begin, end = _time(services, since, until)
-    with services.reading() as store:
-        return [_row(each) for each in store.traffic.top(kind, begin, end, limit)]
+
+    def summed() -> list[TrafficRow]:
+        with services.reading() as store:
+            return [_row(each) for each in store.traffic.top(kind, begin, end, limit)]
+
+    # Who asks for the time until now asks for the same as all others who do so.
+    return memory.of(("traffic", kind, since, until, limit), summed)
 
 
 @router.get("/host", dependencies=[_READ])

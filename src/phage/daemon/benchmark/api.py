@@ -9,28 +9,29 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import random
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from phage.access.access import make_access
-from phage.access.roles import Role
 from phage.api.app import make_app
 from phage.api.events import EventHub
 from phage.api.security import COOKIE
 from phage.api.server import ApiServer
 from phage.api.services import Services
 from phage.clock import SystemClock
+from phage.config.settings import Settings
+from phage.daemon.benchmark.largestore import Scale, fill
+from phage.daemon.settingsdesk import LocalSettingsDesk
 from phage.errors import PhageError
-from phage.records.device import Device, Seen
-from phage.records.finding import Finding, FindingState, Peer, Severity, Subject
-from phage.records.flow import Flow
+from phage.intel.catalog import Catalog
 from phage.store.pool import StorePool
 from phage.store.store import StoreLocation, open_store
 from phage.telemetry.metrics import Registry
@@ -39,153 +40,141 @@ from phage.web.dashboard import Dashboard
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from phage.store.store import Store
-
-DEVICES, FLOWS, FINDINGS = 10_000, 1_000_000, 100_000
 USERS = 50
 SECONDS = 15.0
 PAUSE_SECONDS = 1.0
-BATCH = 20_000
-SECOND = 10**9
 
 PATHS = (
     "/",
+    "/?period=7d",
     "/devices",
+    "/devices?q=10.0.{a}.{b}",
+    "/devices/10.0.{a}.{b}",
+    "/map",
+    "/traffic",
+    "/traffic?period=7d",
+    "/flows",
+    "/flows?host=10.0.{a}.{b}",
+    "/ddos",
     "/findings",
+    "/findings?severity=critical",
+    "/findings?host=10.0.{a}.{b}",
+    "/findings/{finding}",
+    "/decisions",
+    "/decisions?show=ended",
+    "/feeds",
+    "/files",
+    "/settings",
+    "/users",
+    "/audit",
+    "/search?q=10.0.{a}.{b}",
+    "/api/v1/status",
     "/api/v1/findings",
     "/api/v1/findings?severity=critical&limit=50",
     "/api/v1/findings?detector=portscan&sort=severity",
     "/api/v1/findings?host=10.0.{a}.{b}",
     "/api/v1/findings/{finding}",
+    "/api/v1/attacks",
     "/api/v1/flows",
     "/api/v1/flows?host=10.0.{a}.{b}",
     "/api/v1/flows?application=ssh&limit=50",
     "/api/v1/flows?port=8443&limit=50",
     "/api/v1/devices",
+    "/api/v1/devices?text=10.0.{a}",
     "/api/v1/devices/10.0.{a}.{b}",
+    "/api/v1/traffic/top",
+    "/api/v1/traffic/peers?host=10.0.{a}.{b}",
     "/api/v1/decisions",
     "/api/v1/networks",
+    "/api/v1/feeds",
+    "/api/v1/threats",
+    "/api/v1/audit",
 )
+"""Every page and every list whose size grows with the network, and single records."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Waits:
-    """Seconds to the first octet of answers: median, 99th percentile, answers a second."""
+    """Seconds to the first octet of answers, by the path that was asked for."""
 
-    median: float
-    p99: float
-    rate: float
+    seconds: dict[str, list[float]] = field(default_factory=dict)
+    lasted: float = 0.0
+    cpu: float = 0.0
+    """Seconds of processor time that the server took."""
+
+    def add(self, path: str, seconds: float) -> None:
+        """Note the wait for one answer."""
+        self.seconds.setdefault(path, []).append(seconds)
+
+    @property
+    def ranked(self) -> list[float]:
+        """Return all waits, the shortest first."""
+        return sorted(each for waits in self.seconds.values() for each in waits)
+
+    @property
+    def median(self) -> float:
+        """Return the median."""
+        return statistics.median(self.ranked)
+
+    @property
+    def p99(self) -> float:
+        """Return the 99th percentile."""
+        return self.ranked[int(len(self.ranked) * 0.99)]
+
+    @property
+    def rate(self) -> float:
+        """Return the answers a second."""
+        return len(self.ranked) / self.lasted
+
+    @property
+    def cpu_each(self) -> float:
+        """Return the seconds of processor time of an answer."""
+        return self.cpu / len(self.ranked)
 
 
-def measure(location: StoreLocation | None = None) -> tuple[Waits, Waits]:
+def measure(
+    location: StoreLocation | None = None, scale: Scale | None = None
+) -> tuple[Waits, Waits]:
     """Return the waits of users with a pause, and of users without one.
 
     Args:
         location: An empty database; None for an SQLite file of its own.
+        scale: How much is in it; None for a large network.
     """
     with tempfile.TemporaryDirectory(prefix="phage-bench-api-") as folder:
         place = location or StoreLocation.of("", "", Path(folder) / "store.sqlite3")
-        cookie = fill(place)
-        with serving(place) as port:
-            patient = asyncio.run(_crowd(port, cookie, PAUSE_SECONDS))
-            hasty = asyncio.run(_crowd(port, cookie, 0.0))
+        cookie = fill(place, scale or Scale())
+        with serving(place) as server:
+            patient = crowd(server, cookie, PAUSE_SECONDS)
+            hasty = crowd(server, cookie, 0.0)
     return patient, hasty
 
 
-def fill(location: StoreLocation) -> str:
-    """Fill a store; return the secret of a session."""
-    clock, dice = SystemClock(), random.Random(1)  # noqa: S311  Traffic, no secrets.
-    with open_store(location, clock) as store:
-        if store.flows.count():
-            message = f"{store.database.place}: is not empty; the bench fills an empty database"
-            raise PhageError(message)
-        now = clock.now()
-        _fill_devices(store, now)
-        _fill_flows(store, now, dice)
-        _fill_findings(store, now, dice)
-        access = make_access(store, clock)
-        access.users.add("bench", Role.ADMIN)
-        if store.database.dialect == "postgresql":
-            store.database.execute("ANALYZE")
-        return access.sessions.begin("bench", "127.0.0.1", "bench")
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server in a process of its own."""
 
+    port: int
+    pid: int
 
-def _address(number: int) -> str:
-    return f"10.0.{number // 250 % 40}.{number % 250 + 1}"
-
-
-def _mac(number: int) -> str:
-    return (0x0200_0000_0000 + number).to_bytes(6, "big").hex(":")
-
-
-def _fill_devices(store: Store, now: int) -> None:
-    store.devices.save(
-        Device(
-            id=_mac(number),
-            macs=(Seen(_mac(number), now - 10**15, now),),
-            addresses=(Seen(_address(number), now - 10**15, now),),
-            first_seen=now - 10**15,
-            last_seen=now - number * SECOND,
-            present=True,
-            packets=number,
-            octets=number * 800,
-        )
-        for number in range(DEVICES)
-    )
-
-
-def _fill_flows(store: Store, now: int, dice: random.Random) -> None:
-    applications = ("tls", "dns", "http", "quic", "", "tls", "tls", "dns", "ssh")
-    ports = {"tls": 443, "dns": 53, "http": 80, "quic": 443, "": 8443, "ssh": 22}
-    for begin in range(0, FLOWS, BATCH):
-        made = []
-        for number in range(begin, begin + BATCH):
-            # A few devices have most of the traffic.
-            device = int(DEVICES * dice.random() ** 3)
-            application = applications[number % 9]
-            start = now - (FLOWS - number) * SECOND // 2
-            made.append(
-                Flow(
-                    id=number, start=start, last=start + SECOND, src=_address(device),
-                    dst=f"198.51.{number % 200}.{device % 250 + 1}",
-                    src_port=40_000 + number % 9999,
-                    dst_port=ports[application], protocol=6, src_mac=_mac(device),
-                    packets=(10, 12), octets=(1200, 9000), state="closed",
-                    end_reason="end of flow", application=application, ended=True,
-                )
-            )  # fmt: skip
-        store.flows.save(made)
-
-
-def _fill_findings(store: Store, now: int, dice: random.Random) -> None:
-    severities, detectors = list(Severity), ("portscan", "anomaly", "bruteforce", "beaconing")
-    for begin in range(0, FINDINGS, BATCH):
-        store.findings.save(
-            Finding(
-                detector=detectors[number % 4], key=str(number),
-                severity=severities[min(4, int(dice.expovariate(1.0)))], score=4.5,
-                subject=Subject(_mac(number % DEVICES), _address(number), _mac(number % DEVICES)),
-                summary=f"{_address(number)} tried {number % 900} ports.",
-                first_seen=now - (FINDINGS - number) * 60 * SECOND,
-                last_seen=now - (FINDINGS - number) * 59 * SECOND,
-                peers=(Peer(f"198.51.100.{number % 250 + 1}", "", ("tcp/22",)),),
-                id=f"{number:016x}", packets=number % 5000,
-                state=FindingState.OPEN if number > FINDINGS - 40 else FindingState.CLOSED,
-            )
-            for number in range(begin, begin + BATCH)
-        )  # fmt: skip
+    @property
+    def cpu(self) -> float:
+        """Return the seconds of processor time that it took so far (proc(5), utime and stime)."""
+        text = Path(f"/proc/{self.pid}/stat").read_text()
+        fields = text.rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextlib.contextmanager
-def serving(location: StoreLocation) -> Iterator[int]:
-    """Serve a store from a process of its own; give the port."""
+def serving(location: StoreLocation) -> Iterator[Server]:
+    """Serve a store from a process of its own."""
     program = f"from {__name__} import serve; serve({location.url!r})"
     process = subprocess.Popen(
         [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     try:
         assert process.stdout is not None  # noqa: S101  It is a pipe.
-        yield int(process.stdout.readline())
+        yield Server(int(process.stdout.readline()), process.pid)
     finally:
         assert process.stdin is not None  # noqa: S101  As above.
         process.stdin.close()
@@ -207,7 +196,9 @@ def serve(url: str) -> None:
             health=lambda: {"status": "ok"},
             events=EventHub(),
             home=("10.0.0.0/8",),
+            catalog=Catalog,
             steer=_nothing,
+            settings=LocalSettingsDesk(Settings(), None, {}),
         )
         server = ApiServer(make_app(services, Dashboard()), "127.0.0.1", 0)
         server.start()
@@ -221,37 +212,47 @@ def _nothing(_verb: str, _actor: str, /, **_values: object) -> dict[str, object]
     return {"enforce": False, "panic": False, "standing": 0, "in_force": 0}
 
 
-async def _crowd(port: int, cookie: str, pause: float) -> Waits:
-    waits: list[float] = []
+def crowd(server: Server, cookie: str, pause: float, seconds: float = SECONDS) -> Waits:
+    """Let all users ask for some seconds; each pauses between two questions.
+
+    Raises PhageError for an answer that is none.
+    """
+    return asyncio.run(_crowd(server, cookie, pause, seconds))
+
+
+async def _crowd(server: Server, cookie: str, pause: float, seconds: float) -> Waits:
+    waits, before = Waits(), server.cpu
     begin = time.perf_counter()
-    users = [_user(port, cookie, pause, number, begin, waits) for number in range(USERS)]
-    await asyncio.gather(*users)
-    lasted = time.perf_counter() - begin
-    ranked = sorted(waits)
-    return Waits(statistics.median(ranked), ranked[int(len(ranked) * 0.99)], len(ranked) / lasted)
+    end = begin + seconds
+    async with asyncio.TaskGroup() as users:
+        for number in range(USERS):
+            users.create_task(_user(server.port, cookie, pause, number, end, waits))
+    waits.lasted = time.perf_counter() - begin
+    waits.cpu = server.cpu - before
+    return waits
 
 
 async def _user(
-    port: int, cookie: str, pause: float, number: int, begin: float, waits: list[float]
+    port: int, cookie: str, pause: float, number: int, end: float, waits: Waits
 ) -> None:
     dice = random.Random(number)  # noqa: S311  Which page comes next.
     await asyncio.sleep(dice.random() * pause)
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    while time.perf_counter() - begin < SECONDS:
-        path = dice.choice(PATHS).format(
-            a=dice.randrange(40), b=dice.randrange(250) + 1,
-            finding=f"{dice.randrange(FINDINGS):016x}",
-        )  # fmt: skip
-        asked = time.perf_counter()
-        writer.write(
-            f"GET {path} HTTP/1.1\r\nHost: localhost\r\nCookie: {COOKIE}={cookie}\r\n\r\n".encode()
-        )
-        status = await reader.readline()
-        waits.append(time.perf_counter() - asked)
-        await _rest(reader, path, status)
-        if pause:
-            await asyncio.sleep(pause * (0.5 + dice.random()))
-    writer.close()
+    with contextlib.closing(writer):
+        while time.perf_counter() < end:
+            kind = dice.choice(PATHS)
+            path = kind.format(
+                a=dice.randrange(40), b=dice.randrange(250) + 1,
+                finding=f"{dice.randrange(100_000):016x}",
+            )  # fmt: skip
+            asked = time.perf_counter()
+            head = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nCookie: {COOKIE}={cookie}\r\n\r\n"
+            writer.write(head.encode())
+            status = await reader.readline()
+            waits.add(kind, time.perf_counter() - asked)
+            await _rest(reader, path, status)
+            if pause:
+                await asyncio.sleep(pause * (0.5 + dice.random()))
 
 
 async def _rest(reader: asyncio.StreamReader, path: str, status: bytes) -> None:
@@ -261,6 +262,6 @@ async def _rest(reader: asyncio.StreamReader, path: str, status: bytes) -> None:
         if line.lower().startswith(b"content-length:"):
             length = int(line.partition(b":")[2])
     await reader.readexactly(length)
-    if b" 200 " not in status and b" 404 " not in status:
+    if not any(code in status for code in (b" 200 ", b" 303 ", b" 404 ")):
         message = f"{path}: was answered {status.decode().strip()}"
         raise PhageError(message)

@@ -78,6 +78,7 @@ def api_waits(_bench: Workbench) -> tuple[Measurement, ...]:
         Measurement("api.first_byte_ms", patient.median * 1000, "ms"),
         Measurement("api.first_byte_ms.p99", patient.p99 * 1000, "ms"),
         Measurement("api.answers", hasty.rate, "answers/s"),
+        Measurement("api.cpu_ms", patient.cpu_each * 1000, "ms"),
     )
 
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from phage.store.repositories.text import MAX_INTEGER, storable, storable_integer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
-    from phage.store.database import Database, Row
+    from phage.store.database import Database, Row, Value
 
 SECOND = 1_000_000_000
 
@@ -88,14 +88,7 @@ class TrafficRepository:
 
     def top(self, kind: TrafficKind, since: int, until: int, limit: int = 20) -> list[Traffic]:
         """Return who had most octets in a time, added up over whole spans."""
-        span = span_for(since, until)
-        rows = self._database.query(
-            f"SELECT name, peer, 0, {_SUMS} FROM traffic "
-            "WHERE span = ? AND kind = ? AND begun >= ? AND begun < ? GROUP BY name, peer "
-            "ORDER BY sum(octets_sent + octets_received) DESC, name, peer LIMIT ?",
-            (span, str(kind), _begin(since, span), until, max(0, min(limit, MAX_PAGE))),
-        )
-        return [_from_row(kind, row) for row in rows]
+        return self._sums(kind, [("kind = ?", (str(kind),))], since, until, limit)
 
     def of(self, host: str, since: int, until: int, span: int = 3600) -> list[Traffic]:
         """Return the spans of one host in order; those in which it was silent are left out."""
@@ -109,15 +102,37 @@ class TrafficRepository:
 
     def peers(self, host: str, since: int, until: int, limit: int = 20) -> list[Traffic]:
         """Return the pairs of one host with most octets in a time."""
-        span = span_for(since, until)
-        name = storable(host)
+        name = (storable(host),)
+        halves = [  # Each has an index of its own; who talks to himself is in the first.
+            ("kind = 'pair' AND name = ?", name),
+            ("kind = 'pair' AND peer = ? AND name <> peer", name),
+        ]
+        return self._sums(TrafficKind.PAIR, halves, since, until, limit)
+
+    def _sums(
+        self,
+        kind: TrafficKind,
+        which: Sequence[tuple[str, Row]],
+        since: int,
+        until: int,
+        limit: int,
+    ) -> list[Traffic]:
+        selects: list[str] = []
+        values: list[Value] = []
+        for condition, wanted in which:
+            for span, begin, end in _parts(since, until):
+                selects.append(
+                    f"SELECT name, peer, {', '.join(_NUMBERS)} FROM traffic "
+                    f"WHERE {condition} AND span = ? AND begun >= ? AND begun < ?"
+                )
+                values += [*wanted, span, begin, end]
         rows = self._database.query(
-            f"SELECT name, peer, 0, {_SUMS} FROM traffic WHERE span = ? AND kind = 'pair' "
-            "AND begun >= ? AND begun < ? AND (name = ? OR peer = ?) GROUP BY name, peer "
+            f"SELECT name, peer, 0, {_SUMS} FROM ({' UNION ALL '.join(selects)}) AS spans "
+            "GROUP BY name, peer "
             "ORDER BY sum(octets_sent + octets_received) DESC, name, peer LIMIT ?",
-            (span, _begin(since, span), until, name, name, max(0, min(limit, MAX_PAGE))),
+            (*values, max(0, min(limit, MAX_PAGE))),
         )
-        return [_from_row(TrafficKind.PAIR, row) for row in rows]
+        return [_from_row(kind, row) for row in rows]
 
 
 def span_for(since: int, until: int) -> int:
@@ -126,6 +141,19 @@ def span_for(since: int, until: int) -> int:
     if seconds <= 3 * 3600:
         return SPANS[0]
     return SPANS[1] if seconds <= 8 * 86_400 else SPANS[2]
+
+
+def _parts(since: int, until: int) -> list[tuple[int, int, int]]:
+    """Return spans that make up a time, each with where it begins and ends.
+
+    Of some days, those that are whole are taken as days: there are a dozen times fewer rows.
+    """
+    span = span_for(since, until)
+    begin, day = _begin(since, span), SPANS[2] * SECOND
+    first, last = -(-begin // day) * day, until - until % day
+    if span != SPANS[1] or last - first < day:
+        return [(span, begin, until)]
+    return [(span, begin, first), (SPANS[2], first, last), (span, last, until)]
 
 
 def _begin(moment: int, span: int) -> int:

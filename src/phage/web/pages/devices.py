@@ -8,6 +8,7 @@ from urllib.parse import quote, urlencode
 from fastapi import APIRouter, Depends, Form, Path, Query, Request, Response
 from fastapi.responses import HTMLResponse
 
+from phage.api.memory import Remembered
 from phage.api.security import Asker, needs
 from phage.api.services import Served
 from phage.devices.vulnerabilities.matching import Matcher
@@ -78,11 +79,14 @@ def devices(
 
 
 @router.get("/map", dependencies=[Depends(needs("flows:read"))])
-def device_map(request: Request, services: Served, asker: Asker) -> HTMLResponse:
+def device_map(
+    request: Request, services: Served, asker: Asker, memory: Remembered
+) -> HTMLResponse:
     """Draw who talks to whom."""
     now = services.clock.now()
     with services.reading() as store:
-        pairs = store.traffic.top(TrafficKind.PAIR, now - MAP_HOURS * 3600 * SECOND, now, MAP_PAIRS)
+        since = now - MAP_HOURS * 3600 * SECOND
+        pairs = memory.of("map", lambda: store.traffic.top(TrafficKind.PAIR, since, now, MAP_PAIRS))
         names = Names(store, asker)
         names.learn(name for each in pairs for name in (each.name, each.peer))
     return page(request, "map.html", drawing=draw(pairs, names), pairs=pairs, names=names)

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Depends, Form, Path, Query, Request, Response
 from fastapi.responses import HTMLResponse
 
+from phage.api.memory import Remembered
 from phage.api.problem import ProblemError
 from phage.api.security import Asker, needs
 from phage.api.services import Served
@@ -19,7 +20,6 @@ from phage.store.repositories.decisions import DecisionFilter
 from phage.store.repositories.findings import FindingFilter
 from phage.store.repositories.labels import FindingLabel, Label
 from phage.web.features import drawn
-from phage.web.memory import Memory
 from phage.web.names import Names
 from phage.web.render import back, page
 from phage.web.state import state_of
@@ -48,6 +48,7 @@ def findings(
     request: Request,
     services: Served,
     asker: Asker,
+    memory: Remembered,
     state: Annotated[Literal["", "open", "closed"], Query()] = "",
     severity: Annotated[Literal["", "info", "low", "medium", "high", "critical"], Query()] = "",
     detector: Word = "",
@@ -67,7 +68,6 @@ def findings(
         names = Names(store, asker)
         names.learn(each.subject.device or each.subject.ip for each in found)
         labels = store.labels.of([each.id for each in found])
-        memory: Memory = request.app.state.memory
         total = memory.of("findings", store.findings.count)
     chosen = {"state": state, "severity": severity, "detector": detector, "host": host}
     more = found[PAGE - 1].id if len(found) > PAGE else ""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse
 
+from phage.api.memory import Remembered
 from phage.api.security import Asker, needs
 from phage.api.services import Served
 from phage.records import FindingState, Severity
@@ -16,7 +17,6 @@ from phage.store.repositories.devices import DeviceFilter
 from phage.store.repositories.findings import FindingFilter
 from phage.store.repositories.traffic import TrafficKind
 from phage.web.history import Period, decisions_chart, findings_chart, period_of, traffic_chart
-from phage.web.memory import Memory
 from phage.web.names import Names
 from phage.web.render import page
 from phage.web.state import State, state_of
@@ -47,13 +47,13 @@ def overview(
     request: Request,
     services: Served,
     asker: Asker,
+    memory: Remembered,
     period: Annotated[Literal["1h", "24h", "7d"], Query()] = "24h",
 ) -> HTMLResponse:
     """Show the overview."""
     now = services.clock.now()
     state = state_of(services)
     with services.reading() as store:
-        memory: Memory = request.app.state.memory
         chosen = period_of(period, now)
         values = _read(store, asker) | memory.of(("overview", period), lambda: _sums(store, chosen))
         names = Names(store, asker)

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse
 
+from phage.api.memory import Remembered
 from phage.api.security import Asker, needs
 from phage.api.services import Served
 from phage.api.shapes import protocol_number
@@ -15,7 +16,6 @@ from phage.store.repositories.flows import FlowFilter
 from phage.store.repositories.traffic import TrafficKind
 from phage.store.store import Store
 from phage.web.history import Period, packets_chart, period_of, traffic_chart
-from phage.web.memory import Memory
 from phage.web.names import Names
 from phage.web.render import page
 from phage.web.state import state_of
@@ -34,12 +34,12 @@ def traffic(
     request: Request,
     services: Served,
     asker: Asker,
+    memory: Remembered,
     period: Annotated[Literal["1h", "24h", "7d"], Query()] = "24h",
 ) -> HTMLResponse:
     """Show who sent what."""
     now = services.clock.now()
     chosen = period_of(period, now)
-    memory: Memory = request.app.state.memory
     with services.reading() as store:
         values = memory.of(("traffic", period), lambda: _sums(store, chosen))
         hosts, pairs = values["hosts"], values["pairs"]
