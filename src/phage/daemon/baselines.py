@@ -20,15 +20,17 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
+def volumetric_of(detectors: Sequence[Runner[Detector]]) -> list[Volumetric]:
+    """Return the detectors of floods among all."""
+    return [runner.plugin for runner in detectors if isinstance(runner.plugin, Volumetric)]
+
+
 def restored_baselines(
     detectors: Sequence[Runner[Detector]], state: StateDirectory, clock: Clock
 ) -> list[tuple[StateFolder, Model]]:
     """Give the detector of floods its baselines back; return the model with its folder."""
     models: list[tuple[StateFolder, Model]] = []
-    for runner in detectors:
-        detector = runner.plugin
-        if not isinstance(detector, Volumetric):
-            continue
+    for detector in volumetric_of(detectors):
         model = BaselineModel(detector.baselines.save, detector.baselines.load)
         folder = StateFolder(state.models, model.name, clock)
         saved, problems = folder.load(model)

@@ -21,6 +21,7 @@ from phage.records.columns import HostMark
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from phage.detect.volumes.thresholds import Near
     from phage.policy.desk import Outcome
     from phage.records import Finding, Window
     from phage.records.decision import Decision
@@ -42,6 +43,9 @@ MAX_ROWS = 512
 
 MAX_TALKERS = 4096
 """Hosts of a slot; further ones are counted in `hosts_left_out`."""
+
+NEAR_SECONDS = 5
+"""Where nothing exceeds the floor of volumes, nobody is near to a threshold."""
 
 BANS_SECONDS = 1
 """How often it is asked what is in force."""
@@ -74,15 +78,18 @@ class Live:
     Args:
         in_force: Returns the decisions that are carried out.
         counters: Returns the counters of all collectors, drops included.
+        near: Returns who is nearest to a threshold of floods.
     """
 
     def __init__(
         self,
         in_force: Callable[[], Sequence[Decision]],
         counters: Callable[[], Mapping[str, int]],
+        near: Callable[[], Sequence[Near]] = tuple,
     ) -> None:
         self._in_force = in_force
         self._counters = counters
+        self._near = near
         self._slots: deque[_Slot] = deque(maxlen=SLOTS)
         self._rates: deque[list[int]] = deque(maxlen=HISTORY_SECONDS)
         self._bans = BanMeter()
@@ -175,6 +182,9 @@ class Live:
             "rates": [list(each) for each in rates],
             "sources": _top(talkers, 0, limit),
             "destinations": _top(talkers, 1, limit),
+            "nearest": [
+                _nearest(each) for each in self._near() if now - each.at < NEAR_SECONDS * SECOND
+            ][:limit],
             "bans": [_ban(*each) for each in bans[:limit]],
             "bans_total": len(bans) + unwatched,
             "drops": {
@@ -225,6 +235,16 @@ def _top(talkers: Sequence[Talker], side: int, limit: int) -> list[dict[str, Any
         }
         for each in busy[:limit]
     ]
+
+
+def _nearest(near: Near) -> dict[str, Any]:
+    return {
+        "target": near.target.text,
+        "threshold": str(near.threshold),
+        "measure": near.threshold.measure,
+        "value": near.value,
+        "limit": near.threshold.value,
+    }
 
 
 def _ban(decision: Decision, packets: int, octets: int) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from phage.collect.logs.told import ToldCollector
 from phage.config.statedir import StateDirectory
 from phage.daemon import memory, privilege
 from phage.daemon.acting import start_enforcement, start_enforcer
-from phage.daemon.baselines import restored_baselines
+from phage.daemon.baselines import restored_baselines, volumetric_of
 from phage.daemon.busrole import bus_collectors
 from phage.daemon.devices import start_devices
 from phage.daemon.discovery import start_discovery
@@ -63,8 +63,10 @@ if TYPE_CHECKING:
     from phage.daemon.enforcement import Enforcement
     from phage.daemon.options import RunOptions
     from phage.daemon.pipeline import Sink
+    from phage.detect.detector import Detector
     from phage.enforcer.process import Enforcer
     from phage.learn.model import Model, StateFolder
+    from phage.plugin import Runner
     from phage.store.writer import Writer
 
 _log = logging.getLogger(__name__)
@@ -304,7 +306,7 @@ def run(options: RunOptions) -> int:
             devices=devices,
             discovery=discovery,
         )
-        sinks.append(_watched_live(registry, enforcement, daemon))
+        sinks.append(_watched_live(registry, enforcement, daemon, detectors))
         pipeline = Pipeline(
             detectors,
             make_knowledge(settings),
@@ -363,10 +365,20 @@ def run(options: RunOptions) -> int:
     return 0
 
 
-def _watched_live(registry: Registry, enforcement: Enforcement, daemon: Daemon) -> Live:
+def _watched_live(
+    registry: Registry,
+    enforcement: Enforcement,
+    daemon: Daemon,
+    detectors: Sequence[Runner[Detector]],
+) -> Live:
     """Have metrics and whoever asks see what goes on now."""
     PolicyMetrics(registry, enforcement)
-    live = enforcement.live = Live(enforcement.ledger.all_in_force, daemon.counters)
+    floods = volumetric_of(detectors)
+    live = enforcement.live = Live(
+        enforcement.ledger.all_in_force,
+        daemon.counters,
+        lambda: [near for each in floods for near in each.nearest],
+    )
     return live
 
 

@@ -67,6 +67,12 @@ class Steering:
             "standing": len(own.ledger),
             "in_force": own.ledger.enforced,
             "decided": dict(own.desk.counts),
+            "budget": {
+                "a_minute": own.desk.budget.a_minute,
+                "in_all": own.desk.budget.in_all,
+                "spent": own.desk.budget.spent(self.clock.now()),
+                "refused": own.desk.budget.refused,
+            },
             "ledger": asdict(own.ledger.state),
             "responders": {name: asdict(state) for name, state in own.reconciler.states().items()},
             "rules": {

@@ -26,6 +26,10 @@ class Budget:
     refused: int = 0
     _times: deque[int] = field(default_factory=deque, init=False, repr=False)
 
+    def spent(self, now: int) -> int:
+        """Return how many blocks of the last 60 seconds were counted."""
+        return sum(0 <= now - at < MINUTE_NS for at in tuple(self._times))
+
     def refusal(self, standing: int, now: int) -> str:
         """Return why no more may be made now, for people; '' when one may.
 

@@ -416,6 +416,12 @@ def live_answer(now: int) -> dict[str, Any]:
             for each in MEMBERS
         ],
         "destinations": [],
+        "nearest": [
+            {"target": f"{MEMBERS[11].ip}/32", "threshold": "20,000 packets/s to a host",
+             "measure": "packets", "value": 26_000.0, "limit": 20_000.0},
+            {"target": "192.168.1.0/24", "threshold": "1,000,000,000 bits/s to a /24",
+             "measure": "bits", "value": 31e6, "limit": 1e9},
+        ],
         "bans": [
             {"id": f"{number:026d}", "target": SCANNERS[number], "packets": 812 - 90 * number,
              "octets": 61_000 - 7000 * number, "reason": "", "rule": "", "by": "rule",
@@ -434,6 +440,7 @@ def status_answer() -> dict[str, Any]:
         "panic": False,
         "standing": 5,
         "in_force": 3,
+        "budget": {"a_minute": 60, "in_all": 100_000, "spent": 4, "refused": 2},
         "responders": {"nftables": {"fault": "", "applied": 3}},
         "rules": {"count": 9, "fault": "", "generation": 4, "trial_until": ""},
         "allow_list": [{"value": "192.168.1.1/32", "why": "gateway"}],

@@ -96,3 +96,9 @@ def joined(names: Iterable[str], most: int = 4) -> str:
     found = list(names)
     more = len(found) - most
     return ", ".join(found[:most]) + (f" and {more} more" if more > 0 else "")
+
+
+def host_of(prefix: str) -> str:
+    """Return the address that a prefix is all of, as 192.0.2.1/32; '' for a network."""
+    address, _, length = prefix.partition("/")
+    return address if length == ("128" if ":" in address else "32") else ""

@@ -89,6 +89,7 @@ def environment() -> Environment:
         "ago": figures.ago,
         "bits": figures.bits,
         "count": figures.count,
+        "host": figures.host_of,
         "hour": figures.hour,
         "joined": figures.joined,
         "octets": figures.octets,

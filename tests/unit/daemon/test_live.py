@@ -8,8 +8,11 @@ import pytest
 from phage.daemon import banmeter
 from phage.daemon.banmeter import BanMeter
 from phage.daemon.live import MAX_TALKERS, Live, is_drop
+from phage.detect.volumes.targets import target_of
+from phage.detect.volumes.thresholds import Near
 from phage.records.decision import Direction, Target, TargetKind
-from phage.testing.records import make_decision
+from phage.records.threshold import Threshold
+from phage.testing.records import EPOCH, make_decision
 from phage.testing.windows import SECOND, WindowBuilder, at, device, remote
 
 if TYPE_CHECKING:
@@ -141,3 +144,18 @@ def test_a_drop_is_told_by_its_name() -> None:
     assert is_drop("matches_omitted")
     assert not is_drop("packets")
     assert at(0) % SECOND == 0
+
+
+def test_who_is_near_to_a_threshold_is_told_while_it_is_so() -> None:
+    host = target_of(bytes(10) + b"\xff\xff\xc0\x00\x02\x01\x80")
+    near = Near(host, Threshold(200.0), 90.0, EPOCH)
+    live = Live(list, dict, lambda: [near])
+    (told,) = live.snapshot(EPOCH + SECOND, 5)["nearest"]
+    assert told == {
+        "target": "192.0.2.1/32",
+        "threshold": "200 packets/s to a host",
+        "measure": "packets",
+        "value": 90.0,
+        "limit": 200.0,
+    }
+    assert live.snapshot(EPOCH + 6 * SECOND, 5)["nearest"] == []

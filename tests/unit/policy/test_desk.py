@@ -264,6 +264,7 @@ def test_the_budget_of_a_minute_is_kept_and_what_is_beyond_it_is_recorded(office
 
 def test_a_clock_that_is_set_back_does_not_use_up_the_budget() -> None:
     budget = Budget(a_minute=1)
+    assert budget.spent(EPOCH) == 0
     budget.spend(EPOCH)
     assert budget.refusal(1, EPOCH + SECOND)
     assert not budget.refusal(1, EPOCH - 60 * MINUTE)

@@ -201,6 +201,23 @@ def test_a_decision_is_made_and_undone(lab: ApiLab, daemon: FakeDaemon) -> None:
     assert [each[0] for each in daemon.asked] == ["decisions.add", "decisions.revoke"]
 
 
+def test_the_budget_of_blocks_is_shown(lab: ApiLab, daemon: FakeDaemon) -> None:
+    text = lab.browser("viewer").get("/decisions").text
+    assert "4 of 60" in text
+    assert "2 blocks not made since the start" in text
+    del daemon.status["budget"]
+    assert "Blocks in the last minute" not in lab.browser("viewer").get("/decisions").text
+
+
+def test_rates_stand_against_their_thresholds(lab: ApiLab) -> None:
+    text = lab.browser("viewer").get("/ddos").text
+    section = text[text.index('id="nearest"') : text.index('id="receivers"')]
+    assert "130 %" in section
+    assert "20,000 packets/s to a host" in section
+    assert ">NAS<" in section
+    assert "192.168.1.0/24" in section
+
+
 def test_a_refusal_is_told(lab: ApiLab, daemon: FakeDaemon) -> None:
     daemon.refuses = "192.168.1.1 is the gateway"
     client = lab.browser("operator")

@@ -30,7 +30,7 @@ from phage.detect.volumes.report import finding_of
 from phage.detect.volumes.samples import Bools, Samples, within
 from phage.detect.volumes.slow import Slow, low_and_slow
 from phage.detect.volumes.targets import Target, beyond, outermost, target_of, weights_of, who
-from phage.detect.volumes.thresholds import DEFAULT
+from phage.detect.volumes.thresholds import DEFAULT, Near, nearest
 from phage.detect.volumes.vectors import names_of
 from phage.learn.baseline import Baselines
 from phage.records.columns import TrafficClass
@@ -53,6 +53,9 @@ _SEASONAL = (
 
 _SHOWN_ROWS = 256
 """Rows of traffic that are looked at for the report in one slot."""
+
+_NEAREST = 50
+"""Hosts and prefixes that are shown with how near they are to thresholds."""
 
 _OCTETS_A_PACKET = 500.0
 
@@ -104,6 +107,8 @@ class Volumetric:
     """Attacks followed at a time."""
 
     baselines: Baselines = field(init=False, repr=False)
+    nearest: tuple[Near, ...] = field(init=False, default=(), repr=False)
+    """Who was nearest to a threshold a moment ago; to be looked at from any thread."""
     _rates: Rates = field(init=False, repr=False)
     _samples: Samples = field(init=False, repr=False)
     _limits: Limits = field(init=False, repr=False)
@@ -160,6 +165,8 @@ class Volumetric:
         learned = book.usual(slot.keys, places, slot.number, slot.time)
         gathered = book.gather(places, slot.fast, self._floors)
         thresholds = knowledge.thresholds or (DEFAULT if self.thresholds_first else ())
+        if slot.number % SLOTS_A_SECOND == 0:  # Nobody looks at it more often than once a second.
+            self.nearest = nearest(slot, thresholds, _NEAREST)
         candidates = too_much(slot, learned, gathered, thresholds, self._limits)
         judged = self._judge(candidates, slot, learned)
         pending, slow = low_and_slow(slot, learned, self._samples, self._slow, self._limits)

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from phage.detect.volumes.measures import CLASSES, FLOWS, GROUPS, PACKETS, octets_column
+from phage.detect.volumes.targets import target_of
 from phage.records.columns import TrafficClass
 from phage.records.threshold import Threshold
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from phage.detect.volumes.measures import Floats, Slot
+    from phage.detect.volumes.targets import Target
 
 _CLASSES = {
     "syn": TrafficClass.SYN,
@@ -61,14 +63,63 @@ def exceeded(
 ) -> Iterator[Exceeded]:
     """Yield what exceeds thresholds, by lower bounds of the rates.
 
-    Only that of the group with the longest network around a row counts, as in routing; rows of
-    groups without networks are in none.
-
     Args:
         slot: The rates.
         thresholds: All that are set.
         low: What the packets of the last second are at least, by class.
         low_slow: The same of five seconds.
+    """
+    for threshold, rows, values in _measured(slot, thresholds, low, low_slow):
+        for place in np.flatnonzero(values >= threshold.value):
+            yield Exceeded(int(rows[place]), threshold, float(values[place]))
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """How near a host or prefix is to the threshold that it is nearest to.
+
+    Attributes:
+        target: The host or prefix.
+        threshold: Which.
+        value: The rate.
+        at: When, in nanoseconds since the Unix epoch.
+    """
+
+    target: Target
+    threshold: Threshold
+    value: float
+    at: int
+
+    @property
+    def share(self) -> float:
+        """Return the rate against the threshold; above 1 it is exceeded."""
+        return self.value / self.threshold.value
+
+
+def nearest(slot: Slot, thresholds: Sequence[Threshold], most: int) -> tuple[Near, ...]:
+    """Return who is nearest to a threshold, at most so many, the nearest first."""
+    best: dict[int, tuple[float, float, Threshold]] = {}
+    fast, slow = slot.fast[:, :PACKETS], slot.slow[:, :PACKETS]
+    for threshold, rows, values in _measured(slot, thresholds, fast, slow):
+        shares = values / np.float32(threshold.value)
+        for place in np.argsort(-shares)[:most].tolist():
+            row, share = int(rows[place]), float(shares[place])
+            if share > best.get(row, (0.0,))[0]:
+                best[row] = share, float(values[place]), threshold
+    ranked = sorted(best.items(), key=lambda each: -each[1][0])[:most]
+    return tuple(
+        Near(target_of(slot.keys[row]), threshold, value, slot.time)
+        for row, (_, value, threshold) in ranked
+    )
+
+
+def _measured(
+    slot: Slot, thresholds: Sequence[Threshold], low: Floats, low_slow: Floats
+) -> Iterator[tuple[Threshold, npt.NDArray[np.intp], Floats]]:
+    """Yield each threshold with the rows that it is about, and what it measures of them.
+
+    Only that of the group with the longest network around a row counts, as in routing; rows of
+    groups without networks are in none.
     """
     groups = _group_of(slot, thresholds)
     lengths = slot.rows["length"]
@@ -79,8 +130,7 @@ def exceeded(
             continue
         fast = threshold.seconds == 1
         values = _values(threshold, slot.fast if fast else slot.slow, low if fast else low_slow)
-        for row in chosen[values[chosen] >= threshold.value]:
-            yield Exceeded(int(row), threshold, float(values[row]))
+        yield threshold, chosen, values[chosen]
 
 
 def _values(threshold: Threshold, rates: Floats, low: Floats) -> Floats:

@@ -11,6 +11,7 @@ from fastapi.responses import HTMLResponse
 from phage.api.security import Asker, needs
 from phage.api.services import Served
 from phage.store.repositories.findings import FindingFilter
+from phage.web.figures import host_of
 from phage.web.names import Names
 from phage.web.render import page
 from phage.web.state import state_of
@@ -66,6 +67,7 @@ def ddos(request: Request, services: Served, asker: Asker) -> HTMLResponse:
         labels = store.labels.of([each.finding.id for each in attacks])
         state = state_of(services)
         names.learn(each["ip"] for each in state.live.get("destinations", ())[:12])
+        names.learn(host_of(each["target"]) for each in state.live.get("nearest", ()))
     limits = services.settings.settings() if services.settings is not None else ()
     return page(
         request,
