@@ -50,6 +50,7 @@ _NOUNS: dict[str, tuple[Role, Role]] = {
     "originals": (Role.ADMIN, Role.ADMIN),  # Samples themselves: some are malware.
     "engines": _SEEN,
     "workers": (Role.VIEWER, Role.ADMIN),
+    "work": _KEPT,  # What workers do: their answers are believed.
     "events": _SEEN,
     "metrics": _SEEN,
     "bouncer": _SEEN,

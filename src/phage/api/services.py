@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from phage.api.bouncers import BouncerFeed
     from phage.api.desks import FeedsDesk, RuleDesk, SettingsDesk
     from phage.api.events import EventHub
+    from phage.api.workdesk import WorkDesk
     from phage.clock import Clock
     from phage.intel.catalog import Catalog
     from phage.intel.share import Sharing
@@ -90,6 +91,7 @@ class Services:
         settings: The settings file; None where it is not to be seen.
         sharing: What others are told of attackers; None for nothing.
         scanning: Where files are handed over to be scanned; None where none are.
+        work: What answers workers that scan files; None where there are none.
     """
 
     clock: Clock
@@ -113,6 +115,7 @@ class Services:
     settings: SettingsDesk | None = None
     sharing: Sharing | None = None
     scanning: ScanDesk | None = None
+    work: WorkDesk | None = None
 
     def steered(self, verb: str, actor: str, **values: object) -> Mapping[str, Any]:
         """Ask the daemon, as the control socket does. Raises ProblemError where none runs."""

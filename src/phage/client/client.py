@@ -6,6 +6,7 @@ meant to go.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import ssl
@@ -51,12 +52,15 @@ class Client:
         token: Its token ("phage_..."); made by `phage tokens create`.
         ca_file: Certificates to trust instead of the system's, in PEM.
         seconds: How long an answer may take.
+        repeats: What changes something is asked again too, as it may be, when the connection was
+            closed while nothing was asked.
     """
 
     url: str
     token: str = field(repr=False)
     ca_file: str = ""
     seconds: float = 30.0
+    repeats: bool = False
     _connection: http.client.HTTPConnection | None = field(default=None, init=False, repr=False)
 
     def __enter__(self) -> Self:
@@ -154,35 +158,60 @@ class Client:
             data = json.dumps(body).encode()
             headers["Content-Type"] = "application/json"
         status, text = self._answer(method, path, data, headers)
-        try:
-            found = json.loads(text) if text else None
-        except ValueError:
-            found = text.decode("utf-8", "replace")[:200]
+        found = _read(text)
         if status >= 400 or status in range(300, 400):
             raise _refused(self.url, status, found)
         return found
 
+    @contextlib.contextmanager
+    def octets(self, path: str, headers: Mapping[str, str] | None = None) -> Iterator[Octets]:
+        """Open a file that is answered, to be read a piece at a time. Raises ClientError."""
+        asked = {"Authorization": f"Bearer {self.token}", **(headers or {})}
+        answer = self._response("GET", path, None, asked)
+        try:
+            if answer.status != 200:
+                text = self._whole(answer)
+                raise _refused(self.url, answer.status, _read(text))  # noqa: TRY301  Closed below.
+            yield Octets(self.url, answer)
+        except BaseException:
+            self.close()
+            raise
+        if not answer.isclosed():
+            self.close()
+
     def _answer(
         self, method: str, path: str, data: bytes | None, headers: Mapping[str, str]
     ) -> tuple[int, bytes]:
-        parts = _parts(self.url)
-        fresh = self._connection is None
-        connection = self._connection or self._opened(parts)
+        answer = self._response(method, path, data, headers)
+        return answer.status, self._whole(answer)
+
+    def _whole(self, answer: http.client.HTTPResponse) -> bytes:
         try:
-            connection.request(method, parts.path.rstrip("/") + path, data, dict(headers))
-            answer = connection.getresponse()
             text = answer.read(MAX_ANSWER + 1)
         except (OSError, http.client.HTTPException, ValueError) as error:
             self.close()
-            idle = isinstance(error, http.client.RemoteDisconnected | BrokenPipeError)
-            if idle and not fresh and method == "GET":  # It was closed while nothing was asked.
-                return self._answer(method, path, data, headers)
             raise _failed(self.url, error) from error
         if len(text) > MAX_ANSWER:
             self.close()
             message = f"{self.url}: the answer is larger than {MAX_ANSWER >> 20} MiB"
             raise ClientError(message)
-        return answer.status, text
+        return text
+
+    def _response(
+        self, method: str, path: str, data: bytes | None, headers: Mapping[str, str]
+    ) -> http.client.HTTPResponse:
+        parts = _parts(self.url)
+        fresh = self._connection is None
+        connection = self._connection or self._opened(parts)
+        try:
+            connection.request(method, parts.path.rstrip("/") + path, data, dict(headers))
+            return connection.getresponse()
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            self.close()
+            idle = isinstance(error, http.client.RemoteDisconnected | BrokenPipeError)
+            if idle and not fresh and (self.repeats or method == "GET"):
+                return self._response(method, path, data, headers)
+            raise _failed(self.url, error) from error
 
     def _opened(self, parts: SplitResult) -> http.client.HTTPConnection:
         host = parts.hostname or ""
@@ -199,6 +228,28 @@ class Client:
             )
         self._connection = made
         return made
+
+
+class Octets:
+    """A file as it comes."""
+
+    def __init__(self, url: str, answer: http.client.HTTPResponse) -> None:
+        self._url = url
+        self._answer = answer
+
+    def read(self, count: int, /) -> bytes:
+        """Return octets, fewer at the end. Raises ClientError when it breaks off."""
+        try:
+            return self._answer.read(count)
+        except (OSError, http.client.HTTPException) as error:
+            raise _failed(self._url, error) from error
+
+
+def _read(text: bytes) -> Any:  # noqa: ANN401  JSON.
+    try:
+        return json.loads(text) if text else None
+    except ValueError:
+        return text.decode("utf-8", "replace")[:200]
 
 
 def _words(query: Mapping[str, object]) -> dict[str, str]:

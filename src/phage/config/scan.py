@@ -33,6 +33,21 @@ class UnpackSettings(Section):
     )
 
 
+class WorkerSettings(Section):
+    """Many workers: what their master waits for, and what they keep to."""
+
+    wait: Duration = Field(
+        600.0,
+        ge=1,
+        le=86_400 * 7,
+        description="An engine whose workers are all gone for so long is not waited for: verdicts "
+        "are incomplete then.",
+    )
+    members_size: Size = Field(
+        2 * 10**9, ge=10**6, description="Octets of members laid by of one sample for workers."
+    )
+
+
 class ScanSettings(Section):
     """Scanning of files: engines, sandbox, limits, what is kept."""
 
@@ -86,6 +101,7 @@ class ScanSettings(Section):
     uploads_a_minute: int = Field(
         0, ge=0, le=10**6, description="Files that each user may hand in a minute; 0: any number."
     )
+    workers: WorkerSettings = WorkerSettings()
     watch: tuple[Path, ...] = Field(
         (), max_length=64, description="Folders whose new files are scanned by `phage worker`."
     )

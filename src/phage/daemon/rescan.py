@@ -14,6 +14,7 @@ from phage.records.scanjob import Priority
 from phage.scan.selftest import healthy_engines
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from phage.clock import Clock
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from phage.daemon.scanfolders import ScanFolders
     from phage.daemon.scanning import ScanService
     from phage.scan.queue import Queue
-    from phage.scan.scanner import Scanner
     from phage.scan.vault import Vault
     from phage.store.store import Store
 
@@ -63,6 +63,7 @@ class Rescans:
         self._in_force = definitions_in_force(folders.engines)
         self._asked: set[str] = set()
         self._next_look = 0.0
+        self._fingerprint = ""
         self._next_whole = clock.monotonic() + settings.rescan_every
         self.queued = 0
         """Samples that were queued since the start."""
@@ -77,7 +78,28 @@ class Rescans:
             if self._have_changed(now):
                 self._replace(service)
             if self._settings.rescan:
-                self.queued += self._queue_due(service.scanner)
+                self.queued += self._queue_due(service.scanner.fingerprint)
+        except (PhageError, OSError) as error:  # The next look may do better.
+            _log.error("scanning again: %s", error, extra={"limit": "rescan"})
+
+    def look_elsewhere(self, fingerprint: Callable[[], str]) -> None:
+        """Look, when it is time: queue what engines elsewhere should see, which renew themselves.
+
+        Args:
+            fingerprint: Tells what verdicts rest on now.
+        """
+        now = self._clock.monotonic()
+        if now < self._next_look or not self._settings.rescan:
+            return
+        self._next_look = now + LOOK_SECONDS
+        try:
+            told = fingerprint()
+            if told != self._fingerprint:
+                self._fingerprint = told
+                self._asked.clear()
+                return  # Engines come one by one; the next look sees them all.
+            if told:
+                self.queued += self._queue_due(told)
         except (PhageError, OSError) as error:  # The next look may do better.
             _log.error("scanning again: %s", error, extra={"limit": "rescan"})
 
@@ -112,9 +134,9 @@ class Rescans:
         service.replace(scanner)
         self._asked.clear()
 
-    def _queue_due(self, scanner: Scanner) -> int:
+    def _queue_due(self, fingerprint: str) -> int:
         since = self._clock.now() - int(self._settings.keep_time * 1e9)
-        due = self._store.samples.due(since, scanner.fingerprint, AT_ONCE)
+        due = self._store.samples.due(since, fingerprint, AT_ONCE)
         if len(self._asked) + len(due) > MOST_ASKED:
             return 0
         new = [sha256 for sha256 in due if sha256 not in self._asked and self._vault.has(sha256)]

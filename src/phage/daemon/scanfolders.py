@@ -17,8 +17,10 @@ class ScanFolders:
 
     engines: Path
     samples: Path
+    members: Path
+    """What is in samples that many workers work on, a folder a job."""
 
     @classmethod
     def of(cls, state: StateDirectory) -> ScanFolders:
         """Return the folders of a folder of state."""
-        return cls(state.path / "engines", state.path / "samples")
+        return cls(state.path / "engines", state.path / "samples", state.path / "members")

@@ -19,9 +19,10 @@ from phage.errors import ConfigError
 from phage.plugin import discover
 from phage.records.scanjob import Priority, Progress, ScanJob
 from phage.scan.engineset import find_engines
-from phage.scan.queue import QUEUES, Queue
+from phage.scan.queue import QUEUES, Handle, Queue
 from phage.scan.sandbox.isolation import Level
 from phage.scan.scanner import Scanner
+from phage.scan.tablequeue import TableQueue
 from phage.scan.tree import Bounds
 from phage.scan.vault import Vault
 from phage.scan.work import WorkOptions
@@ -116,6 +117,13 @@ def make_queue(settings: ScanSettings, store: Store, clock: Clock) -> Queue:
         return LocalQueue(table=store.scan_jobs, clock=clock)
     url = settings.queue_url.get_secret_value()
     queue: Queue = make(plugin, {"url": url}, "scan.queue")
+    if isinstance(queue, TableQueue):
+        queue.table, queue.clock = store.scan_jobs, clock
+    if settings.queue == "celery":
+        from phage.scan.queues.celery import CeleryQueue  # noqa: PLC0415  Only where it is needed.
+
+        if isinstance(queue, CeleryQueue):
+            queue.tasks = store.scan_tasks
     return queue
 
 
@@ -159,6 +167,34 @@ class _Teller:
             self._queue.tell(self._job, Progress(self._parts, said))
 
 
+class Servers:
+    """Threads that serve a queue, each one job at a time."""
+
+    def __init__(self, queue: Queue, handle: Handle, count: int) -> None:
+        self._stop = threading.Event()
+        name = f"{socket.gethostname()}-{os.getpid()}"
+        self._threads = [
+            threading.Thread(
+                target=queue.serve,
+                args=(f"{name}-{number}", handle, self._stop),
+                name=f"phage-scan-{number}",
+                daemon=True,
+            )
+            for number in range(count)
+        ]
+
+    def start(self) -> None:
+        """Start them."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Have them finish what is at work, and stop."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+
 class ScanService:
     """Serves the queue: as many threads as files are scanned at a time."""
 
@@ -167,23 +203,13 @@ class ScanService:
         self.scanner = scanner
         self._vault = vault
         self._queue = queue
-        self._stop = threading.Event()
         self._lock = threading.Lock()
         self._at_work: Counter[Scanner] = Counter()
-        self._threads: list[threading.Thread] = []
-        self.name = f"{socket.gethostname()}-{os.getpid()}"
+        self._servers = Servers(queue, self.handle, scanner.processes)
 
     def start(self) -> None:
         """Start the threads."""
-        for number in range(self.scanner.processes):
-            thread = threading.Thread(
-                target=self._queue.serve,
-                args=(f"{self.name}-{number}", self.handle, self._stop),
-                name=f"phage-scan-{number}",
-                daemon=True,
-            )
-            thread.start()
-            self._threads.append(thread)
+        self._servers.start()
 
     def handle(self, job: ScanJob) -> str:
         """Scan the sample of a job; return the id of its verdict. Raises PhageError."""
@@ -212,10 +238,7 @@ class ScanService:
 
     def stop(self) -> None:
         """Finish what is at work and stop."""
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
-        self._threads.clear()
+        self._servers.stop()
         self.scanner.close()
 
     @contextmanager

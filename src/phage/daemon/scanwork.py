@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import tempfile
 import threading
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from phage.daemon.feedhashes import write_feed_hashes
 from phage.daemon.rescan import Rescans
 from phage.daemon.scanfolders import ScanFolders
-from phage.daemon.scanning import ScanService, make_queue, make_scanner, new_job
+from phage.daemon.scanning import ScanService, Servers, make_queue, make_scanner, new_job
 from phage.errors import PhageError, StoreError
 from phage.records.scanjob import Priority
 from phage.scan.content import Content
@@ -26,10 +28,13 @@ from phage.store.store import open_store
 
 if TYPE_CHECKING:
     from phage.clock import Clock
+    from phage.config.scan import ScanSettings
     from phage.config.settings import Settings
     from phage.config.statedir import StateDirectory
+    from phage.daemon.dispatch import Dispatcher
     from phage.scan.queue import Queue
-    from phage.store.store import StoreLocation
+    from phage.scan.queues.celery import CeleryQueue
+    from phage.store.store import Store, StoreLocation
 
 _log = logging.getLogger(__name__)
 
@@ -59,32 +64,25 @@ def work(
         store = stack.enter_context(open_store(location, clock))
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="phage-scan-")))
         write_feed_hashes(store.indicators, folders.engines)
-        with make_scanner(settings.scan, folders, clock, work=folder) as tried:
-            engines = healthy_engines(tried)
-        if not engines:
-            message = "no engine passes its self-test; `phage engines test` says why"
-            raise PhageError(message)
-        scanner = stack.enter_context(
-            make_scanner(settings.scan, folders, clock, store, engines=engines, work=folder)
-        )
-        isolation = scanner.start()
-        _log.info(
-            "scanning with %s, isolation %s by %s",
-            ", ".join(engines), isolation.level, isolation.means,
-        )  # fmt: skip
         vault = Vault(folders.samples, settings.scan.keep_size)
         vault.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         queue = make_queue(settings.scan, store, clock)
-        service = ScanService(scanner, vault, queue, clock)
-        service.start()
-        stack.callback(service.stop)
-        watched = WatchedFolders(settings.scan.watch, lambda path: _submit(path, vault, queue))
+        stack.callback(queue.close)
         rescans = Rescans(settings.scan, folders, folder, store, vault, queue, clock)
+        if settings.scan.queue == "celery":
+            dispatcher = _dispatch(
+                settings.scan, folders, store, cast("CeleryQueue", queue), clock, folder, stack
+            )
+            look = partial(rescans.look_elsewhere, dispatcher.fingerprint)
+        else:
+            service = _serve(settings.scan, folders, store, queue, clock, folder, stack)
+            look = partial(rescans.look, service)
+        watched = WatchedFolders(settings.scan.watch, lambda path: _submit(path, vault, queue))
         swept = clock.monotonic() - SWEEP_SECONDS
         busy = clock.monotonic()
         while not stopping.wait(LOOK_SECONDS):
             watched.look()
-            rescans.look(service)
+            look()
             if clock.monotonic() - swept >= SWEEP_SECONDS:
                 swept = clock.monotonic()
                 try:
@@ -92,11 +90,71 @@ def work(
                 except StoreError as error:  # The next hour may do better.
                     _log.error("retention: %s", error)
                 vault.prune(clock.now() / 1e9 - settings.scan.keep_time)
-            counts = queue.state().counts
-            if counts.get("queued") or counts.get("leased"):
+            if _waits(queue):
                 busy = clock.monotonic()
             elif idle is not None and clock.monotonic() - busy >= idle:
                 return
+
+
+def _serve(
+    settings: ScanSettings,
+    folders: ScanFolders,
+    store: Store,
+    queue: Queue,
+    clock: Clock,
+    folder: Path,
+    stack: ExitStack,
+) -> ScanService:
+    """Scan here, with the engines of this machine. Raises PhageError."""
+    with make_scanner(settings, folders, clock, work=folder) as tried:
+        engines = healthy_engines(tried)
+    if not engines:
+        message = "no engine passes its self-test; `phage engines test` says why"
+        raise PhageError(message)
+    scanner = stack.enter_context(
+        make_scanner(settings, folders, clock, store, engines=engines, work=folder)
+    )
+    isolation = scanner.start()
+    _log.info(
+        "scanning with %s, isolation %s by %s",
+        ", ".join(engines), isolation.level, isolation.means,
+    )  # fmt: skip
+    service = ScanService(scanner, Vault(folders.samples, settings.keep_size), queue, clock)
+    service.start()
+    stack.callback(service.stop)
+    return service
+
+
+def _dispatch(
+    settings: ScanSettings,
+    folders: ScanFolders,
+    store: Store,
+    queue: CeleryQueue,
+    clock: Clock,
+    folder: Path,
+    stack: ExitStack,
+) -> Dispatcher:
+    """Take samples apart here, and have workers elsewhere scan them. Raises PhageError."""
+    from phage.daemon.dispatch import Dispatcher  # noqa: PLC0415  Only with many workers.
+
+    queue.prepare()
+    dispatcher = Dispatcher(settings, folders, store, queue, clock, folder)
+    dispatcher.start()
+    stack.callback(dispatcher.stop)
+    servers = Servers(queue, dispatcher.handle, settings.processes or os.cpu_count() or 1)
+    servers.start()
+    stack.callback(servers.stop)
+    _log.info("taking samples apart for workers elsewhere")
+    return dispatcher
+
+
+def _waits(queue: Queue) -> bool:
+    """Tell whether jobs wait or are at work; the store may be away for a moment."""
+    try:
+        counts = queue.state().counts
+    except StoreError:
+        return True
+    return bool(counts.get("queued") or counts.get("leased"))
 
 
 def _submit(path: Path, vault: Vault, queue: Queue) -> bool:

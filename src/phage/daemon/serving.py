@@ -25,9 +25,11 @@ from phage.daemon.ownprogram import OwnProgram
 from phage.daemon.requests import request_of
 from phage.daemon.ruledesk import LocalRuleDesk
 from phage.daemon.scandesk import start_desk
+from phage.daemon.scanfolders import ScanFolders
 from phage.daemon.settingsdesk import LocalSettingsDesk
 from phage.daemon.steering import Steering
 from phage.daemon.storesink import location
+from phage.daemon.workdesk import LocalWorkDesk
 from phage.errors import ConfigError
 from phage.store.pool import StorePool
 from phage.store.repositories.decisions import DecisionFilter
@@ -140,6 +142,7 @@ def start_api(
             lambda analysis: served.live.hub.publish("scan", analysis_shape(analysis)),
             stack,
         ),
+        work=_work_desk(settings, state, clock, stack),
         metrics_token=own.token.get_secret_value(),
         captures=state.captures,
         hosts=tuple(name.lower() for name in own.hosts),
@@ -156,6 +159,17 @@ def start_api(
     if certificate is not None and certificate.fingerprint:
         words.append(f"certificate of its own, SHA-256 {certificate.fingerprint}")
     return words
+
+
+def _work_desk(
+    settings: Settings, state: StateDirectory, clock: Clock, stack: ExitStack
+) -> LocalWorkDesk | None:
+    """Return what answers workers, where there are to be any. Raises StoreError."""
+    if settings.scan.queue == "local":
+        return None
+    store = open_store(location(settings), clock)  # Its own: workers write all the time.
+    stack.callback(store.close)
+    return LocalWorkDesk(settings.scan, ScanFolders.of(state), store, clock)
 
 
 def _certificate(settings: Settings, state: StateDirectory, clock: Clock) -> Certificate | None:

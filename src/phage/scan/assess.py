@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import TYPE_CHECKING
 
 from phage.records.sample import (
@@ -11,6 +12,8 @@ from phage.records.sample import (
     Outcome,
     Part,
     Reason,
+    Sample,
+    Verdict,
 )
 
 if TYPE_CHECKING:
@@ -43,6 +46,50 @@ def assess(
     complete = not any(reason.outcome is Outcome.INCOMPLETE for reason in reasons)
     outcome = reasons[0].outcome if reasons else Outcome.CLEAN
     return outcome, complete, reasons[:MOST_REASONS]
+
+
+def verdict(
+    found: Findings,
+    hashes: tuple[str, str, str],
+    name: str,
+    now: int,
+    *,
+    fingerprint: str,
+    isolation: str,
+    seconds: float = 0.0,
+) -> Verdict:
+    """Make the verdict of what was found.
+
+    Args:
+        found: What a walk found, the sample itself first.
+        hashes: SHA-256, SHA-1 and MD5 of the sample.
+        name: What it is called; '' where that is not known.
+        now: The time.
+        fingerprint: What the verdict rests on.
+        isolation: The weakest under which an engine ran.
+        seconds: How long it took.
+    """
+    outcome, complete, reasons = assess(found, name or hashes[0])
+    whole = found.parts[0]
+    sample = Sample(
+        *hashes, whole.size, whole.kind,
+        names=(name,) if name else (), first_seen=now, last_seen=now,
+        tags=tuple(sorted(found.tags)),
+    )  # fmt: skip
+    return Verdict(
+        id=secrets.token_hex(16),
+        sample=sample,
+        outcome=outcome,
+        complete=complete,
+        time=now,
+        reasons=tuple(reasons),
+        results=rows(found),
+        parts=tuple(found.parts),
+        parts_total=found.parts_total,
+        fingerprint=fingerprint,
+        isolation=isolation,
+        seconds=seconds,
+    )
 
 
 def place(name: str, path: Iterable[str]) -> str:

@@ -81,8 +81,7 @@ class EngineSet:
     @property
     def fingerprint(self) -> str:
         """A digest of all engines, versions and options: what a verdict rests on."""
-        keys = sorted(each.key for each in self.ready.values())
-        return hashlib.sha256(json.dumps(keys).encode()).hexdigest()[:32]
+        return digest_of(each.key for each in self.ready.values())
 
     def only(self, names: Iterable[str]) -> EngineSet:
         """Return the set with some engines only. Raises ConfigError for one that is not ready."""
@@ -99,6 +98,11 @@ class EngineSet:
         if reason := self.idle.get(name):
             return f"engine {name} is not in use: {reason}"
         return f"there is no engine {name!r}{suggestion(name, known)}"
+
+
+def digest_of(keys: Iterable[tuple[str, str, str, str]]) -> str:
+    """Return a digest of engines, versions and options, in whatever order."""
+    return hashlib.sha256(json.dumps(sorted(keys)).encode()).hexdigest()[:32]
 
 
 def definitions_folder(folder: Path, name: str) -> Path:

@@ -51,7 +51,8 @@ class QueueState:
 
 
 Handle = Callable[["ScanJob"], str]
-"""Scans the sample of a job and keeps the verdict; returns the verdict's id.
+"""Scans the sample of a job and keeps the verdict; returns the verdict's id, '' where it is made
+when others have answered.
 
 Raises PhageError when the job cannot be done now; it is then tried again, by whom it may.
 """

@@ -13,12 +13,10 @@ import hashlib
 import json
 import os
 import queue
-import secrets
 import threading
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol, Self
 
-from phage.records.sample import Sample, Verdict
 from phage.scan import assess
 from phage.scan.sandbox.isolation import Isolation, Level
 from phage.scan.work import Findings, NoResults, Results, Worker, WorkOptions
@@ -27,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from phage.clock import Clock
-    from phage.records.sample import EngineResult
+    from phage.records.sample import EngineResult, Sample, Verdict
     from phage.scan.content import Content
     from phage.scan.engineset import EngineSet
     from phage.scan.vault import Vault
@@ -173,24 +171,12 @@ class Scanner:
         self, content: Content, found: Findings, name: str, isolation: Level, seconds: float = 0.0
     ) -> Verdict:
         """Make the verdict of what was found; for those who gather results by other ways."""
-        outcome, complete, reasons = assess.assess(found, name or content.hashes.sha256)
-        now = self._clock.now()
         hashes = content.hashes
-        sample = Sample(
-            hashes.sha256, hashes.sha1, hashes.md5, content.size, content.kind,
-            names=(name,) if name else (), first_seen=now, last_seen=now,
-            tags=tuple(sorted(found.tags)),
-        )  # fmt: skip
-        return Verdict(
-            id=secrets.token_hex(16),
-            sample=sample,
-            outcome=outcome,
-            complete=complete,
-            time=now,
-            reasons=tuple(reasons),
-            results=assess.rows(found),
-            parts=tuple(found.parts),
-            parts_total=found.parts_total,
+        return assess.verdict(
+            found,
+            (hashes.sha256, hashes.sha1, hashes.md5),
+            name,
+            self._clock.now(),
             fingerprint=self.fingerprint,
             isolation=str(isolation),
             seconds=seconds,
@@ -242,5 +228,10 @@ class Scanner:
 
 def fingerprint_of(engines: EngineSet, options: WorkOptions) -> str:
     """Return a digest of all that a verdict rests on besides the file."""
-    told = [engines.fingerprint, options.unpack, repr(options.bounds), options.metadata_members]
+    return fingerprint(engines.fingerprint, options)
+
+
+def fingerprint(engines: str, options: WorkOptions) -> str:
+    """Return the same of a digest of the engines."""
+    told = [engines, options.unpack, repr(options.bounds), options.metadata_members]
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:32]

@@ -12,7 +12,7 @@ import re
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from phage.errors import PhageError
 from phage.scan.content import Content
@@ -29,6 +29,26 @@ DAY = 86_400.0
 
 ROOM = 0.9
 """Share of all that may be kept that is left when room is made: looking at all takes a while."""
+
+
+class Readable(Protocol):
+    """What octets are read from: a file, an answer over HTTP."""
+
+    def read(self, count: int, /) -> bytes:
+        """Return octets, fewer at the end."""
+
+
+def revealed(source: Readable, name: str = "", folder: Path | None = None) -> Content:
+    """Return the sample that disguised octets are. Raises PhageError where they are none."""
+    if source.read(len(MAGIC)) != MAGIC:
+        message = f"{name or 'what was read'}: is no sample of phage"
+        raise PhageError(message)
+
+    def chunks() -> Iterator[bytes]:
+        while chunk := source.read(CHUNK):
+            yield chunk.translate(_TABLE)
+
+    return Content.of_chunks(chunks(), name, folder)
 
 
 @dataclass
@@ -78,26 +98,21 @@ class Vault:
     def get(self, sha256: str, name: str = "") -> Content:
         """Return a sample. Raises PhageError when it is not kept."""
         path = self._path(sha256)
-        try:
-            file = path.open("rb")
-        except OSError:
-            message = f"the sample {sha256} is not kept any more; scan the file itself"
-            raise PhageError(message) from None
-        with file:
-            if file.read(len(MAGIC)) != MAGIC:
-                message = f"{path}: is no sample of phage"
-                raise PhageError(message)
-
-            def chunks() -> Iterator[bytes]:
-                while chunk := file.read(CHUNK):
-                    yield chunk.translate(_TABLE)
-
-            content = Content.of_chunks(chunks(), name, self.folder)
+        with self.disguised(sha256) as file:
+            content = revealed(file, name, self.folder)
         if content.hashes.sha256 != sha256:
             content.close()
             message = f"{path}: is damaged"
             raise PhageError(message)
         return content
+
+    def disguised(self, sha256: str) -> BinaryIO:
+        """Open a sample as it lies there, for `revealed`. Raises PhageError when it is not kept."""
+        try:
+            return self._path(sha256).open("rb")
+        except OSError:
+            message = f"the sample {sha256} is not kept any more; scan the file itself"
+            raise PhageError(message) from None
 
     def has(self, sha256: str) -> bool:
         """Tell whether a sample is kept."""

@@ -222,11 +222,16 @@ class Worker:
             found.tags.add(ENCRYPTED)
         return found
 
-    def ask(self, content: Content, engines: Sequence[str]) -> list[EngineResult]:
-        """Ask some engines about one file, as it is; for workers of one engine."""
+    def ask(
+        self, content: Content, engines: Sequence[str], tags: set[str] | None = None
+    ) -> list[EngineResult]:
+        """Ask some engines about one file, as it is; for workers of one engine.
+
+        What they set as tags is added to `tags`.
+        """
         chosen = [self._engines[name] for name in engines]
         try:
-            return self._asked(content, chosen, set())
+            return self._asked(content, chosen, set() if tags is None else tags)
         finally:
             self._bench.end_sample()
 

@@ -52,6 +52,9 @@ TABLES = (
     "engine_results",
     "engine_crashes",
     "scan_jobs",
+    "scan_plans",
+    "scan_tasks",
+    "scan_workers",
 )
 """All tables with data, those that others refer to first."""
 

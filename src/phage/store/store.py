@@ -27,6 +27,8 @@ from phage.store.repositories.rulehits import RuleHitsRepository
 from phage.store.repositories.samples import ResultRepository, SampleRepository
 from phage.store.repositories.scanjobs import ScanJobRepository
 from phage.store.repositories.scans import ScanRepository
+from phage.store.repositories.scantasks import ScanTaskRepository
+from phage.store.repositories.scanworkers import ScanWorkerRepository
 from phage.store.repositories.sessions import SessionRepository
 from phage.store.repositories.sightings import SightingRepository
 from phage.store.repositories.tokens import TokenRepository
@@ -92,6 +94,8 @@ class Store:
         self.samples = SampleRepository(database)
         self.engine_results = ResultRepository(database)
         self.scan_jobs = ScanJobRepository(database)
+        self.scan_tasks = ScanTaskRepository(database)
+        self.scan_workers = ScanWorkerRepository(database)
 
     def close(self) -> None:
         """Close the connection."""

@@ -14,6 +14,9 @@ from phage.api.bouncers import BouncerFeed
 from phage.api.events import EventHub
 from phage.api.services import Services
 from phage.clock import FixedClock
+from phage.config.scan import ScanSettings
+from phage.daemon.scanfolders import ScanFolders
+from phage.daemon.workdesk import LocalWorkDesk
 from phage.intel.catalog import Catalog
 from phage.intel.share import Sharing
 from phage.records import Severity
@@ -131,6 +134,12 @@ def api_lab(
             home=("192.168.0.0/16",),
             catalog=Catalog,
             scanning=FakeScanDesk(store, captures.parent / "samples", clock),
+            work=LocalWorkDesk(
+                ScanSettings(),
+                ScanFolders(captures / "engines", captures / "samples", captures / "members"),
+                store,
+                clock,
+            ),
             sharing=Sharing("phage", ("192.168.0.0/16",), Severity.MEDIUM, 30 * 86_400.0),
         )
         yield ApiLab(make_app(services, pages), services, store, clock)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -20,12 +21,29 @@ if TYPE_CHECKING:
     metavar="SECONDS",
     help="End when no job came for so long.",
 )
+@click.option("--join", "url", metavar="URL", default="", help="Scan for the phage there.")
+@click.option("--token-file", type=click.Path(path_type=Path), help="File with the worker's token.")
+@click.option("--token", envvar="PHAGE_TOKEN", default="", help="The token itself.")
+@click.option("--ca-file", envvar="PHAGE_CA_FILE", default="", help="Certificates to trust.")
+@click.option("--name", default="", help="Of this worker. Default: host and process.")
+@click.option("--engine", "engines", multiple=True, metavar="NAME", help="Only this one; again.")
 @settings_options
-def command(chosen: Chosen, once: bool, idle: float | None) -> None:  # noqa: FBT001  A flag of the command line.
+def command(
+    chosen: Chosen,
+    once: bool,  # noqa: FBT001  A flag of the command line.
+    idle: float | None,
+    url: str,
+    token_file: Path | None,
+    token: str,
+    ca_file: str,
+    name: str,
+    engines: tuple[str, ...],
+) -> None:
     """Scan files for others: serve the queue of jobs and the watched folders (scan.watch).
 
-    Only engines that pass their self-test are used. Ends with SIGTERM or Ctrl-C, after the file at
-    work.
+    With --join the engines of this machine scan for a phage on another one, which has the store:
+    tasks come over scan.queue_url, files from the URL. Only engines that pass their self-test are
+    used. Ends with SIGTERM or Ctrl-C, after the file at work.
     """
     from phage.clock import SystemClock
     from phage.daemon.scanwork import work
@@ -33,6 +51,13 @@ def command(chosen: Chosen, once: bool, idle: float | None) -> None:  # noqa: FB
 
     settings = chosen.settings()
     configure(settings.logging.format, settings.logging.level, settings.logging.levels)
+    if url:
+        from phage.cli.joining import masters
+        from phage.daemon.enginework import EngineWork
+
+        made = masters(url, token_file, token, ca_file)
+        EngineWork(settings, chosen.state(settings), SystemClock(), made, name).run(engines)
+        return
     work(
         settings,
         chosen.state(settings),

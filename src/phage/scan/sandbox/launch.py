@@ -185,6 +185,10 @@ def _starter() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(1, "phage-start")
 
 
+# A process that was forked, as those of a pool, has none of its parent's threads.
+os.register_at_fork(after_in_child=_starter.cache_clear)
+
+
 def _chain(executable: Path) -> list[str]:
     """Return the folders of an executable and of what it links to."""
     found = [str(executable.parent)]
