@@ -97,7 +97,7 @@ def test_ledger_and_kernel_agree_after_any_kill(
     took = []
     for round_ in range(KILLS):
         person.stopping.clear()
-        thread = threading.Thread(target=person.act)
+        thread = threading.Thread(target=person.act, daemon=True)
         thread.start()
         time.sleep(dice.uniform(0.0, 0.5))
         assert site.process is not None
