@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from phage.detect.detector import Exports
-from phage.detect.volumes.episodes import Beat, Episode
+from phage.detect.volumes.episodes import Beat, Ongoing
 from phage.detect.volumes.excess import Limits, TooMuch, too_much
 from phage.detect.volumes.flowspec import Cover, cover
 from phage.detect.volumes.measures import (
@@ -29,9 +29,17 @@ from phage.detect.volumes.plausible import Case, Shares, excuse
 from phage.detect.volumes.report import finding_of
 from phage.detect.volumes.samples import Bools, Samples, within
 from phage.detect.volumes.slow import Slow, low_and_slow
+from phage.detect.volumes.suspects import (
+    Suspect,
+    excess_of,
+    gravity,
+    one_name,
+    shares_group,
+    suspects_of,
+    vectors_of,
+)
 from phage.detect.volumes.targets import Target, beyond, outermost, target_of, weights_of, who
 from phage.detect.volumes.thresholds import DEFAULT, Near, nearest
-from phage.detect.volumes.vectors import names_of
 from phage.learn.baseline import Baselines
 from phage.records.columns import TrafficClass
 
@@ -39,6 +47,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from phage.detect.detector import Knowledge
+    from phage.detect.volumes.episodes import Episode
     from phage.detect.volumes.measures import Floats
     from phage.learn.baseline import Learned
     from phage.records import Columns, Finding, Window
@@ -61,16 +70,6 @@ _OCTETS_A_PACKET = 500.0
 
 _HELD = 30 * SLOTS_A_SECOND
 """Slots for which what is unusual waits to be learned: with sampling it takes as long to judge."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Suspect:
-    """What is too much and has no excuse, of one target in one direction."""
-
-    target: Target
-    kinds: tuple[TooMuch, ...]
-    excess: float
-    row: int
 
 
 @dataclass(slots=True)
@@ -117,7 +116,7 @@ class Volumetric:
     _floors: Floats = field(init=False, repr=False)
     _marks: dict[tuple[bytes, bool, int], tuple[int, int]] = field(init=False, repr=False)
     _held: dict[bytes, tuple[int, int]] = field(init=False, repr=False)
-    _episodes: dict[str, Episode] = field(init=False, repr=False)
+    _ongoing: Ongoing = field(init=False, repr=False)
     _covers: dict[str, tuple[int, Cover]] = field(init=False, repr=False)
     _lost: int = field(init=False, default=0, repr=False)
 
@@ -136,13 +135,13 @@ class Volumetric:
         self._floors = _floors(self._limits)
         self._marks = {}
         self._held = {}
-        self._episodes = {}
+        self._ongoing = Ongoing(self.most_attacks)
         self._covers = {}
 
     @property
     def dropped(self) -> int:
         """How many entries the tables had to drop so far."""
-        return self._rates.dropped + self.baselines.dropped + self._lost
+        return self._rates.dropped + self.baselines.dropped + self._ongoing.dropped + self._lost
 
     def inspect(self, window: Window, knowledge: Knowledge) -> Iterator[Finding]:
         """Look at one window."""
@@ -170,7 +169,7 @@ class Volumetric:
         candidates = too_much(slot, learned, gathered, thresholds, self._limits)
         judged = self._judge(candidates, slot, learned)
         pending, slow = low_and_slow(slot, learned, self._samples, self._slow, self._limits)
-        judged = _one_name(judged, slow, pending)
+        judged = one_name(judged, slow, pending)
         confirmed = [each for each in judged if self._confirm(each, slot)]
         frozen = np.zeros(len(slot.keys), bool)
         frozen[[*pending, *(each.row for each in judged)]] = True
@@ -189,7 +188,8 @@ class Volumetric:
             over = gathered[~frozen].max(axis=1) >= self._limits.gathered
             book.forget(excused[over])
         book.learn(slot.keys, places, slot.fast, slot.number, slot.time, frozen, self._floors)
-        self._forget(slot.time)
+        for key in self._ongoing.forget(slot.time - round(self.quiet_s * _SECOND)):
+            self._covers.pop(key, None)
 
     def _judge(self, candidates: Sequence[TooMuch], slot: Slot, learned: Learned) -> list[TooMuch]:
         """Return what has no excuse; hosts are asked first, and a prefix has those of its parts."""
@@ -210,7 +210,7 @@ class Volumetric:
                 (other.kind, other.sent) == (each.kind, each.sent) and target.holds(part)
                 for part, other, _ in parts
             ):
-                parts.append((target, each, _excess(slot, learned, each.row, (each,))))
+                parts.append((target, each, excess_of(slot, learned, each.row, (each,))))
         return kept
 
     def _shown(self, target: Target, time: int, *, sent: bool) -> Columns:
@@ -277,9 +277,7 @@ class Volumetric:
 
     def _freeze_attacked(self, slot: Slot, frozen: Bools) -> None:
         """Learn nothing of who is under attack, in its pauses neither."""
-        attacked: dict[int, set[int]] = {}
-        for address, length in (episode.target for episode in self._episodes.values()):
-            attacked.setdefault(length, set()).add(int.from_bytes(address) >> (128 - length))
+        attacked = self._ongoing.attacked()
         if not attacked:
             return
         # By lengths, of which there are few: of attacks and rows a flood makes many.
@@ -297,9 +295,9 @@ class Volumetric:
         judged: Sequence[TooMuch],
         confirmed: Sequence[TooMuch],
         sent: bool,  # noqa: FBT001  A direction, as everywhere here.
-    ) -> Iterator[tuple[list[Target], Target, dict[Target, _Suspect]]]:
+    ) -> Iterator[tuple[list[Target], Target, dict[Target, Suspect]]]:
         """Yield who is attacked: targets, the prefix around them, and all suspects in it."""
-        suspects = _suspects(slot, learned, judged, sent=sent)
+        suspects = suspects_of(slot, learned, judged, sent=sent)
         certain = {target_of(slot.keys[each.row]) for each in confirmed if each.sent == sent}
         for rooted in outermost(list(certain)):
             inside = {target: one for target, one in suspects.items() if rooted.holds(target)}
@@ -307,7 +305,7 @@ class Volumetric:
             weights = partial(self._weights, inside[rooted], slot, sent=sent)
             yield who(rooted, excess, weights), rooted, inside
 
-    def _weights(self, suspect: _Suspect, slot: Slot, *, sent: bool) -> dict[int, float]:
+    def _weights(self, suspect: Suspect, slot: Slot, *, sent: bool) -> dict[int, float]:
         """Return the excess by address within a prefix, as far as traffic was shown."""
         target = suspect.target
         if target.is_host:
@@ -326,7 +324,7 @@ class Volumetric:
         self,
         target: Target,
         rooted: Target,
-        suspects: dict[Target, _Suspect],
+        suspects: dict[Target, Suspect],
         slot: Slot,
         learned: Learned,
         *,
@@ -336,34 +334,10 @@ class Volumetric:
         around = [each for each in suspects if each.holds(target)]
         suspect = suspects[max(around, key=lambda each: each.length, default=rooted)]
         beat = self._beat(target, suspect, slot, learned, sent=sent)
-        episode = self._known(target, sent=sent)
-        if episode is None:
-            if len(self._episodes) >= self.most_attacks:
-                self._lost += 1
-                return None
-            way = "out" if sent else "in"
-            first = slot.time - SLOT
-            key = f"{way}/{target.text}"
-            episode = Episode(key, target, sent, first, slot.time, beat.why)
-            self._episodes[key] = episode
-        episode.take(beat)
-        return episode
-
-    def _known(self, target: Target, *, sent: bool) -> Episode | None:
-        """Return the attack that a target belongs to: the closest that is in it or around it."""
-        best: Episode | None = None
-        for episode in self._episodes.values():
-            related = episode.target.holds(target) or target.holds(episode.target)
-            if episode.sent == sent and related:
-                closer = abs(episode.target.length - target.length)
-                if best is None or closer < abs(best.target.length - target.length):
-                    best = episode
-        if best is not None:
-            best.vote(target)
-        return best
+        return self._ongoing.take(target, beat, slot.time - SLOT, sent=sent)
 
     def _beat(
-        self, target: Target, suspect: _Suspect, slot: Slot, learned: Learned, *, sent: bool
+        self, target: Target, suspect: Suspect, slot: Slot, learned: Learned, *, sent: bool
     ) -> Beat:
         row = suspect.row
         latest = self._samples.of(target.address, target.length, sent=sent)
@@ -379,12 +353,12 @@ class Volumetric:
             excess = max(float(rates[row, column] - learned.mean[row, column]), 0.0)
             rate += excess
             group = octets_column(each.kind, sent=sent)
-            columns = [c for c in range(PACKETS) if _shares_group(c, group, sent=sent)]
+            columns = [c for c in range(PACKETS) if shares_group(c, group, sent=sent)]
             total = max(float(rates[row, columns].sum()), 1.0)
             bits += 8.0 * float(rates[row, group]) * excess / total
-            for name, share in _names(each, mine, sent=sent).items():
+            for name, share in vectors_of(each, mine, sent=sent).items():
                 vectors[name] = vectors.get(name, 0.0) + excess * share
-        why = max((each.why for each in suspect.kinds), key=_gravity)
+        why = max((each.why for each in suspect.kinds), key=gravity)
         return Beat(
             time=slot.time,
             packets=rate / SLOTS_A_SECOND,
@@ -406,7 +380,7 @@ class Volumetric:
     def _cover(self, episode: Episode) -> Cover:
         """Return what to filter; anew every few seconds, since it takes some milliseconds."""
         known = self._covers.get(episode.key)
-        pause = (5 + len(self._episodes) // 2) * _SECOND
+        pause = (5 + len(self._ongoing) // 2) * _SECOND
         if known is not None and episode.last - known[0] < pause:
             return known[1]
         target = episode.target
@@ -421,33 +395,6 @@ class Volumetric:
         self._covers[episode.key] = (episode.last, found)
         return found
 
-    def _forget(self, time: int) -> None:
-        over = [
-            key
-            for key, episode in self._episodes.items()
-            if time - episode.last > self.quiet_s * _SECOND
-        ]
-        for key in over:
-            del self._episodes[key]
-            self._covers.pop(key, None)
-
-
-def _one_name(
-    judged: Sequence[TooMuch], slow: Sequence[TooMuch], pending: Sequence[int]
-) -> list[TooMuch]:
-    """Join floods with what is low and slow: a flood by any measure is one, else it is slow."""
-    segments = (TrafficClass.TCP, TrafficClass.SYN)
-    kept = [
-        each
-        for each in judged
-        if each.sent
-        or each.why.by != "baseline"
-        or each.row not in pending
-        or each.kind not in segments
-    ]
-    flooded = {each.row for each in kept if not each.sent}
-    return kept + [each for each in slow if each.row not in flooded]
-
 
 def _floors(limits: Limits) -> Floats:
     """Return for each measure what is little: the floors of packets, and what follows from them."""
@@ -458,46 +405,6 @@ def _floors(limits: Limits) -> Floats:
             floors[octets_column(kind, sent=sent)] = packets * _OCTETS_A_PACKET
     floors[[FLOWS, FLOWS + 1]] = limits.floors[TrafficClass.SYN]
     return floors
-
-
-def _gravity(why: object) -> tuple[int, float]:
-    ranks = {"threshold": 3, "signature": 2, "baseline": 1, "slow": 0}
-    by, value, limit = (getattr(why, name) for name in ("by", "value", "limit"))
-    return ranks[by], value / max(limit, 1.0)
-
-
-def _names(each: TooMuch, rows: Columns, *, sent: bool) -> dict[str, float]:
-    return (
-        {each.why.measure: 1.0} if each.why.by == "slow" else names_of(rows, each.kind, sent=sent)
-    )
-
-
-def _shares_group(column: int, group: int, *, sent: bool) -> bool:
-    kinds = PACKETS // 2
-    return column // kinds == int(sent) and octets_column(column % kinds, sent=sent) == group
-
-
-def _suspects(
-    slot: Slot, learned: Learned, judged: Sequence[TooMuch], *, sent: bool
-) -> dict[Target, _Suspect]:
-    rows: dict[int, list[TooMuch]] = {}
-    for each in judged:
-        if each.sent == sent:
-            rows.setdefault(each.row, []).append(each)
-    found = {}
-    for row, kinds in rows.items():
-        target = target_of(slot.keys[row])
-        found[target] = _Suspect(target, tuple(kinds), _excess(slot, learned, row, kinds), row)
-    return found
-
-
-def _excess(slot: Slot, learned: Learned, row: int, kinds: Sequence[TooMuch]) -> float:
-    total = 0.0
-    for each in kinds:
-        rates: Floats = slot.slow if each.slow else slot.fast
-        column = packets_column(each.kind, sent=each.sent)
-        total += max(float(rates[row, column] - learned.mean[row, column]), 1.0)
-    return total
 
 
 def _is_spared(target: Target, knowledge: Knowledge) -> bool:

@@ -178,3 +178,61 @@ class Episode:
                 ("dst_ports", self.dst_ports),
             )
         }
+
+
+@dataclass(slots=True)
+class Ongoing:
+    """The attacks that go on, by key.
+
+    Attributes:
+        most: So many are followed at a time.
+        dropped: Attacks for which there was no room.
+    """
+
+    most: int
+    dropped: int = 0
+    _episodes: dict[str, Episode] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._episodes)
+
+    def take(self, target: Target, beat: Beat, since: int, *, sent: bool) -> Episode | None:
+        """Add a slot to the attack on a target; one that is new begins, None where it cannot."""
+        episode = self._known(target, sent=sent)
+        if episode is None:
+            if len(self._episodes) >= self.most:
+                self.dropped += 1
+                return None
+            key = f"{'out' if sent else 'in'}/{target.text}"
+            episode = Episode(key, target, sent, since, beat.time, beat.why)
+            self._episodes[key] = episode
+        episode.take(beat)
+        return episode
+
+    def _known(self, target: Target, *, sent: bool) -> Episode | None:
+        """Return the attack that a target belongs to: the closest that is in it or around it."""
+        best: Episode | None = None
+        for episode in self._episodes.values():
+            related = episode.target.holds(target) or target.holds(episode.target)
+            if episode.sent == sent and related:
+                closer = abs(episode.target.length - target.length)
+                if best is None or closer < abs(best.target.length - target.length):
+                    best = episode
+        if best is not None:
+            best.vote(target)
+        return best
+
+    def attacked(self) -> dict[int, set[int]]:
+        """Return the prefixes of all targets as numbers, by length."""
+        found: dict[int, set[int]] = {}
+        for address, length in (episode.target for episode in self._episodes.values()):
+            found.setdefault(length, set()).add(int.from_bytes(address) >> (128 - length))
+        return found
+
+    def forget(self, before: int) -> list[str]:
+        """Forget the attacks that have been quiet since then; return their keys."""
+        over = [key for key, episode in self._episodes.items() if episode.last < before]
+        for key in over:
+            del self._episodes[key]
+        return over

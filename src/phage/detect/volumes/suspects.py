@@ -1,0 +1,91 @@
+"""What is too much and has no excuse, gathered by target."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from phage.detect.volumes.measures import PACKETS, octets_column, packets_column
+from phage.detect.volumes.targets import Target, target_of
+from phage.detect.volumes.vectors import names_of
+from phage.records.columns import TrafficClass
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from phage.detect.volumes.excess import TooMuch
+    from phage.detect.volumes.measures import Floats, Slot
+    from phage.learn.baseline import Learned
+    from phage.records import Columns
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """What is too much and has no excuse, of one target in one direction."""
+
+    target: Target
+    kinds: tuple[TooMuch, ...]
+    excess: float
+    row: int
+
+
+def one_name(
+    judged: Sequence[TooMuch], slow: Sequence[TooMuch], pending: Sequence[int]
+) -> list[TooMuch]:
+    """Join floods with what is low and slow: a flood by any measure is one, else it is slow."""
+    segments = (TrafficClass.TCP, TrafficClass.SYN)
+    kept = [
+        each
+        for each in judged
+        if each.sent
+        or each.why.by != "baseline"
+        or each.row not in pending
+        or each.kind not in segments
+    ]
+    flooded = {each.row for each in kept if not each.sent}
+    return kept + [each for each in slow if each.row not in flooded]
+
+
+def gravity(why: object) -> tuple[int, float]:
+    """Return how much a reason weighs: thresholds before signatures, experience, slowness."""
+    ranks = {"threshold": 3, "signature": 2, "baseline": 1, "slow": 0}
+    by, value, limit = (getattr(why, name) for name in ("by", "value", "limit"))
+    return ranks[by], value / max(limit, 1.0)
+
+
+def vectors_of(each: TooMuch, rows: Columns, *, sent: bool) -> dict[str, float]:
+    """Return the vectors of what is too much with their shares; slow ones are what they measure."""
+    return (
+        {each.why.measure: 1.0} if each.why.by == "slow" else names_of(rows, each.kind, sent=sent)
+    )
+
+
+def shares_group(column: int, group: int, *, sent: bool) -> bool:
+    """Tell whether the packets of a column are among those whose octets a group counts."""
+    kinds = PACKETS // 2
+    return column // kinds == int(sent) and octets_column(column % kinds, sent=sent) == group
+
+
+def suspects_of(
+    slot: Slot, learned: Learned, judged: Sequence[TooMuch], *, sent: bool
+) -> dict[Target, Suspect]:
+    """Return the suspects of one direction by target."""
+    rows: dict[int, list[TooMuch]] = {}
+    for each in judged:
+        if each.sent == sent:
+            rows.setdefault(each.row, []).append(each)
+    found = {}
+    for row, kinds in rows.items():
+        target = target_of(slot.keys[row])
+        found[target] = Suspect(target, tuple(kinds), excess_of(slot, learned, row, kinds), row)
+    return found
+
+
+def excess_of(slot: Slot, learned: Learned, row: int, kinds: Sequence[TooMuch]) -> float:
+    """Return how many packets a second of these kinds are more than usual."""
+    total = 0.0
+    for each in kinds:
+        rates: Floats = slot.slow if each.slow else slot.fast
+        column = packets_column(each.kind, sent=each.sent)
+        total += max(float(rates[row, column] - learned.mean[row, column]), 1.0)
+    return total
