@@ -13,6 +13,7 @@ from phage.records.columns import TrafficClass
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from phage.detect.volumes.episodes import Why
     from phage.detect.volumes.excess import TooMuch
     from phage.detect.volumes.measures import Floats, Slot
     from phage.learn.baseline import Learned
@@ -46,11 +47,10 @@ def one_name(
     return kept + [each for each in slow if each.row not in flooded]
 
 
-def gravity(why: object) -> tuple[int, float]:
+def gravity(why: Why) -> tuple[int, float]:
     """Return how much a reason weighs: thresholds before signatures, experience, slowness."""
     ranks = {"threshold": 3, "signature": 2, "baseline": 1, "slow": 0}
-    by, value, limit = (getattr(why, name) for name in ("by", "value", "limit"))
-    return ranks[by], value / max(limit, 1.0)
+    return ranks[why.by], why.value / max(why.limit, 1.0)
 
 
 def vectors_of(each: TooMuch, rows: Columns, *, sent: bool) -> dict[str, float]:
