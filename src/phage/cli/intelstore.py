@@ -33,7 +33,9 @@ def catalog(chosen: Chosen) -> Catalog:
     settings = chosen.settings()
     folder = intel_folder(chosen.state(settings))
     with chosen.reader() as store:
-        return load_catalog(subscriptions(settings), folder, store, SystemClock())
+        return load_catalog(
+            subscriptions(settings), folder, store, SystemClock(), settings.intel.known
+        )
 
 
 def indicator_shape(indicator: Indicator) -> dict[str, Any]:

@@ -24,6 +24,17 @@ class FeedSettings(Section):
         description="Never get it from an address that is not public, nor from a file; set for "
         "feeds that are added by the API or the dashboard.",
     )
+    checksum: str = Field(
+        "",
+        description="Where the checksum of each of its documents is, as '{url}.sha256'; what does "
+        "not agree is refused.",
+    )
+    signature: str = Field(
+        "",
+        description="Where the signature of each of its documents is, as '{url}.minisig' or "
+        "'{url}.asc': minisign's, signify's or PGP's.",
+    )
+    signed_by: Path | None = Field(None, description="File with the public key of its maker.")
     settings: dict[str, JsonValue] = Field(
         {}, description="Its settings, for example {url: https://example.org/list.txt}."
     )
@@ -41,6 +52,23 @@ class ShareSettings(Section):
     since: Duration = Field(30 * 86_400.0, ge=3600, description="Of so long ago.")
 
 
+class AbuseIpDbSettings(Section):
+    """Asking AbuseIPDB about single addresses; it learns which."""
+
+    key_file: Path | None = Field(
+        None, description="File whose first line is the key; without it nobody is asked."
+    )
+    findings: bool = Field(
+        default=False,
+        description="Ask about each stranger that a finding of medium severity names.",
+    )
+    keep: Duration = Field(86_400.0, ge=3600, description="How long an answer is good.")
+    a_day: int = Field(
+        1000, ge=1, le=10**6, description="Addresses in any 24 hours, as many as the key allows."
+    )
+    url: str = Field("https://api.abuseipdb.com/api/v2/check", description="Where it is asked.")
+
+
 class IntelSettings(Section):
     """Threat intelligence: feeds of indicators, and how they are got."""
 
@@ -53,6 +81,13 @@ class IntelSettings(Section):
         description="Databases of countries and autonomous systems in MaxMind's format (.mmdb); "
         "empty: those of geoipupdate, where there are any.",
     )
+    known: tuple[Path, ...] = Field(
+        (),
+        max_length=64,
+        description="Lists of what is well known: MISP's warning lists (files or their folder), or "
+        "texts with a value a line. Networks on them are left out of feeds; names and hashes are "
+        "believed a quarter.",
+    )
     hunt: Duration = Field(
         7 * 86_400.0,
         ge=0,
@@ -60,6 +95,7 @@ class IntelSettings(Section):
         "never.",
     )
     share: ShareSettings = ShareSettings()
+    abuseipdb: AbuseIpDbSettings = AbuseIpDbSettings()
     proxy: str = Field(
         "", description="Proxy for all feeds, http://HOST:PORT; the environment's is not used."
     )

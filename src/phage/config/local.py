@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-LOCAL = ("state_dir", "respond.scripts", "policy.rules", "store.url", "intel.feeds")
+LOCAL = (
+    "state_dir",
+    "respond.scripts",
+    "policy.rules",
+    "store.url",
+    "intel.feeds",
+    "intel.known",
+    "intel.places",
+)
 
 LOCAL_ENDS = ("_file", ".path", ".certificate", ".private_key")
 

@@ -6,6 +6,7 @@ import logging
 import tempfile
 import threading
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,13 +16,19 @@ from phage.daemon.hunting import RetroHunt
 from phage.errors import ConfigError, StoreError
 from phage.intel import keep
 from phage.intel.catalog import Catalog, Source, catalog_of
-from phage.intel.feed import FEEDS
+from phage.intel.feed import FEEDS, FeedError
 from phage.intel.fetch import Fetcher, FetchLimits
+from phage.intel.known import known_of
 from phage.intel.networks import empty, joined, parse_networks
+from phage.intel.proof import Proof
+from phage.intel.reputation import AbuseCheck
 from phage.intel.share import Sharing
 from phage.intel.update import Subscription, Updater
+from phage.intel.wellknown import WELL_KNOWN
 from phage.plugin import discover
+from phage.records import Severity
 from phage.records.indicator import IndicatorKind
+from phage.store.repositories.findings import FindingFilter
 from phage.store.store import StoreLocation, open_store
 
 if TYPE_CHECKING:
@@ -45,6 +52,9 @@ OWN = "own"
 LOOK_SECONDS = 30.0
 """How often it is looked whether a feed is due."""
 
+STRANGERS_AT_ONCE = 5
+"""Addresses that AbuseIPDB is asked about at a look."""
+
 REMAKE_SECONDS = 3600.0
 """Confidence decays and indicators expire: the catalog is made anew at least so often."""
 
@@ -67,7 +77,12 @@ def subscriptions(settings: Settings) -> list[Subscription]:
         if fault := feed.check():
             message = f"{where}.settings: {fault}"
             raise ConfigError(message)
-        found.append(Subscription(name, feed, chosen.every, chosen.public))
+        if chosen.signature and chosen.signed_by is None:
+            message = f"{where}.signed_by: is not set, and signature is: a key is needed"
+            raise ConfigError(message)
+        proof = Proof(chosen.checksum, chosen.signature, chosen.signed_by)
+        wanted = proof if chosen.checksum or chosen.signature else None
+        found.append(Subscription(name, feed, chosen.every, chosen.public, wanted))
     return found
 
 
@@ -83,21 +98,56 @@ def try_feed(settings: Settings, subscription: Subscription, clock: Clock) -> Fe
 
 def make_updater(settings: Settings, folder: Path, store: Store, clock: Clock) -> Updater:
     """Return what updates feeds and keeps what they say."""
+    known = {**WELL_KNOWN, **known_of(settings.intel.known).networks}
+    return Updater(
+        store.indicators,
+        folder,
+        clock,
+        partial(make_fetcher, settings, clock),
+        tuple(map(str, settings.home)),
+        known,
+    )
+
+
+def make_fetcher(settings: Settings, clock: Clock) -> Fetcher:
+    """Return what downloads, as the settings say."""
     own = settings.intel
     limits = FetchLimits(octets=own.size, seconds=own.timeout)
     agent = f"phage ({own.contact})" if own.contact else "phage"
-    ca_file = str(own.ca_file) if own.ca_file else ""
+    return Fetcher(clock, limits, own.proxy, agent, str(own.ca_file) if own.ca_file else "")
 
-    def fetcher() -> Fetcher:
-        return Fetcher(clock, limits, own.proxy, agent, ca_file)
 
-    return Updater(store.indicators, folder, clock, fetcher, tuple(map(str, settings.home)))
+def make_abuse_check(settings: Settings, store: Store, clock: Clock) -> AbuseCheck | None:
+    """Return what asks AbuseIPDB; None where there is no key."""
+    own = settings.intel.abuseipdb
+    if own.key_file is None:
+        return None
+    fetcher = make_fetcher(settings, clock)
+    return AbuseCheck(
+        fetcher, store.reputations, clock, own.url, str(own.key_file), own.keep, own.a_day
+    )
+
+
+def ask_about_strangers(check: AbuseCheck, store: Store, now: int) -> None:
+    """Ask about strangers of the last hour's findings, a few at a time. Raises FeedError."""
+    wanted = FindingFilter(severity=Severity.MEDIUM, since=now - 3600 * 10**9)
+    strangers = {each.stranger: None for each in store.findings.list(wanted, 1000)}
+    new = [each for each in strangers if each and check.known(each) is None]
+    for address in new[:STRANGERS_AT_ONCE]:
+        check.ask(address)
 
 
 def load_catalog(
-    feeds: Iterable[Subscription], folder: Path, store: Store, clock: Clock
+    feeds: Iterable[Subscription],
+    folder: Path,
+    store: Store,
+    clock: Clock,
+    known: Sequence[Path] = (),
 ) -> Catalog:
-    """Return what all feeds say, as it was kept, and what a person imported."""
+    """Return what all feeds say, as it was kept, and what a person imported.
+
+    `known` are lists of what is well known. Raises KnownError.
+    """
     states = store.indicators.states()
     sources = []
     for each in feeds:
@@ -111,7 +161,7 @@ def load_catalog(
         texts = [each.value for each in imported if each.kind is IndicatorKind.NETWORK]
         networks = joined([parse_networks(texts)]) if texts else empty()
         sources.append(Source(OWN, networks, imported, 90))
-    return catalog_of(sources, clock.now())
+    return catalog_of(sources, clock.now(), known_of(known))
 
 
 def intel_folder(state: StateDirectory) -> Path:
@@ -195,6 +245,7 @@ class IntelService:
                         remake = now + REMAKE_SECONDS
                     if changed:
                         self.retro.hunt(self.catalog, store)
+                    self._ask_about_strangers(store)
                 self.fault = ""
             except (StoreError, OSError) as error:
                 self.fault = str(error)
@@ -203,6 +254,15 @@ class IntelService:
                 self.fault = f"{type(error).__name__}: {error}"
                 _log.exception("feeds: %s", self.fault, extra={"limit": "intel"})
             self._woken.wait(LOOK_SECONDS)
+
+    def _ask_about_strangers(self, store: Store) -> None:
+        check = make_abuse_check(self.settings, store, self.clock)
+        if check is None or not self.settings.intel.abuseipdb.findings:
+            return
+        try:
+            ask_about_strangers(check, store, self.clock.now())
+        except FeedError as error:
+            _log.warning("AbuseIPDB: %s", error, extra={"limit": "abuseipdb"})
 
     def _update(self, feeds: Sequence[Subscription], store: Store) -> bool:
         updater = make_updater(self.settings, self.folder, store, self.clock)
@@ -224,7 +284,9 @@ class IntelService:
         return changed
 
     def _put(self, feeds: Sequence[Subscription], store: Store) -> None:
-        self.catalog = load_catalog(feeds, self.folder, store, self.clock)
+        self.catalog = load_catalog(
+            feeds, self.folder, store, self.clock, self.settings.intel.known
+        )
         self.publish(self.catalog)
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from phage.intel.index import prefix_set_of_columns
+from phage.intel.known import DOUBT, Known
 from phage.intel.networks import Networks, joined, network_text, parse_networks
 from phage.intel.valueindex import ValueIndex, Word
 from phage.intel.values import canonical, guessed
@@ -31,6 +32,8 @@ MAX_SOURCES = 63
 
 HALF_LIFE_S = 14 * 86_400.0
 """After so long without a word from a feed its confidence is half: attackers move on."""
+
+NOTHING_KNOWN = Known()
 
 _NOTHING = 0xFFFF_FFFF
 
@@ -156,10 +159,15 @@ class Catalog:
         return self.sources[each.source].sure(self.made, each.confidence)
 
 
-def catalog_of(sources: Sequence[Source], now: int) -> Catalog:
-    """Make a catalog; of feeds beyond MAX_SOURCES the networks are left out."""
+def catalog_of(sources: Sequence[Source], now: int, known: Known = NOTHING_KNOWN) -> Catalog:
+    """Make a catalog; of feeds beyond MAX_SOURCES the networks are left out.
+
+    Names and hashes that are `known` to be harmless are believed less.
+    """
     index = ValueIndex()
-    chosen = tuple(_read(number, source, index, now) for number, source in enumerate(sources))
+    chosen = tuple(
+        _read(number, source, index, now, known) for number, source in enumerate(sources)
+    )
     index.seal()
     whole = joined(source.networks for source in chosen[:MAX_SOURCES])
     masks = np.zeros(len(whole), np.uint64)
@@ -177,17 +185,29 @@ def catalog_of(sources: Sequence[Source], now: int) -> Catalog:
     return Catalog(chosen, _index(whole, values.astype(np.uint32)), now, alone, combinations, index)
 
 
-def _read(number: int, source: Source, index: ValueIndex, now: int) -> Source:
+def _read(number: int, source: Source, index: ValueIndex, now: int, known: Known) -> Source:
     """Take what a source says in particular to the index; return the source without it."""
     told: dict[int, list[str]] = {}
     for each in source.indicators:
         if each.expires and each.expires <= now:
+            continue
+        if harmless := known.about(each.kind, each.value):
+            index.add(number, _doubted(each, harmless))
             continue
         index.add(number, each)
         if each.kind is IndicatorKind.NETWORK:
             told.setdefault(each.confidence, []).append(each.value)
     networks = {confidence: parse_networks(texts) for confidence, texts in told.items()}
     return replace(source, indicators=(), told=networks)
+
+
+def _doubted(indicator: Indicator, harmless: str) -> Indicator:
+    """Return an indicator that a list of the well known names, as it is to be believed."""
+    return replace(
+        indicator,
+        confidence=round(indicator.confidence * DOUBT),
+        tags=(*indicator.tags, f"known: {harmless}"),
+    )
 
 
 def _index(networks: Networks, values: npt.NDArray[np.uint32]) -> PrefixSet:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from phage.clock import Clock
+    from phage.intel.proof import Proof
 
 MAX_REDIRECTS = 5
 PIECE = 256 * 1024
@@ -71,8 +72,10 @@ class Fetcher:
         proxy: URL of a proxy for all requests; '' for none. The environment's is not used.
         agent: The User-Agent; some sources want an address of contact in it.
         ca_file: Certificates to trust instead of the system's, in PEM.
+        proof: What each document has to prove itself by; None for nothing.
         public: Who gave the URL may be anywhere: nothing local is asked, and no file is read.
-        validators: What is known of each document, by URL; kept over restarts by the caller.
+        validators: What is known of each document, by a digest of its URL; the caller keeps it
+            over restarts.
     """
 
     clock: Clock
@@ -80,6 +83,7 @@ class Fetcher:
     proxy: str = ""
     agent: str = "phage"
     ca_file: str = ""
+    proof: Proof | None = None
     public: bool = False
     validators: dict[str, Validator] = field(default_factory=dict)
     _said: dict[str, str] = field(default_factory=dict, init=False, repr=False)
@@ -97,23 +101,38 @@ class Fetcher:
         conditional: bool = True,
     ) -> bytes:
         """Return a document, unpacked. Raises FeedError and Unchanged."""
-        known = self.validators.get(url, Validator()) if conditional else Validator()
-        if "://" not in url and self.public:
-            message = "it is a file, and may only be got from a public address"
-            raise FeedError(message)
-        if "://" not in url:
-            found, fresh = self._file(Path(url)), Validator()
-        else:
-            found, fresh = self._follow(url, dict(headers or {}), body, known)
+        name = hashlib.sha256(url.encode()).hexdigest()[:32]  # A URL may hold a key.
+        known = self.validators.get(name, Validator()) if conditional else Validator()
+        raw, fresh = self._raw(url, dict(headers or {}), body, known)
+        found = self._unpacked([raw], url if "://" not in url else _place(_split(url)))
+        if self.proof is not None and body is None:
+            said = self._said
+            self.proof.judge(url, (raw, found), self._sidecar)
+            self._said = said
         fresh.digest = hashlib.sha256(found).hexdigest()
         if conditional:
             if fresh.digest == known.digest:
                 raise Unchanged
-            self.validators.pop(url, None)
-            self.validators[url] = fresh
+            self.validators.pop(name, None)
+            self.validators[name] = fresh
             while len(self.validators) > MAX_VALIDATORS:
                 del self.validators[next(iter(self.validators))]
         return found
+
+    def _raw(
+        self, url: str, headers: dict[str, str], body: bytes | None, known: Validator
+    ) -> tuple[bytes, Validator]:
+        """Return a document as it came."""
+        if "://" in url:
+            return self._follow(url, headers, body, known)
+        if self.public:
+            message = "it is a file, and may only be got from a public address"
+            raise FeedError(message)
+        return self._file(Path(url)), Validator()
+
+    def _sidecar(self, url: str) -> bytes:
+        """Return what proves a document."""
+        return self._raw(url, {}, None, Validator())[0]
 
     def _file(self, path: Path) -> bytes:
         try:
@@ -122,7 +141,7 @@ class Fetcher:
         except OSError as error:
             message = f"{path}: {error.strerror}"
             raise FeedError(message) from error
-        return self._unpacked([raw], str(path))
+        return raw
 
     def _follow(
         self, url: str, headers: dict[str, str], body: bytes | None, known: Validator
@@ -242,7 +261,7 @@ class Fetcher:
         if answer.length:
             message = f"{_place(parts)}: the connection broke {answer.length} octets before the end"
             raise FeedError(message)
-        return self._unpacked(pieces, _place(parts))
+        return b"".join(pieces)
 
     def _unpacked(self, pieces: list[bytes], place: str) -> bytes:
         """Unpack gzip, announced or not; stop at the limit, whatever there is left to unpack."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from phage.intel import keep
@@ -10,16 +10,18 @@ from phage.intel.feed import FeedError, Harvest, Unchanged
 from phage.intel.fetch import Fetcher, Validator
 from phage.intel.guard import Guard
 from phage.intel.networks import Networks, empty, joined, parse_networks
+from phage.intel.wellknown import WELL_KNOWN
 from phage.records.feedstate import FeedState
 from phage.records.indicator import Indicator, IndicatorKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from phage.clock import Clock
     from phage.intel.feed import Feed
     from phage.intel.guard import Verdict
+    from phage.intel.proof import Proof
 
 LONGEST_WAIT_S = 86_400.0
 """A feed that fails is tried at least once a day."""
@@ -52,6 +54,8 @@ class Subscription:
     every_s: float
     public: bool = False
     """It is never got from an address that is not public."""
+    proof: Proof | None = None
+    """What each of its documents has to prove itself by."""
 
     @property
     def interval(self) -> float:
@@ -69,6 +73,7 @@ class Updater:
         clock: Tells what is due.
         fetcher: Makes what downloads for one feed.
         own: Networks that are ours.
+        known: Networks of services that everybody uses, by name.
     """
 
     shelf: Shelf
@@ -76,6 +81,7 @@ class Updater:
     clock: Clock
     fetcher: Callable[[], Fetcher]
     own: tuple[str, ...] = ()
+    known: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: WELL_KNOWN)
 
     def update(self, subscription: Subscription, *, always: bool = False) -> FeedState:
         """Update a feed if it is due, or `always`; return how it does. Never raises for a feed.
@@ -89,7 +95,7 @@ class Updater:
         if (not always and now < known.due) or (always and known.tried and now < allowed):
             return known
         fetcher = self.fetcher()
-        fetcher.public = subscription.public
+        fetcher.public, fetcher.proof = subscription.public, subscription.proof
         before = keep.load(self.folder, name)
         if before is not None:  # Else all is to be got again.
             fetcher.validators = {
@@ -121,7 +127,7 @@ class Updater:
         before: Networks | None,
     ) -> FeedState:
         tolerant = bool(getattr(subscription.feed, "bogons", False))
-        guard = Guard(own=self.own, tolerant=tolerant)
+        guard = Guard(self.own, self.known, tolerant)
         others = [each for each in harvest.indicators if each.kind is not IndicatorKind.NETWORK]
         was = state.entries if harvest.replaces else 0
         verdict = guard.judge(harvest.networks, was, len(others))

@@ -23,7 +23,7 @@ class FeedState:
         fault: Why the last try failed or was held back; '' when it did not.
         left_out: Entries that were left out, by reason.
         examples: Some of them.
-        validators: ETag, Last-Modified and digest of each document, by URL.
+        validators: ETag, Last-Modified and digest of each document, by a digest of its URL.
     """
 
     name: str

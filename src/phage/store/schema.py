@@ -29,6 +29,7 @@ TABLES = (
     "rule_hits",
     "feeds",
     "indicators",
+    "reputations",
     "cves",
     "cve_products",
     "cve_exploited",

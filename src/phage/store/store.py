@@ -23,6 +23,7 @@ from phage.store.repositories.labels import LabelRepository
 from phage.store.repositories.models import ModelRepository
 from phage.store.repositories.profiles import ProfileRepository
 from phage.store.repositories.receipts import ReceiptRepository
+from phage.store.repositories.reputations import ReputationRepository
 from phage.store.repositories.rulehits import RuleHitsRepository
 from phage.store.repositories.samples import ResultRepository, SampleRepository
 from phage.store.repositories.scanjobs import ScanJobRepository
@@ -81,6 +82,7 @@ class Store:
         self.receipts = ReceiptRepository(database)
         self.rule_hits = RuleHitsRepository(database)
         self.indicators = IndicatorRepository(database)
+        self.reputations = ReputationRepository(database)
         self.sightings = SightingRepository(database)
         self.traffic = TrafficRepository(database)
         self.vulnerabilities = VulnerabilityRepository(database)

@@ -96,6 +96,13 @@ def test_a_list_of_spamhaus_that_was_cut_is_refused(
         feed_of("spamhaus", url=replay.put("/drop", cut)).collect(fetcher, 0)
 
 
+def test_a_list_of_firehol_that_was_cut_is_refused(replay: Replay, fetcher: Fetcher) -> None:
+    head = "#\n# firehol_level1\n# Entries         : 4,605 subnets, 620 unique IPs\n"
+    feed = feed_of("firehol", url=replay.put("/list", head + "45.1.1.0/24\n"))
+    with pytest.raises(FeedError, match="says it has 4605 networks, and has 1"):
+        feed.collect(fetcher, 0)
+
+
 def values(found: Harvest) -> dict[str, IndicatorKind]:
     return {each.value: each.kind for each in found.indicators}
 

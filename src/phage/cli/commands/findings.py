@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -120,6 +122,8 @@ def show(chosen: Chosen, remote: Client | None, id_: str, form: str) -> None:
     with chosen.reader() as store:
         finding = store.findings.get(id_)
         related = store.findings.related(finding) if finding is not None else ()
+        stranger = finding.stranger if finding is not None else ""
+        reputation = store.reputations.get(stranger, 0) if stranger else None
     if finding is None:
         message = f"no finding {id_!r}, or several begin so; `phage findings list` names them"
         raise StateError(message)
@@ -131,7 +135,10 @@ def show(chosen: Chosen, remote: Client | None, id_: str, form: str) -> None:
     places = [str(geography.place(peer.ip)) if peer.ip else "" for peer in finding.peers]
     for shape, place in zip(record["peers"], places, strict=True):
         shape["place"] = place
-    emit_one(form, record, _explain(finding, related, capture, places))
+    if reputation is not None:
+        record["reputation"] = asdict(reputation)
+    said = [f"AbuseIPDB  {reputation}"] if reputation is not None else []
+    emit_one(form, record, chain(_explain(finding, related, capture, places), said))
 
 
 def _capture(chosen: Chosen, finding: Finding) -> Path | None:

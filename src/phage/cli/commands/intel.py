@@ -13,6 +13,8 @@ from phage.cli.settings import settings_options
 from phage.errors import StateError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from phage.cli.settings import Chosen
 
 COLUMNS = (
@@ -33,13 +35,21 @@ def command() -> None:
 @command.command()
 @click.argument("values", nargs=-1, required=True, metavar="VALUE...")
 @click.option("--resolve", is_flag=True, help="Also ask the name server for names of addresses.")
+@click.option("--no-ask", is_flag=True, help="Do not ask AbuseIPDB, even with a key.")
 @output_option
 @settings_options
-def check(chosen: Chosen, values: tuple[str, ...], resolve: bool, form: str) -> int:  # noqa: FBT001
+def check(
+    chosen: Chosen,
+    values: tuple[str, ...],
+    resolve: bool,  # noqa: FBT001  A flag.
+    no_ask: bool,  # noqa: FBT001  A flag.
+    form: str,
+) -> int:
     """Say which feeds list VALUE: an address, a domain, a URL, a file hash, JA3, JA4.
 
-    Asked of what was got last; nothing is sent anywhere without --resolve. The exit code is 3 when
-    one is listed.
+    Asked of what was got last. Nothing is sent anywhere without --resolve, unless
+    intel.abuseipdb.key_file is set: then AbuseIPDB is asked about addresses, within its quota. The
+    exit code is 3 when one is listed.
     """
     from phage.cli.intelstore import catalog
     from phage.intel.geography import make_geography
@@ -64,6 +74,8 @@ def check(chosen: Chosen, values: tuple[str, ...], resolve: bool, form: str) -> 
         for value in values
         for each in known.check(value)
     ]
+    if not no_ask:
+        shapes += _asked(chosen, values)
     emit(form, shapes, COLUMNS, empty="no feed lists it")
     geography = make_geography(chosen.settings().intel.places)
     for value in values:
@@ -73,6 +85,39 @@ def check(chosen: Chosen, values: tuple[str, ...], resolve: bool, form: str) -> 
         if about := ", ".join(filter(None, (name, str(geography.place(address))))):
             say(f"{value}: {about}")
     return 3 if shapes else 0
+
+
+def _asked(chosen: Chosen, values: tuple[str, ...]) -> Iterator[dict[str, object]]:
+    """Yield what AbuseIPDB says of addresses that were reported; say what else it knows."""
+    from phage.cli.intelstore import writer
+    from phage.clock import SystemClock
+    from phage.daemon.intel import make_abuse_check
+    from phage.intel.feed import FeedError
+
+    settings = chosen.settings()
+    addresses = [address for value in values if (address := address_of(value))]
+    if settings.intel.abuseipdb.key_file is None or not addresses:
+        return
+    with writer(chosen) as store:
+        asking = make_abuse_check(settings, store, SystemClock())
+        for address in addresses:
+            try:
+                found = asking.ask(address) if asking is not None else None
+            except FeedError as error:
+                say(f"{address}: {error}")
+                continue
+            if found is not None and found.score:
+                yield {
+                    "asked": address,
+                    "feed": "AbuseIPDB",
+                    "kind": "network",
+                    "indicator": address,
+                    "confidence": found.score,
+                    "tags": [],
+                    "description": str(found),
+                }
+            elif found is not None:
+                say(f"{address}: AbuseIPDB: {found}")
 
 
 @command.command()
