@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from phage.respond.netlink.errors import AbsentError, KernelError
@@ -39,15 +40,27 @@ FILTERED_AT_ONCE = 32
 """Each address that the kernel filters by costs a walk through the table in the kernel; for more
 addresses the table is listed once instead."""
 
+MOST_LISTED = 20_000
+"""Connections of a table that is listed: half a second's work, in which nobody else is banned. In a
+longer one entries are left to die out: what is banned is dropped before it meets its connection."""
+
+MOST_WALKED = 1_000_000
+"""The same of walks in the kernel: connections times addresses."""
+
+COUNT = Path("/proc/sys/net/netfilter/nf_conntrack_count")
+
 
 def cut(link: Link, ends: Ends) -> int:
     """Remove the entries of connections with these networks at either end.
 
     Returns how many were removed as far as it is known: the kernel does not tell when it filters
-    by itself. An address that has none is no error. Raises KernelError.
+    by itself. An address that has none is no error. Raises KernelError, also where there are too
+    many to list.
     """
     hosts = [(at[0], each) for at, some in ends.items() if at in _WHOLE for each in some]
-    if len(hosts) == sum(map(len, ends.values())) <= FILTERED_AT_ONCE:
+    count = _count()
+    are_few = len(hosts) <= FILTERED_AT_ONCE and len(hosts) * count <= MOST_WALKED
+    if are_few and len(hosts) == sum(map(len, ends.values())):
         try:
             for version, host in hosts:
                 _cut_host(link, version, host)
@@ -57,7 +70,17 @@ def cut(link: Link, ends: Ends) -> int:
                 raise
         else:
             return 0
+    if count > MOST_LISTED:
+        raise KernelError(errno.E2BIG, "cut connections", "there are too many to list")
     return sum(_cut_listed(link, version, ends) for version in (4, 6))
+
+
+def _count() -> int:
+    """Return how many connections are tracked; 0 where the kernel does not tell."""
+    try:
+        return int(COUNT.read_text("ascii"))
+    except (OSError, ValueError):
+        return 0
 
 
 def _cut_host(link: Link, version: int, host: bytes) -> None:
