@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, field_validator
 
 from phage.config.kinds import Duration
+from phage.config.quiet import parse_quiet
 from phage.config.section import Section
 from phage.records import Severity
 
@@ -31,3 +32,26 @@ class ChannelSettings(Section):
     repeat: Duration = Field(
         3600.0, ge=0, description="News of the same thing is told again after this time."
     )
+    digest: Duration = Field(
+        0.0,
+        ge=0,
+        le=7 * 86_400,
+        description="What comes within so long after the first is told with it in one message, for "
+        "example 1h or 1d; 0: at once.",
+    )
+    quiet: str = Field(
+        "",
+        max_length=16,
+        description="Quiet hours by this machine's clock, such as 22:00-07:00; what comes "
+        "meanwhile is told afterwards, in one message.",
+    )
+    urgent: Severity = Field(
+        Severity.CRITICAL,
+        description="What is so severe or worse waits for neither digest nor quiet hours.",
+    )
+
+    @field_validator("quiet")
+    @classmethod
+    def _check_quiet(cls, value: str) -> str:
+        parse_quiet(value)
+        return value

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from phage.config.statedir import StateDirectory
     from phage.daemon.listblocks import Keys
     from phage.daemon.live import Live
+    from phage.notify.dispatch import Dispatcher
     from phage.policy.allowlist import Source
     from phage.policy.desk import Outcome
     from phage.policy.facts import Sets
@@ -147,6 +148,7 @@ class Enforcement:
         meter: Reads the hits.
         faults: Findings about which could not be decided, for a fault of phage's own.
         live: What goes on now; None until something is watched.
+        dispatcher: Whom phage tells; None for nobody.
         labels: What people say of findings.
     """
 
@@ -166,6 +168,7 @@ class Enforcement:
     meter: HitMeter = field(default_factory=HitMeter)
     faults: int = 0
     live: Live | None = None
+    dispatcher: Dispatcher | None = None
     labels: LabelRepository | None = None
     held: bool = field(default=False, init=False)
     _insists: bool = field(default=False, init=False)

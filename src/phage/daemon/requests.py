@@ -197,18 +197,35 @@ class Live(_Request):
     limit: int = Field(20, ge=1, le=200)
 
 
+class ListChannels(_Request):
+    """Whom phage tells, and what became of it."""
+
+    verb: Literal["channels.list"] = "channels.list"
+
+
+class ProbeChannel(_Request):
+    """Tell one channel that this is a test, and wait for its server."""
+
+    verb: Literal["channels.test"] = "channels.test"
+    name: str = Field(min_length=1, max_length=64)
+
+
 class Release(_Request):
     """Bring blocks into force again."""
 
     verb: Literal["release"] = "release"
 
 
-READING = frozenset({"status", "devices.scan.status", "decisions.list", "rules.hits", "live"})
+READING = frozenset(
+    {"status", "devices.scan.status", "decisions.list", "rules.hits", "live", "channels.list"}
+)
 """Verbs that change nothing."""
 
 Request = Annotated[
     Status
     | ListDecisions
+    | ListChannels
+    | ProbeChannel
     | AddDecision
     | RevokeDecisions
     | ApplyRules

@@ -85,6 +85,7 @@ class Daemon:
         self.exports: list[ExportCollector] = []
         self.remotes: list[BusCollector] = []
         self.feeders: list[Feeder] = []
+        self.dispatcher: Dispatcher | None = None
         self.links = Links(self.collectors)
         self.windows: queue.Queue[Fed] = queue.Queue(WAITING_WINDOWS)
         self.losses: list[Callable[[], Mapping[str, int]]] = []
@@ -253,6 +254,7 @@ def _outputs(settings: Settings, state: StateDirectory, daemon: Daemon) -> list[
     if settings.notify:
         dispatcher = Dispatcher(make_channels(settings.notify), daemon.clock)
         dispatcher.start()
+        daemon.dispatcher = dispatcher
         sinks.append(NotifySink(dispatcher))
     return sinks
 
@@ -373,6 +375,7 @@ def _watched_live(
 ) -> Live:
     """Have metrics and whoever asks see what goes on now."""
     PolicyMetrics(registry, enforcement)
+    enforcement.dispatcher = daemon.dispatcher
     floods = volumetric_of(detectors)
     live = enforcement.live = Live(
         enforcement.ledger.all_in_force,

@@ -233,6 +233,33 @@ class Steering:
             raise StateError(message)
         return live.snapshot(self.clock.now(), request.limit)
 
+    def channels(self, _request: requests.ListChannels, _caller: Caller) -> Answer:
+        """Tell whom phage tells, and what became of it."""
+        dispatcher = self.enforcement.dispatcher
+        states = dispatcher.states() if dispatcher is not None else {}
+        return {
+            "channels": [
+                {
+                    "name": name,
+                    "type": channel.notifier.name,
+                    "least": str(channel.least),
+                    "always": channel.always,
+                    "digest_seconds": channel.pace.gather_s,
+                    **asdict(told),
+                }
+                for name, (channel, told) in states.items()
+            ]
+        }
+
+    def probe_channel(self, request: requests.ProbeChannel, _caller: Caller) -> Answer:
+        """Tell one channel that this is a test."""
+        dispatcher = self.enforcement.dispatcher
+        if dispatcher is None:
+            message = "nobody is told anything: no channel is set under notify"
+            raise StateError(message)
+        dispatcher.probe(request.name)
+        return {"channel": request.name, "told": True}
+
     def panic(self, _request: requests.Panic, caller: Caller) -> Answer:
         """Take every block out and keep it out."""
         own = self.enforcement
@@ -308,6 +335,8 @@ class Steering:
 
 _ACTS: Mapping[type[Any], Callable[[Steering, Any, Caller], Answer]] = {
     requests.Status: Steering.status,
+    requests.ListChannels: Steering.channels,
+    requests.ProbeChannel: Steering.probe_channel,
     requests.ListDecisions: Steering.list_decisions,
     requests.AddDecision: Steering.add,
     requests.RevokeDecisions: Steering.revoke,

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from phage.config.plugins import make
+from phage.config.quiet import parse_quiet
 from phage.errors import ConfigError
-from phage.notify.dispatch import Channel, Pace
+from phage.notify.dispatch import Channel
 from phage.notify.notifier import Notifier
+from phage.notify.waiting import Pace
 from phage.plugin import Family, discover
 
 if TYPE_CHECKING:
@@ -35,7 +37,14 @@ def make_channels(settings: Mapping[str, ChannelSettings]) -> list[Channel]:
         if missing := notifier.check():
             message = f"notify.{name}.settings: {missing}"
             raise ConfigError(message)
-        pace = Pace(a_minute=each.a_minute, burst=each.burst, repeat_s=each.repeat)
+        pace = Pace(
+            a_minute=each.a_minute,
+            burst=each.burst,
+            repeat_s=each.repeat,
+            gather_s=each.digest,
+            quiet=parse_quiet(each.quiet),
+            urgent=each.urgent,
+        )
         channels.append(
             Channel(name, notifier, each.least, pace, always=each.always, closed=each.closed)
         )

@@ -7,9 +7,9 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from phage.detect.tables import Recent
-from phage.notify.notice import Notice, digest
+from phage.notify.notice import Notice, shown
 from phage.notify.notifier import NotifyError
+from phage.notify.waiting import Pace, Waiting
 from phage.records import Severity
 
 if TYPE_CHECKING:
@@ -20,28 +20,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """How fast one channel is told, and for how long it is tried.
-
-    Attributes:
-        a_minute: Messages a minute, in the long run.
-        burst: Messages at once; what comes beyond is told together ("and 12 more").
-        waiting: Notices that wait; of more only the number is told.
-        repeat_s: News of the same thing is told again after this time; at once when it is worse.
-        first_retry_s: Wait before the second try; each further wait is twice as long.
-        longest_retry_s: The longest of these waits.
-        give_up_s: A notice that could not be told for so long is given up.
-    """
-
-    a_minute: float = 6.0
-    burst: int = 3
-    waiting: int = 256
-    repeat_s: float = 3600.0
-    first_retry_s: float = 1.0
-    longest_retry_s: float = 300.0
-    give_up_s: float = 3600.0
+LONGEST_NAP = 30.0
+"""Seconds after which is looked anew whether something may be told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +65,9 @@ class _Worker:
         self.channel = channel
         self.state = Told()
         self._clock = clock
-        self._waiting: dict[str, Notice] = {}
-        self._unnamed = 0
-        self._left_out = 0
-        self._known: Recent[str, tuple[float, int, bool]] = Recent(4096)
-        self._tokens = float(channel.pace.burst)
-        self._filled = clock.monotonic()
+        self._waiting = Waiting(channel.pace, clock)
         self._changed = threading.Condition()
+        self._telling = threading.Lock()
         self._stopping = False
         self._thread = threading.Thread(
             target=self._run, name=f"phage-notify-{channel.name}", daemon=True
@@ -106,34 +82,11 @@ class _Worker:
         if notice.severity.rank < channel.least.rank or (notice.closed and not channel.closed):
             return False
         with self._changed:
-            if self._is_repeated(notice):
-                self.state.repeated += 1
-                return False
-            key = notice.key
-            if not key:
-                self._unnamed += 1
-                key = f"\0{self._unnamed}"
-            if key not in self._waiting and len(self._waiting) >= channel.pace.waiting:
-                self._left_out += 1
-                self.state.left_out += 1
-            else:
-                self._waiting[key] = notice  # News of what still waits takes its place.
+            taken = self._waiting.put(notice)
+            self.state.repeated = self._waiting.repeated
+            self.state.left_out = self._waiting.left_out
             self._changed.notify()
-        return True
-
-    def _is_repeated(self, notice: Notice) -> bool:
-        if not notice.key:
-            return False
-        now = self._clock.monotonic()
-        known = self._known.use(notice.key)
-        rank = notice.severity.rank
-        if known is not None:
-            told_at, told_rank, was_closed = known
-            recent = now - told_at < self.channel.pace.repeat_s
-            if recent and rank <= told_rank and was_closed == notice.closed:
-                return True
-        self._known.put(notice.key, (now, rank, notice.closed))
-        return False
+        return taken
 
     def stop(self, seconds: float) -> None:
         """Tell what waits, all together and once, and end."""
@@ -152,38 +105,16 @@ class _Worker:
     def _next(self) -> Notice | None:
         """Wait until something may be told; None at the end."""
         with self._changed:
-            while True:
-                if self._waiting:
-                    wait = self._wait_for_token()
-                    if wait <= 0 or self._stopping:
-                        return self._take()
-                    self._changed.wait(wait)
-                elif self._stopping:
-                    return None
-                else:
+            while self._waiting or not self._stopping:
+                if not self._waiting:
                     self._changed.wait()
-
-    def _wait_for_token(self) -> float:
-        """Return the seconds until a message may be sent."""
-        pace, now = self.channel.pace, self._clock.monotonic()
-        gained = (now - self._filled) * pace.a_minute / 60.0
-        self._tokens = min(float(pace.burst), self._tokens + gained)
-        self._filled = now
-        return 0.0 if self._tokens >= 1.0 else (1.0 - self._tokens) * 60.0 / pace.a_minute
-
-    def _take(self) -> Notice:
-        """Take one notice while there are messages left for all that wait, else all as one."""
-        singly = len(self._waiting) <= self._tokens and not self._left_out and not self._stopping
-        self._tokens = max(0.0, self._tokens - 1.0)
-        if singly or (len(self._waiting) == 1 and not self._left_out):
-            key = next(iter(self._waiting))
-            self.state.told += 1
-            return self._waiting.pop(key)
-        notices, more = list(self._waiting.values()), self._left_out
-        self._waiting.clear()
-        self._left_out = 0
-        self.state.told += len(notices)
-        return digest(notices, more)
+                elif self._stopping or (wait := self._waiting.wait()) <= 0:
+                    notice = self._waiting.take(last=self._stopping)
+                    self.state.told = self._waiting.told
+                    return notice
+                else:  # The clock on the wall may be set meanwhile.
+                    self._changed.wait(min(wait, LONGEST_NAP))
+            return None
 
     def _tell(self, notice: Notice) -> None:
         pace = self.channel.pace
@@ -212,12 +143,21 @@ class _Worker:
 
     def _try(self, notice: Notice) -> NotifyError | None:
         try:
-            self.channel.notifier.tell(notice)
+            with self._telling:
+                self.channel.notifier.tell(notice)
         except NotifyError as error:
             return error
         except Exception as error:  # noqa: BLE001  A plug-in's fault is its own.
             return NotifyError(f"raised {type(error).__name__}", retry=False)
         return None
+
+    def probe(self, notice: Notice) -> None:
+        """Tell a notice at once, past all that waits. Raises NotifyError."""
+        error = self._try(notice)
+        if error is not None:
+            self._ill(str(error), "")
+            raise error
+        self._well()
 
     def _ill(self, fault: str, then: str) -> None:
         if fault != self.state.fault:
@@ -235,6 +175,7 @@ class Dispatcher:
 
     def __init__(self, channels: Sequence[Channel], clock: Clock) -> None:
         self._workers = {channel.name: _Worker(channel, clock) for channel in channels}
+        self._clock = clock
         self.unknown = 0
 
     @property
@@ -258,6 +199,30 @@ class Dispatcher:
             workers = [self._workers[name] for name in names if name in self._workers]
             self.unknown += sum(1 for name in names if name not in self._workers)
         return sum(worker.put(notice) for worker in workers)
+
+    def probe(self, name: str) -> None:
+        """Tell one channel at once that this is a test; takes as long as its server does.
+
+        Raises NotifyError when it could not be told, or there is no such channel.
+        """
+        worker = self._workers.get(name)
+        if worker is None:
+            message = (
+                f"there is no channel {name!r}; there are {', '.join(self._workers) or 'none'}"
+            )
+            raise NotifyError(message, retry=False)
+        worker.probe(
+            Notice(
+                "Test of phage",
+                f"If you can read this, phage can tell you through {shown(name, 64)}.",
+                Severity.INFO,
+                self._clock.now(),
+            )
+        )
+
+    def states(self) -> Mapping[str, tuple[Channel, Told]]:
+        """Return the channels by name, each with what became of its notices."""
+        return {name: (worker.channel, worker.state) for name, worker in self._workers.items()}
 
     def counters(self) -> Mapping[str, int]:
         """Return what became of notices, by channel: `NAME.told`, `NAME.failed`, and so on."""

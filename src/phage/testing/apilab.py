@@ -100,6 +100,8 @@ class FakeDaemon:
             "decisions.revoke": {"decisions": []},
             "panic": {"panic": True, "done": True},
             "release": {"panic": False, "done": True},
+            "channels.list": {"channels": []},
+            "channels.test": {"channel": values.get("name", ""), "told": True},
             "devices.scan": {"scan": "001a1fcf53d7a"},
             "devices.scan.status": {"scan": "001a1fcf53d7a", "done": 250, "what": "looking"},
             "devices.scan.stop": {"scan": "001a1fcf53d7a"},

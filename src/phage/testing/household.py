@@ -433,6 +433,16 @@ def live_answer(now: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def channels_answer() -> list[dict[str, Any]]:
+    """Return what the daemon would answer of its channels."""
+    counted = {"told": 7, "messages": 5, "repeated": 2, "left_out": 0, "failed": 0, "retries": 3}
+    about = {"least": "medium", "always": True, "digest_seconds": 0.0, **counted}
+    return [
+        {"name": "phone", "type": "apprise", "fault": "", **about},
+        {"name": "mail", "type": "email", "fault": "mail.example.com: refused", **about},
+    ]
+
+
 def status_answer() -> dict[str, Any]:
     """Return what the daemon would answer to `status`."""
     return {
@@ -471,6 +481,8 @@ class FakeDaemon:
             return self.status
         if verb == "live":
             return live_answer(self.now) | self.live
+        if verb == "channels.list":
+            return {"channels": channels_answer()}
         self.asked.append((verb, actor, values))
         if self.refuses:
             raise StateError(self.refuses)

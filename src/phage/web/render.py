@@ -66,6 +66,7 @@ MENU: tuple[tuple[str, tuple[Place, ...]], ...] = (
         "Keep",
         (
             Place("/settings", "Settings", "settings", "config:read"),
+            Place("/channels", "Notifications", "bell", "config:read"),
             Place("/users", "Users", "users", "users:read"),
             Place("/audit", "Audit", "audit", "audit:read"),
             Place("/help", "Help", "help", "status:read"),

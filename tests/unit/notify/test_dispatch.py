@@ -14,9 +14,10 @@ from phage.clock import SystemClock
 from phage.config.notify import ChannelSettings
 from phage.errors import ConfigError
 from phage.notify.channels import make_channels
-from phage.notify.dispatch import Channel, Dispatcher, Pace
+from phage.notify.dispatch import Channel, Dispatcher
 from phage.notify.notice import LONGEST_TEXT, Notice, digest, notice_of_decision, notice_of_finding
 from phage.notify.notifier import NotifyError
+from phage.notify.waiting import Pace
 from phage.records import Finding, Severity, Subject
 from phage.records.decision import Action, Decision, Target, TargetKind
 
@@ -228,3 +229,31 @@ def test_channels_of_settings() -> None:
 def test_wrong_settings_say_what_is_wrong(settings: dict[str, object], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         make_channels({"ops": ChannelSettings.model_validate(settings)})
+
+
+def test_a_test_is_told_past_all_that_waits(begin: Callable[..., Dispatcher]) -> None:
+    recorder = opened()
+    slow = Pace(gather_s=3600.0)
+    dispatcher = begin(Channel("ops", recorder, least=Severity.CRITICAL, pace=slow))
+    dispatcher.probe("ops")
+    assert recorder.told[0].title == "Test of phage"
+    recorder.raises.append(NotifyError("no such door"))
+    with pytest.raises(NotifyError, match="no such door"):
+        dispatcher.probe("ops")
+    assert dispatcher.faults() == {"ops": "no such door"}
+    dispatcher.probe("ops")
+    assert dispatcher.faults() == {}
+    with pytest.raises(NotifyError, match="there are ops"):
+        dispatcher.probe("other")
+
+
+def test_what_waits_for_a_digest_is_told_when_phage_stops(
+    begin: Callable[..., Dispatcher],
+) -> None:
+    recorder = opened()
+    dispatcher = begin(Channel("ops", recorder, pace=Pace(gather_s=86_400.0)))
+    for number in range(3):
+        dispatcher.tell(notice(number))
+    dispatcher.stop()
+    (told,) = recorder.told
+    assert told.title.startswith("3 notices")

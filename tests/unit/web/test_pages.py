@@ -87,7 +87,7 @@ def test_every_page_is_for_who_is_logged_in(path: str, empty: ApiLab) -> None:
 @pytest.mark.parametrize("path", PAGES)
 def test_a_viewer_sees_and_is_offered_no_change(path: str, lab: ApiLab) -> None:
     answer = lab.browser("viewer").get(path, headers={"Accept": "text/html"})
-    if path.startswith(("/audit", "/users", "/settings")):
+    if path.startswith(("/audit", "/users", "/settings", "/channels")):
         assert answer.status_code == 403
         return
     assert answer.status_code == 200
@@ -216,6 +216,16 @@ def test_rates_stand_against_their_thresholds(lab: ApiLab) -> None:
     assert "20,000 packets/s to a host" in section
     assert ">NAS<" in section
     assert "192.168.1.0/24" in section
+
+
+def test_a_channel_is_tested(lab: ApiLab, daemon: FakeDaemon) -> None:
+    client = lab.browser()
+    assert "mail.example.com: refused" in client.get("/channels").text
+    said = client.post("/channels/phone/test", data=form(client))
+    assert "phone was told" in said.text
+    assert daemon.asked == [("channels.test", "user:admin", {"name": "phone"})]
+    daemon.refuses = "phone: answered 401"
+    assert "answered 401" in client.post("/channels/phone/test", data=form(client)).text
 
 
 def test_a_refusal_is_told(lab: ApiLab, daemon: FakeDaemon) -> None:
@@ -406,7 +416,10 @@ def test_unknown_things_are_told_as_a_page(lab: ApiLab) -> None:
 
 def test_every_page_is_in_the_list_of_pages(lab: ApiLab) -> None:
     """What is not in it is not tested with hostile text, for each role, by axe-core."""
-    others = {"/welcome", "/favicon.ico", "/sw.js", "/manifest.webmanifest", "/static/{name}"}
+    others = {
+        "/welcome", "/favicon.ico", "/sw.js", "/manifest.webmanifest", "/static/{name}",
+        "/files/{sha256}/download", "/files/analyses/{id}",  # No page; only while a file waits.
+    }  # fmt: skip
     asked = [each.partition("?")[0] for each in (*PAGES, *OPEN)]
     routes = [route for router in Dashboard().routers for route in router.routes]
     missing = {
