@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The long proofs whole: every fuzz target for SECONDS_EACH (default 600), then the long property tests,
+# The long proofs whole: every fuzz target for SECONDS_EACH (default 600), then ten million
+# look-ups of indicators, then the long property tests,
 # then RULE_SETS (default 10000) random rule sets in the kernel and KILLS (default 1000) killed processes,
 # which takes root,
 # then 10000 hostile files through all engines.
@@ -16,6 +17,7 @@ else
   echo "soak: fuzzing needs cargo-fuzz and a nightly Rust (cargo install cargo-fuzz; rustup toolchain install nightly)" >&2
   exit 1
 fi
+PHAGE_LOOKUPS=${PHAGE_LOOKUPS:-10000000} .venv/bin/python -m pytest -q tests/unit/intel/test_reference.py
 PROPTEST_CASES=${PROPTEST_CASES:-20000} tools/cargo.sh test --workspace --release --locked
 HYPOTHESIS_PROFILE=nightly .venv/bin/python -m pytest -q tests/unit tests/conformance
 RULE_SETS=${RULE_SETS:-10000} .venv/bin/python -m pytest -q tests/system/test_rules_kernel.py

@@ -19,6 +19,10 @@ class FeedSettings(Section):
     every: Duration = Field(
         21_600.0, ge=60, description="How often it is got; never more often than its maker allows."
     )
+    get: bool = Field(
+        default=True,
+        description="Get it; off for one that comes by `phage feeds import`, and is got elsewhere.",
+    )
     public: bool = Field(
         default=False,
         description="Never get it from an address that is not public, nor from a file; set for "

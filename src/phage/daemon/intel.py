@@ -74,7 +74,7 @@ def subscriptions(settings: Settings) -> list[Subscription]:
         if not chosen.enabled:
             continue
         feed: Feed = make(plugin, chosen.settings, f"{where}.settings")
-        if fault := feed.check():
+        if chosen.get and (fault := feed.check()):
             message = f"{where}.settings: {fault}"
             raise ConfigError(message)
         if chosen.signature and chosen.signed_by is None:
@@ -82,7 +82,7 @@ def subscriptions(settings: Settings) -> list[Subscription]:
             raise ConfigError(message)
         proof = Proof(chosen.checksum, chosen.signature, chosen.signed_by)
         wanted = proof if chosen.checksum or chosen.signature else None
-        found.append(Subscription(name, feed, chosen.every, chosen.public, wanted))
+        found.append(Subscription(name, feed, chosen.every, chosen.public, chosen.get, wanted))
     return found
 
 

@@ -27,22 +27,31 @@ def place(folder: Path, feed: str) -> Path:
 def save(folder: Path, feed: str, networks: Networks) -> None:
     """Write the networks of a feed, whole or not at all. Raises OSError."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    body = networks.lengths.tobytes() + np.ascontiguousarray(networks.octets).tobytes()
     path = place(folder, feed)
     fresh = path.with_suffix(".new")
     with fresh.open("wb") as file:
-        file.write(_MAGIC + hashlib.sha256(body).digest() + body)
+        file.write(packed(networks))
         file.flush()
         os.fsync(file.fileno())
     fresh.replace(path)
 
 
+def packed(networks: Networks) -> bytes:
+    """Return networks as a file of them holds them."""
+    body = networks.lengths.tobytes() + np.ascontiguousarray(networks.octets).tobytes()
+    return _MAGIC + hashlib.sha256(body).digest() + body
+
+
 def load(folder: Path, feed: str) -> Networks | None:
     """Read the networks of a feed; None where there are none, or they are damaged."""
     try:
-        raw = place(folder, feed).read_bytes()
+        return unpacked(place(folder, feed).read_bytes())
     except OSError:
         return None
+
+
+def unpacked(raw: bytes) -> Networks | None:
+    """Return the networks of a file; None where it is damaged."""
     head = len(_MAGIC) + _DIGEST
     body = raw[head:]
     sound = raw.startswith(_MAGIC) and hashlib.sha256(body).digest() == raw[len(_MAGIC) : head]

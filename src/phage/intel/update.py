@@ -54,6 +54,8 @@ class Subscription:
     every_s: float
     public: bool = False
     """It is never got from an address that is not public."""
+    get: bool = True
+    """It is got; else it comes by files (`Updater.bring`)."""
     proof: Proof | None = None
     """What each of its documents has to prove itself by."""
 
@@ -91,6 +93,8 @@ class Updater:
         name = subscription.name
         known = self.shelf.states().get(name, FeedState(name))
         now = self.clock.now()
+        if not subscription.get:
+            return known
         allowed = known.tried + int(subscription.feed.least_s * _SECOND)
         if (not always and now < known.due) or (always and known.tried and now < allowed):
             return known
@@ -116,6 +120,16 @@ class Updater:
             told = {url: (v.etag, v.modified, v.digest) for url, v in fetcher.validators.items()}
             due = now + int(subscription.interval * _SECOND)
             state = replace(state, validators=told, due=due)
+        self.shelf.save_state(state)
+        return state
+
+    def bring(self, subscription: Subscription, harvest: Harvest, updated: int) -> FeedState:
+        """Take what a feed gave elsewhere, at a time; it is judged as if it came from there."""
+        known = self.shelf.states().get(subscription.name, FeedState(subscription.name))
+        tried = replace(known, tried=self.clock.now())
+        state = self._believe(subscription, tried, harvest, None)
+        if not state.fault:
+            state = replace(state, updated=updated)
         self.shelf.save_state(state)
         return state
 

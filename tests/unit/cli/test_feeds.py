@@ -92,3 +92,37 @@ def test_own_indicators_are_imported_found_and_exported(phage: Phage, tmp_path: 
     again.write_text(exported)
     assert "imported 3 indicators" in phage("indicators", "import", str(again)).err
     assert "bad.example.com" in phage("indicators", "show", "BAD.example.com").out
+
+
+def test_feeds_go_to_a_machine_without_a_network_by_file(
+    phage: Phage, feed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert phage("feeds", "update").code == 0
+    parcel = tmp_path / "feeds.tar"
+    assert "wrote mine" in phage("feeds", "export", str(parcel)).err
+    feed.unlink()
+    monkeypatch.setenv("PHAGE_STATE_DIR", str(tmp_path / "elsewhere"))
+    (tmp_path / "phage.yaml").write_text("# another machine\n")
+    assert "mine (2)" in phage("feeds", "import", str(parcel), "--dry-run").err
+    done = phage("feeds", "import", str(parcel), "--output", "json")
+    (shape,) = json.loads(done.out)
+    assert (done.code, shape["entries"], shape["fault"]) == (0, 2, "")
+    assert "get: false" in (tmp_path / "phage.yaml").read_text()
+    assert phage("intel", "check", "45.1.1.9").code == 3
+    again = json.loads(phage("feeds", "update", "--output", "json").out)
+    assert again[0]["fault"] == ""
+
+
+@pytest.mark.parametrize("mark", [b"networks", b"phage networks 1", b'"updated"', b'"form"'])
+def test_a_file_of_feeds_that_is_damaged_is_refused(
+    phage: Phage, feed: Path, tmp_path: Path, mark: bytes
+) -> None:
+    assert phage("feeds", "update").code == 0
+    parcel = tmp_path / "feeds.tar"
+    phage("feeds", "export", str(parcel))
+    body = bytearray(parcel.read_bytes())
+    body[body.index(mark) + 1] ^= 0x01
+    parcel.write_bytes(body)
+    assert phage("intel", "check", "45.1.1.9").code == 3
+    refused = phage("feeds", "import", str(parcel))
+    assert (refused.code, "damaged" in refused.err or "SHA-256" in refused.err) == (1, True)

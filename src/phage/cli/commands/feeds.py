@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -154,6 +155,81 @@ def test(chosen: Chosen, name: str, form: str) -> int:
         for each in _wanted(chosen, (name,))
     ]
     emit(form, shapes, TRIED, empty=f"{name} is disabled")
+    return 1 if any(shape["fault"] for shape in shapes) else 0
+
+
+@command.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("names", nargs=-1, metavar="[NAME...]")
+@settings_options
+def export(chosen: Chosen, file: Path, names: tuple[str, ...]) -> None:
+    """Write what feeds gave to FILE, all or by NAME, for a machine without a network."""
+    import hashlib
+
+    from phage.clock import SystemClock
+    from phage.daemon.feedparcel import write_parcel
+    from phage.daemon.intel import intel_folder
+    from phage.errors import StateError
+
+    for name in names:
+        _require(chosen, name)
+    settings = chosen.settings()
+    kinds = {name: each.type for name, each in settings.intel.feeds.items()}
+    wanted = {name: kind for name, kind in kinds.items() if not names or name in names}
+    folder = intel_folder(chosen.state(settings))
+    try:
+        with chosen.reader() as store:
+            done = write_parcel(file, wanted, folder, store.indicators, SystemClock().now())
+        with file.open("rb") as written:
+            digest = hashlib.file_digest(written, "sha256").hexdigest()
+    except OSError as error:
+        message = f"{file}: {error.strerror}"
+        raise StateError(message) from error
+    say(f"wrote {', '.join(done) or 'nothing: no feed gave anything yet'} to {file}")
+    say(f"SHA-256 {digest}")
+
+
+@command.command("import")
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--dry-run", is_flag=True, help="Say what the file holds, and import nothing.")
+@output_option
+@settings_options
+def import_(chosen: Chosen, file: Path, dry_run: bool, form: str) -> int:  # noqa: FBT001  A flag.
+    """Take what feeds gave elsewhere from FILE, as `phage feeds export` writes it.
+
+    It is judged as if it were got here. A feed that is not in the settings is added to them, and is
+    never got from here.
+    """
+    from phage.cli.intelstore import writer
+    from phage.clock import SystemClock
+    from phage.daemon.feededits import added
+    from phage.daemon.feedparcel import read_parcel
+    from phage.daemon.intel import intel_folder, make_updater
+
+    parcel = list(read_parcel(file))
+    known = chosen.settings().intel.feeds
+    new = [(name, kind) for name, kind, _, _ in parcel if name not in known]
+    if dry_run:
+        say(f"{file}: {', '.join(f'{name} ({len(what)})' for name, _, _, what in parcel)}")
+        say("imported nothing (--dry-run)")
+        return 0
+    if new:
+        changes = [one for name, kind in new for one in added(name, {"type": kind, "get": False})]
+        _change(chosen, changes)
+    settings = chosen.settings()
+    subscribed = {each.name: each for each in _wanted(chosen, ())}
+    folder = intel_folder(chosen.state(settings))
+    with writer(chosen) as store:
+        updater = make_updater(settings, folder, store, SystemClock())
+        shapes = [
+            {"name": name, **_shape(updater.bring(subscribed[name], harvest, updated))}
+            for name, _, updated, harvest in parcel
+            if name in subscribed
+        ]
+    for name, *_ in parcel:
+        if name not in subscribed:
+            say(f"{name} is disabled here, and was left out")
+    emit(form, shapes, TRIED, empty="no feeds")
     return 1 if any(shape["fault"] for shape in shapes) else 0
 
 
