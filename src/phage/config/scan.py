@@ -90,10 +90,16 @@ class ScanSettings(Section):
     queue_url: SecretStr = Field(
         SecretStr(""), description="Where that queue is, for one beyond this machine."
     )
+    fronts: dict[str, dict[str, JsonValue]] = Field(
+        {},
+        description="Ways in by other programs' protocols, by name with their settings, for "
+        "example {clamd: {listen: 127.0.0.1:3310}}; `phage plugins list fronts` names them.",
+    )
     own_worker: bool = Field(
         default=True,
-        description="With the local queue `phage run` starts a worker with the first file; off "
-        "where `phage worker` runs by itself.",
+        description="`phage run` starts a worker of its own: with the first file, at once where "
+        "fronts, watched folders or workers elsewhere wait for it. Off where `phage worker` runs "
+        "by itself.",
     )
     worker_idle: Duration = Field(
         600.0, ge=1, le=86_400, description="That worker ends when no file came for so long."

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from phage.records.scanjob import ScanJob
     from phage.records.scantask import EngineReport, ScanTask
     from phage.scan.queues.celery import CeleryQueue
+    from phage.scan.work import WorkOptions
     from phage.store.store import Store
 
 _log = logging.getLogger(__name__)
@@ -106,8 +107,7 @@ class Dispatcher:
 
     def fingerprint(self) -> str:
         """Return what verdicts rest on now, '' without engines. Raises StoreError."""
-        engines = self.engines()
-        return self._fingerprint(engines) if engines else ""
+        return fingerprint_of_workers(self._store, self._settings, self._clock)
 
     def handle(self, job: ScanJob) -> str:
         """Take the sample of a job apart; return its verdict's id if that is known already.
@@ -183,7 +183,7 @@ class Dispatcher:
         return verdict.id
 
     def _fingerprint(self, engines: Mapping[str, EngineReport]) -> str:
-        return fingerprint(digest_of(each.key for each in engines.values()), self._options)
+        return _fingerprint(engines, self._options)
 
     def _finish(self, job: str) -> bool:
         """Make the verdict of a job whose tasks have ended; once, whoever tries."""
@@ -264,3 +264,13 @@ class Dispatcher:
                 _log.error("%s", error, extra={"limit": "dispatch"})
             except Exception:  # noqa: BLE001  What goes on must go on.
                 _log.exception("dispatching", extra={"limit": "dispatch"})
+
+
+def fingerprint_of_workers(store: Store, settings: ScanSettings, clock: Clock) -> str:
+    """Return what verdicts of workers elsewhere rest on now, '' without any. Raises StoreError."""
+    engines = in_service(store.scan_workers.list(clock.now() - REMEMBERED_NS))
+    return _fingerprint(engines, work_options(settings)) if engines else ""
+
+
+def _fingerprint(engines: Mapping[str, EngineReport], options: WorkOptions) -> str:
+    return fingerprint(digest_of(each.key for each in engines.values()), options)

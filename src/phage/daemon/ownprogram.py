@@ -81,6 +81,7 @@ class OwnWorker:
         self._idle = idle
         self._process: subprocess.Popen[str] | None = None
         self._lock = threading.Lock()
+        self._stop = threading.Event()
         self._not_before = 0.0
         self._said: deque[str] = deque(maxlen=KEPT_LINES)
         self.fault = ""
@@ -89,7 +90,8 @@ class OwnWorker:
     def wake(self) -> None:
         """Start it unless it runs, or has just ended in disorder."""
         with self._lock:
-            if self._is_alive() or self._clock.monotonic() < self._not_before:
+            too_soon = self._clock.monotonic() < self._not_before
+            if self._stop.is_set() or self._is_alive() or too_soon:
                 return
             arguments = ("worker", *(("--idle", f"{self._idle:g}") if self._idle else ()))
             try:
@@ -109,8 +111,18 @@ class OwnWorker:
                 target=self._watch, args=(self._process,), name="phage-own-worker", daemon=True
             ).start()
 
+    def stand(self) -> None:
+        """Keep it running from now on: fronts and watched folders wait for nobody's file."""
+        self.wake()
+        threading.Thread(target=self._keep, name="phage-own-keeper", daemon=True).start()
+
+    def _keep(self) -> None:
+        while not self._stop.wait(AGAIN_SECONDS):
+            self.wake()
+
     def close(self) -> None:
         """End it, after the file at work."""
+        self._stop.set()
         with self._lock:
             process, self._process = self._process, None
         if process is None or process.poll() is not None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from phage.daemon.engineboard import EngineBoard
 from phage.daemon.ownprogram import OwnWorker
-from phage.daemon.rescanbell import RescanBell
 from phage.daemon.scanfolders import ScanFolders
 from phage.daemon.scanfollower import Follower
 from phage.daemon.scanintake import BoundedIntake, Quota, no_room, too_large
@@ -49,9 +48,9 @@ class LocalScanDesk:
         store: Where verdicts are kept.
         vault: Where samples are kept.
         queue: Who scans them.
-        board: The engines.
         clock: Tells the time.
-        tell: Told how far a file is, whenever that has changed.
+        fingerprint: Tells what verdicts of now rest on.
+        board: The engines of this machine; None where they are of no interest.
         hands: A worker of our own, that is woken when there is work; None where others serve.
     """
 
@@ -61,25 +60,36 @@ class LocalScanDesk:
         store: Store,
         vault: Vault,
         queue: Queue,
-        board: EngineBoard,
         clock: Clock,
-        tell: Callable[[Analysis], None],
+        *,
+        fingerprint: Callable[[], str],
+        board: EngineBoard | None = None,
         hands: Hands | None = None,
     ) -> None:
         self._settings = settings
         self._store = store
         self._vault = vault
         self._queue = queue
-        self._board = board
         self._clock = clock
+        self._fingerprint = fingerprint
+        self._board = board
         self._hands = hands
         self._quota = Quota(settings.uploads_a_minute, clock)
-        self._follower = Follower(self.analysis, tell, hands)
+        self._follower: Follower | None = None
+
+    def follow(self, tell: Callable[[Analysis], None]) -> None:
+        """Tell how far files are, whenever that has changed."""
+        self._follower = Follower(self.analysis, tell, self._hands)
 
     @property
     def largest(self) -> int:
         """Octets of the largest file that is taken."""
         return min(self._settings.largest, self._vault.most)
+
+    @property
+    def fingerprint(self) -> str:
+        """What verdicts of now rest on."""
+        return self._fingerprint()
 
     def intake(self, size: int = 0) -> Intake:
         """Return what a file is written to as it comes."""
@@ -191,23 +201,26 @@ class LocalScanDesk:
 
     def engines(self) -> Sequence[EngineState]:
         """Return all engines as they stand."""
-        return self._board.engines()
+        return self._board.engines() if self._board is not None else []
 
     def test(self, name: str) -> EngineState:
         """Test an engine in the sandbox."""
+        if self._board is None:
+            message = "engines are not tested here"
+            raise JobFailedError(message)
         return self._board.test(name)
 
     def close(self) -> None:
         """Stop looking after jobs."""
-        self._follower.close()
-        self._queue.close()
+        if self._follower is not None:
+            self._follower.close()
 
     def _known(self, sha256: str) -> Verdict | None:
         """Return the verdict that the engines of now have given; None for none."""
         verdict = self._store.samples.verdict(sha256)
         if verdict is None or any(not row.category.is_answer for row in verdict.results):
             return None
-        return verdict if verdict.fingerprint == self._board.fingerprint() else None
+        return verdict if verdict.fingerprint == self._fingerprint() else None
 
     def _fault(self, job: ScanJob) -> str:
         """Return why a job waits though it should not; ''."""
@@ -222,7 +235,8 @@ class LocalScanDesk:
         if self._hands is not None:
             self._hands.wake()
         taken = Analysis(job.id, job.sha256, job.name, submitted=job.submitted)
-        self._follower.follow(taken)
+        if self._follower is not None:
+            self._follower.follow(taken)
         return taken
 
 
@@ -244,26 +258,40 @@ def start_desk(
     """Return the desk, with a worker of its own where the settings want one. Raises ConfigError."""
     scan = settings.scan
     folders = ScanFolders.of(state)
+    # What takes samples apart for workers elsewhere, fronts and watched folders wait for no file.
+    stays = scan.queue != "local" or bool(scan.fronts or scan.watch)
     worker = None
-    if scan.queue == "local" and scan.own_worker:
-        worker = OwnWorker(program, clock, idle=scan.worker_idle)
+    if scan.own_worker:
+        worker = OwnWorker(program, clock, idle=0.0 if stays else scan.worker_idle)
         stack.callback(worker.close)
-        if scan.rescan and scan.keep:
-            bell = RescanBell(folders, scan.rescan_every, worker.wake, clock)
-            bell.start()
-            stack.callback(bell.close)
     queue = make_queue(scan, store, clock)
+    stack.callback(queue.close)
+    board = EngineBoard(scan, folders.engines, program, clock)
     desk = LocalScanDesk(
         scan,
         store,
         Vault(folders.samples, scan.keep_size),
         queue,
-        EngineBoard(scan, folders.engines, program, clock),
         clock,
-        tell,
-        worker,
+        fingerprint=_fingerprint_of(scan, store, board, clock),
+        board=board,
+        hands=worker,
     )
+    desk.follow(tell)
     stack.callback(desk.close)
-    if worker is not None and queue.state().counts.get("queued"):
+    if worker is not None and stays:
+        worker.stand()
+    elif worker is not None and queue.state().counts.get("queued"):
         worker.wake()
     return desk
+
+
+def _fingerprint_of(
+    scan: ScanSettings, store: Store, board: EngineBoard, clock: Clock
+) -> Callable[[], str]:
+    """Return what tells on what verdicts rest: engines here, or those of workers elsewhere."""
+    if scan.queue == "local":
+        return board.fingerprint
+    from phage.daemon.dispatch import fingerprint_of_workers  # noqa: PLC0415  Only with many workers.
+
+    return lambda: fingerprint_of_workers(store, scan, clock)

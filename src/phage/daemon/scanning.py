@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from phage.config.settings import Settings
     from phage.config.statedir import StateDirectory
     from phage.records.sample import Category, EngineResult, Verdict
+    from phage.scan.content import Content
 
 
 def work_options(settings: ScanSettings, folder: Path | None = None) -> WorkOptions:
@@ -227,6 +228,11 @@ class ScanService:
         if scanner.vault is None:  # Samples are not to be kept; it was only on its way.
             self._vault.remove(job.sha256)
         return verdict.id
+
+    def scan(self, content: Content, name: str) -> Verdict:
+        """Return the verdict on a file that no job brought. Raises PhageError."""
+        with self._using() as scanner:
+            return scanner.scan(content, name=name)
 
     def replace(self, scanner: Scanner) -> None:
         """Scan with another scanner from now on; the one before ends with its last file."""

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, cast
 
 from phage.daemon.feedhashes import write_feed_hashes
 from phage.daemon.rescan import Rescans
+from phage.daemon.scandesk import LocalScanDesk
 from phage.daemon.scanfolders import ScanFolders
+from phage.daemon.scanfronts import OwnJudge, open_fronts
 from phage.daemon.scanning import ScanService, Servers, make_queue, make_scanner, new_job
 from phage.errors import PhageError, StoreError
 from phage.records.scanjob import Priority
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from phage.config.settings import Settings
     from phage.config.statedir import StateDirectory
     from phage.daemon.dispatch import Dispatcher
+    from phage.scan.desk import Judge
     from phage.scan.queue import Queue
     from phage.scan.queues.celery import CeleryQueue
     from phage.store.store import Store, StoreLocation
@@ -74,9 +77,16 @@ def work(
                 settings.scan, folders, store, cast("CeleryQueue", queue), clock, folder, stack
             )
             look = partial(rescans.look_elsewhere, dispatcher.fingerprint)
+            desk = LocalScanDesk(
+                settings.scan, store, vault, queue, clock, fingerprint=dispatcher.fingerprint
+            )
+            stack.callback(desk.close)
+            judge: Judge = desk
         else:
             service = _serve(settings.scan, folders, store, queue, clock, folder, stack)
             look = partial(rescans.look, service)
+            judge = OwnJudge(settings.scan, service, vault)
+        open_fronts(settings.scan, judge, stack)
         watched = WatchedFolders(settings.scan.watch, lambda path: _submit(path, vault, queue))
         swept = clock.monotonic() - SWEEP_SECONDS
         busy = clock.monotonic()

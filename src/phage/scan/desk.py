@@ -111,6 +111,10 @@ class Judge(Protocol):
     def largest(self) -> int:
         """Octets of the largest file that is taken."""
 
+    @property
+    def fingerprint(self) -> str:
+        """What verdicts of now rest on: engines, their versions and settings."""
+
     def intake(self, size: int = 0) -> Intake:
         """Return what a file is written to as it comes; `size` octets, where that is known.
 

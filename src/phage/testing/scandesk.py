@@ -69,6 +69,11 @@ class FakeScanDesk:
         self._analyses: dict[str, Analysis] = {}
         self._engines = {each.name: each for each in ENGINES}
 
+    @property
+    def fingerprint(self) -> str:
+        """What verdicts rest on."""
+        return "f"
+
     def intake(self, size: int = 0) -> Intake:
         """Return what a file is written to."""
         if size > self.largest + 2**19:

@@ -53,12 +53,12 @@ class Bench:
         self.queue = LocalQueue(table=store.scan_jobs, clock=self.clock)
         self.hands = Hands()
         self.told: list[Analysis] = []
-        board = SimpleNamespace(fingerprint=lambda: "now", engines=list)
         settings = ScanSettings(largest=10**5, uploads_a_minute=uploads_a_minute)
         self.desk = LocalScanDesk(
-            settings, store, self.vault, self.queue, board,  # type: ignore[arg-type]
-            self.clock, self.told.append, self.hands,
+            settings, store, self.vault, self.queue, self.clock,
+            fingerprint=lambda: "now", hands=self.hands,
         )  # fmt: skip
+        self.desk.follow(self.told.append)
 
     def submit(
         self, data: bytes = EICAR, name: str = "c.com", by: str = "", *, force: bool = False

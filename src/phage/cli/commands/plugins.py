@@ -49,6 +49,7 @@ def known_families() -> dict[str, Family]:
     from phage.plugin import Family
     from phage.policy.importer import IMPORTERS
     from phage.scan.engine import ENGINES
+    from phage.scan.front import FRONTS
     from phage.scan.queue import QUEUES
 
     families = (
@@ -62,6 +63,7 @@ def known_families() -> dict[str, Family]:
         IMPORTERS,
         ENGINES,
         QUEUES,
+        FRONTS,
     )
     return {family.name: family for family in families}
 

@@ -1,0 +1,1 @@
+"""Ways in by the protocols of other programs, one file each."""
