@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from phage.api.deviceshapes import evidence_shape
 from phage.cli.output import Column
 from phage.clock import rfc3339
 from phage.records.device import CONCLUDED, Attribute
@@ -11,7 +12,7 @@ from phage.records.device import CONCLUDED, Attribute
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from phage.records.device import Device, DeviceEvent, Seen
+    from phage.records.device import Device, DeviceEvent
 
 LIST_COLUMNS = (
     Column("id", "id"),
@@ -61,60 +62,8 @@ def device_shape(device: Device, *, whole: bool = False) -> dict[str, Any]:
         },
     }
     if whole:
-        shape |= _evidence(device)
+        shape |= evidence_shape(device)
     return shape
-
-
-def _evidence(device: Device) -> dict[str, Any]:
-    return {
-        "guesses": {
-            str(attribute): {
-                "value": guess.value,
-                "confidence": guess.confidence,
-                "why": list(guess.why),
-                "rivals": [{"value": value, "confidence": sure} for value, sure in guess.rivals],
-            }
-            for attribute, guess in device.guesses.items()
-        },
-        "given": {str(name): value for name, value in device.given.items()},
-        "traits": [
-            {
-                "attribute": str(trait.attribute),
-                "value": trait.value,
-                "weight": trait.weight,
-                "source": trait.source,
-                "evidence": trait.evidence,
-                "seen": rfc3339(trait.seen),
-            }
-            for trait in device.traits
-        ],
-        "marks": [{"kind": str(mark.kind), "value": mark.value} for mark in device.marks],
-        "joins": [
-            {"mac": join.mac, "confidence": join.confidence, "why": join.why,
-             "at": rfc3339(join.at), "by": join.by}
-            for join in device.joins
-        ],
-        "apart": list(device.apart),
-        "seen": {
-            "macs": [_seen(each) for each in device.macs],
-            "addresses": [_seen(each) for each in device.addresses],
-        },
-    }  # fmt: skip
-
-
-def _seen(seen: Seen) -> dict[str, str]:
-    return {"value": seen.value, "first": rfc3339(seen.first), "last": rfc3339(seen.last)}
-
-
-def event_shape(event: DeviceEvent) -> dict[str, Any]:
-    """Return an event as it is printed."""
-    return {
-        "at": rfc3339(event.at),
-        "device": event.device,
-        "what": event.what,
-        "by": event.by,
-        "detail": event.detail,
-    }
 
 
 def explain(device: Device, events: Sequence[DeviceEvent]) -> Iterator[str]:

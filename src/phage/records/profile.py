@@ -37,6 +37,10 @@ class ProfileKey:
     port: int
     peer: str
 
+    def __str__(self) -> str:
+        """Return it as people write it: "out 6 443 name:example.org"."""
+        return f"{self.way} {self.protocol} {self.port} {self.peer}"
+
 
 @dataclass(frozen=True, slots=True)
 class KeyUse:

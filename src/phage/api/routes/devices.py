@@ -1,24 +1,27 @@
-"""Devices: who is on our networks."""
+"""Devices: who is on our networks, and what people say of them."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query
-from pydantic import Field
+from fastapi import APIRouter, Depends, Path, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
 
+from phage.api.deviceshapes import evidence_shape
 from phage.api.moments import Moment, moment
 from phage.api.paging import Cursor, Fields, Keys, Page, Row, page_of
 from phage.api.problem import ProblemError
-from phage.api.security import needs
-from phage.api.services import Served
+from phage.api.security import Asker, needs
+from phage.api.services import Served, Services
 from phage.clock import rfc3339
-from phage.records.device import Device, DeviceSummary
+from phage.records.device import CONCLUDED, Device, DeviceSummary
 from phage.store.repositories.devices import DeviceFilter
 
 router = APIRouter(prefix="/api/v1/devices", tags=["devices"])
 
 _READ = Depends(needs("devices:read"))
+_WRITE = Depends(needs("devices:write"))
 
 DeviceLimit = Annotated[int, Query(ge=1, le=10_000, description="Rows of a page, at most.")]
 """Rows of devices are short: a large network is read at once."""
@@ -46,6 +49,76 @@ class DeviceRow(Row):
     last_seen: str
     packets: int
     octets: int
+
+
+class GuessRow(BaseModel):
+    """What is concluded of one attribute."""
+
+    value: str = Field(description="Empty where it is unknown; twins are joined by a slash.")
+    confidence: float
+    why: list[str] = Field(description="The evidence, the strongest first.")
+    rivals: list[dict[str, str | float]] = Field(description="What else something speaks for.")
+
+
+class WholeDevice(DeviceRow):
+    """A device with all that is known of it."""
+
+    given_name: str = Field(description="The name that a person gave it; empty for none.")
+    kind: str = Field(description="The kind that it behaves like, of those that were learned.")
+    vlan: int
+    guesses: dict[str, GuessRow] = Field(description="What is concluded, by attribute.")
+    given: dict[str, str] = Field(description="A person's word on attributes.")
+    traits: list[dict[str, str | float]] = Field(description="What identifiers made of it.")
+    marks: list[dict[str, str]] = Field(description="By what it is known again.")
+    joins: list[dict[str, str | float]] = Field(description="MAC addresses held to be its own.")
+    apart: list[str] = Field(description="MAC addresses that are another's.")
+    seen: dict[str, list[dict[str, str]]] = Field(description="Its addresses, with their times.")
+
+
+Word = Annotated[str, Field(max_length=64)]
+
+
+class DeviceChanges(BaseModel):
+    """What a person says of a device; what is left out stays, an empty value is taken back."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Annotated[str | None, Field(max_length=80)] = None
+    labels: Annotated[list[Word] | None, Field(max_length=32, description="All of them.")] = None
+    vendor: Annotated[str | None, Field(max_length=128)] = None
+    product: Annotated[str | None, Field(max_length=128)] = None
+    category: Annotated[str | None, Field(max_length=64)] = None
+    system: Annotated[str | None, Field(max_length=128)] = None
+    kind: Annotated[str | None, Field(max_length=128)] = None
+
+
+class Others(BaseModel):
+    """Devices that are another one."""
+
+    others: Annotated[list[Annotated[str, Field(min_length=1, max_length=128)]],
+                      Field(min_length=1, max_length=32)]  # fmt: skip
+
+
+class Mac(BaseModel):
+    """A MAC address of a device."""
+
+    mac: Annotated[str, Field(min_length=1, max_length=32)]
+
+
+class Edited(BaseModel):
+    """Which device was changed."""
+
+    device: str = Field(description="Its id.")
+
+
+def found_device(services: Services, name: str) -> Device:
+    """Return a device by id, MAC address or address. Raises ProblemError."""
+    with services.reading() as store:
+        device = store.devices.named([name, name.lower()]).get(name.lower())
+    if device is None:
+        message = f"there is no device {name!r}"
+        raise ProblemError(404, message)
+    return device
 
 
 def shape(device: Device | DeviceSummary) -> dict[str, Any]:
@@ -95,12 +168,73 @@ def list_devices(
     return page_of(found, limit, lambda each: (each.id,), shape, fields)
 
 
-@router.get("/{id}", response_model=DeviceRow, dependencies=[_READ])
+@router.get("/{id}", response_model=WholeDevice, dependencies=[_READ])
 def show_device(services: Served, id: DeviceId) -> Any:  # noqa: A002, ANN401  As in the path.
-    """Show a device."""
-    with services.reading() as store:
-        device = store.devices.named([id, id.lower()]).get(id.lower())
-    if device is None:
-        message = f"there is no device {id!r}"
-        raise ProblemError(404, message)
-    return shape(device)
+    """Show a device: what it is and why, and its addresses over time."""
+    device = found_device(services, id)
+    whole = {"given_name": device.name, "kind": device.kind, "vlan": device.vlan}
+    return {**shape(device), **whole, **evidence_shape(device)}
+
+
+@router.patch("/{id}", response_model=Edited, dependencies=[_WRITE])
+def edit_device(
+    body: DeviceChanges,
+    request: Request,
+    services: Served,
+    asker: Asker,
+    id: DeviceId,  # noqa: A002  As in the path.
+) -> Any:  # noqa: ANN401
+    """Name a device, label it, say what it is: a person's word is final."""
+    device = found_device(services, id)
+    told = body.model_dump(exclude_none=True)
+    request.state.audit = ", ".join(f"{name}={value}" for name, value in told.items())
+    edit = partial(services.steered, "devices.edit", asker.name, device=device.id)
+    if body.name is not None:
+        edit(act="rename", values=(body.name,))
+    if body.labels is not None:
+        gone = tuple(each for each in device.labels if each not in body.labels)
+        edit(act="label", values=tuple(body.labels), removed=gone)
+    attributes = tuple(f"{name}={told[name]}" for name in map(str, CONCLUDED) if name in told)
+    if attributes:
+        edit(act="tell", values=attributes)
+    return {"device": device.id}
+
+
+@router.delete("/{id}", response_model=Edited, dependencies=[_WRITE])
+def forget_device(services: Served, asker: Asker, id: DeviceId) -> Any:  # noqa: A002, ANN401
+    """Forget a device and all that is known of it; it is new when it is seen again."""
+    device = found_device(services, id)
+    return services.steered("devices.edit", asker.name, act="forget", device=device.id)
+
+
+@router.post("/{id}/merge", response_model=Edited, dependencies=[_WRITE])
+def merge_devices(
+    body: Others,
+    request: Request,
+    services: Served,
+    asker: Asker,
+    id: DeviceId,  # noqa: A002  As in the path.
+) -> Any:  # noqa: ANN401
+    """Say that others are the same thing as a device, under other addresses."""
+    device = found_device(services, id)
+    request.state.audit = " ".join(body.others)
+    values = tuple(body.others)
+    return services.steered(
+        "devices.edit", asker.name, act="merge", device=device.id, values=values
+    )
+
+
+@router.post("/{id}/split", response_model=Edited, dependencies=[_WRITE])
+def split_device(
+    body: Mac,
+    request: Request,
+    services: Served,
+    asker: Asker,
+    id: DeviceId,  # noqa: A002  As in the path.
+) -> Any:  # noqa: ANN401
+    """Say that a MAC address is another thing than a device; they are never joined again."""
+    device = found_device(services, id)
+    request.state.audit = body.mac
+    return services.steered(
+        "devices.edit", asker.name, act="split", device=device.id, values=(body.mac,)
+    )

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from phage.api.deviceshapes import event_shape
 from phage.api.scanshapes import affected_shape
 from phage.cli.devicescan import scan, scans
-from phage.cli.deviceshapes import EVENT_COLUMNS, LIST_COLUMNS, device_shape, event_shape, explain
+from phage.cli.deviceshapes import EVENT_COLUMNS, LIST_COLUMNS, device_shape, explain
 from phage.cli.devicevulnerabilities import (
     affected_by,
     explain_affected,
@@ -332,7 +333,7 @@ def mud(chosen: Chosen, device: str, file: Path | None) -> None:
 
     if file is not None:
         keys = read_mud(str(file), file.read_bytes())
-        values = tuple(f"{key.way} {key.protocol} {key.port} {key.peer}" for key in keys)
+        values = tuple(map(str, keys))
         _edit(chosen, "allow", device, values, f"{len(keys)} things are normal by {file}")
         return
     with chosen.reader() as store:

@@ -125,10 +125,28 @@ class DeviceRepository:
                 ),
             )
 
+    def vendors(self, limit: int) -> list[tuple[str, int, int]]:
+        """Return makers with how many devices are theirs, and how many of these are here now."""
+        rows: list[tuple[Any, ...]] = list(
+            self._database.query(
+                "SELECT vendor, count(*), sum(present) FROM devices GROUP BY vendor "
+                "ORDER BY count(*) DESC, vendor LIMIT ?",
+                (limit,),
+            )
+        )
+        return [(name, int(count), int(present or 0)) for name, count, present in rows]
+
     def events(
-        self, device: str = "", since: int | None = None, limit: int = 100
+        self,
+        device: str = "",
+        since: int | None = None,
+        limit: int = 100,
+        after: Sequence[Value] | None = None,
     ) -> list[DeviceEvent]:
-        """Return events of a device ('' for all), the latest first."""
+        """Return events of a device ('' for all), the latest first.
+
+        `after` is time, device, what and detail of the last event of the page before.
+        """
         conditions: list[str] = []
         parameters: list[Value] = []
         if device:
@@ -137,11 +155,16 @@ class DeviceRepository:
         if since is not None:
             conditions.append("happened >= ?")
             parameters.append(since)
+        if after is not None:
+            conditions.append(
+                "(happened < ? OR (happened = ? AND (device, what, detail) > (?, ?, ?)))"
+            )
+            parameters += [after[0], *after]
         where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
         rows: list[tuple[Any, ...]] = list(
             self._database.query(
                 f"SELECT device, happened, what, detail, author FROM device_events{where} "
-                "ORDER BY happened DESC, device, what LIMIT ?",
+                "ORDER BY happened DESC, device, what, detail LIMIT ?",
                 (*parameters, max(0, min(limit, MAX_EVENTS))),
             )
         )

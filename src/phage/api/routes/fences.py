@@ -1,0 +1,231 @@
+"""Profiles and fences: what devices normally do, and holding them to it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Query, Request
+from pydantic import BaseModel, Field
+
+from phage.api.problem import ProblemError
+from phage.api.profileshapes import profile_shape, proposal_shape
+from phage.api.routes.decisions import Decided
+from phage.api.routes.devices import DeviceId, Edited, found_device
+from phage.api.security import Asker, needs
+from phage.api.services import Served, Services
+from phage.devices.fence import Grade
+from phage.devices.mud import MAX_OCTETS, MudError, read_mud, to_mud
+from phage.devices.proposal import propose
+from phage.records.device import Device
+from phage.records.profile import Profile
+
+router = APIRouter(prefix="/api/v1/devices/{id}", tags=["devices"])
+
+_READ = Depends(needs("devices:read"))
+_FLOWS = Depends(needs("flows:read"))
+_WRITE = Depends(needs("devices:write"))
+_RULES = Depends(needs("rules:write"))
+_DECISIONS = Depends(needs("decisions:write"))
+
+LONGEST_RULES = 131_072
+"""Characters of the rules of one device."""
+
+
+class KeyRow(BaseModel):
+    """What a device does with one peer by one service."""
+
+    way: Literal["out", "in"] = Field(description="Who begins: the device (out), or others (in).")
+    protocol: int
+    port: int = Field(description="The service; -1: chosen anew each time, 0: has none.")
+    peer: str = Field(description="Domain, network, role at home, group, or name looked up.")
+    flows: int
+    sent: int
+    received: int
+    days: int
+    first: str
+    last: str
+    period_s: float
+    jitter: float
+    most_a_minute: int
+    hours: list[int] = Field(description="Hours of the week (UTC), Monday 00-01 is 0.")
+
+
+class ProfileRow(BaseModel):
+    """What a device normally does."""
+
+    device: str
+    phase: Literal["observe", "propose", "enforce"]
+    since: str
+    until: str
+    keys: list[KeyRow] = Field(description="What is normal.")
+    waiting: list[KeyRow] = Field(description="What is not held to be normal yet.")
+    rates: dict[str, float] = Field(description="Most of each in a minute.")
+    names: dict[str, str] = Field(description="Names by address, as name servers told it.")
+    claims: dict[str, str] = Field(description="Names by address, as only its own hellos say.")
+    dropped: int
+
+
+class BlockedRow(BaseModel):
+    """Flows that a fence would have blocked."""
+
+    way: Literal["out", "in"]
+    protocol: int
+    port: int
+    peer: str
+    address: str
+    flows: int
+    last: str
+
+
+class Proposed(BaseModel):
+    """A fence that nobody has put up yet."""
+
+    device: str
+    phase: str
+    objection: str = Field(description="Why it should not be put up; empty: nothing against it.")
+    rules: str = Field(description="The rule file, to be edited and handed to enforce.")
+    would_have_blocked: list[BlockedRow]
+    days: int
+
+
+class FenceBody(BaseModel):
+    """How a device is fenced in."""
+
+    grade: Literal["notify", "limit", "block", "quarantine"] = "block"
+    rules: Annotated[
+        str, Field(max_length=LONGEST_RULES, description="Edited rules; empty: of its profile.")
+    ] = ""
+    force: Annotated[bool, Field(description="Also where something speaks against it.")] = False
+
+
+class Fenced(BaseModel):
+    """What became of a fence."""
+
+    device: str
+    there: bool = Field(description="It had a fence before.")
+    rules: int = Field(description="Rules that are asked now, in all.")
+    enforced: bool = Field(description="Rules block: policy.enforce is on.")
+
+
+class QuarantineBody(BaseModel):
+    """How long a device is isolated."""
+
+    seconds: Annotated[float, Field(ge=1, le=366 * 86_400)] = 86_400.0
+    reason: Annotated[str, Field(max_length=500)] = ""
+
+
+class Held(BaseModel):
+    """The decisions that hold a device in quarantine, one for each of its addresses."""
+
+    decisions: list[Decided]
+
+
+class MudBody(BaseModel):
+    """A manufacturer usage description (RFC 8520)."""
+
+    document: Annotated[str, Field(max_length=MAX_OCTETS, description="The file, as text.")]
+
+
+class Described(Edited):
+    """What a description made normal."""
+
+    keys: int = Field(description="Things that are normal by it.")
+
+
+@router.get("/profile", response_model=ProfileRow, dependencies=[_READ])
+def show_profile(services: Served, id: DeviceId) -> Any:  # noqa: A002, ANN401  As in the path.
+    """Show what a device normally does."""
+    return profile_shape(_known(services, id)[1])
+
+
+@router.get("/proposal", response_model=Proposed, dependencies=[_FLOWS])
+def propose_fence(
+    services: Served,
+    id: DeviceId,  # noqa: A002  As in the path.
+    grade: Grade = Grade.BLOCK,
+    days: Annotated[int, Query(ge=1, le=90, description="Days to try it on.")] = 7,
+) -> Any:  # noqa: ANN401
+    """Return rules that fence a device in, and what they would have blocked in the last days."""
+    device, _ = _known(services, id)
+    with services.reading() as store:
+        return proposal_shape(propose(store, device.id, grade, days))
+
+
+@router.post("/enforce", response_model=Fenced, dependencies=[_RULES])
+def enforce_fence(
+    body: FenceBody,
+    request: Request,
+    services: Served,
+    asker: Asker,
+    id: DeviceId,  # noqa: A002  As in the path.
+) -> Any:  # noqa: ANN401
+    """Let a device do what it normally does, and act on the rest by a grade."""
+    device = found_device(services, id)
+    request.state.audit = f"{body.grade}{' by force' if body.force else ''}"
+    return services.steered(
+        "devices.fence", asker.name, act="enforce", device=device.id, **body.model_dump()
+    )
+
+
+@router.post("/release", response_model=Fenced, dependencies=[_RULES])
+def release_device(services: Served, asker: Asker, id: DeviceId) -> Any:  # noqa: A002, ANN401
+    """Take the fence of a device away."""
+    device = found_device(services, id)
+    return services.steered("devices.fence", asker.name, act="release", device=device.id)
+
+
+@router.post("/quarantine", status_code=201, response_model=Held, dependencies=[_DECISIONS])
+def quarantine_device(
+    body: QuarantineBody,
+    request: Request,
+    services: Served,
+    asker: Asker,
+    id: DeviceId,  # noqa: A002  As in the path.
+) -> Any:  # noqa: ANN401
+    """Let a device reach only what it needs to be mended: DHCP, DNS and ping of the router."""
+    device = found_device(services, id)
+    request.state.audit = body.reason
+    reason = body.reason or f"quarantine of {device.shown} by hand"
+    held = [
+        services.steered(
+            "decisions.add", asker.name, target=target, action="quarantine", direction="both",
+            seconds=body.seconds, reason=reason,
+        )
+        for target in [seen.value for seen in device.macs] or [device.ip]
+    ]  # fmt: skip
+    return {"decisions": held}
+
+
+@router.get("/mud", response_model=dict[str, Any], dependencies=[_READ])
+def show_mud(services: Served, id: DeviceId) -> Any:  # noqa: A002, ANN401  As in the path.
+    """Return what a device normally does as a manufacturer usage description (RFC 8520)."""
+    return to_mud(*_known(services, id), services.clock.now())
+
+
+@router.put("/mud", response_model=Described, dependencies=[_WRITE])
+def import_mud(
+    body: MudBody,
+    services: Served,
+    asker: Asker,
+    id: DeviceId,  # noqa: A002  As in the path.
+) -> Any:  # noqa: ANN401
+    """Take what a maker's description allows as normal for a device."""
+    device = found_device(services, id)
+    try:
+        keys = read_mud("document", body.document.encode())
+    except MudError as error:
+        raise ProblemError(422, str(error), kind="mud") from error
+    values = tuple(map(str, keys))
+    services.steered("devices.edit", asker.name, act="allow", device=device.id, values=values)
+    return {"device": device.id, "keys": len(keys)}
+
+
+def _known(services: Services, name: str) -> tuple[Device, Profile]:
+    """Return a device and its profile. Raises ProblemError."""
+    device = found_device(services, name)
+    with services.reading() as store:
+        profile = store.profiles.get(device.id)
+    if profile is None:
+        message = f"{device.shown}: nothing is known yet of what it does"
+        raise ProblemError(404, message)
+    return device, profile
