@@ -222,6 +222,8 @@ def replay(
     found: dict[ProfileKey, Blocked] = {}
     for flow in flows:
         out = flow.src_mac in macs
+        if not flow.protocol:  # ARP, which no rule looks at.
+            continue
         if not out and (flow.dst_mac not in macs or not flow.packets[1]):
             continue
         peer, mac = (flow.dst, flow.dst_mac) if out else (flow.src, flow.src_mac)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 APPLICATIONS = (
     "", "arp", "dns", "mdns", "llmnr", "nbns", "dhcp", "dhcpv6", "ra", "nd", "ssdp", "tls", "quic",
     "http", "ssh", "ftp", "telnet", "smtp", "rdp", "smb", "mqtt", "modbus",
+    "wsd", "mld", "lldp",
 )  # fmt: skip
 """Application protocols by their number in the core (`phage_decode::app::Kind`)."""
 

@@ -58,7 +58,8 @@ _FLOW_REASONS = {
 _FLAGS = ((0x01, "fin"), (0x02, "syn"), (0x04, "rst"), (0x08, "psh"), (0x10, "ack"), (0x20, "urg"),
           (0x40, "ecn"), (0x80, "cwr"))  # fmt: skip
 _TRANSPORTS = {"icmp6": "IPv6-ICMP"}
-_APPLICATIONS = {"": "unknown", "modbus": "modbus", "ra": "unknown", "nd": "unknown"}
+_APPLICATIONS = {"": "unknown", "modbus": "modbus", "ra": "unknown", "nd": "unknown",
+                 "wsd": "unknown", "mld": "unknown", "lldp": "unknown"}  # fmt: skip
 
 
 def timestamp(nanoseconds: int) -> str:

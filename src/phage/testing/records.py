@@ -59,7 +59,7 @@ def make_flow(number: int = 1, **values: Any) -> Flow:
     return Flow(**fields | values)
 
 
-def make_observation(kind: str, **fields: Any) -> Observation:
+def make_observation(kind: str, /, **fields: Any) -> Observation:
     """Return an observation of a kind, with these fields, from a device to a server."""
     return Observation(
         kind=kind,

@@ -21,7 +21,7 @@ fuzz_target!(|data: &[u8]| {
         payload_captured: payload.len() as u32,
         ..Packet::default()
     };
-    match choice % 12 {
+    match choice % 15 {
         0 => packet.dst_port = 53,
         1 => packet.dst_port = 5353,
         2 => packet.dst_port = 5355,
@@ -30,6 +30,16 @@ fuzz_target!(|data: &[u8]| {
         5 => packet.dst_port = 547,
         6 => packet.dst_port = 1900,
         7 => packet.marks = marks::ARP,
+        12 => packet.dst_port = 3702,
+        13 => {
+            packet.ip_version = 0;
+            packet.ether_type = 0x88cc;
+        }
+        14 => {
+            packet.protocol = protocol::ICMPV6;
+            packet.ttl = 1;
+            packet.src_port = 143;
+        }
         kind => {
             packet.protocol = protocol::ICMPV6;
             packet.src_port = 126 + u16::from(kind);

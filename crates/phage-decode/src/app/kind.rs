@@ -46,11 +46,17 @@ pub enum Kind {
     Mqtt = 20,
     /// Modbus over TCP (Modbus messaging on TCP/IP 1.0b).
     Modbus = 21,
+    /// Web services discovery (OASIS WS-Discovery 1.1).
+    Wsd = 22,
+    /// Multicast listener discovery (RFC 3810).
+    Mld = 23,
+    /// Link layer discovery (IEEE 802.1AB).
+    Lldp = 24,
 }
 
 impl Kind {
     /// How many kinds there are.
-    pub const COUNT: usize = 21;
+    pub const COUNT: usize = 24;
 
     /// All kinds, by ascending number.
     pub const ALL: [Self; Self::COUNT] = [
@@ -75,6 +81,9 @@ impl Kind {
         Self::Smb,
         Self::Mqtt,
         Self::Modbus,
+        Self::Wsd,
+        Self::Mld,
+        Self::Lldp,
     ];
 
     /// The name in observations and reports: lower case.
@@ -101,6 +110,9 @@ impl Kind {
             Self::Smb => "smb",
             Self::Mqtt => "mqtt",
             Self::Modbus => "modbus",
+            Self::Wsd => "wsd",
+            Self::Mld => "mld",
+            Self::Lldp => "lldp",
         }
     }
 

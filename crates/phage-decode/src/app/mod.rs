@@ -6,7 +6,7 @@
 //! each kind stand in the documentation of its module: [`arp`], [`dns`], [`mdns`], [`llmnr`],
 //! [`nbns`], [`dhcp`], [`dhcpv6`], [`neighbour`] (kinds `ra` and `nd`), [`ssdp`], [`tls`],
 //! [`quic`], [`http`], [`ssh`], [`replies`] (kinds `ftp` and `smtp`), [`telnet`], [`rdp`],
-//! [`smb`], [`mqtt`], [`modbus`]. A field that a message does not give is absent.
+//! [`smb`], [`mqtt`], [`modbus`], [`wsd`], [`mld`], [`lldp`]. A field that a message does not give is absent.
 
 pub mod arp;
 pub mod dhcp;
@@ -16,9 +16,11 @@ mod fault;
 mod head;
 pub mod http;
 mod kind;
+pub mod lldp;
 pub mod llmnr;
 pub mod mdns;
 mod message;
+pub mod mld;
 pub mod modbus;
 pub mod mqtt;
 pub mod nbns;
@@ -33,6 +35,7 @@ pub mod ssh;
 pub mod telnet;
 mod text;
 pub mod tls;
+pub mod wsd;
 
 #[cfg(test)]
 mod tests;
@@ -54,6 +57,9 @@ fn datagram_kind(packet: &Packet) -> Option<Kind> {
     if packet.has(marks::ARP) {
         return Some(Kind::Arp);
     }
+    if packet.ip_version == 0 {
+        return (packet.ether_type == lldp::ETHER_TYPE).then_some(Kind::Lldp);
+    }
     match packet.protocol {
         protocol::UDP => {
             let ports = [packet.dst_port, packet.src_port];
@@ -65,12 +71,14 @@ fn datagram_kind(packet: &Packet) -> Option<Kind> {
                 _ if ports.contains(&1900) => Some(Kind::Ssdp),
                 _ if ports.contains(&137) => Some(Kind::Nbns),
                 _ if ports.contains(&5355) => Some(Kind::Llmnr),
+                _ if ports.contains(&3702) => Some(Kind::Wsd),
                 _ => None,
             }
         }
         protocol::ICMPV6 => match packet.src_port {
             neighbour::ROUTER_ADVERTISEMENT => Some(Kind::Ra),
             neighbour::SOLICITATION | neighbour::ADVERTISEMENT => Some(Kind::Nd),
+            mld::QUERY | mld::REPORT | mld::DONE | mld::REPORT_2 => Some(Kind::Mld),
             _ => None,
         },
         _ => None,
@@ -84,7 +92,7 @@ pub fn wants_datagram(packet: &Packet) -> bool {
     datagram_kind(packet).is_some()
 }
 
-/// Parses the payload of a UDP, `ICMPv6` or ARP packet, as [`Packet::payload_offset`] and
+/// Parses the payload of a UDP, `ICMPv6`, ARP or LLDP packet, as [`Packet::payload_offset`] and
 /// [`Packet::payload_captured`] bound it (ARP: the whole body; `ICMPv6`: behind the checksum).
 ///
 /// Of a message whose end was not captured (snap length, fragment) what came before is told, or
@@ -108,6 +116,9 @@ pub fn parse_datagram(packet: &Packet, payload: &[u8]) -> Parsed {
         Kind::Ra | Kind::Nd => {
             neighbour::parse(packet.src_port, packet.dst_port, payload, packet.ttl, cut)
         }
+        Kind::Wsd => wsd::parse(payload, cut),
+        Kind::Mld => mld::parse(packet.src_port, payload, packet.ttl, cut),
+        Kind::Lldp => lldp::parse(payload, cut),
         _ => return Parsed::NotMine,
     };
     match result {

@@ -39,14 +39,29 @@ fn arp(payload: &[u8]) -> Packet {
     }
 }
 
+fn listeners(payload: &[u8]) -> Packet {
+    Packet {
+        ttl: 1,
+        ..icmp(143, payload)
+    }
+}
+
+fn link(payload: &[u8]) -> Packet {
+    Packet {
+        ip_version: 0,
+        ether_type: 0x88cc,
+        ..udp(0, 0, payload)
+    }
+}
+
 /// A packet for each parser of datagrams.
 fn packets(payload: &[u8]) -> Vec<Packet> {
-    let mut all: Vec<Packet> = [53, 5353, 5355, 137, 67, 68, 546, 547, 1900]
+    let mut all: Vec<Packet> = [53, 5353, 5355, 137, 67, 68, 546, 547, 1900, 3702]
         .into_iter()
         .map(|port| udp(40_000, port, payload))
         .collect();
     all.extend([134, 135, 136].map(|kind| icmp(kind, payload)));
-    all.push(arp(payload));
+    all.extend([arp(payload), listeners(payload), link(payload)]);
     all
 }
 
@@ -136,6 +151,15 @@ fn datagrams() -> Vec<(Packet, Vec<u8>)> {
     neighbour.extend([2, 1, 2, 0, 0, 0, 0, 1]);
     let mut address = vec![0, 1, 8, 0, 6, 4, 0, 2];
     address.extend([7; 20]);
+    let wsd = b"<s:Envelope><a:Action>x/Bye</a:Action></s:Envelope>".to_vec();
+    let mut groups = vec![0, 0, 0, 1, 4, 0, 0, 0];
+    groups.extend([0xff; 16]);
+    let link_layer = [
+        &[2, 2, 7, b'a', 6, 2, 0, 9][..],
+        b"\xfe\x06\0\0\x5e\x01mu",
+        &[0, 0],
+    ]
+    .concat();
     vec![
         (udp(53, 40_000, &dns), dns.clone()),
         (udp(5353, 5353, &dns), dns.clone()),
@@ -147,6 +171,9 @@ fn datagrams() -> Vec<(Packet, Vec<u8>)> {
         (icmp(134, &router), router),
         (icmp(136, &neighbour), neighbour),
         (arp(&address), address),
+        (udp(40_000, 3702, &wsd), wsd),
+        (listeners(&groups), groups),
+        (link(&link_layer), link_layer),
     ]
 }
 
@@ -221,7 +248,7 @@ fn whole_datagrams_are_told_and_cut_ones_are_not_by_themselves() {
         }
     }
     kinds.dedup();
-    assert_eq!(kinds.len(), 10);
+    assert_eq!(kinds.len(), 13);
 }
 
 #[test]
@@ -285,7 +312,7 @@ proptest! {
 
     #[test]
     fn a_datagram_with_changes(
-        which in 0_usize..10,
+        which in 0_usize..13,
         changes in prop::collection::vec((any::<u16>(), any::<u8>()), 0..6),
         length in any::<u16>(),
         tail in prop::collection::vec(any::<u8>(), 0..40),
