@@ -13,6 +13,7 @@ from phage.config.devices import DeviceSettings
 from phage.config.discovery import DiscoverySettings
 from phage.config.intel import IntelSettings
 from phage.config.kinds import Duration, InterfaceName, Listen, Network, Protected, Size
+from phage.config.mqtt import MqttSettings
 from phage.config.notify import ChannelSettings
 from phage.config.scan import ScanSettings
 from phage.config.section import Section
@@ -325,6 +326,7 @@ class OutputSettings(Section):
 
     eve: EveSettings = Field(EveSettings(), description="EVE JSON lines.")
     influx: InfluxSettings = Field(InfluxSettings(), description="InfluxDB.")
+    mqtt: MqttSettings = Field(MqttSettings(), description="MQTT and Home Assistant.")
 
 
 class ApiSettings(Section):

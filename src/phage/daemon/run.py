@@ -26,6 +26,7 @@ from phage.daemon.evidence import EvidenceFolder
 from phage.daemon.exports import exporter_sinks, load_templates, make_export_collectors
 from phage.daemon.facts import SeenRouters
 from phage.daemon.feeder import IDLE_SECONDS, WAITING_WINDOWS, Fed, Feeder, Watched
+from phage.daemon.homeassistant import homeassistant_sinks
 from phage.daemon.intel import start_intel
 from phage.daemon.interfaces import default_interface
 from phage.daemon.links import Links
@@ -309,6 +310,8 @@ def run(options: RunOptions) -> int:
             discovery=discovery,
         )
         sinks.append(_watched_live(registry, enforcement, daemon, detectors))
+        health = _health(daemon, writer, enforcement)
+        sinks += homeassistant_sinks(settings.outputs.mqtt, clock, enforcement, health)
         pipeline = Pipeline(
             detectors,
             make_knowledge(settings),
@@ -342,7 +345,6 @@ def run(options: RunOptions) -> int:
                 "feeds_failing": len(intel.faults) + bool(intel.fault),
             }
         )
-        health = _health(daemon, writer, enforcement)
         served = Served(
             shown, enforcement, devices, intel, registry, health, options.settings_file, discovery
         )

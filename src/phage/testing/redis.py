@@ -24,24 +24,29 @@ def redis_server(folder: Path) -> Iterator[str]:
     if program is None:
         message = "redis-server is not installed"
         raise FileNotFoundError(message)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     server = subprocess.Popen(  # noqa: S603  Its own arguments.
         [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
     try:
-        _await(port, server)
+        await_port(port, server)
         yield f"redis://127.0.0.1:{port}/0"
     finally:
         server.terminate()
         server.wait(timeout=10)
 
 
-def _await(port: int, server: subprocess.Popen[bytes]) -> None:
-    """Wait until the server answers."""
+def free_port() -> int:
+    """Return a port of loopback on which nobody listens."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def await_port(port: int, server: subprocess.Popen[bytes]) -> None:
+    """Wait until a server answers."""
     for _ in range(400):
         try:
             socket.create_connection(("127.0.0.1", port), 1.0).close()
@@ -51,5 +56,5 @@ def _await(port: int, server: subprocess.Popen[bytes]) -> None:
             threading.Event().wait(0.05)
         else:
             return
-    message = "redis-server does not answer"
+    message = f"{server.args!r} does not answer"
     raise TimeoutError(message)

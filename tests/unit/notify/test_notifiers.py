@@ -361,6 +361,39 @@ def test_syslog_over_tcp_connects_anew() -> None:
             syslog.close()
 
 
+def test_cef_over_syslog() -> None:
+    notice = replace(
+        NOTICE,
+        title="HIGH a|b\\c",
+        text="one=two\nthree \\",
+        fields={"detector": "portscan", "subject": "192.0.2.7", "finding": "f1", "rule": "a=b"},
+    )
+    with socket.socket(type=socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        server.settimeout(5)
+        syslog = Syslog(address=f"127.0.0.1:{server.getsockname()[1]}", format="cef")
+        assert syslog.check() == ""
+        syslog.tell(notice)
+        text = server.recv(4096).decode()
+        syslog.close()
+    header, _, body = text.partition(" - ")
+    assert header.startswith("<27>1 2026-11-21T03:06:30.000000Z ")
+    head = re.split(r"(?<!\\)\|", body)
+    assert head[:3] == ["CEF:0", "phage", "phage"]
+    assert head[4:7] == ["portscan", "HIGH a\\|b\\\\c", "8"]
+    extension = dict(re.findall(r"(\w+)=((?:\\.|[^\\=])*)(?= \w+=|$)", head[7]))
+    assert extension == {
+        "rt": "1795230390000",
+        "msg": "one\\=two three \\\\",
+        "cat": "portscan",
+        "src": "192.0.2.7",
+        "externalId": "f1",
+        "cs1": "a\\=b",
+        "cs1Label": "rule",
+    }
+    assert "fields and cef" in Syslog(format="leef").check()
+
+
 def test_the_local_syslog(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as server:
         server.bind(str(tmp_path / "log"))

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 @settings_options
 def command(chosen: Chosen, file: Path, form: str) -> None:
     """Save the store, the model and the captures to FILE (.tar.gz) while phage goes on running."""
-    from phage.cli.commands.version import package_version
     from phage.store.backup import back_up
+    from phage.telemetry.version import package_version
 
     settings = chosen.settings()
     report = back_up(

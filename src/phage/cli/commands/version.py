@@ -8,16 +8,7 @@ import click
 
 from phage.cli.core import core_build
 from phage.cli.output import emit_one, output_option
-
-
-def package_version() -> str:
-    """Return the version of the installed package."""
-    from importlib import metadata
-
-    try:
-        return metadata.version("phage")
-    except metadata.PackageNotFoundError:
-        return "unknown (not installed)"
+from phage.telemetry.version import package_version
 
 
 @click.command()

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 from phage.clock import rfc3339
+from phage.notify.cef import cef
 from phage.notify.notifier import NotifyError
 from phage.records import Severity
 
@@ -47,6 +48,8 @@ class Syslog:
     """To a host: udp, tcp or tls."""
     facility: str = "daemon"
     """user, daemon, auth, authpriv, audit, or local0 to local7."""
+    format: str = "fields"
+    """fields: as structured data; cef: as ArcSight's Common Event Format, for SIEMs."""
     ca_file: str = ""
     """Certificates to trust instead of the system's, in PEM."""
     timeout: float = 5.0
@@ -58,6 +61,8 @@ class Syslog:
         """Return what is missing."""
         if self.facility not in _FACILITIES:
             return f"facility: there is no {self.facility!r}; there are {', '.join(_FACILITIES)}"
+        if self.format not in {"fields", "cef"}:
+            return f"format: there is no {self.format!r}; there are fields and cef"
         if self.transport not in {"udp", "tcp", "tls"}:
             return f"transport: there is no {self.transport!r}; there are udp, tcp and tls"
         if self.address.startswith("/") or _split(self.address) is not None:
@@ -83,9 +88,11 @@ class Syslog:
         """Return a notice as a message of RFC 5424."""
         priority = _FACILITIES[self.facility] * 8 + _SEVERITIES[notice.severity]
         host = _token(socket.gethostname(), 255)
+        header = f"<{priority}>1 {rfc3339(notice.time)} {host} phage {os.getpid()} {notice.kind}"
+        if self.format == "cef":
+            return f"{header} - {cef(notice)}".encode()
         fields = {"severity": str(notice.severity), **notice.fields}
         data = "".join(f' {_name(name)}="{_quoted(str(value))}"' for name, value in fields.items())
-        header = f"<{priority}>1 {rfc3339(notice.time)} {host} phage {os.getpid()} {notice.kind}"
         text = " ".join(f"{notice.title}: {notice.text}".split())
         return f"{header} [phage@{_ENTERPRISE}{data}] {text}".encode()
 
