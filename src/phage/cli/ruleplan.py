@@ -1,4 +1,4 @@
-"""`phage rules plan` and `phage rules unused`: rules against what really happened."""
+"""`phage rules plan`, `hits` and `unused`: rules against what really happened."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from phage.policy.hits import Unused
     from phage.policy.plan import Change, Plan, RuleEffect
     from phage.policy.planfindings import FindingEffect
+    from phage.policy.rule import Rule
     from phage.policy.ruleset import RuleSet
     from phage.records.rulehits import RuleHits
     from phage.store.store import Store
@@ -53,6 +54,14 @@ FINDING_COLUMNS = (
     Column("findings", "findings", right=True),
     Column("targets", "targets", right=True),
     Column("ours", "ours", wrap=True),
+)
+HITS_COLUMNS = (
+    Column("rule", "rule", wrap=True),
+    Column("mode", "mode"),
+    Column("hits", "hits", right=True),
+    Column("last hit", "last_hit"),
+    Column("counted since", "since"),
+    Column("place", "place"),
 )
 UNUSED_COLUMNS = (
     Column("rule", "rule", wrap=True),
@@ -133,14 +142,46 @@ def unused(chosen: Chosen, files: tuple[Path, ...], form: str) -> None:
     emit(form, map(_unused_shape, found), UNUSED_COLUMNS, empty="every rule was met")
 
 
+@click.command()
+@_files
+@output_option
+@settings_options
+def hits(chosen: Chosen, files: tuple[Path, ...], form: str) -> None:
+    """List rules with how often they were met, and when last.
+
+    Of rules about packets that is as of the last minute; a hit of a rule that decides is a
+    decision.
+    """
+    from phage.cli.rulefiles import read
+    from phage.policy.hits import summed
+
+    ruleset = read(chosen, files)
+    with chosen.reader() as store:
+        counted = summed([*store.rule_hits.list(), *_decided(ruleset, store)])
+    shapes = (_hits_shape(rule, counted.get(rule.name)) for rule in ruleset.rules)
+    emit(form, shapes, HITS_COLUMNS, empty="no rules")
+
+
+def _hits_shape(rule: Rule, hits: RuleHits | None) -> dict[str, Any]:
+    return {
+        "rule": rule.name,
+        "mode": rule.mode.value,
+        "hits": hits.packets if hits else 0,
+        "last_hit": rfc3339(hits.last_hit) if hits and hits.last_hit else "",
+        "since": rfc3339(hits.since) if hits and hits.since else "",
+        "place": rule.place.short,
+    }
+
+
 def _decided(ruleset: RuleSet, store: Store) -> Iterator[RuleHits]:
     """Yield the rules that may lead to decisions, with to how many they did."""
     from phage.records.rulehits import RuleHits
     from phage.store.repositories.decisions import DecisionFilter
 
     for ready in (*ruleset.finding_rules, *ruleset.excess_rules.values()):
-        name = ready.rule.name
-        yield RuleHits(name, store.decisions.count(DecisionFilter(rule=name)))
+        wanted = DecisionFilter(rule=ready.rule.name)
+        last = max((each.start for each in store.decisions.list(wanted, 1)), default=0)
+        yield RuleHits(ready.rule.name, store.decisions.count(wanted), last_hit=last)
 
 
 def _in_force(chosen: Chosen) -> RuleSet:

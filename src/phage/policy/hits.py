@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from phage.policy.rule import Mode, Verb
@@ -67,17 +67,28 @@ class Unused:
     since: int
 
 
+def summed(hits: Iterable[RuleHits]) -> dict[str, RuleHits]:
+    """Add up what several counted of rules, by rule."""
+    found: dict[str, RuleHits] = {}
+    for each in hits:
+        before = found.get(each.rule, RuleHits(each.rule))
+        found[each.rule] = RuleHits(
+            each.rule,
+            before.packets + each.packets,
+            before.octets + each.octets,
+            max(before.last_hit, each.last_hit),
+            before.since or each.since,
+        )
+    return found
+
+
 def unused(ruleset: RuleSet, hits: Iterable[RuleHits]) -> list[Unused]:
     """Return the rules that were never met, those that are counted longest first.
 
     What several counted of one rule is added up. Rules that only tell somebody, or only put a
     service behind the SYN proxy, are left out: nobody counts that.
     """
-    counted: dict[str, RuleHits] = {}
-    for each in hits:
-        before = counted.get(each.rule, RuleHits(each.rule))
-        packets, since = before.packets + each.packets, before.since or each.since
-        counted[each.rule] = replace(each, packets=packets, since=since)
+    counted = summed(hits)
     found = []
     for rule in ruleset.rules:
         hit = counted.get(rule.name, RuleHits(rule.name))

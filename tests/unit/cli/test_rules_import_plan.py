@@ -140,8 +140,20 @@ def test_rules_that_nobody_met(phage: Phage, filled: Path, store: Store) -> None
     assert [json.loads(line)["rule"] for line in answer.out.splitlines()] == ["web"]
 
 
+def test_how_often_rules_were_met_and_when_last(phage: Phage, filled: Path, store: Store) -> None:
+    store.rule_hits.save([RuleHits("dry", 3, last_hit=EPOCH, since=EPOCH)])
+    target = Target(TargetKind.IP, "198.51.100.7")
+    store.decisions.save([Decision(target, Action.BAN, "x", EPOCH, id="1" * 26, rule="scans")])
+    answer = phage("rules", "hits", str(filled), "--output", "json")
+    assert answer.code == 0, answer.err
+    found = {each["rule"]: (each["hits"], each["last_hit"]) for each in json.loads(answer.out)}
+    moment = "2023-11-14T22:13:20.000000Z"
+    assert found == {"web": (0, ""), "dry": (3, moment), "scans": (1, moment)}
+    assert "last hit" in phage("rules", "hits", str(filled)).out
+
+
 def test_without_a_store_it_is_said(phage: Phage, tmp_path: Path) -> None:
     (tmp_path / "r.yaml").write_text(RULES)
-    for verb in ("plan", "unused"):
+    for verb in ("plan", "hits", "unused"):
         answer = phage("rules", verb, "r.yaml")
         assert (answer.code, "there is no store yet" in answer.err) == (1, True)

@@ -11,7 +11,7 @@ from phage.cli.output import Column, emit, emit_one, encode, output_option, say,
 from phage.cli.remote import remote_options
 from phage.cli.rulefiles import facts_here, read
 from phage.cli.ruleimport import import_
-from phage.cli.ruleplan import plan, unused
+from phage.cli.ruleplan import hits, plan, unused
 from phage.cli.rulesapply import apply, confirm, rollback
 from phage.cli.settings import settings_options
 from phage.cli.times import Moment
@@ -65,7 +65,7 @@ def command() -> None:
     """
 
 
-for each in (import_, plan, unused, apply, confirm, rollback):
+for each in (import_, plan, hits, unused, apply, confirm, rollback):
     command.add_command(each)
 
 
