@@ -35,6 +35,9 @@ HALF_LIFE_S = 14 * 86_400.0
 
 NOTHING_KNOWN = Known()
 
+ASKED_AT_ONCE = 1 << 18
+"""Networks that are looked up together: what is copied for it stays small."""
+
 _NOTHING = 0xFFFF_FFFF
 
 
@@ -173,7 +176,9 @@ def catalog_of(sources: Sequence[Source], now: int, known: Known = NOTHING_KNOWN
     masks = np.zeros(len(whole), np.uint64)
     for number, source in enumerate(chosen[:MAX_SOURCES]):
         masks |= _listed(whole, source.networks).astype(np.uint64) << np.uint64(number)
-    kinds, values, counts = np.unique(masks, return_inverse=True, return_counts=True)
+    kinds, counts = np.unique(masks, return_counts=True)
+    values = np.searchsorted(kinds, masks).astype(np.uint32)
+    del masks  # With ten million networks every column counts.
     combinations = tuple(
         tuple(number for number in range(MAX_SOURCES) if int(mask) >> number & 1) for mask in kinds
     )
@@ -182,7 +187,7 @@ def catalog_of(sources: Sequence[Source], now: int, known: Known = NOTHING_KNOWN
         for number, source in enumerate(chosen[:MAX_SOURCES])
         if len(source.networks) and (bit := np.uint64(1 << number))
     }
-    return Catalog(chosen, _index(whole, values.astype(np.uint32)), now, alone, combinations, index)
+    return Catalog(chosen, _index(whole, values), now, alone, combinations, index)
 
 
 def _read(number: int, source: Source, index: ValueIndex, now: int, known: Known) -> Source:
@@ -229,8 +234,10 @@ def _listed(whole: Networks, own: Networks) -> npt.NDArray[np.bool_]:
         if not len(fit):
             continue
         index = _index(fit, np.zeros(len(fit), np.uint32))
-        answers = np.frombuffer(index.lookup_all(whole.octets[wanted].tobytes()), "<u4")
-        found[wanted] = answers != _NOTHING
+        for start in range(0, len(wanted), ASKED_AT_ONCE):
+            asked = wanted[start : start + ASKED_AT_ONCE]
+            answers = np.frombuffer(index.lookup_all(whole.octets[asked].tobytes()), "<u4")
+            found[asked] = answers != _NOTHING
     return found
 
 

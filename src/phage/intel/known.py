@@ -61,6 +61,8 @@ class Known:
             value = urlsplit(value).hostname or ""
         elif kind is not IndicatorKind.DOMAIN:
             return ""
+        if not self.names:
+            return ""
         if found := self.names.get(value):
             return found
         labels = value.split(".")

@@ -125,4 +125,5 @@ def test_a_file_of_feeds_that_is_damaged_is_refused(
     parcel.write_bytes(body)
     assert phage("intel", "check", "45.1.1.9").code == 3
     refused = phage("feeds", "import", str(parcel))
-    assert (refused.code, "damaged" in refused.err or "SHA-256" in refused.err) == (1, True)
+    assert refused.code == 1
+    assert any(word in refused.err for word in ("damaged", "SHA-256", "another form"))
