@@ -36,6 +36,12 @@ if TYPE_CHECKING:
 BUSY_SECONDS = 30.0
 """When to come again, for who finds the queue full."""
 
+TIDY_SECONDS = 3600.0
+"""How often it is looked whether samples are too old."""
+
+UNSERVED_SECONDS = 30
+"""How long a file may wait before it is said that nobody is at work."""
+
 SOONEST_LOOK, LATEST_LOOK = 0.02, 0.25
 """Seconds after which who waits for a verdict looks first, and then ever later."""
 
@@ -224,9 +230,14 @@ class LocalScanDesk:
 
     def _fault(self, job: ScanJob) -> str:
         """Return why a job waits though it should not; ''."""
-        if self._hands is None or job.state is not JobState.QUEUED:
+        if job.state is not JobState.QUEUED:
             return ""
-        return self._hands.fault
+        if self._hands is not None:
+            return self._hands.fault
+        waits = self._clock.now() - job.submitted > UNSERVED_SECONDS * 10**9
+        if waits and not self._queue.state().counts.get("leased"):
+            return "nobody serves the queue; does `phage worker` run?"
+        return ""
 
     def _put(self, job: ScanJob) -> Analysis:
         if not self._queue.put([job]):
@@ -260,6 +271,7 @@ def start_desk(
     folders = ScanFolders.of(state)
     # What takes samples apart for workers elsewhere, fronts and watched folders wait for no file.
     stays = scan.queue != "local" or bool(scan.fronts or scan.watch)
+    vault = Vault(folders.samples, scan.keep_size)
     worker = None
     if scan.own_worker:
         worker = OwnWorker(program, clock, idle=0.0 if stays else scan.worker_idle)
@@ -270,7 +282,7 @@ def start_desk(
     desk = LocalScanDesk(
         scan,
         store,
-        Vault(folders.samples, scan.keep_size),
+        vault,
         queue,
         clock,
         fingerprint=_fingerprint_of(scan, store, board, clock),
@@ -278,12 +290,25 @@ def start_desk(
         hands=worker,
     )
     desk.follow(tell)
+    ended = threading.Event()
+    threading.Thread(
+        target=_tidy, args=(vault, scan.keep_time, clock, ended), name="phage-tidy", daemon=True
+    ).start()
+    stack.callback(ended.set)
     stack.callback(desk.close)
     if worker is not None and stays:
         worker.stand()
     elif worker is not None and queue.state().counts.get("queued"):
         worker.wake()
     return desk
+
+
+def _tidy(vault: Vault, keep_time: float, clock: Clock, ended: threading.Event) -> None:
+    """Let samples go that were not seen for long, also where no worker runs for days."""
+    while not ended.wait(TIDY_SECONDS):
+        if vault.folder.is_dir():
+            now = clock.now() / 1e9
+            vault.prune_daily(now - keep_time, now)
 
 
 def _fingerprint_of(

@@ -143,6 +143,17 @@ def test_why_nobody_comes_is_told(bench: Bench) -> None:
     assert waiting.error == "install bubblewrap"
 
 
+def test_that_nobody_serves_is_told(store: Store, bench: Bench) -> None:
+    desk = LocalScanDesk(
+        ScanSettings(), store, bench.vault, bench.queue, bench.clock, fingerprint=lambda: "now"
+    )
+    with Content.of_bytes(EICAR) as content:
+        taken = desk.submit(content)
+    assert desk.analysis(taken.id).error == ""  # type: ignore[union-attr]
+    bench.clock.nanoseconds += 31 * 10**9
+    assert "does `phage worker` run" in desk.analysis(taken.id).error  # type: ignore[union-attr]
+
+
 def test_who_waits_too_long_is_told_and_the_job_is_cancelled(bench: Bench) -> None:
     with (
         Content.of_bytes(EICAR) as content,

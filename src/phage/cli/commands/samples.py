@@ -185,6 +185,42 @@ def rescan(
     emit(form, shapes, HISTORY, empty="nothing to scan again")
 
 
+@command.command()
+@click.argument("hashes", nargs=-1, metavar="[HASH]...")
+@click.option(
+    "--before", type=Moment(SystemClock()), help="All not seen since: a time, or how long ago."
+)
+@click.option("--dry-run", is_flag=True, help="Say what would go, and change nothing.")
+@output_option
+@settings_options
+def remove(
+    chosen: Chosen,
+    hashes: tuple[str, ...],
+    before: int | None,
+    dry_run: bool,  # noqa: FBT001  A flag of the command line.
+    form: str,
+) -> None:
+    """Forget samples: their verdicts, and what is kept of them."""
+    from phage.daemon.scanfolders import ScanFolders
+    from phage.scan.vault import Vault
+    from phage.store.repositories.samplefilter import SampleFilter
+    from phage.store.store import open_store
+
+    clock = SystemClock()
+    settings = chosen.settings()
+    vault = Vault(ScanFolders.of(chosen.state(settings)).samples)
+    rows: list[Any] = []
+    with open_store(chosen.location(settings), clock) as store:
+        if before is not None:
+            rows += store.samples.listed(SampleFilter(unseen_since=before), 10_000)
+        for each in hashes:
+            rows += store.samples.listed(SampleFilter(hash=_sample(store, each).sha256), 1)
+        for sample, _, _ in [] if dry_run else rows:
+            vault.remove(sample.sha256)
+            store.samples.remove(sample.sha256)
+    emit(form, [_shape(*row) for row in rows], COLUMNS, empty="no samples")
+
+
 def _emit(chosen: Chosen, form: str, wanted: Any, limit: int) -> None:  # noqa: ANN401  A library's own type.
     with chosen.reader() as store:
         rows = store.samples.listed(wanted, limit)

@@ -18,8 +18,9 @@ class SampleFilter:
 
     `text` is a part of a name or of a fact, or the beginning of a hash; `name` a part of a name,
     `hash` the beginning of any of the three hashes, `fact` is "ENGINE.NAME" with `value` (or part
-    of it), `part` the SHA-256 of a file in it, `after` the SHA-256 of the last one of the page
-    before, and `before` when that was seen, with its SHA-256.
+    of it), `part` the SHA-256 of a file in it, `unseen_since` when it was last seen at the latest,
+    `after` the SHA-256 of the last one of the page before, and `before` when that was seen, with
+    its SHA-256.
     """
 
     text: str = ""
@@ -33,6 +34,7 @@ class SampleFilter:
     part: str = ""
     since: int | None = None
     until: int | None = None
+    unseen_since: int | None = None
     after: str = ""
     before: tuple[int, str] | None = None
 
@@ -113,6 +115,8 @@ def _by_column(wanted: SampleFilter) -> Conditions:
         found.append(("last_seen >= ?", (wanted.since,)))
     if wanted.until is not None:
         found.append(("first_seen < ?", (wanted.until,)))
+    if wanted.unseen_since is not None:
+        found.append(("last_seen < ?", (wanted.unseen_since,)))
     if wanted.before is not None:
         found.append(("(last_seen, sha256) < (?, ?)", wanted.before))
     if wanted.after:
