@@ -249,6 +249,13 @@ def test_hits_outlive_a_swap(bench: Bench) -> None:
     assert bench.switch.hits() == [("new", 1, 9), ("counted", 2, 9)]
     bench.switch.tick(11)
     assert bench.switch.hits() == [("new", 1, 9), ("counted", 2, 9)]
+    again = bench.start()
+    again.tick(13)
+    assert again.hits() == [("new", 1, 0), ("counted", 2, 0)]
+    assert bench.passes(udp(53))
+    again.tick(15)
+    assert again.hits() == [("new", 2, 15), ("counted", 3, 15)]
+    again.close()
 
 
 def test_a_rule_set_that_the_kernel_refuses_leaves_the_old_one(

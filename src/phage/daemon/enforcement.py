@@ -212,6 +212,7 @@ class Enforcement:
         for thread in self._threads:
             if thread.name != "phage-names":  # It may wait for a name server.
                 thread.join(timeout=5.0)
+        self._count_hits()
         self.reconciler.stop()
         self.receipts.flush()
 

@@ -24,11 +24,12 @@ _IN_KERNEL = frozenset({Verb.ACCEPT, Verb.DROP, Verb.REJECT, Verb.LOG, Verb.LIMI
 class HitMeter:
     """Turns what the kernel counted since a rule set stands into hits to be added up in the store.
 
-    A counter that shows less than before has begun anew.
+    A counter that shows less than before has begun anew. What the first reading shows was counted
+    by an earlier phage: counters stand in the kernel for as long as their rules.
     """
 
     def __init__(self) -> None:
-        self._last: dict[str, int] = {}
+        self._last: dict[str, int] | None = None
 
     def read(self, counted: Iterable[tuple[str, int, int]], now: int) -> list[RuleHits]:
         """Return what was counted since the last reading: of rules that moved, or that are new.
@@ -39,8 +40,13 @@ class HitMeter:
         """
         hits: list[RuleHits] = []
         seen: dict[str, int] = {}
+        known = self._last
         for rule, packets, last in counted:
-            before = self._last.get(rule)
+            if known is None:
+                seen[rule] = packets
+                hits.append(RuleHits(rule, since=now))
+                continue
+            before = known.get(rule)
             seen[rule] = packets
             more = packets if before is None or packets < before else packets - before
             if more or before is None:

@@ -10,6 +10,7 @@ from phage.records.rulehits import RuleHits
 
 def test_what_is_new_is_noted_and_what_moved_is_counted() -> None:
     meter = HitMeter()
+    assert meter.read([], 50) == []
     assert meter.read([("a", 5, 90), ("b", 0, 0)], 100) == [
         RuleHits("a", 5, 0, 90, 100),
         RuleHits("b", 0, 0, 0, 100),
@@ -19,6 +20,13 @@ def test_what_is_new_is_noted_and_what_moved_is_counted() -> None:
         RuleHits("a", 2, 0, 290, 300),
         RuleHits("b", 1, 0, 300, 300),
     ]
+
+
+def test_what_an_earlier_phage_counted_is_not_counted_again() -> None:
+    meter = HitMeter()
+    assert meter.read([("a", 5, 90)], 100) == [RuleHits("a", 0, 0, 0, 100)]
+    assert meter.read([("a", 5, 90)], 200) == []
+    assert meter.read([("a", 6, 210)], 300) == [RuleHits("a", 1, 0, 210, 300)]
 
 
 def test_a_counter_that_began_anew_is_counted_whole() -> None:

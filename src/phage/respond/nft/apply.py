@@ -69,6 +69,8 @@ class RuleSwitch:
             self._become(replace(self._saved, trial=None, until=0))
         elif self._saved.standing:
             self._install(self._saved)
+        self._count(0)  # What was counted before was seen nobody knows when.
+        self._hits = {rule: (packets, 0) for rule, (packets, _) in self._hits.items()}
 
     @property
     def trial_until(self) -> int:
