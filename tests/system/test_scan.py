@@ -287,7 +287,7 @@ def test_a_killed_worker_loses_no_job(tmp_path: Path) -> None:
     state = tmp_path / "state"
     settings = ScanSettings(processes=2)
     clock = SystemClock()
-    folders = ScanFolders(state / "engines", state / "samples", state / "members")
+    folders = ScanFolders(state / "engines", state / "samples")
     location = StoreLocation.of("", "", state / "store.sqlite3")
     with open_store(location, clock) as store:
         folders.samples.mkdir(parents=True)
@@ -363,7 +363,7 @@ def test_results_of_engines_that_did_not_change_are_kept(tmp_path: Path, definit
     clock = SystemClock()
     settings = ScanSettings(settings={"clamav": {"definitions": str(definitions)}})
     definitions.chmod(0o755)
-    folders = ScanFolders(tmp_path / "engines", tmp_path / "samples", tmp_path / "members")
+    folders = ScanFolders(tmp_path / "engines", tmp_path / "samples")
     with open_store(StoreLocation.of("", "", tmp_path / "store.sqlite3"), clock) as store:
         with make_scanner(settings, folders, clock, store, engines=("clamav", "yara")) as scanner:
             with Content.of_bytes(EICAR, "c.com") as content:

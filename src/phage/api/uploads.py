@@ -27,7 +27,7 @@ FORM = "multipart/form-data"
 FILE = "file"
 """The field with the file."""
 
-FIELDS = frozenset({"password", "name", "force", CSRF_FIELD})
+FIELDS = frozenset({"password", "name", "force", "engine", CSRF_FIELD})
 """Fields that are read besides; others are left out."""
 
 MOST_PARTS = 32
@@ -46,7 +46,7 @@ LONGEST_NAME = 255
 UPLOADS_AT_ONCE = 8
 """Files that come in at a time; each may take `scan.largest` of the disk."""
 
-PATHS = frozenset({"/api/v1/samples", "/api/v3/files", "/files"})
+PATHS = frozenset({"/api/v1/samples", "/api/v1/releases", "/api/v3/files", "/files"})
 """Where files may be sent to: their bodies may be large, and are not remembered."""
 
 BODY: dict[str, Any] = {

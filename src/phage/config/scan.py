@@ -43,6 +43,18 @@ class WorkerSettings(Section):
         description="An engine whose workers are all gone for so long is not waited for: verdicts "
         "are incomplete then.",
     )
+    canary_time: Duration = Field(
+        600.0,
+        ge=0,
+        le=86_400 * 7,
+        description="New definitions are with one worker for so long before all get them.",
+    )
+    good: tuple[Path, ...] = Field(
+        (Path("/usr/bin"),),
+        max_length=64,
+        description="Good files, or folders of them: a worker refuses definitions that find "
+        "something in one.",
+    )
     members_size: Size = Field(
         2 * 10**9, ge=10**6, description="Octets of members laid by of one sample for workers."
     )

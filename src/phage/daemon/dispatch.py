@@ -13,14 +13,13 @@ import threading
 from typing import TYPE_CHECKING
 
 from phage.daemon.scanning import work_options
+from phage.daemon.workerboard import REMEMBERED_NS
 from phage.errors import PhageError, StoreError
 from phage.records.sample import Category, EngineResult
 from phage.scan import assess
-from phage.scan.engineset import digest_of
 from phage.scan.master import GONE_SECONDS
-from phage.scan.plan import Planner, gathered, in_service
+from phage.scan.plan import Planner, gathered, in_service, rests_on
 from phage.scan.queue import ATTEMPTS
-from phage.scan.scanner import fingerprint
 from phage.scan.vault import Vault
 from phage.scan.work import CRASHES_ENGINE
 
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
     from phage.records.scanjob import ScanJob
     from phage.records.scantask import EngineReport, ScanTask
     from phage.scan.queues.celery import CeleryQueue
-    from phage.scan.work import WorkOptions
     from phage.store.store import Store
 
 _log = logging.getLogger(__name__)
@@ -47,9 +45,6 @@ LOOK_SECONDS = 2.0
 
 SEARCH_SECONDS = 15.0
 """How often it is looked for messages that the broker has lost, and engines that are gone."""
-
-REMEMBERED_NS = 86_400 * 10**9
-"""An engine is asked for as long after a worker of it was last heard of; then it is forgotten."""
 
 GONE_NS = int(GONE_SECONDS * 1e9)
 
@@ -107,7 +102,8 @@ class Dispatcher:
 
     def fingerprint(self) -> str:
         """Return what verdicts rest on now, '' without engines. Raises StoreError."""
-        return fingerprint_of_workers(self._store, self._settings, self._clock)
+        engines = self.engines()
+        return rests_on(engines.values(), self._options) if engines else ""
 
     def handle(self, job: ScanJob) -> str:
         """Take the sample of a job apart; return its verdict's id if that is known already.
@@ -177,13 +173,10 @@ class Dispatcher:
         return self._store.scan_tasks.bury(task, row, tags, self._clock.now())
 
     def _known(self, job: ScanJob, engines: Mapping[str, EngineReport]) -> str:
-        verdict = self._store.samples.verdict(job.sha256, self._fingerprint(engines))
+        verdict = self._store.samples.verdict(job.sha256, rests_on(engines.values(), self._options))
         if verdict is None or any(not row.category.is_answer for row in verdict.results):
             return ""
         return verdict.id
-
-    def _fingerprint(self, engines: Mapping[str, EngineReport]) -> str:
-        return _fingerprint(engines, self._options)
 
     def _finish(self, job: str) -> bool:
         """Make the verdict of a job whose tasks have ended; once, whoever tries."""
@@ -211,7 +204,7 @@ class Dispatcher:
             (plan.sha256, plan.sha1, plan.md5),
             about.name,
             now,
-            fingerprint=self._fingerprint({each.name: each for each in plan.engines}),
+            fingerprint=rests_on(plan.engines, self._options),
             isolation=plan.isolation,
             seconds=max(0, now - plan.made) / 1e9,
         )
@@ -264,13 +257,3 @@ class Dispatcher:
                 _log.error("%s", error, extra={"limit": "dispatch"})
             except Exception:  # noqa: BLE001  What goes on must go on.
                 _log.exception("dispatching", extra={"limit": "dispatch"})
-
-
-def fingerprint_of_workers(store: Store, settings: ScanSettings, clock: Clock) -> str:
-    """Return what verdicts of workers elsewhere rest on now, '' without any. Raises StoreError."""
-    engines = in_service(store.scan_workers.list(clock.now() - REMEMBERED_NS))
-    return _fingerprint(engines, work_options(settings)) if engines else ""
-
-
-def _fingerprint(engines: Mapping[str, EngineReport], options: WorkOptions) -> str:
-    return fingerprint(digest_of(each.key for each in engines.values()), options)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
 import tempfile
 import threading
@@ -14,6 +15,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from phage.daemon.definitionwork import DefinitionKeeper
 from phage.daemon.scanfolders import ScanFolders
 from phage.daemon.scanning import work_options
 from phage.errors import PhageError
@@ -72,6 +74,7 @@ class EngineWork:
         self._reports: dict[str, EngineReport] = {}
         self._isolation: Isolation | None = None
         self._served: tuple[str, ...] = ()
+        self._keeper = DefinitionKeeper(lambda: self._settings.scan, self._folder, clock)
 
     def run(self, engines: Iterable[str] = ()) -> None:
         """Serve until told to stop (SIGTERM, SIGINT).
@@ -93,7 +96,9 @@ class EngineWork:
                 lambda: self._seat(folder),
                 self._told,
             )
-            beats = threading.Thread(target=self._beat, name="phage-beat", daemon=True)
+            beats = threading.Thread(
+                target=self._beat, args=(worker,), name="phage-beat", daemon=True
+            )
             beats.start()
             stack.callback(beats.join)
             stack.callback(self._stop.set)
@@ -177,7 +182,14 @@ class EngineWork:
 
     def _with_latency(self, report: EngineReport) -> EngineReport:
         files, median, slowest = self._latencies.of(report.name)
-        return replace(report, files=files, median=round(median, 6), slowest=round(slowest, 6))
+        return replace(
+            report,
+            files=files,
+            median=round(median, 6),
+            slowest=round(slowest, 6),
+            release=self._keeper.release(report.name),
+            refused=self._keeper.refused.get(report.name, ""),
+        )
 
     def _told(self, worked: Worked) -> None:
         if worked.engine and not worked.fault:
@@ -185,12 +197,17 @@ class EngineWork:
         elif worked.fault:
             self._faults["tasks not done" if worked.engine else "tasks not had"] += 1
 
-    def _beat(self) -> None:
-        """Tell the master of this worker, again and again."""
+    def _beat(self, worker: CeleryWorker) -> None:
+        """Tell the master of this worker, and do what it wants, again and again."""
         master, silent = self._make_master(), False
         while True:
             try:
-                master.beat(self.report())
+                wanted = master.beat(self.report())
+                self._keeper.keep(wanted.releases, master, worker)
+                if wanted.end:
+                    _log.info("the master has this worker end")
+                    os.kill(os.getpid(), signal.SIGTERM)
+                    break
                 if silent:
                     _log.info("the master is there again")
                 silent = False

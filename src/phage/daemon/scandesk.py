@@ -12,6 +12,7 @@ from phage.daemon.scanfolders import ScanFolders
 from phage.daemon.scanfollower import Follower
 from phage.daemon.scanintake import BoundedIntake, Quota, no_room, too_large
 from phage.daemon.scanning import make_queue, new_job
+from phage.daemon.workerboard import WorkerBoard
 from phage.records.scanjob import JobState, Priority
 from phage.scan.desk import Analysis, JobFailedError, TooManyError
 from phage.scan.vault import Vault
@@ -56,7 +57,7 @@ class LocalScanDesk:
         queue: Who scans them.
         clock: Tells the time.
         fingerprint: Tells what verdicts of now rest on.
-        board: The engines of this machine; None where they are of no interest.
+        board: The engines, here or of workers elsewhere; None where they are of no interest.
         hands: A worker of our own, that is woken when there is work; None where others serve.
     """
 
@@ -69,7 +70,7 @@ class LocalScanDesk:
         clock: Clock,
         *,
         fingerprint: Callable[[], str],
-        board: EngineBoard | None = None,
+        board: EngineBoard | WorkerBoard | None = None,
         hands: Hands | None = None,
     ) -> None:
         self._settings = settings
@@ -278,14 +279,18 @@ def start_desk(
         stack.callback(worker.close)
     queue = make_queue(scan, store, clock)
     stack.callback(queue.close)
-    board = EngineBoard(scan, folders.engines, program, clock)
+    board: EngineBoard | WorkerBoard
+    if scan.queue == "local":
+        board = EngineBoard(scan, folders.engines, program, clock)
+    else:
+        board = WorkerBoard(scan, store, clock)
     desk = LocalScanDesk(
         scan,
         store,
         vault,
         queue,
         clock,
-        fingerprint=_fingerprint_of(scan, store, board, clock),
+        fingerprint=board.fingerprint,
         board=board,
         hands=worker,
     )
@@ -309,14 +314,3 @@ def _tidy(vault: Vault, keep_time: float, clock: Clock, ended: threading.Event) 
         if vault.folder.is_dir():
             now = clock.now() / 1e9
             vault.prune_daily(now - keep_time, now)
-
-
-def _fingerprint_of(
-    scan: ScanSettings, store: Store, board: EngineBoard, clock: Clock
-) -> Callable[[], str]:
-    """Return what tells on what verdicts rest: engines here, or those of workers elsewhere."""
-    if scan.queue == "local":
-        return board.fingerprint
-    from phage.daemon.dispatch import fingerprint_of_workers  # noqa: PLC0415  Only with many workers.
-
-    return lambda: fingerprint_of_workers(store, scan, clock)

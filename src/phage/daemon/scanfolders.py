@@ -17,10 +17,18 @@ class ScanFolders:
 
     engines: Path
     samples: Path
-    members: Path
-    """What is in samples that many workers work on, a folder a job."""
+
+    @property
+    def members(self) -> Path:
+        """What is in samples that many workers work on, a folder a job."""
+        return self.samples.with_name("members")
+
+    @property
+    def releases(self) -> Path:
+        """Definitions that are rolled out to workers, disguised."""
+        return self.samples.with_name("releases")
 
     @classmethod
     def of(cls, state: StateDirectory) -> ScanFolders:
         """Return the folders of a folder of state."""
-        return cls(state.path / "engines", state.path / "samples", state.path / "members")
+        return cls(state.path / "engines", state.path / "samples")

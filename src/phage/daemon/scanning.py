@@ -172,28 +172,31 @@ class Servers:
     """Threads that serve a queue, each one job at a time."""
 
     def __init__(self, queue: Queue, handle: Handle, count: int) -> None:
+        self._queue = queue
+        self._handle = handle
+        self._count = count
         self._stop = threading.Event()
-        name = f"{socket.gethostname()}-{os.getpid()}"
-        self._threads = [
-            threading.Thread(
-                target=queue.serve,
-                args=(f"{name}-{number}", handle, self._stop),
-                name=f"phage-scan-{number}",
-                daemon=True,
-            )
-            for number in range(count)
-        ]
+        self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
         """Start them."""
-        for thread in self._threads:
+        name = f"{socket.gethostname()}-{os.getpid()}"
+        for number in range(self._count):
+            thread = threading.Thread(
+                target=self._queue.serve,
+                args=(f"{name}-{number}", self._handle, self._stop),
+                name=f"phage-scan-{number}",
+                daemon=True,
+            )
             thread.start()
+            self._threads.append(thread)
 
     def stop(self) -> None:
         """Have them finish what is at work, and stop."""
         self._stop.set()
         for thread in self._threads:
             thread.join()
+        self._threads.clear()
 
 
 class ScanService:

@@ -6,6 +6,7 @@ import hmac
 import logging
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from phage.daemon.releases import Releases
 from phage.records.sample import Category, EngineResult, EngineVersion
 from phage.records.scantask import TaskState
 from phage.scan.master import GONE_SECONDS, LEASE_SECONDS, Claim, MasterError, Wanted
@@ -42,6 +43,7 @@ class LocalWorkDesk:
         self._store = store
         self._clock = clock
         self._least = Level(settings.isolation)
+        self.releases = Releases(settings.workers, folders, store, clock)
 
     def beat(self, report: WorkerReport) -> Wanted:
         """Note what a worker says of itself. Raises MasterError where its name is another's."""
@@ -51,7 +53,8 @@ class LocalWorkDesk:
                 "give this one another name"
             )
             raise MasterError(message, refused=True)
-        return Wanted()
+        kept = self._store.scan_workers.get(report.name)
+        return Wanted(self.releases.wanted(report), bool(kept and kept.ending))
 
     def claim(self, task: str, worker: str, token: str) -> Claim | None:
         """Lease a task to a worker; None where it is not to be had. Raises MasterError."""
@@ -127,6 +130,10 @@ class LocalWorkDesk:
             found.engine, found.engine_kind, Category.FAILURE, error=answer.text(error)[:500]
         )
         return self._store.scan_tasks.bury(found, row, (), now)
+
+    def definitions(self, release: str) -> tuple[BinaryIO, int]:
+        """Open a file with definitions, and tell its size as it lies there. Raises MasterError."""
+        return self.releases.open(release)
 
     def _leased(self, task: str, lease: str) -> ScanTask:
         """Return a task whose lease is shown. Raises MasterError."""

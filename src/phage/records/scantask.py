@@ -88,6 +88,7 @@ class EngineReport:
         fault: Why its self-test failed; '' when it passed, and then it is served.
         isolation: How well it is shut in; for an engine on yet another machine, as told there.
         release: The release of definitions in force (`DefinitionRelease.id`); '' for none of ours.
+        refused: The release that was refused last, and why, as "ID: reason"; ''.
         files: Files that it has looked at since the worker began.
         median: Seconds that half of the latest took at most.
         slowest: Seconds that 95 of 100 of the latest took at most.
@@ -104,6 +105,7 @@ class EngineReport:
     fault: str = ""
     isolation: str = ""
     release: str = ""
+    refused: str = ""
     files: int = 0
     median: float = 0.0
     slowest: float = 0.0
@@ -135,6 +137,7 @@ class WorkerReport:
         processes: Files that it looks at at a time.
         engines: Its engines, those that failed included.
         faults: What went wrong since it began, by kind.
+        ending: When it was asked to end; 0 for not.
     """
 
     name: str
@@ -149,6 +152,7 @@ class WorkerReport:
     processes: int = 1
     engines: tuple[EngineReport, ...] = ()
     faults: Mapping[str, int] = field(default_factory=dict)
+    ending: int = 0
 
 
 @dataclass(frozen=True, slots=True)

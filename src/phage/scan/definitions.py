@@ -23,6 +23,7 @@ from phage.scan.work import NoResults, Worker, WorkOptions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from collections.abc import Set as AbstractSet
     from pathlib import Path
 
     from phage.config.scan import ScanSettings
@@ -71,7 +72,7 @@ def update(
     staged.mkdir(parents=True)
     for each in (own.parent, own, staged):
         each.chmod(0o755)  # Engines read them as another account.
-    before = _in_force(own)
+    before = in_force(own)
     try:
         changed = settings.model_copy(
             update={
@@ -96,13 +97,34 @@ def roll_back(name: str, folder: Path) -> str:
     """Put the definitions before in force again; return their name. Raises PhageError."""
     own = folder / name
     takings = _takings(own)
-    now = _in_force(own)
+    now = in_force(own)
     earlier = [each for each in takings if each < now]
     if not earlier:
         message = f"{name} has no earlier definitions to go back to"
         raise PhageError(message)
     _switch(own, own / earlier[-1])
     return earlier[-1]
+
+
+def go_back_to(own: Path, wanted: str | AbstractSet[str]) -> str:
+    """Put definitions in force that an engine has had; return their name, '' where it has none.
+
+    Args:
+        own: The engine's folder.
+        wanted: The name of those definitions; or names of all that are not wanted: then the latest
+            of the others is taken, or, where there are none, what the engine comes with.
+    """
+    if isinstance(wanted, str):
+        if wanted not in _takings(own):
+            return ""
+        _switch(own, own / wanted)
+        return wanted
+    left = [each for each in _takings(own) if each not in wanted]
+    if left:
+        _switch(own, own / left[-1])
+        return left[-1]
+    (own / "current").unlink(missing_ok=True)
+    return ""
 
 
 def _try(
@@ -141,7 +163,8 @@ def _takings(own: Path) -> list[str]:
     return []
 
 
-def _in_force(own: Path) -> str:
+def in_force(own: Path) -> str:
+    """Return which definitions of an engine's folder are in force; '' for none."""
     current = own / "current"
     return current.readlink().name if current.is_symlink() else ""
 
@@ -155,7 +178,7 @@ def _switch(own: Path, target: Path) -> None:
 
 
 def _forget(own: Path) -> None:
-    now = _in_force(own)
+    now = in_force(own)
     for name in _takings(own)[:-KEPT]:
         if name != now:
             shutil.rmtree(own / name, ignore_errors=True)

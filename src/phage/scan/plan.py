@@ -15,12 +15,14 @@ from phage.errors import PhageError
 from phage.records.sample import Category, EngineKind, EngineResult, Part
 from phage.records.scantask import PlannedPart, ScanPlan, ScanTask
 from phage.scan.bench import Bench
+from phage.scan.engineset import digest_of
 from phage.scan.sandbox.isolation import Isolation, Level
+from phage.scan.scanner import fingerprint
 from phage.scan.tree import Node, Walk
 from phage.scan.work import CRASHES, CRASHES_ENGINE, ENCRYPTED, PLAIN, Findings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from phage.clock import Clock
     from phage.records.scanjob import ScanJob
@@ -45,6 +47,11 @@ def in_service(workers: Sequence[WorkerReport]) -> dict[str, EngineReport]:
             if not report.fault and (before is None or _age(report) > _age(before)):
                 found[report.name] = report
     return dict(sorted(found.items()))
+
+
+def rests_on(engines: Iterable[EngineReport], options: WorkOptions) -> str:
+    """Return the fingerprint of verdicts that engines of workers give."""
+    return fingerprint(digest_of(each.key for each in engines), options)
 
 
 def _age(report: EngineReport) -> tuple[int, str, str, str]:

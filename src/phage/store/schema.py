@@ -56,6 +56,7 @@ TABLES = (
     "scan_plans",
     "scan_tasks",
     "scan_workers",
+    "scan_releases",
 )
 """All tables with data, those that others refer to first."""
 

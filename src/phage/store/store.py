@@ -27,6 +27,7 @@ from phage.store.repositories.reputations import ReputationRepository
 from phage.store.repositories.rulehits import RuleHitsRepository
 from phage.store.repositories.samples import ResultRepository, SampleRepository
 from phage.store.repositories.scanjobs import ScanJobRepository
+from phage.store.repositories.scanreleases import ScanReleaseRepository
 from phage.store.repositories.scans import ScanRepository
 from phage.store.repositories.scantasks import ScanTaskRepository
 from phage.store.repositories.scanworkers import ScanWorkerRepository
@@ -98,6 +99,7 @@ class Store:
         self.scan_jobs = ScanJobRepository(database)
         self.scan_tasks = ScanTaskRepository(database)
         self.scan_workers = ScanWorkerRepository(database)
+        self.scan_releases = ScanReleaseRepository(database)
 
     def close(self) -> None:
         """Close the connection."""

@@ -141,7 +141,7 @@ def api_lab(
             scanning=FakeScanDesk(store, captures.parent / "samples", clock),
             work=LocalWorkDesk(
                 ScanSettings(),
-                ScanFolders(captures / "engines", captures / "samples", captures / "members"),
+                ScanFolders(captures / "engines", captures / "samples"),
                 store,
                 clock,
             ),

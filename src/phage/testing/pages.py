@@ -14,7 +14,8 @@ DECISION = f"{0:026d}"
 
 PAGES: tuple[str, ...] = (
     *(place.path for _, places in MENU for place in places),
-    f"/files/{EICAR}", "/engines", "/files?q=eicar&outcome=infected", "/map", "/flows", "/account",
+    f"/files/{EICAR}", "/engines", "/workers", "/files?q=eicar&outcome=infected", "/map",
+    "/flows", "/account",
     "/rules/home.yaml?line=12", "/rules/new.yaml", "/settings?q=enf", "/settings/file",
     "/findings?state=open&severity=high&detector=portscan&host=203.0.113.9",
     f"/findings/{FINDING}", "/decisions?show=recorded", "/decisions?show=ended",

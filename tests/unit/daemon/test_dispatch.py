@@ -109,7 +109,7 @@ def farm(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Farm]:
     clock = FixedClock(EPOCH)
     database = SqliteDatabase(tmp_path / "store.sqlite3")
     migrate(database, 1)
-    folders = ScanFolders(tmp_path / "engines", tmp_path / "samples", tmp_path / "members")
+    folders = ScanFolders(tmp_path / "engines", tmp_path / "samples")
     unpack = UnpackSettings(enabled=getattr(request, "param", "") == "unpack")
     settings = ScanSettings(queue="celery", isolation="none", unpack=unpack)
     with Store(database) as store:

@@ -47,6 +47,7 @@ class EngineBody(BaseModel):
     fault: Text = ""
     isolation: Text = ""
     release: Annotated[str, Field(max_length=64)] = ""
+    refused: Annotated[str, Field(max_length=1000)] = ""
     files: Annotated[int, Field(ge=0, lt=2**62)] = 0
     median: Annotated[float, Field(ge=0, le=86_400)] = 0.0
     slowest: Annotated[float, Field(ge=0, le=86_400)] = 0.0
@@ -239,6 +240,20 @@ def return_task(
     return Held(held=running(services.work, _PART).give_back(id, body.lease, body.error))
 
 
+@router.get("/definitions/{id}", dependencies=[_WORK])
+def fetch_definitions(
+    id: Annotated[str, Path(pattern="^[0-9a-f]{8,64}$", description="The release's id.")],  # noqa: A002  As in the path.
+    services: Served,
+) -> StreamingResponse:
+    """Fetch a file with definitions, disguised."""
+    try:
+        file, size = running(services.work, _PART).definitions(id)
+    except MasterError as error:
+        raise ProblemError(404, str(error)) from error
+    headers = {"Content-Length": str(size)}
+    return StreamingResponse(_chunks(file), media_type=_OCTETS, headers=headers)
+
+
 _PART = "scanning by many workers (scan.queue: celery)"
 _OCTETS = "application/octet-stream"
 
@@ -267,6 +282,7 @@ def _report(body: EngineBody) -> EngineReport:
         fault=body.fault,
         isolation=body.isolation,
         release=body.release,
+        refused=body.refused,
         files=body.files,
         median=body.median,
         slowest=body.slowest,

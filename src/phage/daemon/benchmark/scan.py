@@ -114,7 +114,7 @@ def _scanner() -> Iterator[Scanner]:
         folder = Path(name)
         location = StoreLocation.of("", "", folder / "store.sqlite3")
         store = stack.enter_context(open_store(location, clock))
-        folders = ScanFolders(folder / "engines", folder / "samples", folder / "members")
+        folders = ScanFolders(folder / "engines", folder / "samples")
         yield stack.enter_context(make_scanner(settings, folders, clock, store, work=folder))
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 MOST = 1000
 """Workers that are remembered; those not heard of longest go."""
 
-_COLUMNS = "name, token, started, seen, body"
+_COLUMNS = "name, token, started, seen, body, ending"
 
 
 class ScanWorkerRepository:
@@ -33,10 +33,11 @@ class ScanWorkerRepository:
         A name is its holder's, told by the token, for `within` nanoseconds after it was last seen.
         """
         taken = self._database.execute(
-            f"INSERT INTO scan_workers ({_COLUMNS}) VALUES (?, ?, ?, ?, ?) "
+            f"INSERT INTO scan_workers ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, 0) "
             "ON CONFLICT (name) DO UPDATE SET token = excluded.token, seen = excluded.seen, "
             "body = excluded.body, started = CASE WHEN scan_workers.seen < ? "
-            "THEN excluded.started ELSE scan_workers.started END "
+            "THEN excluded.started ELSE scan_workers.started END, "
+            "ending = CASE WHEN scan_workers.seen < ? THEN 0 ELSE scan_workers.ending END "
             "WHERE scan_workers.token = excluded.token OR scan_workers.seen < ?",
             (
                 storable(worker.name),
@@ -44,8 +45,7 @@ class ScanWorkerRepository:
                 worker.started,
                 worker.seen,
                 storable(json.dumps(_body(worker))),
-                worker.seen - within,
-                worker.seen - within,
+                *(worker.seen - within,) * 3,
             ),
         )
         if taken:
@@ -69,6 +69,14 @@ class ScanWorkerRepository:
             f"SELECT {_COLUMNS} FROM scan_workers WHERE name = ?", (storable(name),)
         )
         return _worker(rows[0]) if rows else None
+
+    def end(self, name: str, now: int) -> bool:
+        """Have a worker asked to end; False when there is none."""
+        return bool(
+            self._database.execute(
+                "UPDATE scan_workers SET ending = ? WHERE name = ?", (now, storable(name))
+            )
+        )
 
     def forget(self, name: str) -> bool:
         """Remove a worker that is gone; one that is not comes back by itself."""
@@ -116,8 +124,8 @@ def _body(worker: WorkerReport) -> dict[str, Any]:
 
 def _worker(row: Row) -> WorkerReport:
     values: tuple[Any, ...] = row
-    name, token, started, seen, text = values
+    name, token, started, seen, text, ending = values
     body = json.loads(text)
     engines = tuple(report_from(each) for each in body.pop("engines"))
-    found = WorkerReport(name, token, started=started, seen=seen, **body)
+    found = WorkerReport(name, token, started=started, seen=seen, ending=ending, **body)
     return replace(found, engines=engines)
