@@ -16,6 +16,7 @@ from phage.daemon.scanning import work_options
 from phage.daemon.workerboard import REMEMBERED_NS
 from phage.errors import PhageError, StoreError
 from phage.records.sample import Category, EngineResult
+from phage.records.scanjob import Priority
 from phage.scan import assess
 from phage.scan.master import GONE_SECONDS
 from phage.scan.plan import Planner, gathered, in_service, rests_on
@@ -211,7 +212,8 @@ class Dispatcher:
         with self._store.database.transaction():
             made = tasks.finish(job, verdict.id, now)
             if made:
-                self._store.samples.save(verdict)
+                again = about.priority == Priority.RESCAN
+                self._store.samples.save(verdict, again=again)
         self._forget(job)
         if made and not self._settings.keep:
             self._vault.remove(plan.sha256)
