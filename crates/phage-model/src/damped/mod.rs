@@ -232,8 +232,8 @@ impl Tables {
         }
         let source_gap = match source {
             Place::New => 0.0,
-            Place::Known(index) => {
-                let last = self.sources.time(index);
+            Place::Known(stream) => {
+                let last = self.sources.time(stream);
                 let (passed, kept) = gap(packet.time, *last);
                 *last = kept;
                 passed
@@ -250,21 +250,21 @@ impl Tables {
         // is what its first packet tells.
         let (mut new_source, mut new_channel, mut new_socket);
         let source_record = match source {
-            Place::Known(index) => self.sources.record(index),
+            Place::Known(stream) => self.sources.record(stream),
             Place::New => {
                 new_source = Source::default();
                 &mut new_source
             }
         };
         let channel_record = match channel {
-            Place::Known(index) => self.channels.record(index),
+            Place::Known(stream) => self.channels.record(stream),
             Place::New => {
                 new_channel = Channel::default();
                 &mut new_channel
             }
         };
         let socket_record = match socket {
-            Place::Known(index) => self.sockets.record(index),
+            Place::Known(stream) => self.sockets.record(stream),
             Place::New => {
                 new_socket = Socket::default();
                 &mut new_socket
@@ -299,11 +299,11 @@ impl Tables {
 fn rate<R: Record>(table: &mut Table<R>, place: Place, weight: f32, moment: &Moment) {
     // 10 s in units of 2^20 ns.
     const DOUBLING: i64 = 9_537;
-    if let Place::Known(index) = place {
+    if let Place::Known(stream) = place {
         // The bits of a float are its logarithm, linear between powers of two.
         let log2 = i64::from(weight.to_bits()) - i64::from(1_f32.to_bits());
         let score = i64::from(moment.now) + ((log2 * DOUBLING) >> 23);
-        table.rate(index, score as i32);
+        table.rate(stream, score as i32);
     }
 }
 

@@ -89,10 +89,10 @@ impl<T: bytemuck::Pod> Arena<T> {
         unsafe { self.first.add(index & self.mask).as_mut() }
     }
 
-    /// Turns the next piece into a huge page.
-    pub(crate) fn grow_pages(&mut self) {
+    /// Turns the next piece into a huge page, if most of it is taken by the first `taken` records.
+    pub(crate) fn grow_pages(&mut self, taken: usize) {
         if self.mapped.is_some() {
-            let bytes = self.len() * size_of::<T>();
+            let bytes = taken.min(self.len()) * size_of::<T>();
             self.pages.turn(self.first.cast(), bytes);
         }
     }

@@ -1,8 +1,9 @@
 //! A bounded set-associative table whose streams begin small.
 //!
 //! Eight ways a set. The first packet of a stream stands in 16 bytes of the set (tag, time,
-//! length, direction); only the second one begins the full record in a parallel arena, from what the first
-//! left. A flood of spoofed sources, each seen once, touches two cache lines a stream.
+//! length, direction); only the second one begins the full record in an arena, from what the first
+//! left. A flood of spoofed sources, each seen once, touches two cache lines a stream. Records stand
+//! one after the other as they were begun, so that a few streams take a few pages of memory.
 //!
 //! A stream that finds no free way takes the place of the one with the smallest decayed weight.
 //! Nothing is moved or aged, there are no tombstones: the cost of a packet does not depend on what
@@ -22,7 +23,8 @@ pub(crate) const LARGEST: usize = 8 << 22;
 
 /// The full record of a stream. All bits zero is a record in which nothing was counted.
 pub(crate) trait Record: Copy + Default + bytemuck::Pod {
-    /// Whether the time beside the tag is used once there is a record.
+    /// Whether the time beside the tag is used once there is a record. Else the record's number
+    /// stands there; a timed record stands where its way stands.
     const TIMED: bool;
     /// Begins the record with the first packet of the stream, and the low half of its key.
     fn begin(&mut self, check: u32, first: First);
@@ -49,8 +51,17 @@ pub(crate) struct Moment {
 pub(crate) enum Place {
     /// It begins with this packet; there is no record yet.
     New,
-    /// In the record of this index.
-    Known(usize),
+    /// It has a record.
+    Known(Stream),
+}
+
+/// Where a stream that has a record stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stream {
+    /// Number of its way among those of all sets.
+    way: usize,
+    /// Number of its record.
+    record: usize,
 }
 
 /// What happened in a table since it was made.
@@ -78,6 +89,9 @@ pub struct TableCounters {
 pub(crate) struct Table<R> {
     sets: Arena<Set>,
     records: Arena<R>,
+    /// Numbers of records that streams gave back, and how many were ever taken.
+    free: Vec<u32>,
+    begun: usize,
     counters: TableCounters,
 }
 
@@ -104,6 +118,8 @@ impl<R: Record> Table<R> {
         Self {
             sets,
             records,
+            free: Vec::new(),
+            begun: 0,
             counters,
         }
     }
@@ -116,7 +132,11 @@ impl<R: Record> Table<R> {
     /// Asks for the set of a key.
     #[inline(always)]
     pub(crate) fn fetch_set(&self, key: u64) {
-        prefetch(self.sets.get(key as usize), 0);
+        let set = self.sets.get(key as usize);
+        prefetch(set, 0);
+        if !R::TIMED {
+            prefetch(set, 64);
+        }
     }
 
     /// Asks for the record of a key, if the table has one now, or for what else of the set a new stream needs.
@@ -125,11 +145,13 @@ impl<R: Record> Table<R> {
         let set = self.sets.get(key as usize);
         let ways = simd.equal(&set.tags, Set::tag(key));
         if ways != 0 {
-            self.records
-                .get(index(self.sets.len(), key, ways))
-                .fetch(side);
+            let way = index(self.sets.len(), key, ways);
+            let record = if R::TIMED { Some(way) } else { set.record(way) };
+            if let Some(record) = record {
+                self.records.get(record).fetch(side);
+            }
         }
-        if ways == 0 || R::TIMED {
+        if R::TIMED {
             prefetch(set, 64);
         }
     }
@@ -153,69 +175,103 @@ impl<R: Record> Table<R> {
                 set::Replaced::Free => self.counters.used += 1,
                 set::Replaced::Single { dead: true } => self.counters.expired += 1,
                 set::Replaced::Single { dead: false } => self.counters.evictions += 1,
-                set::Replaced::Full { dead } => {
-                    self.counters.records = self.counters.records.saturating_sub(1);
+                set::Replaced::Full { dead, record } => {
+                    self.give_back(record);
                     self.counters.expired += u64::from(dead);
                     self.counters.evictions += u64::from(!dead);
                 }
             }
             return Place::New;
         }
-        let index = index(sets, key, ways);
-        match set.first(index, key) {
-            set::Found::Full if self.records.get(index).check() == key as u32 => {
+        let way = index(sets, key, ways);
+        match set.first(way, key) {
+            set::Found::Full(number) => {
+                let record = if R::TIMED { way } else { number };
+                if self.records.get(record).check() != key as u32 {
+                    self.give_back(number);
+                    return self.collide(key, way, first);
+                }
                 self.counters.hits += 1;
-                Place::Known(index)
+                Place::Known(Stream { way, record })
             }
             set::Found::Single(left) => {
-                self.records.get_mut(index).begin(key as u32, left);
+                let record = self.take(way);
+                self.records.get_mut(record).begin(key as u32, left);
                 self.counters.records += 1;
                 self.counters.hits += 1;
-                Place::Known(index)
+                Place::Known(Stream { way, record })
             }
-            found => self.collide(key, index, first, found),
+            set::Found::Other => self.collide(key, way, first),
+        }
+    }
+
+    /// The number of a record for the stream of a way.
+    #[inline]
+    fn take(&mut self, way: usize) -> usize {
+        if R::TIMED {
+            return way;
+        }
+        // There are as many records as ways.
+        let record = self.free.pop().map_or(self.begun, |number| number as usize);
+        self.begun = self.begun.max(record + 1);
+        *self.sets.get_mut(way / Set::WAYS).time(way) = record as i64;
+        record
+    }
+
+    /// Takes back the record of a stream that is forgotten.
+    #[inline]
+    fn give_back(&mut self, record: usize) {
+        self.counters.records = self.counters.records.saturating_sub(1);
+        if !R::TIMED {
+            self.free.push(record as u32);
         }
     }
 
     /// Two streams of one tag in one set: the newer one begins anew in its place.
     #[cold]
-    fn collide(&mut self, key: u64, index: usize, first: First, found: set::Found) -> Place {
-        if found == set::Found::Full {
-            self.counters.records = self.counters.records.saturating_sub(1);
-        }
+    fn collide(&mut self, key: u64, way: usize, first: First) -> Place {
         self.counters.collisions += 1;
         self.counters.inserts += 1;
-        self.sets.get_mut(key as usize).begin(index, key, first);
+        self.sets.get_mut(key as usize).begin(way, key, first);
         Place::New
     }
 
-    /// The record at an index.
+    /// The record of a stream.
     #[inline(always)]
-    pub(crate) fn record(&mut self, index: usize) -> &mut R {
-        self.records.get_mut(index)
+    pub(crate) fn record(&mut self, stream: Stream) -> &mut R {
+        self.records.get_mut(stream.record)
     }
 
-    /// The time that stands beside the tag: of the first packet, then what was set.
+    /// The time that stands beside the tag of a timed stream: of the first packet, then what was set.
     #[inline(always)]
-    pub(crate) fn time(&mut self, index: usize) -> &mut i64 {
-        self.sets.get_mut(index / Set::WAYS).time(index)
+    pub(crate) fn time(&mut self, stream: Stream) -> &mut i64 {
+        debug_assert!(R::TIMED);
+        self.sets.get_mut(stream.way / Set::WAYS).time(stream.way)
     }
 
     /// Sets the score of a full record, in units of 2^20 ns.
     #[inline(always)]
-    pub(crate) fn rate(&mut self, index: usize, score: i32) {
-        self.sets.get_mut(index / Set::WAYS).rate(index, score);
+    pub(crate) fn rate(&mut self, stream: Stream, score: i32) {
+        self.sets
+            .get_mut(stream.way / Set::WAYS)
+            .rate(stream.way, score);
     }
 
     /// Lays all scores `shift` units lower, forgets what falls below `dead`, and brings what lies
     /// after `latest` (units, nanoseconds) down to it: for a new base, or after a step of the clock.
     pub(crate) fn shift(&mut self, base: i64, shift: i32, dead: i32, latest: (i32, i64)) {
         for number in 0..self.sets.len() {
-            let set = self.sets.get_mut(number);
-            let (singles, full) = set.shift(base, shift, dead, latest);
-            self.counters.records = self.counters.records.saturating_sub(full);
-            self.counters.used = self.counters.used.saturating_sub(singles + full);
-            self.counters.expired += singles + full;
+            let (singles, full) = self
+                .sets
+                .get_mut(number)
+                .shift(base, shift, dead, latest);
+            let mut forgotten = singles;
+            for record in full.into_iter().flatten() {
+                self.give_back(record);
+                forgotten += 1;
+            }
+            self.counters.used = self.counters.used.saturating_sub(forgotten);
+            self.counters.expired += forgotten;
         }
     }
 
@@ -224,17 +280,19 @@ impl<R: Record> Table<R> {
     pub(crate) fn settle(&mut self) {
         const SMALL: u64 = 4096;
         let counters = &self.counters;
-        if counters.records * SMALL > counters.capacity * size_of::<R>() as u64 {
-            self.records.grow_pages();
+        if !R::TIMED {
+            self.records.grow_pages(self.begun);
+        } else if counters.records * SMALL > counters.capacity * size_of::<R>() as u64 {
+            self.records.grow_pages(self.records.len());
         }
         let sets = counters.capacity / Set::WAYS as u64;
         if counters.used * SMALL > 2 * sets * size_of::<Set>() as u64 {
-            self.sets.grow_pages();
+            self.sets.grow_pages(self.sets.len());
         }
     }
 }
 
-/// The record of the first way that fits.
+/// The number of the first way that fits.
 #[inline(always)]
 fn index(sets: usize, key: u64, ways: u32) -> usize {
     let way = ways.trailing_zeros() as usize & (Set::WAYS - 1);

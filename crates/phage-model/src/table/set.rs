@@ -23,8 +23,8 @@ impl First {
 pub(super) enum Found {
     /// The first packet of the stream.
     Single(First),
-    /// A full record.
-    Full,
+    /// A full record, and the number that stands beside the tag.
+    Full(usize),
     /// The first packet of another stream.
     Other,
 }
@@ -34,7 +34,8 @@ pub(super) enum Found {
 pub(super) enum Replaced {
     Free,
     Single { dead: bool },
-    Full { dead: bool },
+    /// A full record of this number.
+    Full { dead: bool, record: usize },
 }
 
 /// The set.
@@ -124,7 +125,8 @@ impl Set {
         if tag == 0 {
             Replaced::Free
         } else if mark & SINGLE == 0 {
-            Replaced::Full { dead }
+            let record = time as usize;
+            Replaced::Full { dead, record }
         } else {
             Replaced::Single { dead }
         }
@@ -135,7 +137,7 @@ impl Set {
     pub(super) fn first(&mut self, way: usize, key: u64) -> Found {
         let mark = *Self::slot(&mut self.marks, way);
         if mark & SINGLE == 0 {
-            Found::Full
+            Found::Full(*Self::slot(&mut self.times, way) as usize)
         } else if mark >> CHECK & 0x3ff == Self::check(key) {
             Found::Single(First {
                 time: *Self::slot(&mut self.times, way),
@@ -145,6 +147,14 @@ impl Set {
         } else {
             Found::Other
         }
+    }
+
+    /// The number that stands beside the tag of a full record.
+    #[inline(always)]
+    pub(super) fn record(&self, way: usize) -> Option<usize> {
+        let way = way & (Self::WAYS - 1);
+        let (mark, time) = (self.marks.get(way)?, self.times.get(way)?);
+        (mark & SINGLE == 0).then_some(*time as usize)
     }
 
     /// The time of a way.
@@ -159,21 +169,23 @@ impl Set {
         *Self::slot(&mut self.marks, way) = score.max(0) as u32;
     }
 
-    /// See [`super::Table::shift`]. Answers how many first packets and full records were forgotten.
+    /// See [`super::Table::shift`]. Answers how many first packets, and which full records, were
+    /// forgotten.
     pub(super) fn shift(
         &mut self,
         base: i64,
         shift: i32,
         dead: i32,
         latest: (i32, i64),
-    ) -> (u64, u64) {
-        let (mut singles, mut full) = (0, 0);
+    ) -> (u64, [Option<usize>; Self::WAYS]) {
+        let (mut singles, mut full) = (0, [None; Self::WAYS]);
         let ways = self
             .tags
             .iter_mut()
             .zip(&mut self.marks)
-            .zip(&mut self.times);
-        for ((tag, mark), time) in ways {
+            .zip(&mut self.times)
+            .zip(&mut full);
+        for (((tag, mark), time), full) in ways {
             let single = *mark & SINGLE != 0;
             let score = if single {
                 *time = (*time).min(latest.1);
@@ -185,7 +197,7 @@ impl Set {
             } else if score < dead {
                 *tag = 0;
                 singles += u64::from(single);
-                full += u64::from(!single);
+                *full = (!single).then_some(*time as usize);
             } else if !single {
                 *mark = score.max(0) as u32;
             }

@@ -54,11 +54,11 @@ fn the_second_packet_finds_what_the_first_left() {
             chosen.run(Touch(&mut table, key, first(7, 1514, 1))),
             Place::New
         );
-        let Place::Known(index) = chosen.run(Touch(&mut table, key, first(9, 60, 0))) else {
+        let Place::Known(stream) = chosen.run(Touch(&mut table, key, first(9, 60, 0))) else {
             unreachable!("the stream is known");
         };
-        assert_eq!(*table.time(index), 7);
-        let record = table.record(index);
+        assert_eq!(*table.time(stream), 7);
+        let record = table.record(stream);
         assert_eq!(record.side.high.mean, [1514.0; 5]);
         assert_eq!(record.side.high.weight, [1.0; 5]);
         assert_eq!(record.check(), 0x1234_5678);
@@ -82,11 +82,11 @@ fn streams_of_one_tag_do_not_mix() {
             chosen.run(Touch(&mut table, keys[1], first(2, 200, 0))),
             Place::New
         );
-        let Place::Known(index) = chosen.run(Touch(&mut table, keys[1], first(3, 200, 0))) else {
+        let Place::Known(stream) = chosen.run(Touch(&mut table, keys[1], first(3, 200, 0))) else {
             unreachable!("the stream is known");
         };
-        table.rate(index, 50_000);
-        assert_eq!(table.record(index).side.high.mean, [200.0; 5]);
+        table.rate(stream, 50_000);
+        assert_eq!(table.record(stream).side.high.mean, [200.0; 5]);
         // The third differs only in bits that a full record compares.
         assert_eq!(
             chosen.run(Touch(&mut table, keys[2], first(4, 300, 0))),
