@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 import sys
 import threading
 from typing import TYPE_CHECKING
@@ -12,16 +11,15 @@ from typing import TYPE_CHECKING
 import uvicorn
 from anyio.to_thread import current_default_thread_limiter
 
+from phage.api.doorstep import BACKLOG, ServerError, listen
 from phage.api.protocol import IDLE_SECONDS, MAX_HEAD, BoundedProtocol
-from phage.errors import PhageError
 
 if TYPE_CHECKING:
+    import socket
     import ssl
     from collections.abc import Callable
 
     from starlette.types import ASGIApp
-
-BACKLOG = 128
 
 THREADS = 3
 """Routes that are answered at a time. More share the interpreter's lock, and all wait longer."""
@@ -37,10 +35,6 @@ TLS_SECONDS = 10.0
 """How long a TLS handshake may take."""
 
 
-class ServerError(PhageError):
-    """The server cannot listen; names the address and why."""
-
-
 class ApiServer:
     """Serves an app until it is stopped.
 
@@ -49,6 +43,7 @@ class ApiServer:
         host: Address to listen on.
         port: Port; 0 lets the system choose (`port` tells which).
         tls: Certificate and key; None for plain HTTP.
+        listener: The socket, where one listens already.
         on_loop: Told the event loop when it runs.
     """
 
@@ -58,12 +53,13 @@ class ApiServer:
         host: str,
         port: int,
         tls: ssl.SSLContext | None = None,
+        listener: socket.socket | None = None,
         on_loop: Callable[[asyncio.AbstractEventLoop], None] = lambda _loop: None,
     ) -> None:
         self.host = host
         self.port = port
         self._on_loop = on_loop
-        self._listener: socket.socket | None = None
+        self._listener = listener
         self._server = _Server(
             uvicorn.Config(
                 app,
@@ -86,20 +82,7 @@ class ApiServer:
 
     def start(self) -> None:
         """Listen and serve in a thread. Raises ServerError."""
-        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
-        listener = socket.socket(family, socket.SOCK_STREAM)
-        try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind((self.host, self.port))
-            listener.listen(BACKLOG)
-        except OSError as error:
-            listener.close()
-            message = (
-                f"cannot listen on {self.host} port {self.port}: {error.strerror}; "
-                "set api.listen to another address, or api.enabled to false"
-            )
-            raise ServerError(message) from error
-        self._listener = listener
+        self._listener = listener = self._listener or listen(self.host, self.port)
         self.port = listener.getsockname()[1]
         # What strangers send that is no HTTP is no event.
         logging.getLogger("uvicorn.error").setLevel(logging.ERROR)

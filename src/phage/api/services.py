@@ -7,12 +7,13 @@ that does not run, and its routes answer 503.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar
 
 from fastapi import Depends, Request
 
 from phage.api.problem import ProblemError
+from phage.api.vitals import Vitals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -32,27 +33,6 @@ if TYPE_CHECKING:
     from phage.telemetry.metrics import Registry
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Vitals:
-    """Figures of a run.
-
-    Attributes:
-        started: When it was started, in nanoseconds since the Unix epoch.
-        packets: Packets since then.
-        octets: Octets of them.
-        learning: The model still learns.
-        findings_open: Findings that are open.
-        drops: What was dropped or failed, by kind.
-    """
-
-    started: int = 0
-    packets: int = 0
-    octets: int = 0
-    learning: bool = False
-    findings_open: int = 0
-    drops: Mapping[str, int] = field(default_factory=dict)
 
 
 class Steer(Protocol):

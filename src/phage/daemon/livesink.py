@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from phage.api.services import Vitals
 from phage.api.shapes import decision_shape, finding_shape
+from phage.api.vitals import Vitals
 from phage.clock import rfc3339
 
 if TYPE_CHECKING:

@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from phage.access.access import make_access
-from phage.api.app import make_app
 from phage.api.bouncers import BouncerFeed
+from phage.api.doorstep import Doorstep
 from phage.api.sampleshapes import analysis_shape
-from phage.api.server import ApiServer
-from phage.api.services import Services
 from phage.api.tls import Certificate, self_made, server_context
 from phage.config.kinds import split_listen
 from phage.config.load import default_file
@@ -34,14 +32,15 @@ from phage.errors import ConfigError
 from phage.store.pool import StorePool
 from phage.store.repositories.decisions import DecisionFilter
 from phage.store.store import open_store
-from phage.web.dashboard import Dashboard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from contextlib import ExitStack
+    from socket import socket
 
     from phage.access.access import Access
     from phage.api.events import EventHub
+    from phage.api.server import ApiServer
     from phage.api.services import Steer
     from phage.clock import Clock
     from phage.config.settings import ApiSettings, Settings
@@ -101,58 +100,66 @@ def start_api(
     pool = StorePool(location(settings))
     stack.callback(pool.close)
     access = make_access(store, clock, own.session_idle, own.session_longest)
-    services = Services(
-        clock=clock,
-        access=access,
-        reading=pool.reading,
-        writing=store,
-        registry=served.registry,
-        health=served.health,
-        vitals=served.live.vitals,
-        steer=_steer(
-            Steering(
-                served.enforcement,
-                clock,
-                served.devices,
-                served.discovery,
-                Fences(state.fences),
-            ),
-            served.live.hub,
-        ),
-        events=served.live.hub,
-        bouncers=_bouncers(served.enforcement, pool, clock),
-        home=tuple(map(str, settings.home)),
-        feeds=LocalFeedsDesk(
-            settings,
-            served.settings_file or default_file(os.environ, Path.home(), os.geteuid()),
-            dict(os.environ),
-            served.intel,
-            clock,
-        ),
-        catalog=lambda: served.intel.catalog,
-        rules=LocalRuleDesk(settings, state, served.enforcement, pool.reading, clock),
-        settings=LocalSettingsDesk(settings, served.settings_file, dict(os.environ)),
-        sharing=make_sharing(settings) if settings.intel.share.taxii else None,
-        scanning=start_desk(
-            settings,
-            state,
-            OwnProgram(served.settings_file, state.path),
-            store,
-            clock,
-            lambda analysis: served.live.hub.publish("scan", analysis_shape(analysis)),
-            stack,
-        ),
-        work=_work_desk(settings, state, clock, stack),
-        metrics_token=own.token.get_secret_value(),
-        captures=state.captures,
-        hosts=tuple(name.lower() for name in own.hosts),
-        secure=own.tls != "off",
+    # Its workers are there whether anybody looks or not.
+    scanning = start_desk(
+        settings,
+        state,
+        OwnProgram(served.settings_file, state.path),
+        store,
+        clock,
+        lambda analysis: served.live.hub.publish("scan", analysis_shape(analysis)),
+        stack,
     )
-    host, port = split_listen(own.listen)
-    app = make_app(services, Dashboard(), strict_transport=own.tls == "given")
+    work = _work_desk(settings, state, clock, stack)
+    steering = Steering(
+        served.enforcement, clock, served.devices, served.discovery, Fences(state.fences)
+    )
+    sharing = make_sharing(settings) if settings.intel.share.taxii else None
     certificate = _certificate(settings, state, clock)
     tls = server_context(certificate) if certificate is not None else None
-    server = ApiServer(app, host, port, tls)
+    host, port = split_listen(own.listen)
+
+    def make(listener: socket) -> ApiServer:
+        # 20 MB that are not there until somebody calls.
+        from phage.api.app import make_app  # noqa: PLC0415
+        from phage.api.server import ApiServer  # noqa: PLC0415
+        from phage.api.services import Services  # noqa: PLC0415
+        from phage.web.dashboard import Dashboard  # noqa: PLC0415
+
+        services = Services(
+            clock=clock,
+            access=access,
+            reading=pool.reading,
+            writing=store,
+            registry=served.registry,
+            health=served.health,
+            vitals=served.live.vitals,
+            steer=_steer(steering, served.live.hub),
+            events=served.live.hub,
+            bouncers=_bouncers(served.enforcement, pool, clock),
+            home=tuple(map(str, settings.home)),
+            feeds=LocalFeedsDesk(
+                settings,
+                served.settings_file or default_file(os.environ, Path.home(), os.geteuid()),
+                dict(os.environ),
+                served.intel,
+                clock,
+            ),
+            catalog=lambda: served.intel.catalog,
+            rules=LocalRuleDesk(settings, state, served.enforcement, pool.reading, clock),
+            settings=LocalSettingsDesk(settings, served.settings_file, dict(os.environ)),
+            sharing=sharing,
+            scanning=scanning,
+            work=work,
+            metrics_token=own.token.get_secret_value(),
+            captures=state.captures,
+            hosts=tuple(name.lower() for name in own.hosts),
+            secure=own.tls != "off",
+        )
+        app = make_app(services, Dashboard(), strict_transport=own.tls == "given")
+        return ApiServer(app, host, port, tls, listener)
+
+    server = Doorstep(host, port, make)
     server.start()
     stack.callback(server.stop)
     words = _words(access, own, server.port)

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from phage.api import protocol
+from phage.api.doorstep import ServerError
 from phage.api.hosts import is_own_host
-from phage.api.server import ApiServer, ServerError
+from phage.api.server import ApiServer
 from phage.telemetry.metrics import CONTENT_TYPE, Registry
 
 if TYPE_CHECKING:

@@ -261,10 +261,7 @@ impl<R: Record> Table<R> {
     /// after `latest` (units, nanoseconds) down to it: for a new base, or after a step of the clock.
     pub(crate) fn shift(&mut self, base: i64, shift: i32, dead: i32, latest: (i32, i64)) {
         for number in 0..self.sets.len() {
-            let (singles, full) = self
-                .sets
-                .get_mut(number)
-                .shift(base, shift, dead, latest);
+            let (singles, full) = self.sets.get_mut(number).shift(base, shift, dead, latest);
             let mut forgotten = singles;
             for record in full.into_iter().flatten() {
                 self.give_back(record);

@@ -33,9 +33,14 @@ pub(super) enum Found {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Replaced {
     Free,
-    Single { dead: bool },
+    Single {
+        dead: bool,
+    },
     /// A full record of this number.
-    Full { dead: bool, record: usize },
+    Full {
+        dead: bool,
+        record: usize,
+    },
 }
 
 /// The set.

@@ -205,19 +205,34 @@ def cpu_seconds(pid: int) -> float:
     return own + sum(cpu_seconds(int(child)) for child in children)
 
 
-def idle_memory() -> float:
-    """Return the proportional set size in bytes of `phage run` on a quiet interface."""
+_VISITOR = """
+import urllib.error, urllib.request
+try:
+    urllib.request.urlopen("http://127.0.0.1:8080/", timeout=30)
+except urllib.error.HTTPError:
+    pass
+"""
+
+
+def idle_memory() -> tuple[float, float]:
+    """Return the proportional set size in bytes of `phage run` on a quiet interface.
+
+    First as it starts, then after a visit to the dashboard.
+    """
     with veth() as namespace, tempfile.TemporaryDirectory(prefix="phage-idle-") as folder:
         Path(folder).chmod(0o711)
+        _ip("-n", namespace, "link", "set", "lo", "up")
+        inside = ["ip", "netns", "exec", namespace, sys.executable]
         daemon = subprocess.Popen(
-            ["ip", "netns", "exec", namespace, sys.executable, "-m", "phage", "run", "-i", "right",
-             "--state-dir", folder],
+            [*inside, "-m", "phage", "run", "-i", "right", "--state-dir", folder],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+        )
         try:
             time.sleep(5)
-            return float(proportional_set_size(daemon.pid))
+            quiet = proportional_set_size(daemon.pid)
+            subprocess.run([*inside, "-c", _VISITOR], check=True, timeout=60)
+            return float(quiet), float(proportional_set_size(daemon.pid))
         finally:
             daemon.terminate()
             daemon.wait(timeout=20)

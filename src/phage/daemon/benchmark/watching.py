@@ -35,11 +35,15 @@ def home(_bench: Workbench) -> tuple[Measurement, ...]:
     )
 
 
-def memory_idle(_bench: Workbench) -> Measurement:
+def memory_idle(_bench: Workbench) -> tuple[Measurement, ...]:
     """Measure the proportional set size of `phage run` on a quiet interface."""
     from phage.daemon.benchmark.live import idle_memory  # noqa: PLC0415  Needs root; others do not.
 
-    return Measurement("memory.idle", idle_memory(), "bytes")
+    quiet, visited = idle_memory()
+    return (
+        Measurement("memory.idle", quiet, "bytes"),
+        Measurement("memory.idle.visited", visited, "bytes"),
+    )
 
 
 def hostmode(_bench: Workbench) -> tuple[Measurement, ...]:
