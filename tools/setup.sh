@@ -69,6 +69,8 @@ sum=$(inputs | sha256sum)
 eval "$(tools/cargo.sh --environment)"
 if [ "$mode" = dev ]; then
   say "building phage and installing what the tests need"
+  # Helm's own code as a library, which judges the chart; it says that it needs Python 3.12, and works with 3.11.
+  $venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --ignore-requires-python helm-sdkpy==0.1.32
   $venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,discovery,docs,postgres,scan]'
 else
   say "building phage (a few minutes the first time)"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
@@ -22,12 +25,12 @@ MANIFESTS = sorted(
 )
 
 
-def run(*command: str, cwd: Path = ROOT) -> str:
+def run(*command: str, cwd: Path = ROOT, told: bool = False) -> str:
     if shutil.which(command[0]) is None:
         pytest.skip(f"lacks {command[0]}")
     done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout + done.stderr
+    return done.stdout if told else done.stdout + done.stderr
 
 
 def metrics() -> set[str]:
@@ -95,3 +98,85 @@ def test_the_settings_of_the_cluster_are_settings() -> None:
     written = yaml.safe_load((DEPLOY / "kubernetes" / "phage.yaml").read_text())
     del written["store"]["password_file"]  # It is not here.
     assert Settings.model_validate(written).logging.format == "json"
+
+
+CHART = DEPLOY / "helm" / "phage"
+BUS = {"mode": "bus", "interfaces": ["eth0", "eth1"], "enforce": True}
+VALUES: dict[str, dict[str, Any]] = {
+    "as it is": {},
+    "workers": {"workers": {"enabled": True, "replicas": 5}},
+    "bus": {"sensor": BUS, "workers": {"enabled": True}, "imagePullSecrets": [{"name": "r"}]},
+    "sqlite": {"settings": {"logging": {"level": "debug"}}, "controller": {"hosts": ["x.lan"]}},
+    "sensors only": {"controller": {"enabled": False}, "sensor": {"nodeSelector": {"a": "b"}}},
+    "controller only": {"sensor": {"enabled": False}, "networkPolicy": {"enabled": False}},
+}
+
+
+def helm(*words: str) -> Any:
+    """Ask Helm, in a process of its own; return what it says."""
+    if importlib.util.find_spec("helm_sdkpy") is None:
+        pytest.skip("lacks helm-sdkpy")
+    lab = Path(__file__).with_name("helmlab.py")
+    return json.loads(run(sys.executable, "-I", str(lab), *words, told=True))
+
+
+def rendered(values: dict[str, Any], folder: Path) -> list[dict[str, Any]]:
+    (folder / "values.json").write_text(json.dumps(values))
+    found: list[dict[str, Any]] = helm("render", str(CHART), str(folder / "values.json"))
+    return found
+
+
+def test_helm_has_nothing_against_the_chart() -> None:
+    # 1 is a hint: that it has no icon.
+    assert max(each["Severity"] for each in helm("lint", str(CHART))) <= 1
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_what_the_chart_makes_is_what_kubernetes_and_phage_take(name: str, tmp_path: Path) -> None:
+    from phage.config.load import load_settings
+
+    documents = rendered(VALUES[name], tmp_path)
+    version = kubernetes_validate.latest_version()
+    for document in documents:
+        assert kubernetes_validate.validate(document, version, strict=True)
+    (settings,) = (each["data"] for each in documents if each["kind"] == "ConfigMap")
+    for file, text in settings.items():
+        path = tmp_path / file
+        path.write_text(re.sub(r"password_file: .*", "password: x", text))
+        load_settings(path, {})
+    specs = [each.get("spec", {}) for each in documents]
+    pods = [each["template"]["spec"] for each in specs if "template" in each]
+    for pod in pods:
+        (container,) = pod["containers"]
+        command, *words = container["args"]
+        known = importlib.import_module(f"phage.cli.commands.{command}").command
+        options = {word for option in known.params for word in option.opts}
+        assert {word for word in words if word.startswith("--")} <= options
+        mounts = {each["mountPath"].partition("/state")[0] for each in container["volumeMounts"]}
+        files = [word for word in words if word.startswith("/etc/")]
+        assert all(str(Path(file).parent) in mounts for file in files)
+        assert "ALL" in container["securityContext"]["capabilities"]["drop"]
+    kinds = [each["kind"] for each in documents]
+    assert ("DaemonSet" in kinds, "StatefulSet" in kinds, "Deployment" in kinds) == {
+        "sensors only": (True, False, False),
+        "controller only": (False, True, False),
+        "workers": (True, True, True),
+        "bus": (True, True, True),
+    }.get(name, (True, True, False))
+    if name == "bus":
+        assert "NET_ADMIN" in str(documents)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"sensor": {"mode": "bus"}}, "name the nodes' interfaces"),
+        ({"sensor": {"mode": "both"}}, "mode"),
+        ({"workers": {"replica": 3}}, "replica"),
+    ],
+)
+def test_values_that_are_wrong_are_refused(
+    values: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    with pytest.raises(AssertionError, match=re.escape(said)):
+        rendered(values, tmp_path)
