@@ -12,7 +12,6 @@ import struct
 from typing import TYPE_CHECKING
 
 import numpy as np
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from phage.scan.desk import TooLargeError
 
@@ -61,6 +60,12 @@ def locked_zip(content: Content, name: str) -> Iterator[bytes]:
 
 def _encrypted(content: Content, key: bytes) -> Iterator[bytes]:
     """Yield the octets under AES in counter mode, the counter little-endian and from 1."""
+    from cryptography.hazmat.primitives.ciphers import (  # noqa: PLC0415  Six megabytes of memory.
+        Cipher,
+        algorithms,
+        modes,
+    )
+
     # Each block of the key stream is a counter that was encrypted by itself: what ECB is.
     encryptor = Cipher(algorithms.AES(key), modes.ECB()).encryptor()  # noqa: S305
     block = 1

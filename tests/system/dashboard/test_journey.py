@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.system.conftest import Program, phage_command
 from tests.system.dashboard.conftest import visitor
 
 from phage.scan.trials import EICAR
@@ -27,6 +28,8 @@ SETTINGS = {
     "policy": {"enforce": True, "allow": ["10.77.0.3"]},
     "respond": {"responders": ["dryrun"]},
     "home": ["10.77.0.0/24"],
+    # As root with capabilities: where no account may enter the checkout, phage's own has none.
+    "scan": {"own_worker": False},
 }
 WORKER_PATIENCE = 120_000.0
 """Milliseconds that the first file may take, its worker included, on a machine under load."""
@@ -139,6 +142,9 @@ def test_a_journey(
     needs("nmap", "ping")
     attacker, target = lab.add("attacker", 2), lab.add("target", 3)
     phage = lab.phage(settings=SETTINGS)
+    lab.started.append(
+        Program(lab.switch, *phage_command("worker", "--state-dir", str(phage.state)))
+    )
     target.run("ping", "-q", "-c", "3", "-i", "0.2", attacker.address)
     with visitor(chromium.start(lab.switch), PLACE, size) as page:
         come_in(page, phage)

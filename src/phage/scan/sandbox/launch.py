@@ -7,6 +7,7 @@ else has, so that limits of processes count. Otherwise bubblewrap makes a user n
 
 from __future__ import annotations
 
+import errno
 import functools
 import itertools
 import json
@@ -83,6 +84,8 @@ INSIDE = "/tmp"  # noqa: S108  Inside, it is the sandbox's own.
 
 def launch(walls: Walls) -> Launched:
     """Start a zygote. Raises OSError."""
+    if os.geteuid() == 0 and not _may_become_another():
+        raise PermissionError(errno.EPERM, HALF_ROOT)
     outside, inside = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     errors = tempfile.TemporaryFile(prefix="phage-sandbox-")  # noqa: SIM115  Launched ends it.
     uid = new_account() if os.geteuid() == 0 else 0
@@ -110,6 +113,23 @@ def launch(walls: Walls) -> Launched:
     finally:
         inside.close()
     return Launched(process, outside, errors, uid, work)
+
+
+HALF_ROOT = (
+    "this is root without capabilities, which can neither become another account nor make a "
+    "namespace; run `phage worker` by itself (scan.own_worker: false)"
+)
+"""So is `phage run` where no account can enter the folder of the program."""
+
+CAP_SETUID = 7
+
+
+def _may_become_another() -> bool:
+    """Tell whether this process has CAP_SETUID (capabilities(7))."""
+    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+        if line.startswith("CapEff:"):
+            return bool(int(line.split()[1], 16) >> CAP_SETUID & 1)
+    return True
 
 
 ENVIRONMENT = {
