@@ -113,6 +113,15 @@ def start_servers(server: Host, folder: Path) -> None:
 
 def test_real_servers(lab: Lab, tmp_path: Path) -> None:
     scanner, server = lab.add("scanner", 1), lab.add("server", 2)
+    # A network that only the server is in: its ARP table is all that tells of it.
+    for command in (
+        "link add inner type veth peer name outer",
+        "link set inner up",
+        "link set outer up",
+        "addr add 10.88.0.1/24 dev inner",
+        "neigh add 10.88.0.5 lladdr 02:00:00:00:88:05 dev inner nud permanent",
+    ):
+        server.run("ip", *command.split())
     start_servers(server, tmp_path)
     found = scan(scanner, tmp_path, "10.77.0.0/24")
     own, other = of(found, "10.77.0.1"), of(found, "10.77.0.2")
@@ -126,6 +135,8 @@ def test_real_servers(lab: Lab, tmp_path: Path) -> None:
     assert other["facts"]["snmp"]["name"] == "agent"
     assert other["facts"]["mdns"]["name"] == "printer"
     assert of(found, "fd77::2")["mac"] == server.mac
+    behind = of(found, "10.88.0.5")
+    assert (behind["mac"], behind["ways"]) == ("02:00:00:00:88:05", ["snmp"])
 
     everything = scan(scanner, tmp_path, "10.77.0.2", "--ports", "all", "--fast")
     assert {"tcp/22", "tcp/53"} <= services(of(everything, "10.77.0.2")).keys()

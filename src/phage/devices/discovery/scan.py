@@ -116,8 +116,7 @@ class Discovery:
         services = self._services(asked, tcp[0].open | tcp[1].open)
         beside.join()
         told = self._facts(search, udp, browse)
-        if self.options.credentials and not self.stop.is_set():
-            self._try_credentials(services, told)
+        self.try_credentials(services, told)
         found = [
             _host(address, sweep, services.get(address, []), udp, browse, search, told)
             for address, _ in hosts
@@ -321,7 +320,10 @@ class Discovery:
             told.setdefault(address, {})["mdns"] = {"name": name}
         return told
 
-    def _try_credentials(self, services: Mapping[str, list[Service]], told: Told) -> None:
+    def try_credentials(self, services: Mapping[str, list[Service]], told: Told) -> None:
+        """Try default passwords where that was asked for, on addresses that are ours."""
+        if not self.options.credentials or self.stop.is_set():
+            return
         self.progress(970, "trying default passwords")
         ours = {
             address: found
@@ -330,6 +332,9 @@ class Discovery:
         }
         tried = Credentials(self.stop)
         tried.run(ours.items())
+        self.notes += [
+            f"default passwords of {name}: {why}" for name, why in tried.left_out.items()
+        ]
         for address, found in tried.found.items():
             told.setdefault(address, {})["credentials"] = {**found}
 
