@@ -69,6 +69,7 @@ class Services:
         catalog: Returns what all feeds say; None where there is no threat intelligence.
         rules: Rule files; None where nothing decides.
         settings: The settings file; None where it is not to be seen.
+        system_of: Returns the autonomous system of an address; 0 for unknown.
         sharing: What others are told of attackers; None for nothing.
         scanning: Where files are handed over to be scanned; None where none are.
         work: What answers workers that scan files; None where there are none.
@@ -93,6 +94,7 @@ class Services:
     catalog: Callable[[], Catalog] | None = None
     rules: RuleDesk | None = None
     settings: SettingsDesk | None = None
+    system_of: Callable[[str], int] = lambda _address: 0
     sharing: Sharing | None = None
     scanning: ScanDesk | None = None
     work: WorkDesk | None = None

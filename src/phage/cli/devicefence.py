@@ -8,7 +8,7 @@ from phage.api.profileshapes import blocked_shape, proposal_shape
 from phage.cli.output import emit_one, say
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from phage.cli.settings import Chosen
@@ -20,7 +20,7 @@ def propose(chosen: Chosen, name: str, grade: Grade, days: int, form: str) -> No
     from phage.devices import proposal
 
     with chosen.reader() as store:
-        proposed = proposal.propose(store, name, grade, days)
+        proposed = proposal.propose(store, name, grade, days, _system_of(chosen))
     emit_one(form, proposal_shape(proposed), proposed.rules.splitlines())
     if proposed.objection:
         say(f"not yet: {proposed.objection}")
@@ -35,7 +35,7 @@ def enforce(
 
     with chosen.reader() as store:
         device, profile = proposal.known(store, name)
-        blocked = proposal.tried(store, device, profile, days)
+        blocked = proposal.tried(store, device, profile, days, _system_of(chosen))
     rules = file.read_text(encoding="utf-8") if file else ""
     said = _fence(chosen, "enforce", device.id, grade=str(grade), rules=rules, force=force)
     _tell(blocked, days)
@@ -63,6 +63,12 @@ def _fence(
     if not done.enforced:
         return "; nothing is in force, since policy.enforce is off"
     return ""
+
+
+def _system_of(chosen: Chosen) -> Callable[[str], int]:
+    from phage.intel.geography import make_geography
+
+    return make_geography(chosen.settings().intel.places).system_of
 
 
 def _tell(blocked: Sequence[Blocked], days: int) -> None:

@@ -16,6 +16,7 @@ from phage.devices.inventory import Inventory
 from phage.devices.profilebook import DAY_NS
 from phage.devices.profiler import Profiler
 from phage.errors import PhageError, StateError, StoreError
+from phage.intel.geography import Geography, make_geography
 from phage.plugin import Runner, discover
 from phage.records.address import parse_address
 from phage.store.store import open_store
@@ -61,6 +62,7 @@ class DeviceService:
         state: The folder with reference data.
         sources: Each returns observations of devices from elsewhere: the kernel, files.
         least_ns: How long a device is observed at least before what is new deviates.
+        geography: Knows the autonomous systems of addresses.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class DeviceService:
         state: StateDirectory,
         sources: Sequence[Callable[[], Iterable[Observation]]] = (),
         least_ns: int = 3 * DAY_NS,
+        geography: Geography | None = None,
     ) -> None:
         self.inventory = inventory
         self.fault = ""
@@ -84,6 +87,8 @@ class DeviceService:
         self._names_at = 0
         self._intelligence: Intelligence | None = None
         self.profiler = Profiler(inventory, least_ns, self._is_listed)
+        self._geography = geography or Geography()
+        self.profiler.system_of = self._geography.system_of
         self._wake = threading.Event()
         self._turn = threading.Condition()
         self._edited = self._stored = 0
@@ -204,6 +209,7 @@ class DeviceService:
 
     def _refresh(self) -> None:
         """Take up reference data where new was imported, or learned."""
+        self._geography.look()
         for path, use in (
             (self._state.oui, self._use_registry),
             (self._state.kinds, self._use_kinds),
@@ -262,6 +268,7 @@ def make_devices(
         clock,
         state,
         least_ns=int(settings.devices.learn * 1e9),
+        geography=make_geography(settings.intel.places),
     )
 
 

@@ -148,6 +148,7 @@ def start_api(
             catalog=lambda: served.intel.catalog,
             rules=LocalRuleDesk(settings, state, served.enforcement, pool.reading, clock),
             settings=LocalSettingsDesk(settings, served.settings_file, dict(os.environ)),
+            system_of=served.devices.profiler.system_of,
             sharing=sharing,
             scanning=scanning,
             work=work,

@@ -2,6 +2,18 @@
 
 from __future__ import annotations
 
+SHARED_SYSTEMS = frozenset(
+    {
+        8075, 12876, 13335, 14061, 14618, 15169, 16276, 16509, 20473, 20940, 24940, 31898, 37963,
+        45090, 45102, 51167, 54113, 63949, 132203, 396982,
+    }
+)  # fmt: skip
+"""Autonomous systems that rent machines to anybody: being there tells nothing of who is asked.
+
+Microsoft, Scaleway, Cloudflare, DigitalOcean, Amazon (2), Google (2), OVH, Vultr, Akamai, Hetzner,
+Oracle, Alibaba (2), Tencent (2), Contabo, Fastly, Linode.
+"""
+
 MAKERS = {
     "Amazon": "device-metrics-us.amazon.com avs-alexa-na.amazon.com alexa.amazon.com "
     "amazonalexa.com "

@@ -168,6 +168,9 @@ def _match(key: ProfileKey, macs: Sequence[str]) -> dict[str, object] | None:
     elif kind == "name":
         match["domain"] = value
         match["direction"] = "out" if key.way is Way.OUT else "in"
+    elif kind == "as":
+        match["as"] = int(value)
+        match["direction"] = "out" if key.way is Way.OUT else "in"
     elif kind == "net":
         match[other] = value
     elif kind == "group":
@@ -207,6 +210,7 @@ def replay(
     profile: Profile,
     flows: Iterable[Flow],
     role_of: Callable[[str, str], str],
+    system_of: Callable[[str], int] = lambda _address: 0,
 ) -> list[Blocked]:
     """Return what of past flows a fence would have blocked, the most frequent first.
 
@@ -216,6 +220,7 @@ def replay(
         flows: Its flows, as they were stored.
         role_of: Returns what a MAC address and an address are at home: "router", "home",
             "device:ID"; '' for who is far.
+        system_of: Returns the autonomous system of an address, 0 for unknown.
     """
     macs = {seen.value for seen in device.macs}
     allowed = set(profile.keys)
@@ -230,8 +235,9 @@ def replay(
         way = Way.OUT if out else Way.IN
         role = role_of(mac, peer)
         name = profile.names.get(peer) or profile.claims.get(peer, "")
-        key = key_of(way, flow.protocol, flow.dst_port, peer, name, role)
-        if _is_allowed(key, allowed):
+        what = way, flow.protocol, flow.dst_port, peer, name, role
+        key = key_of(*what)
+        if _is_allowed(key, allowed) or _is_allowed(key_of(*what, system_of(peer)), allowed):
             continue
         known = found.get(key)
         count, last = (known.flows, known.last) if known else (0, 0)

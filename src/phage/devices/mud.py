@@ -67,7 +67,7 @@ def to_mud(device: Device, profile: Profile, now: int) -> dict[str, Any]:
 
 
 def _is_told(key: ProfileKey) -> bool:
-    return not key.peer.startswith(("group:", "device:", "asks:"))
+    return not key.peer.startswith(("group:", "device:", "asks:", "as:"))
 
 
 def _entries(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from functools import lru_cache
 
+from phage.devices.clouds import SHARED_SYSTEMS
 from phage.devices.domainnames import service_name
 from phage.records.profile import NO_PORT, ProfileKey, Way
 
@@ -15,7 +16,9 @@ _PORTS = frozenset({6, 17, 33, 132, 136})
 """Protocols with ports: TCP, UDP, DCCP, SCTP, UDP-Lite."""
 
 
-def key_of(way: Way, protocol: int, port: int, peer: str, name: str, role: str) -> ProfileKey:
+def key_of(
+    way: Way, protocol: int, port: int, peer: str, name: str, role: str, system: int = 0
+) -> ProfileKey:
     """Return the key of a flow.
 
     Args:
@@ -25,19 +28,24 @@ def key_of(way: Way, protocol: int, port: int, peer: str, name: str, role: str) 
         peer: Address of the other end.
         name: What the other end is called; ''.
         role: What the other end is at home; '' where it is far.
+        system: The autonomous system that it is in; 0 where that is not known.
     """
     port = port if protocol in _PORTS else NO_PORT
-    return ProfileKey(way, protocol, port, _peer(way, protocol, port, peer, name, role))
+    return ProfileKey(way, protocol, port, _peer(way, protocol, port, peer, name, role, system))
 
 
-def _peer(way: Way, protocol: int, port: int, peer: str, name: str, role: str) -> str:
+def _peer(way: Way, protocol: int, port: int, peer: str, name: str, role: str, system: int) -> str:
     if group := group_of(peer):
         return group
     if role:
         return HOME if way is Way.IN and role != ROUTER else role
     if way is Way.IN or (protocol == 17 and port == NTP):  # Pools of time servers rotate.
         return INTERNET
-    return f"name:{service_name(name)}" if name else network_of(peer)
+    if name:
+        return f"name:{service_name(name)}"
+    if system and system not in SHARED_SYSTEMS:
+        return f"as:{system}"
+    return network_of(peer)
 
 
 @lru_cache(maxsize=8192)

@@ -90,6 +90,9 @@ class Profiler:
         inventory: Who is who.
         least_ns: How long a device is observed at least before what is new deviates.
         distrusts: Tells whether an address is one that nothing may be learned of.
+
+    Attributes:
+        system_of: Returns the autonomous system of an address; 0 where that is not known.
     """
 
     def __init__(
@@ -100,6 +103,7 @@ class Profiler:
     ) -> None:
         self.inventory = inventory
         self.distrusts = distrusts
+        self.system_of: Callable[[str], int] = lambda _address: 0
         self.dropped = 0
         self._least_ns = least_ns
         self._books: dict[str, Book] = {}
@@ -305,9 +309,7 @@ class Profiler:
         book = self._books[flow.device]
         name = book.name_of(flow.peer)
         if flow.key is None:
-            flow.key = book.generalised(
-                key_of(flow.way, flow.protocol, flow.port, flow.peer, name, flow.role)
-            )
+            flow.key = self._key_of(flow, book, name)
         key = flow.key
         known = book.keys.get(key)
         odd = known is not None and book.is_learned and is_odd_hour(known, book, flow.begun)
@@ -331,6 +333,14 @@ class Profiler:
             use.odd_minute = use.minute
         elif not trusted:
             use.odd_minute = use.minute
+
+    def _key_of(self, flow: _Open, book: Book, name: str) -> ProfileKey:
+        """Return the key of a flow; what was learned of a network before its system holds."""
+        what = flow.way, flow.protocol, flow.port, flow.peer, name, flow.role
+        key = key_of(*what)
+        if key.peer.startswith("net:") and key not in book.keys:
+            key = key_of(*what, self.system_of(flow.peer))
+        return book.generalised(key)
 
     def _settle(self, flow: _Open, sent: int, received: int, at: int) -> Iterator[Deviation]:
         """Note how much a flow moved, and tell whether that deviates."""

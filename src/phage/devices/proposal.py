@@ -46,13 +46,17 @@ class Proposal:
     days: int
 
 
-def propose(store: Store, name: str, grade: Grade, days: int) -> Proposal:
+def propose(
+    store: Store, name: str, grade: Grade, days: int, system_of: Callable[[str], int]
+) -> Proposal:
     """Return the fence of a device, and what it would have done in the last days.
+
+    `system_of` returns the autonomous system of an address, 0 for unknown.
 
     Raises DeviceError, StateError, FenceError.
     """
     device, profile = known(store, name)
-    blocked = tried(store, device, profile, days)
+    blocked = tried(store, device, profile, days, system_of)
     rules = fence_rules(device, profile, grade)
     return Proposal(device, profile, rules, objection(device, profile), blocked, days)
 
@@ -74,7 +78,9 @@ def known(store: Store, name: str) -> tuple[Device, Profile]:
     return device, profile
 
 
-def tried(store: Store, device: Device, profile: Profile, days: int) -> list[Blocked]:
+def tried(
+    store: Store, device: Device, profile: Profile, days: int, system_of: Callable[[str], int]
+) -> list[Blocked]:
     """Return what a fence would have blocked in the last days."""
     since = profile.until - days * DAY_NS
     flows = [
@@ -82,7 +88,7 @@ def tried(store: Store, device: Device, profile: Profile, days: int) -> list[Blo
         for seen in device.macs
         for flow in store.flows.list(FlowFilter(host=seen.value, since=since), MAX_FLOWS)
     ]
-    return replay(device, profile, flows, _roles(store, profile))
+    return replay(device, profile, flows, _roles(store, profile), system_of)
 
 
 def _roles(store: Store, profile: Profile) -> Callable[[str, str], str]:

@@ -110,6 +110,13 @@ class Geography:
                 system, organization = found.system, found.organization
         return Place(country, system, organization)
 
+    def system_of(self, address: str) -> int:
+        """Return the number of the autonomous system of an address; 0 for unknown."""
+        try:
+            return self.place(address).system
+        except ValueError:
+            return 0
+
     def networks(self, *, country: str = "", system: int = 0) -> Iterator[Network]:
         """Yield the networks of a country, or of an autonomous system; a second or two of work."""
         for path, (_, reader) in tuple(self._readers.items()):

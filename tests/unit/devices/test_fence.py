@@ -26,6 +26,7 @@ KEYS = (
     ProfileKey(Way.OUT, 6, 80, "device:00:17:88:00:00:02"),
     ProfileKey(Way.IN, 6, 80, "home"),
     ProfileKey(Way.OUT, 1, 0, "router"),
+    ProfileKey(Way.OUT, 6, 8443, "as:64500"),
     ProfileKey(Way.OUT, 47, 0, "internet"),
 )
 DEVICE = Device(
@@ -103,7 +104,9 @@ def test_the_past_is_replayed() -> None:
         flow("192.168.1.5", 23, src="203.0.113.9", src_mac=ROUTER, dst_mac=MAC),
         flow("192.168.1.5", 24, src="203.0.113.9", src_mac=ROUTER, dst_mac=MAC, packets=(5, 0)),
     ]
-    blocked = replay(DEVICE, PROFILE, flows, far)
+    flows.append(flow("198.51.100.7", 8443))
+    system_of = {"198.51.100.7": 64_500}
+    blocked = replay(DEVICE, PROFILE, flows, far, lambda address: system_of.get(address, 0))
     assert [(each.key.way, each.key.port, each.flows) for each in blocked] == [
         (Way.OUT, 23, 2),
         (Way.IN, 23, 1),

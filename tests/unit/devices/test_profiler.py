@@ -240,6 +240,25 @@ def test_nothing_is_learned_of_what_intelligence_names() -> None:
     assert not home.keys
 
 
+def test_who_has_no_name_is_known_by_its_system_unless_anybody_rents_there() -> None:
+    home = Home()
+    home.profiler.system_of = lambda address: 16509 if address == CLOUD else 64_500
+    home.window(home.flow(dst="203.0.113.9"), home.flow())
+    home.window(home.flow(dst="198.51.100.9"))
+    assert home.keys == {
+        ProfileKey(Way.OUT, 6, 443, "as:64500"),
+        ProfileKey(Way.OUT, 6, 443, "net:52.1.0.0/16"),
+    }
+
+
+def test_what_was_learned_before_systems_were_known_holds() -> None:
+    home = Home()
+    home.window(home.flow(dst="203.0.113.9"))
+    home.profiler.system_of = lambda _address: 64_500
+    home.window(home.flow(dst="203.0.113.10"))
+    assert home.keys == {ProfileKey(Way.OUT, 6, 443, "net:203.0.0.0/16")}
+
+
 def test_ports_that_are_chosen_anew_each_time_are_one() -> None:
     home = Home()
     for port in (20_001, 20_002, 20_003, 20_004, 20_005, 60_000):

@@ -148,7 +148,7 @@ def propose_fence(
     """Return rules that fence a device in, and what they would have blocked in the last days."""
     device, _ = _known(services, id)
     with services.reading() as store:
-        return proposal_shape(propose(store, device.id, grade, days))
+        return proposal_shape(propose(store, device.id, grade, days, services.system_of))
 
 
 @router.post("/enforce", response_model=Fenced, dependencies=[_RULES])
