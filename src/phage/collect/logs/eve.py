@@ -18,7 +18,8 @@ ENGINE = "suricata"
 
 # Only these lines are read as JSON: most are flows and DNS. Suricata writes no spaces, others do.
 _MARK = '"alert"'
-_LEAST_BACK, _LEAST_FORTH = 1, 2
+# Ethernet with a VLAN, IPv4 and TCP with all options: a packet that is longer carries data.
+_LONGEST_HEADERS = 18 + 60 + 60
 
 
 class EveParser:
@@ -70,19 +71,25 @@ class EveParser:
             address=address,
             path=_text(_part(record, "http"), "url")[:KEPT_NAME],
             message=signature[:KEPT_MESSAGE],
-            spoofable=not _answered(record),
+            spoofable=not _is_proven(record),
             fields=fields,
         )
         return (event,)
 
 
-def _answered(record: Mapping[str, object]) -> bool:
-    """Tell whether both ends of a TCP connection spoke: then the source is nobody else's."""
+def _is_proven(record: Mapping[str, object]) -> bool:
+    """Tell whether a TCP handshake was completed: then the source is nobody else's.
+
+    A SYN in another's name is answered too, each time it is sent. Only who got the answer can
+    complete the handshake, and only then Suricata reads an application, and the server sends data.
+    """
     if _text(record, "proto").upper() != "TCP":
         return False
+    if _text(record, "app_proto") not in {"", "failed", "unknown"}:
+        return True
     flow = _part(record, "flow")
-    back, forth = _number(flow, "pkts_toclient"), _number(flow, "pkts_toserver")
-    return back >= _LEAST_BACK and forth >= _LEAST_FORTH
+    packets, octets = _number(flow, "pkts_toclient"), _number(flow, "bytes_toclient")
+    return octets > packets * _LONGEST_HEADERS
 
 
 def _part(record: Mapping[str, object], name: str) -> Mapping[str, object]:

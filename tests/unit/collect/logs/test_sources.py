@@ -44,7 +44,7 @@ def alert(**changes: Any) -> dict[str, Any]:
             "category": "Attempted Information Leak",
             "severity": 2,
         },
-        "flow": {"pkts_toserver": 5, "pkts_toclient": 4},
+        "flow": {"pkts_toserver": 5, "pkts_toclient": 4, "bytes_toclient": 3000},
     }
     return record | changes
 
@@ -66,6 +66,13 @@ def test_what_nobody_answered_can_be_forged() -> None:
     assert parsed(alert(flow={"pkts_toserver": 1, "pkts_toclient": 0}))[0].spoofable
     assert parsed(alert(proto="UDP"))[0].spoofable
     assert parsed(alert(flow=None))[0].spoofable
+
+
+def test_answers_to_syns_prove_nothing_and_a_completed_handshake_does() -> None:
+    answered = {"pkts_toserver": 2, "pkts_toclient": 2, "bytes_toclient": 148}
+    assert parsed(alert(flow=answered))[0].spoofable
+    assert parsed(alert(flow=answered, app_proto="failed"))[0].spoofable
+    assert not parsed(alert(flow=answered, app_proto="http"))[0].spoofable
 
 
 def test_the_rule_may_say_who_attacks() -> None:
