@@ -168,7 +168,11 @@ def rule_paths(paths: Iterable[Path]) -> list[Path]:
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
-            found += sorted(item for item in path.iterdir() if item.suffix in {".yaml", ".yml"})
+            found += sorted(
+                item
+                for item in path.iterdir()
+                if item.suffix in {".yaml", ".yml"} and not item.is_fifo()
+            )
         else:
             found.append(path)
     return found
