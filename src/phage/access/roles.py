@@ -49,6 +49,9 @@ _NOUNS: dict[str, tuple[Role, Role]] = {
     "samples": _SEEN,
     "originals": (Role.ADMIN, Role.ADMIN),  # Samples themselves: some are malware.
     "engines": _SEEN,
+    "sensors": (Role.VIEWER, Role.ADMIN),
+    "joining": _KEPT,
+    "sensing": _KEPT,
     "workers": (Role.VIEWER, Role.ADMIN),
     "work": _KEPT,  # What workers do: their answers are believed.
     "events": _SEEN,
@@ -70,6 +73,13 @@ PERMISSIONS: dict[str, Role] = {
 
 BOUNCER = "bouncer:read"
 """What a remediation component needs: to pull decisions and tell its usage."""
+
+
+JOIN = "joining:write"
+"""What an invitation of a sensor may: become a sensor, once."""
+
+SENSE = "sensing:write"
+"""What a sensor may: send what it counts."""
 
 
 def allowed(role: Role) -> frozenset[str]:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from phage.api.events import EventHub
     from phage.api.workdesk import WorkDesk
     from phage.clock import Clock
+    from phage.collect.joined import JoinedCollector
     from phage.intel.catalog import Catalog
     from phage.intel.share import Sharing
     from phage.scan.desk import ScanDesk
@@ -65,6 +66,8 @@ class Services:
         events: Where live events come from.
         bouncers: What answers remediation components; None where nothing decides.
         home: Networks that are ours, as CIDR.
+        fingerprint: SHA-256 of its own certificate; '' for a given one, or none.
+        sensors: Takes windows of sensors that joined; None where none are taken.
         feeds: The feeds; None where there is no threat intelligence.
         catalog: Returns what all feeds say; None where there is no threat intelligence.
         rules: Rule files; None where nothing decides.
@@ -90,6 +93,8 @@ class Services:
     events: EventHub | None = None
     bouncers: BouncerFeed | None = None
     home: tuple[str, ...] = ()
+    fingerprint: str = ""
+    sensors: JoinedCollector | None = None
     feeds: FeedsDesk | None = None
     catalog: Callable[[], Catalog] | None = None
     rules: RuleDesk | None = None

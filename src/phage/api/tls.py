@@ -87,6 +87,15 @@ def self_made(folder: Path, names: Sequence[str], clock: Clock) -> Certificate:
     return Certificate(chain, key, hashlib.sha256(der).hexdigest())
 
 
+def own_fingerprint(folder: Path) -> str:
+    """Return the SHA-256 of phage's own certificate; '' where it has none yet."""
+    try:
+        der = ssl.PEM_cert_to_DER_cert((folder / "certificate.pem").read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return ""
+    return hashlib.sha256(der).hexdigest()
+
+
 def _is_good(chain: Path, key: Path, wanted: Sequence[str], now: int) -> bool:
     from cryptography import x509  # noqa: PLC0415  Only for a certificate of one's own.
 

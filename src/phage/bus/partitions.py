@@ -280,7 +280,7 @@ class Share:
                 except MessageError:
                     self.dropped += 1
                     continue
-                if _is_sound(window):
+                if is_sound(window):
                     yield window
                 else:
                     self.dropped += 1
@@ -292,7 +292,7 @@ class Share:
         self._roster.leave()
 
 
-def _is_sound(record: object) -> bool:
+def is_sound(record: object) -> bool:
     """Tell whether a record is a window with the columns that it says: others may have made it."""
     return (
         isinstance(record, Window)

@@ -396,6 +396,10 @@ class BusSettings(Section):
     )
     prefix: str = Field("phage", description="Begins every key, so that fleets can share a server.")
     name: str = Field("", description="Name of this process; empty: host and process number.")
+    sensors: bool = Field(
+        default=False,
+        description="Take the windows of sensors that joined (`phage sensors invite`).",
+    )
 
 
 class Settings(Section):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from phage.api.events import EventHub
 from phage.clock import SystemClock
 from phage.collect.collectors.afpacket import AfPacketCollector, RingSettings
+from phage.collect.joined import JoinedCollector
 from phage.collect.logs.told import ToldCollector
 from phage.config.statedir import StateDirectory
 from phage.daemon import memory, privilege
@@ -57,7 +58,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from phage.clock import Clock
-    from phage.collect.collectors.bus import BusCollector
     from phage.collect.exports import ExportCollector
     from phage.collect.logs.collector import LogCollector
     from phage.config.settings import Settings
@@ -84,7 +84,8 @@ class Daemon:
         self.told = ToldCollector(clock)
         self.logs: list[LogCollector] = [self.told]
         self.exports: list[ExportCollector] = []
-        self.remotes: list[BusCollector] = []
+        self.remotes: list[Watched] = []
+        self.joined: JoinedCollector | None = None
         self.feeders: list[Feeder] = []
         self.dispatcher: Dispatcher | None = None
         self.links = Links(self.collectors)
@@ -154,6 +155,9 @@ class Daemon:
         for collector in bus_collectors(self.settings.bus):
             self.remotes.append(collector)
             collector.open()
+        if self.settings.bus.sensors:
+            self.joined = JoinedCollector(self.clock)
+            self.remotes.append(self.joined)
 
     @property
     def sources(self) -> list[Watched]:
@@ -346,7 +350,15 @@ def run(options: RunOptions) -> int:
             }
         )
         served = Served(
-            shown, enforcement, devices, intel, registry, health, options.settings_file, discovery
+            shown,
+            enforcement,
+            devices,
+            intel,
+            registry,
+            health,
+            options.settings_file,
+            discovery,
+            daemon.joined,
         )
         for line in start_api(settings, state, served, clock, stack):
             options.ready(line)

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from phage.api.server import ApiServer
     from phage.api.services import Steer
     from phage.clock import Clock
+    from phage.collect.joined import JoinedCollector
     from phage.config.settings import ApiSettings, Settings
     from phage.config.statedir import StateDirectory
     from phage.daemon.devices import DeviceService
@@ -73,6 +74,7 @@ class Served:
         health: Tells how the daemon does.
         settings_file: The settings file in use; None for none.
         discovery: Scans actively; None where nothing does.
+        joined: Takes windows of sensors that joined; None where none are taken.
     """
 
     live: LiveSink
@@ -83,6 +85,7 @@ class Served:
     health: Callable[[], Mapping[str, object]]
     settings_file: Path | None = None
     discovery: DiscoveryService | None = None
+    joined: JoinedCollector | None = None
 
 
 def start_api(
@@ -138,6 +141,8 @@ def start_api(
             events=served.live.hub,
             bouncers=_bouncers(served.enforcement, pool, clock),
             home=tuple(map(str, settings.home)),
+            fingerprint=certificate.fingerprint if certificate is not None else "",
+            sensors=served.joined,
             feeds=LocalFeedsDesk(
                 settings,
                 served.settings_file or default_file(os.environ, Path.home(), os.geteuid()),

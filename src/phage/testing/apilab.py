@@ -14,6 +14,7 @@ from phage.api.bouncers import BouncerFeed
 from phage.api.events import EventHub
 from phage.api.services import Services
 from phage.clock import FixedClock
+from phage.collect.joined import JoinedCollector
 from phage.config.scan import ScanSettings
 from phage.daemon.scanfolders import ScanFolders
 from phage.daemon.workdesk import LocalWorkDesk
@@ -134,6 +135,7 @@ def api_lab(
             rules=FakeRuleDesk(),
             settings=FakeSettingsDesk(),
             feeds=FakeFeedsDesk(),
+            sensors=JoinedCollector(clock),
             events=EventHub(),
             bouncers=BouncerFeed(tuple),
             home=("192.168.0.0/16",),

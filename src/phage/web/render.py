@@ -67,6 +67,7 @@ MENU: tuple[tuple[str, tuple[Place, ...]], ...] = (
         (
             Place("/settings", "Settings", "settings", "config:read"),
             Place("/channels", "Notifications", "bell", "config:read"),
+            Place("/sensors", "Sensors", "devices", "sensors:read"),
             Place("/users", "Users", "users", "users:read"),
             Place("/audit", "Audit", "audit", "audit:read"),
             Place("/help", "Help", "help", "status:read"),

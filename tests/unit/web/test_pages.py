@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from fastapi.routing import APIRoute
 
+from phage.collect.joined import JoinedCollector
 from phage.records import Subject
 from phage.records.device import Attribute, Device, Guess, Seen
 from phage.records.indicator import IndicatorKind, Mention
@@ -441,3 +442,18 @@ def test_a_feed_is_added_and_switched(lab: ApiLab) -> None:
     assert "3 entries would be used; left out: 1 public resolver" in said
     again = client.post("/feeds", data=form(client, name="drop", kind="netset")).text
     assert "there is a feed" in again
+
+
+def test_a_sensor_is_invited_and_revoked(lab: ApiLab) -> None:
+    client = lab.having(sensors=JoinedCollector(lab.clock), fingerprint="ab" * 32).browser()
+    said = client.post("/sensors", data=form(client, name="edge")).text
+    assert "phage sensor --join http://localhost:8080 phage_" in said
+    assert "~" + "ab" * 32 in said
+    assert "phage_" not in client.get("/sensors").text
+    assert "there is a sensor" in client.post("/sensors", data=form(client, name="edge")).text
+    done = client.post("/sensors/revoke", data=form(client, name="edge")).text
+    assert "edge is revoked" in done
+    assert (
+        "there is no sensor edge"
+        in client.post("/sensors/revoke", data=form(client, name="edge")).text
+    )

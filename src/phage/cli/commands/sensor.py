@@ -27,6 +27,13 @@ if TYPE_CHECKING:
 @click.option("-i", "--interface", "interfaces", multiple=True, metavar="IFACE")
 @click.option("--netflow", multiple=True, metavar="ADDRESS:PORT", help="Take NetFlow and IPFIX.")
 @click.option("--sflow", multiple=True, metavar="ADDRESS:PORT", help="Take sFlow.")
+@click.option(
+    "--join",
+    "invitation",
+    nargs=2,
+    metavar="URL TOKEN",
+    help="Join the phage at URL by an invitation (`phage sensors invite` there), once.",
+)
 @settings_options
 def command(
     chosen: Chosen,
@@ -36,8 +43,9 @@ def command(
     interfaces: tuple[str, ...],
     netflow: tuple[str, ...],
     sflow: tuple[str, ...],
+    invitation: tuple[str, str] | None,
 ) -> int:
-    """Collect and count here, detect elsewhere: `phage run` with the same bus.
+    """Collect and count here, detect elsewhere: where it joined, or `phage run` with the same bus.
 
     An interface is counted in host mode unless capture.mode says otherwise; without -i none is
     watched. Flow exports are taken as the settings say.
@@ -55,11 +63,20 @@ def command(
     if name:
         overrides["bus", "name"] = name
     settings = chosen.settings(overrides)
-    if not settings.bus.url.get_secret_value():
-        message = "a sensor needs a bus: give --bus redis://HOST:PORT/0, or set bus.url"
-        raise ConfigError(message)
-    configure_logs(settings.logging)
     from phage.daemon.options import RunOptions
+
+    configure_logs(settings.logging)
+    if not settings.bus.url.get_secret_value():
+        if group:
+            message = "--group needs a bus: give --bus redis://HOST:PORT/0, or set bus.url"
+            raise ConfigError(message)
+        from phage.daemon.joinedsensor import JoinedSensor
+
+        options = RunOptions(settings, settings.interfaces, ready=say)
+        return JoinedSensor(options, invitation).run()
+    if invitation:
+        message = "--join and a bus (--bus, bus.url) are two ways; name one"
+        raise ConfigError(message)
     from phage.daemon.sensor import Sensor
 
     return Sensor(RunOptions(settings, settings.interfaces, ready=say), group).run()

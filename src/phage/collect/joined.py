@@ -1,0 +1,166 @@
+"""What sensors that joined count: their windows as they send them, joined."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from phage.bus.codec import MessageError, decode
+from phage.bus.partitions import Merger, is_sound
+from phage.clock import SystemClock
+from phage.collect.collector import WithoutPackets
+from phage.records import Window
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from phage.clock import Clock
+
+WAITING = 256
+"""Windows that wait to be looked at; of more the newest are dropped and counted."""
+
+MAX_SENSORS = 256
+MAX_ADVICE = 64
+"""Pieces of advice that wait for a sensor; of more the oldest go."""
+
+READ_SECONDS = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """What a sensor is to do with what it learned of a device: distrust it, or excuse it.
+
+    `mac` is 0 for unknown, `address` has 16 octets; times are nanoseconds since the Unix epoch.
+    """
+
+    verb: str
+    mac: int
+    address: bytes
+    since: int
+    until: int
+
+
+@dataclass(slots=True)
+class Heard:
+    """How one sensor does: windows that came, those that were refused, the last one's time."""
+
+    windows: int = 0
+    refused: int = 0
+    last: int = 0
+    advice: list[Advice] = field(default_factory=list)
+
+
+class JoinedCollector(WithoutPackets):
+    """Takes windows that sensors send over the API; what is found goes back as advice.
+
+    Args:
+        clock: Tells when a window came.
+    """
+
+    name = "sensors"
+    summary = "windows of sensors that joined"
+    interface = "sensors"
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self._clock = clock or SystemClock()
+        self._merger = Merger()
+        self._waiting: queue.Queue[Window] = queue.Queue(WAITING)
+        self._lock = threading.Lock()
+        self._heard: dict[str, Heard] = {}
+        self._dropped = 0
+        self._stopping = threading.Event()
+
+    def open(self) -> None:
+        """Nothing has to be opened: sensors come to the API."""
+
+    def take(self, sensor: str, octets: bytes) -> list[Advice]:
+        """Take a window as it was sent; return what the sensor is to do.
+
+        Raises MessageError for octets that are no sound window.
+        """
+        with self._lock:
+            if sensor not in self._heard and len(self._heard) >= MAX_SENSORS:
+                message = f"{MAX_SENSORS} sensors send windows already"
+                raise MessageError(message)
+            heard = self._heard.setdefault(sensor, Heard())
+        window = self._window(heard, octets)
+        with self._lock:
+            heard.windows += 1
+            heard.last = self._clock.now()
+            advice, heard.advice = heard.advice, []
+        try:
+            self._waiting.put_nowait(window)
+        except queue.Full:
+            self._dropped += 1
+        return advice
+
+    @staticmethod
+    def _window(heard: Heard, octets: bytes) -> Window:
+        try:
+            window = decode(octets)
+        except MessageError:
+            heard.refused += 1
+            raise
+        if not (isinstance(window, Window) and is_sound(window)):
+            heard.refused += 1
+            message = "these octets are no sound window"
+            raise MessageError(message)
+        return window
+
+    def heard(self) -> Mapping[str, Heard]:
+        """Return how sensors do, by name."""
+        with self._lock:
+            return dict(self._heard)
+
+    def forget(self, sensor: str) -> None:
+        """Forget a sensor that was revoked."""
+        with self._lock:
+            self._heard.pop(sensor, None)
+
+    def windows(self) -> Iterator[Window]:
+        """Yield windows until stopped: flows as they come, counters joined, half a second each."""
+        while not self._stopping.is_set():
+            try:
+                window = self._waiting.get(timeout=READ_SECONDS)
+            except queue.Empty:
+                window = None
+            now = int(self._clock.monotonic() * 1e9)
+            if window is not None and (rest := self._merger.take(window, now)) is not None:
+                yield rest
+            yield from self._merger.ready(now)
+
+    def excuse(self, mac: int, address: bytes, since: int, until: int) -> None:
+        """Have all sensors take a device's behaviour as normal."""
+        self._advise(Advice("excuse", mac, address, since, until))
+
+    def distrust(self, mac: int, address: bytes, since: int, until: int) -> None:
+        """Have all sensors learn nothing of a device for a time."""
+        self._advise(Advice("distrust", mac, address, since, until))
+
+    def _advise(self, advice: Advice) -> None:
+        with self._lock:
+            for heard in self._heard.values():
+                heard.advice = [*heard.advice[-MAX_ADVICE + 1 :], advice]
+
+    def counters(self) -> Mapping[str, int]:
+        """Return what came."""
+        heard = self.heard().values()
+        return {
+            "sensors.windows": sum(each.windows for each in heard),
+            "sensors.refused": sum(each.refused for each in heard),
+            "sensors.joined": len(heard),
+            "sensors.dropped": self._dropped,
+        }
+
+    def faults(self) -> Sequence[str]:
+        """Return whether windows were lost."""
+        return [f"{self._dropped} windows of sensors were dropped"] if self._dropped else []
+
+    def stop(self) -> None:
+        """Make `windows` end soon."""
+        self._stopping.set()
+
+    def close(self) -> None:
+        """Nothing is open."""
