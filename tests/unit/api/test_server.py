@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from phage.api import protocol
-from phage.api.doorstep import ServerError
+from phage.api.doorstep import ServerError, listen
 from phage.api.hosts import is_own_host
 from phage.api.server import ApiServer
 from phage.telemetry.metrics import CONTENT_TYPE, Registry
@@ -254,3 +254,9 @@ def test_it_can_be_stopped_twice(start: Start) -> None:
     assert ask(server, "/healthz")[0] == 200
     server.stop()
     server.stop()
+
+
+def test_small_answers_are_sent_at_once() -> None:
+    """asyncio sets TCP_NODELAY only where the socket's protocol is named."""
+    with listen("127.0.0.1", 0) as listener:
+        assert listener.proto == socket.IPPROTO_TCP
