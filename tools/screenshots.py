@@ -42,6 +42,7 @@ PICTURES = {
     "overview-dark": ("/", (1280, 860), "dark"),
     "finding-light": ("/findings/0000000000000001", (1280, 760), "light"),
     "device-light": ("/devices/192.168.1.6", (1280, 860), "light"),
+    "floods-light": ("/ddos", (1280, 760), "light"),
     "phone-dark": ("/", (390, 844), "dark"),
 }
 """Name of the file: which page, what size of screen, light or dark."""

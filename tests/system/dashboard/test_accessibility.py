@@ -217,3 +217,28 @@ def test_files_are_dropped_and_followed(served: Served, chromium: Chromium) -> N
         desk.finish(page.url.rpartition("/")[2])
         hub.publish("scan", {"state": "done"})
         page.get_by_text("1 of 1 engines that judge found something").wait_for()
+
+
+def test_an_installed_dashboard_notifies_of_findings(served: Served, chromium: Chromium) -> None:
+    assert served.lab.services.events is not None
+    hub = served.lab.services.events
+    with visitor(chromium.start(), served.place, "phone", permissions=["notifications"]) as page:
+        manifest = page.request.get("/static/manifest.webmanifest").json()
+        assert {"name", "start_url", "display", "icons"} <= manifest.keys()
+        log_in(page)
+        page.evaluate("navigator.serviceWorker.ready.then(() => true)")
+        finding = {"severity": "high", "state": "open", "summary": "Somebody tried 900 ports."}
+        hub.publish("finding", {"id": "a" * 16, **finding})  # The bell is off: nothing is shown.
+        page.locator("#tell").click()
+        page.get_by_text("You are told of new findings").wait_for()
+        for _ in range(2):  # What is told twice is shown once.
+            hub.publish("finding", {"id": "b" * 16, **finding})
+        hub.publish("finding", {"id": "c" * 16, **finding, "state": "closed"})
+        page.wait_for_function(
+            "async () => (await (await navigator.serviceWorker.ready).getNotifications()).length"
+        )
+        shown = page.evaluate(
+            "async () => (await (await navigator.serviceWorker.ready).getNotifications())"
+            ".map((each) => [each.title, each.body, each.data])"
+        )
+    assert shown == [["phage: high", finding["summary"], f"/findings/{'b' * 16}"]]

@@ -125,3 +125,19 @@ def test_logs_in_a_file_begin_anew_when_it_is_large(tmp_path: Path) -> None:
     assert "line 59" in text
     assert "s3cret" not in text
     assert "xxxx" not in text
+
+
+def test_each_package_has_its_own_level(capsys: pytest.CaptureFixture[str]) -> None:
+    configure("text", "warning", {"phage.store": "debug", "phage.api": "error"})
+    for name in ("phage.store.writer", "phage.api.server", "phage.detect", "other"):
+        for level in ("debug", "warning", "error"):
+            logging.getLogger(name).log(getattr(logging, level.upper()), "%s of %s", level, name)
+    said = capsys.readouterr().err
+    for name, levels in (
+        ("phage.store.writer", {"debug", "warning", "error"}),
+        ("phage.api.server", {"error"}),
+        ("phage.detect", {"warning", "error"}),
+        ("other", {"warning", "error"}),
+    ):
+        told = {each for each in ("debug", "warning", "error") if f"{each} of {name}\n" in said}
+        assert told == levels, name
