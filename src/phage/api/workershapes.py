@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from phage.records.scanrelease import DefinitionRelease
     from phage.records.scantask import EngineReport, WorkerReport
+    from phage.store.repositories.scanfleets import FleetRow
 
 GONE_NS = int(GONE_SECONDS * 1e9)
 
@@ -97,4 +98,22 @@ def release_shape(release: DefinitionRelease) -> dict[str, Any]:
         "tried": rfc3339(release.tried) if release.tried else "",
         "changed": rfc3339(release.changed),
         "fault": release.fault,
+    }
+
+
+def fleet_shape(fleet: FleetRow) -> dict[str, Any]:
+    """Return a fleet."""
+    return {
+        "id": fleet.name,
+        "name": fleet.name,
+        "launcher": fleet.launcher,
+        "wanted": fleet.wanted,
+        "most": fleet.most,
+        "fixed": fleet.fixed,
+        "machines": [
+            {"id": id_, "worker": worker, "address": address}
+            for id_, worker, address in fleet.machines
+        ],
+        "seen": rfc3339(fleet.seen),
+        "fault": fleet.fault,
     }

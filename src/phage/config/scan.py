@@ -33,6 +33,34 @@ class UnpackSettings(Section):
     )
 
 
+class FleetSettings(Section):
+    """A fleet: machines of one kind that are started and ended as they are needed."""
+
+    launcher: str = Field(
+        "process", description="What starts them; `phage plugins list launchers` names them."
+    )
+    settings: dict[str, JsonValue] = Field(
+        {}, description="Settings of the launcher, for example {image: ami-0123}."
+    )
+    engines: tuple[str, ...] = Field(
+        (), max_length=64, description="Engines that they serve; empty: all in the image."
+    )
+    copies: int = Field(1, ge=0, le=1000, description="Machines that there are at least.")
+    most: int = Field(1, ge=0, le=1000, description="Machines that there are at most.")
+    tasks_each: int = Field(
+        200, ge=1, le=10**6, description="One more is started for so many tasks that wait."
+    )
+    settle: Duration = Field(
+        180.0, ge=0, le=86_400, description="More are started again after so long only."
+    )
+    idle: Duration = Field(
+        900.0, ge=0, le=86_400 * 7, description="One is ended when fewer would have done so long."
+    )
+    boot: Duration = Field(
+        900.0, ge=10, le=86_400, description="A machine whose worker is silent so long is replaced."
+    )
+
+
 class WorkerSettings(Section):
     """Many workers: what their master waits for, and what they keep to."""
 
@@ -54,6 +82,21 @@ class WorkerSettings(Section):
         max_length=64,
         description="Good files, or folders of them: a worker refuses definitions that find "
         "something in one.",
+    )
+    fleets: dict[str, FleetSettings] = Field(
+        {}, max_length=64, description="Machines that phage starts and ends by itself, by name."
+    )
+    join_url: str = Field(
+        "", description="Where these machines reach this phage: https://HOST:8080."
+    )
+    token_file: Path | None = Field(
+        None, description="File with the token that they show (scope work:write)."
+    )
+    queue_url_file: Path | None = Field(
+        None, description="File with the address of RabbitMQ for them, with an account of workers."
+    )
+    ca_file: Path | None = Field(
+        None, description="Certificates that they trust; for a certificate that phage made itself."
     )
     members_size: Size = Field(
         2 * 10**9, ge=10**6, description="Octets of members laid by of one sample for workers."

@@ -146,11 +146,15 @@ def _dispatch(
 ) -> Dispatcher:
     """Take samples apart here, and have workers elsewhere scan them. Raises PhageError."""
     from phage.daemon.dispatch import Dispatcher  # noqa: PLC0415  Only with many workers.
+    from phage.daemon.fleets import Fleets  # noqa: PLC0415
 
     queue.prepare()
     dispatcher = Dispatcher(settings, folders, store, queue, clock, folder)
     dispatcher.start()
     stack.callback(dispatcher.stop)
+    fleets = Fleets(settings.workers, store, clock)
+    fleets.start()
+    stack.callback(fleets.close)
     servers = Servers(queue, dispatcher.handle, settings.processes or os.cpu_count() or 1)
     servers.start()
     stack.callback(servers.stop)

@@ -57,6 +57,7 @@ TABLES = (
     "scan_tasks",
     "scan_workers",
     "scan_releases",
+    "scan_fleets",
 )
 """All tables with data, those that others refer to first."""
 

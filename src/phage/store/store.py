@@ -26,6 +26,7 @@ from phage.store.repositories.receipts import ReceiptRepository
 from phage.store.repositories.reputations import ReputationRepository
 from phage.store.repositories.rulehits import RuleHitsRepository
 from phage.store.repositories.samples import ResultRepository, SampleRepository
+from phage.store.repositories.scanfleets import ScanFleetRepository
 from phage.store.repositories.scanjobs import ScanJobRepository
 from phage.store.repositories.scanreleases import ScanReleaseRepository
 from phage.store.repositories.scans import ScanRepository
@@ -100,6 +101,7 @@ class Store:
         self.scan_tasks = ScanTaskRepository(database)
         self.scan_workers = ScanWorkerRepository(database)
         self.scan_releases = ScanReleaseRepository(database)
+        self.scan_fleets = ScanFleetRepository(database)
 
     def close(self) -> None:
         """Close the connection."""

@@ -31,7 +31,7 @@ from phage.records.sample import (
 from phage.store.repositories.counters import MINUTE, MinuteCounter
 from phage.store.repositories.traffic import Traffic, TrafficKind
 from phage.testing.records import EPOCH, make_decision, make_finding, make_flow
-from phage.testing.workers import a_release, some_workers
+from phage.testing.workers import a_fleet, a_release, some_workers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -120,6 +120,7 @@ def furnish(store: Store, now: int) -> None:
     for worker in some_workers(now):
         store.scan_workers.seen(worker, 0)
     store.scan_releases.add(a_release(now))
+    store.scan_fleets.seen(a_fleet(now))
     store.profiles.save([_profile(MEMBERS[5], now)])
     store.decisions.save(_decisions(now))
     store.receipts.save(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from phage.records.sample import EngineKind, EngineVersion
 from phage.records.scanrelease import DefinitionRelease
 from phage.records.scantask import EngineReport, WorkerReport
+from phage.store.repositories.scanfleets import FleetRow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,3 +41,9 @@ def a_release(now: int) -> DefinitionRelease:
         "00006555a1b2c3d4e5f6", "yara", "a" * 64, "rules.yar", 4_096, canary="scan-1",
         author="user:admin", made=now - HOUR, changed=now - HOUR,
     )  # fmt: skip
+
+
+def a_fleet(now: int) -> FleetRow:
+    """Return a fleet of one machine whose launcher has refused another."""
+    machines = [("i-0123456789abcdef0", "scan-1", "10.0.0.7")]
+    return FleetRow("clamav", "ec2", 2, 8, machines=machines, seen=now, fault="EC2: no capacity")

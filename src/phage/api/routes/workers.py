@@ -12,7 +12,7 @@ from phage.api.problem import ProblemError
 from phage.api.security import Asker, needs
 from phage.api.services import Served, running
 from phage.api.uploads import FORM, receive
-from phage.api.workershapes import queue_shapes, release_shape, worker_shape
+from phage.api.workershapes import fleet_shape, queue_shapes, release_shape, worker_shape
 from phage.records.scanrelease import ReleaseState
 
 router = APIRouter(prefix="/api/v1", tags=["workers"])
@@ -111,6 +111,36 @@ class ReleaseRow(BaseModel):
     fault: str
 
 
+class MachineRow(BaseModel):
+    """A machine of a fleet."""
+
+    id: str
+    worker: str
+    address: str
+
+
+class FleetView(BaseModel):
+    """Machines that are started and ended as they are needed."""
+
+    id: str
+    name: str
+    launcher: str
+    wanted: int
+    most: int
+    fixed: int | None = Field(description="How many a person wants; null: as many as are needed.")
+    machines: list[MachineRow]
+    seen: str
+    fault: str
+
+
+class FleetBody(BaseModel):
+    """How many machines a fleet is to have."""
+
+    copies: Annotated[int, Field(ge=0, le=1000)] | None = Field(
+        description="Null for as many as the queue needs."
+    )
+
+
 @router.get("/workers", dependencies=[_READ])
 def list_workers(services: Served) -> list[WorkerRow]:
     """List workers, also those that are gone, with their engines."""
@@ -149,6 +179,23 @@ def list_queues(services: Served) -> list[QueueRow]:
     with services.reading() as store:
         workers, open_ = store.scan_workers.list(), store.scan_tasks.open()
     return [QueueRow(**each) for each in queue_shapes(workers, open_, services.clock.now())]
+
+
+@router.get("/fleets", dependencies=[_READ])
+def list_fleets(services: Served) -> list[FleetView]:
+    """List fleets of machines, as their keeper saw them last."""
+    with services.reading() as store:
+        found = store.scan_fleets.list()
+    return [FleetView(**fleet_shape(each)) for each in found]
+
+
+@router.put("/fleets/{name}", status_code=204, dependencies=[_WRITE])
+def size_fleet(body: FleetBody, request: Request, services: Served, name: WorkerName) -> None:
+    """Have so many machines in a fleet, within what the settings allow."""
+    if not services.writing.scan_fleets.fix(name, body.copies):
+        message = f"there is no fleet {name!r} in the settings (scan.workers.fleets)"
+        raise ProblemError(404, message)
+    request.state.audit = "as needed" if body.copies is None else str(body.copies)
 
 
 @router.get("/releases", dependencies=[_READ])

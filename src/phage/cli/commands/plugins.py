@@ -50,6 +50,7 @@ def known_families() -> dict[str, Family]:
     from phage.policy.importer import IMPORTERS
     from phage.scan.engine import ENGINES
     from phage.scan.front import FRONTS
+    from phage.scan.launcher import LAUNCHERS
     from phage.scan.queue import QUEUES
 
     families = (
@@ -64,6 +65,7 @@ def known_families() -> dict[str, Family]:
         ENGINES,
         QUEUES,
         FRONTS,
+        LAUNCHERS,
     )
     return {family.name: family for family in families}
 

@@ -47,6 +47,15 @@ QUEUES = (
     Column("at work", "at_work", right=True),
     Column("workers", "serving", wrap=True),
 )
+FLEETS = (
+    Column("fleet", "name"),
+    Column("launcher", "launcher"),
+    Column("machines", "there", right=True),
+    Column("wanted", "wanted", right=True),
+    Column("by hand", "fixed", right=True),
+    Column("most", "most", right=True),
+    Column("fault", "fault", wrap=True),
+)
 RELEASES = (
     Column("release", "id"),
     Column("engine", "engine"),
@@ -136,6 +145,44 @@ def forget(chosen: Chosen, remote: Client | None, name: str) -> None:
             if not store.scan_workers.forget(name):
                 raise _unknown(name)
     say(f"{name} is forgotten")
+
+
+@command.command()
+@output_option
+@remote_options
+@settings_options
+def fleets(chosen: Chosen, remote: Client | None, form: str) -> None:
+    """List fleets of machines that are started and ended as they are needed."""
+    if remote is not None:
+        shapes = remote.ask("GET", "/api/v1/fleets")
+    else:
+        from phage.api.workershapes import fleet_shape
+
+        with chosen.reader() as store:
+            shapes = [fleet_shape(each) for each in store.scan_fleets.list()]
+    rows = [each | {"there": len(each["machines"])} for each in shapes]
+    emit(form, rows, FLEETS, empty="none; scan.workers.fleets names them")
+
+
+@command.command()
+@click.argument("fleet")
+@click.argument("copies", metavar="COPIES|auto")
+@remote_options
+@settings_options
+def scale(chosen: Chosen, remote: Client | None, fleet: str, copies: str) -> None:
+    """Have so many machines in a fleet, or with `auto` as many as the queue needs."""
+    if copies != "auto" and not (copies.isdecimal() and int(copies) <= 1000):
+        message = f"{copies}: write a number up to 1000, or auto"
+        raise click.UsageError(message)
+    wanted = None if copies == "auto" else int(copies)
+    if remote is not None:
+        remote.ask("PUT", f"/api/v1/fleets/{fleet}", {"copies": wanted})
+    else:
+        with _writer(chosen) as store:
+            if not store.scan_fleets.fix(fleet, wanted):
+                message = f"there is no fleet {fleet!r}; `phage workers fleets` names them"
+                raise StateError(message)
+    say(f"{fleet}: {'as many machines as are needed' if wanted is None else copies}")
 
 
 @command.command()

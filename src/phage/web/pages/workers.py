@@ -24,12 +24,14 @@ def workers(request: Request, services: Served) -> HTMLResponse:
         found = store.scan_workers.list()
         open_ = store.scan_tasks.open()
         releases = store.scan_releases.list(limit=50)
+        fleets = store.scan_fleets.list()
     return page(
         request,
         "workers.html",
         workers=[(each, worker_state(each, now)) for each in found],
         queues=queue_shapes(found, open_, now),
         releases=releases,
+        fleets=fleets,
     )
 
 
@@ -37,16 +39,21 @@ def workers(request: Request, services: Served) -> HTMLResponse:
 def change_workers(
     request: Request,
     services: Served,
-    act: Annotated[Literal["end", "forget", "withdraw"], Form()],
+    act: Annotated[Literal["end", "forget", "withdraw", "size", "needed"], Form()],
     name: Annotated[str, Form(max_length=64)],
+    copies: Annotated[int, Form(ge=0, le=1000)] = 0,
 ) -> Response:
-    """End or forget a worker; take definitions back."""
+    """End or forget a worker; take definitions back; have so many machines in a fleet."""
     request.state.audit = f"{act} {name}"
     kept = services.writing.scan_workers
     try:
         if act == "withdraw":
             running(services.work, "scanning by many workers").releases.withdraw(name)
             said = "Workers return to the definitions before."
+        elif act in {"size", "needed"}:
+            services.writing.scan_fleets.fix(name, copies if act == "size" else None)
+            many = f"{copies} machines" if act == "size" else "as many machines as are needed"
+            said = f"{name} gets {many} within seconds."
         elif act == "end":
             known = kept.end(name, services.clock.now())
             said = f"{name} ends when what it is at is done." if known else f"{name} is not there."

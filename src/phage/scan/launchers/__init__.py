@@ -1,0 +1,1 @@
+"""Launchers of worker machines, one file each."""
