@@ -172,6 +172,7 @@ class EngineWork:
             timeout=engine.timeout,
             place=str(engine.place),
             fault=fault[:500],
+            isolation=str(getattr(engine, "isolation", ""))[:500],
         )
 
     def _note_versions(self) -> None:

@@ -74,7 +74,7 @@ class Joining:
             "/etc/phage/phage.yaml": self.settings(),
             "/etc/phage/worker-token": self.token,
             "/etc/phage/worker-ca.pem": self.ca,
-            "/etc/phage/worker.env": f"PHAGE_URL={self.url}\nPHAGE_WORKER_NAME={worker}\n"
+            "/etc/phage/worker.env": f"PHAGE_JOIN={self.url}\nPHAGE_WORKER_NAME={worker}\n"
             + ("PHAGE_CA_FILE=/etc/phage/worker-ca.pem\n" if self.ca else ""),
         }
         made = {
