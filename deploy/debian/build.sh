@@ -52,7 +52,7 @@ cat > "$root/DEBIAN/prerm" <<'SCRIPT'
 #!/bin/sh
 set -e
 if [ "$1" = remove ] && [ -d /run/systemd/system ]; then
-  systemctl disable --now phage.service phage-enforcer.service phage-worker.service || true
+  systemctl disable --now phage.service phage-enforcer.service phage-worker.service phage-worker-join.service || true
 fi
 SCRIPT
 chmod 755 "$root"/DEBIAN/{postinst,prerm} "$root"

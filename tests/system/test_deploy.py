@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
 MANIFESTS = sorted(
-    path for path in (DEPLOY / "kubernetes").glob("*.yaml") if path.name != "phage.yaml"
+    path for path in (DEPLOY / "kubernetes").rglob("*.yaml") if path.name != "phage.yaml"
 )
 
 
@@ -82,14 +82,15 @@ def test_the_dashboard_is_whole() -> None:
     assert len(taken) == sum(panel["gridPos"]["w"] * panel["gridPos"]["h"] for panel in panels)
 
 
-@pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: str(path.relative_to(DEPLOY)))
 def test_manifests_are_what_kubernetes_takes(path: Path) -> None:
     for document in yaml.safe_load_all(path.read_text()):
         if document["kind"] != "Kustomization":
             version = kubernetes_validate.latest_version()
             assert kubernetes_validate.validate(document, version, strict=True)
         else:
-            assert {path.name for path in MANIFESTS} == {path.name, *document["resources"]}
+            beside = {each.name for each in MANIFESTS if each.parent == path.parent}
+            assert beside == {path.name, *document["resources"]}
 
 
 def test_the_settings_of_the_cluster_are_settings() -> None:

@@ -21,7 +21,14 @@ if TYPE_CHECKING:
     metavar="SECONDS",
     help="End when no job came for so long.",
 )
-@click.option("--join", "url", envvar="PHAGE_JOIN", metavar="URL", default="", help="Scan for the phage there.")
+@click.option(
+    "--join",
+    "url",
+    envvar="PHAGE_JOIN",
+    metavar="URL",
+    default="",
+    help="Scan for the phage there.",
+)
 @click.option(
     "--token-file",
     envvar="PHAGE_TOKEN_FILE",
@@ -30,7 +37,12 @@ if TYPE_CHECKING:
 )
 @click.option("--token", envvar="PHAGE_TOKEN", default="", help="The token itself.")
 @click.option("--ca-file", envvar="PHAGE_CA_FILE", default="", help="Certificates to trust.")
-@click.option("--name", envvar="PHAGE_WORKER_NAME", default="", help="Of this worker. Default: host and process.")
+@click.option(
+    "--name",
+    envvar="PHAGE_WORKER_NAME",
+    default="",
+    help="Of this worker. Default: host and process.",
+)
 @click.option("--engine", "engines", multiple=True, metavar="NAME", help="Only this one; again.")
 @settings_options
 def command(
