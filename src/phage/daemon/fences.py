@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from phage.devices.discovery import rtnetlink
-from phage.devices.fence import FenceError, Grade, fence_rules, objection
+from phage.devices.fence import FenceError, Grade, fence_rules, objection, refusal
 from phage.errors import StateError
 from phage.policy.reading.reader import read_rules
 
@@ -92,6 +92,9 @@ class Fences:
             if what := lifelines.get(seen.value):
                 message = f"{device.shown} is {what}: a fence would cut off whoever is behind it"
                 raise FenceError(message)
+        if refused := refusal(device):
+            message = f"{refused}; if it is something else, say so (`phage devices identify`)"
+            raise FenceError(message)
         against = objection(device, profile)
         if profile is None or (against and not request.force):
             message = (

@@ -66,12 +66,19 @@ class Blocked:
     peer: str
 
 
+def refusal(device: Device) -> str:
+    """Return why a device is never fenced in; '' where it may be."""
+    if device.category in PERSONAL:
+        return f"{device.shown} is a {device.category}: what it does is up to people"
+    return ""
+
+
 def objection(device: Device, profile: Profile | None) -> str:
     """Return why a device is not to be fenced in; '' where nothing speaks against it."""
     if profile is None or not profile.keys:
         return f"{device.shown}: nothing is known of what it does"
-    if device.category in PERSONAL:
-        return f"{device.shown} is a {device.category}: what it does is up to people"
+    if refused := refusal(device):
+        return refused
     if device.category == "router":
         return f"{device.shown} is a router: what others send comes from its address too"
     names = {key.peer for key in profile.keys if key.peer.startswith("name:")}

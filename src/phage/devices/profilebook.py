@@ -299,12 +299,15 @@ class Book:
         fresh = sum(1 for key, use in self.keys.items() if use.first > half and is_telling(key))
         return fresh * WEEK_NS / (span / 2)
 
-    def look(self) -> bool:
-        """Forget what was not used for long; see whether it is saturated; tell if that changed."""
+    def look(self, *, simple: bool = True) -> bool:
+        """Forget what was not used for long; see whether it is saturated; tell if that changed.
+
+        The profile of what is not `simple`, a phone or PC, is never complete.
+        """
         for table in (self.keys, self.waiting):
             for key in [each for each, use in table.items() if self.until - use.last > UNUSED_NS]:
                 del table[key]
-        if self.phase is Phase.OBSERVE and self.until - self.since >= self.least_ns:
+        if simple and self.phase is Phase.OBSERVE and self.until - self.since >= self.least_ns:
             settled = self.expected_new() < NEW_A_WEEK or self.until - self.since > 8 * WEEK_NS
             if settled and self.keys:
                 self.phase = Phase.PROPOSE

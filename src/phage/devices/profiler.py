@@ -463,10 +463,11 @@ class Profiler:
 
     def _look(self) -> None:
         for id_, book in list(self._books.items()):
-            if self.inventory.table.get(id_) is None:
+            entry = self.inventory.table.get(id_)
+            if entry is None:
                 self.forget(id_)
                 continue
-            if book.look():
+            if book.look(simple=self.is_simple(entry)):
                 book.changed = True
                 detail = f"does hardly anything new: {len(book.keys)} things are normal for it"
                 self.inventory.table.tell(id_, book.until, "learned", detail)

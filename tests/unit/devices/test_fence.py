@@ -11,7 +11,7 @@ import pytest
 from phage.devices.fence import FenceError, Grade, fence_rules, objection, replay
 from phage.devices.mud import MudError, read_mud, to_mud
 from phage.policy.reading.reader import read_rules
-from phage.records.device import Attribute, Device, Guess, Seen
+from phage.records.device import PERSONAL, Attribute, Device, Guess, Seen
 from phage.records.flow import Flow
 from phage.records.profile import EPHEMERAL, KeyUse, Phase, Profile, ProfileKey, Way
 
@@ -81,8 +81,9 @@ def test_a_device_without_a_mac_cannot_be_fenced() -> None:
 
 def test_phones_and_what_is_still_learned_are_not_fenced_in_by_themselves() -> None:
     assert objection(DEVICE, PROFILE) == ""
-    phone = replace(DEVICE, guesses={Attribute.CATEGORY: Guess("phone", 0.9)})
-    assert "what it does is up to people" in objection(phone, PROFILE)
+    for category in PERSONAL:
+        personal = replace(DEVICE, guesses={Attribute.CATEGORY: Guess(category, 0.9)})
+        assert "what it does is up to people" in objection(personal, PROFILE)
     assert "still does new things" in objection(DEVICE, replace(PROFILE, phase=Phase.OBSERVE))
     assert "nothing is known" in objection(DEVICE, None)
     router = replace(DEVICE, guesses={Attribute.CATEGORY: Guess("router", 0.9)})

@@ -14,6 +14,7 @@ from phage.devices.profiler import MOST_NEW, Profiler
 from phage.records import Observation, Window
 from phage.records.address import parse_address, parse_mac
 from phage.records.columns import FLOW, HOST, Event, HostMark, TcpState
+from phage.records.device import Attribute
 from phage.records.profile import EPHEMERAL, Deviation, DeviationKind, Phase, ProfileKey, Way
 
 if TYPE_CHECKING:
@@ -138,6 +139,16 @@ def test_a_name_is_known_beyond_its_time_to_live_and_over_restarts() -> None:
     assert not later.window(later.flow())
     assert later.profiler.profile(CAMERA) is not None
     assert later.keys == home.keys
+
+
+def test_the_profile_of_a_phone_is_never_complete_and_nothing_of_it_is_told() -> None:
+    home = Home()
+    home.window()
+    home.inventory.edit.tell(CAMERA, Attribute.CATEGORY, "phone", "user:anna")
+    for _ in home.days(12):
+        pass
+    assert home.phase() is Phase.OBSERVE
+    assert not home.window(home.flow(dst="203.0.113.9", port=23))
 
 
 def test_what_is_new_deviates_once() -> None:
