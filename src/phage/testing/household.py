@@ -492,4 +492,5 @@ class FakeDaemon:
         if self.refuses:
             raise StateError(self.refuses)
         made = {"target": values.get("target", "203.0.113.9"), "dry_run": False, "until": "later"}
-        return {"decision": made, "decisions": [made], "panic": verb == "panic", "done": True}
+        return {"decision": made, "decisions": [made], "panic": verb == "panic", "done": True,
+                "there": True, "enforced": True}  # fmt: skip

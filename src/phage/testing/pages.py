@@ -20,7 +20,8 @@ PAGES: tuple[str, ...] = (
     "/findings?state=open&severity=high&detector=portscan&host=203.0.113.9",
     f"/findings/{FINDING}", "/decisions?show=recorded", "/decisions?show=ended",
     f"/decisions/{DECISION}", "/devices?q=camera&category=camera&here=yes",
-    f"/devices/{MEMBERS[5].mac}", "/devices/8.8.8.8", "/?period=1h", "/?period=7d",
+    f"/devices/{MEMBERS[5].mac}", f"/devices/{MEMBERS[5].mac}/fence", "/devices/8.8.8.8",
+    "/devices/8.8.8.8/fence?grade=limit", "/?period=1h", "/?period=7d",
     "/traffic?period=7d", "/search?q=192.168.1", "/audit?check=yes", "/feeds?q=evil",
 )  # fmt: skip
 """Each is there for who is logged in as admin."""

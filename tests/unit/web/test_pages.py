@@ -259,6 +259,19 @@ def test_a_device_is_renamed(lab: ApiLab, daemon: FakeDaemon) -> None:
     ]
 
 
+def test_a_device_is_fenced_in_and_released(lab: ApiLab, daemon: FakeDaemon) -> None:
+    client = lab.browser("operator")
+    path = f"/devices/{MEMBERS[5].mac}/fence"
+    assert "nothing else that it begins" in client.get(path).text
+    client.post(path, data=form(client, act="enforce", grade="block", text="rules: []\r\n"))
+    client.post(path, data=form(client, act="release"))
+    asked = [(verb, values["act"], values.get("rules")) for verb, _, values in daemon.asked]
+    assert asked == [
+        ("devices.fence", "enforce", "rules: []\n"),
+        ("devices.fence", "release", None),
+    ]
+
+
 BAD_RULES = "rules:\n  - name: A\n    match: {service: telnet}\n    action: fly\n"
 GOOD_RULES = "rules:\n  - name: A\n    match: {service: telnet}\n    action: drop\n"
 
@@ -361,7 +374,7 @@ CHANGES = [
     "/account/tokens",
     "/decisions", f"/decisions/{DECISION}/undo", "/panic", f"/findings/{FINDING}/label",
     f"/findings/{FINDING}/block", f"/devices/{MEMBERS[5].mac}", "/files", f"/files/{EICAR}",
-    "/engines",
+    "/engines", f"/devices/{MEMBERS[5].mac}/fence",
 ]  # fmt: skip
 
 FIELDS = {
