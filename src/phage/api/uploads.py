@@ -41,6 +41,10 @@ FORM_ROOM = MOST_PARTS * (MOST_HEADER + MOST_FIELD)
 AT_ONCE = 1 << 20
 """Octets that are gathered before they are written: fewer writes, and still little memory."""
 
+PACE = 64 << 20
+"""Octets after which a file that still comes is given time anew: who sends slowly is cut off, a
+large file is not."""
+
 LONGEST_NAME = 255
 
 UPLOADS_AT_ONCE = 8
@@ -194,11 +198,15 @@ async def _receive(request: Request, desk: ScanDesk) -> Upload:
 async def _read(request: Request, form: _Form, parser: MultipartParser, intake: Intake) -> None:
     give_time: Callable[[], None] = getattr(request.state, "upload", lambda: None)
     give_time()
+    renew = PACE
     async for chunk in request.stream():
         parser.write(chunk)
         if len(form.waiting) >= AT_ONCE:
             await run_sync(intake.write, bytes(form.waiting))
             form.waiting.clear()
+        if intake.size >= renew:
+            renew = intake.size + PACE
+            give_time()
     parser.finalize()
     if not form.done:
         _refuse("has no end")

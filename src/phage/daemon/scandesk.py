@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,12 +15,20 @@ from phage.daemon.scanfollower import Follower
 from phage.daemon.scanintake import BoundedIntake, Quota, no_room, too_large
 from phage.daemon.scanning import make_queue, new_job
 from phage.daemon.workerboard import WorkerBoard
+from phage.errors import PhageError
 from phage.records.scanjob import JobState, Priority
-from phage.scan.desk import Analysis, JobFailedError, TooManyError
+from phage.scan.desk import (
+    Analysis,
+    DeskError,
+    JobFailedError,
+    NoRoomError,
+    TooLargeError,
+    TooManyError,
+)
 from phage.scan.vault import Vault
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import ExitStack
 
     from phage.clock import Clock
@@ -33,9 +43,16 @@ if TYPE_CHECKING:
     from phage.scan.desk import EngineState
     from phage.scan.queue import Queue
     from phage.store.store import Store
+    from phage.telemetry.metrics import Registry
 
 BUSY_SECONDS = 30.0
 """When to come again, for who finds the queue full."""
+
+_REASONS: dict[type[DeskError], str] = {
+    TooLargeError: "too_large",
+    NoRoomError: "no_room",
+    TooManyError: "too_many",
+}
 
 TIDY_SECONDS = 3600.0
 """How often it is looked whether samples are too old."""
@@ -83,6 +100,8 @@ class LocalScanDesk:
         self._hands = hands
         self._quota = Quota(settings.uploads_a_minute, clock)
         self._follower: Follower | None = None
+        self.refused: Counter[str] = Counter()
+        """Files that were not taken, by why."""
 
     def follow(self, tell: Callable[[Analysis], None]) -> None:
         """Tell how far files are, whenever that has changed."""
@@ -115,6 +134,21 @@ class LocalScanDesk:
         priority: Priority = Priority.API,
     ) -> Analysis:
         """Take a file; it is answered at once where these engines know it."""
+        try:
+            return self._submit(content, name, by, force, tuple(passwords), priority)
+        except DeskError as error:
+            self.refused[_REASONS.get(type(error), "other")] += 1
+            raise
+
+    def _submit(
+        self,
+        content: Content,
+        name: str,
+        by: str,
+        force: bool,  # noqa: FBT001  As it was given.
+        passwords: tuple[str, ...],
+        priority: Priority,
+    ) -> Analysis:
         if content.size > self.largest:
             raise too_large(self.largest)
         self._quota.charge(by)
@@ -134,7 +168,7 @@ class LocalScanDesk:
             priority=priority,
             submitted=self._clock.now(),
             force=force,
-            passwords=tuple(passwords),
+            passwords=passwords,
         )
         return self._put(job)
 
@@ -192,6 +226,15 @@ class LocalScanDesk:
     def cancel(self, id: str) -> bool:  # noqa: A002  The field's name.
         """Cancel the scanning of a file that is not done."""
         return self._queue.cancel(id)
+
+    def jobs(self) -> Mapping[str, int]:
+        """Return how many files there are by state. Raises StoreError."""
+        return self._queue.state().counts
+
+    @property
+    def crowded(self) -> int:
+        """Samples that went before their time, to make room."""
+        return self._vault.crowded
 
     def has(self, sha256: str) -> bool:
         """Tell whether the sample itself is kept."""
@@ -306,6 +349,27 @@ def start_desk(
     elif worker is not None and queue.state().counts.get("queued"):
         worker.wake()
     return desk
+
+
+def count_desk(registry: Registry, desk: LocalScanDesk) -> None:
+    """Count for /metrics: jobs by state, files that were refused, samples that made room."""
+    jobs = registry.gauge("phage_scan_jobs", "Files to be scanned, by state.", ("state",))
+    refused = registry.counter(
+        "phage_scan_refused_total", "Files that were not taken, by why.", ("reason",)
+    )
+    crowded = registry.counter(
+        "phage_scan_crowded_total", "Samples that went before their time, to make room."
+    )
+
+    def refresh() -> None:
+        with contextlib.suppress(PhageError):  # The store says by itself that it is away.
+            for state, count in desk.jobs().items():
+                jobs.set(float(count), state)
+        for reason, count in desk.refused.items():
+            refused.reach(float(count), reason)
+        crowded.reach(float(desk.crowded))
+
+    registry.on_read(refresh)
 
 
 def _tidy(vault: Vault, keep_time: float, clock: Clock, ended: threading.Event) -> None:

@@ -22,7 +22,7 @@ from phage.daemon.intel import make_sharing
 from phage.daemon.ownprogram import OwnProgram
 from phage.daemon.requests import request_of
 from phage.daemon.ruledesk import LocalRuleDesk
-from phage.daemon.scandesk import start_desk
+from phage.daemon.scandesk import count_desk, start_desk
 from phage.daemon.scanfolders import ScanFolders
 from phage.daemon.settingsdesk import LocalSettingsDesk
 from phage.daemon.steering import Steering
@@ -113,6 +113,7 @@ def start_api(
         lambda analysis: served.live.hub.publish("scan", analysis_shape(analysis)),
         stack,
     )
+    count_desk(served.registry, scanning)
     work = _work_desk(settings, state, clock, stack)
     steering = Steering(
         served.enforcement, clock, served.devices, served.discovery, Fences(state.fences)

@@ -34,10 +34,14 @@ _DATE = 0x21
 
 
 def locked_zip(content: Content, name: str) -> Iterator[bytes]:
-    """Yield an archive with a sample, some octets at a time. Raises TooLargeError."""
+    """Return an archive with a sample, some octets at a time. Raises TooLargeError."""
     if content.size > MOST:
         message = f"a sample of {content.size:,} octets does not fit into such an archive"
         raise TooLargeError(message)
+    return _archive(content, name)
+
+
+def _archive(content: Content, name: str) -> Iterator[bytes]:
     salt = os.urandom(_SALT)
     keys = hashlib.pbkdf2_hmac("sha1", PASSWORD.encode(), salt, _ROUNDS, 2 * _KEY + _CHECK)
     stored = _SALT + _CHECK + content.size + _CODE

@@ -12,15 +12,16 @@ import pytest
 from phage.clock import FixedClock
 from phage.config.scan import ScanSettings
 from phage.daemon import scanintake
-from phage.daemon.scandesk import LocalScanDesk
+from phage.daemon.scandesk import LocalScanDesk, count_desk
 from phage.records.sample import Outcome, Sample, Verdict
 from phage.records.scanjob import JobState, Priority, Progress
 from phage.scan.content import Content
-from phage.scan.desk import JobFailedError, NoRoomError, TooLargeError, TooManyError
+from phage.scan.desk import DeskError, JobFailedError, NoRoomError, TooLargeError, TooManyError
 from phage.scan.queues.local import LocalQueue
 from phage.scan.trials import EICAR
 from phage.scan.vault import Vault
 from phage.store.store import StoreLocation, open_store
+from phage.telemetry.metrics import Registry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -220,6 +221,20 @@ def test_a_full_queue_is_told(bench: Bench) -> None:
     bench.submit(b"1")
     with pytest.raises(TooManyError, match="too many files wait"):
         bench.submit(b"2")
+
+
+def test_what_is_refused_is_counted(bench: Bench) -> None:
+    registry = Registry()
+    count_desk(registry, bench.desk)
+    bench.queue.most = 1
+    bench.submit(b"1")
+    for data in (b"2", bytes(10**5 + 1)):
+        with pytest.raises(DeskError):
+            bench.submit(data)
+    text = registry.exposition()
+    assert 'phage_scan_refused_total{reason="too_many"} 1' in text
+    assert 'phage_scan_refused_total{reason="too_large"} 1' in text
+    assert 'phage_scan_jobs{state="queued"} 1' in text
 
 
 def test_a_sample_is_scanned_again_and_removed(bench: Bench) -> None:

@@ -17,7 +17,7 @@ from phage.api.security import Asker, needs
 from phage.api.services import Served, Services, running
 from phage.api.uploads import BODY, receive
 from phage.records.sample import Category, EngineKind, Outcome, Sample
-from phage.scan.desk import Analysis, ScanDesk
+from phage.scan.desk import Analysis, DeskError, ScanDesk
 from phage.scan.lockedzip import PASSWORD, locked_zip
 from phage.store.repositories.samplefilter import SampleFilter
 from phage.store.store import Store
@@ -317,11 +317,16 @@ def sample_archive(services: Services, hash_: str, actor: str) -> StreamingRespo
         message = "the sample itself is not kept any more"
         raise ProblemError(404, message)
     content = desk.open(sample.sha256)
+    try:
+        archive = locked_zip(content, sample.sha256)
+    except DeskError:
+        content.close()
+        raise
     services.access.audit.note(actor, "download sample", sample.sha256)
 
     def octets() -> Any:  # noqa: ANN401
         with content:
-            yield from locked_zip(content, sample.sha256)
+            yield from archive
 
     name = f"{sample.sha256[:16]}-{PASSWORD}.zip"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
