@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import queue
 import threading
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
 
 from phage.bus.codec import MessageError, decode
 from phage.bus.partitions import Merger, is_sound
 from phage.clock import SystemClock
 from phage.collect.collector import WithoutPackets
 from phage.records import Window
+from phage.records.columns import MATCH, Event
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from phage.clock import Clock
+    from phage.records import Columns
 
 WAITING = 256
 """Windows that wait to be looked at; of more the newest are dropped and counted."""
@@ -26,6 +30,31 @@ MAX_ADVICE = 64
 """Pieces of advice that wait for a sensor; of more the oldest go."""
 
 READ_SECONDS = 0.2
+
+MATCHES = 4096
+"""Matches of a window, as in the core."""
+
+_NOTHING = 0xFFFF_FFFF
+
+
+class Prefixes(Protocol):
+    """Prefixes that feeds report; see `phage.intel.index`."""
+
+    def lookup_all(self, addresses: bytes) -> bytes:
+        """Return a number (u32) for each address of 16 octets; 2**32 - 1 for none."""
+
+
+def _matches(flows: Columns, end: int, prefixes: Prefixes, time: int) -> Columns:
+    """Return matches of flows by one of their ends: 0 who began, 1 who was turned to."""
+    addresses = flows["dst" if end else "src"]
+    values = np.frombuffer(prefixes.lookup_all(addresses.tobytes()), "<u4")
+    met = flows[values != _NOTHING]
+    rows = np.zeros(len(met), MATCH)
+    for name in ("src", "dst", "src_mac", "dst_mac", "src_port", "dst_port", "protocol", "vlan"):
+        rows[name] = met[name]
+    rows["flow"], rows["end"], rows["value"] = met["id"], end, values[values != _NOTHING]
+    rows["time"] = np.minimum(met["start"], time)
+    return rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +100,7 @@ class JoinedCollector(WithoutPackets):
         self._heard: dict[str, Heard] = {}
         self._dropped = 0
         self._stopping = threading.Event()
+        self._prefixes: Prefixes | None = None
 
     def open(self) -> None:
         """Nothing has to be opened: sensors come to the API."""
@@ -128,8 +158,22 @@ class JoinedCollector(WithoutPackets):
                 window = None
             now = int(self._clock.monotonic() * 1e9)
             if window is not None and (rest := self._merger.take(window, now)) is not None:
-                yield rest
+                yield self._matched(rest)
             yield from self._merger.ready(now)
+
+    def match(self, prefixes: Prefixes) -> None:
+        """Look the flows of sensors up in another set of prefixes from now on."""
+        self._prefixes = prefixes
+
+    def _matched(self, window: Window) -> Window:
+        """Return a window with the ends of its new flows that lie in reported prefixes."""
+        if self._prefixes is None or not len(window.flows):
+            return window
+        flows = window.flows[window.flows["event"] & Event.STARTED != 0]
+        found = [
+            rows for end in (0, 1) if len(rows := _matches(flows, end, self._prefixes, window.end))
+        ]
+        return replace(window, matches=np.concatenate(found)[:MATCHES]) if found else window
 
     def excuse(self, mac: int, address: bytes, since: int, until: int) -> None:
         """Have all sensors take a device's behaviour as normal."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from phage.collect.enginecollector import EngineCollector
+from phage.collect.joined import JoinedCollector
 from phage.config.plugins import make
 from phage.daemon.hunting import RetroHunt
 from phage.errors import ConfigError, StoreError
@@ -312,7 +313,7 @@ def start_intel(
 
     Called after the collectors are open. Raises ConfigError for a feed that is not complete.
     """
-    matching = [each for each in collectors if isinstance(each, EngineCollector)]
+    matching = [each for each in collectors if isinstance(each, EngineCollector | JoinedCollector)]
 
     def publish(catalog: Catalog) -> None:
         knowledge.intelligence = catalog

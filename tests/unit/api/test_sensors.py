@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
+from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from phage.bus.codec import encode
 from phage.collect.joined import MAX_ADVICE, JoinedCollector
+from phage.intel.index import prefix_set
 from phage.records import Window
 from phage.records.address import parse_address
+from phage.records.columns import FLOW, Event
 from phage.testing.records import EPOCH, make_observation
 
 if TYPE_CHECKING:
@@ -39,6 +43,21 @@ def joined(lab: ApiLab, name: str = "edge") -> TestClient:
     assert answer.status_code == 201
     assert answer.json()["name"] == name
     return shown(lab, answer.json()["token"])
+
+
+def first_of(collector: JoinedCollector) -> list[Window]:
+    """Return the first window that comes out."""
+    came: list[Window] = []
+
+    def read() -> None:
+        for each in collector.windows():
+            came.append(each)
+            collector.stop()
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    reader.join(10)
+    return came[:1]
 
 
 def made(number: int = 0) -> Window:
@@ -106,16 +125,7 @@ def test_windows_come_out_and_advice_goes_back(taking: ApiLab) -> None:
     assert collector is not None
     sensor = joined(taking)
     sensor.post("/api/v1/sensors/windows", content=window())
-    came: list[Window] = []
-
-    def read() -> None:
-        for each in collector.windows():
-            came.append(each)
-            collector.stop()
-
-    reader = threading.Thread(target=read)
-    reader.start()
-    reader.join(10)
+    came = first_of(collector)
     assert came[0].observations[0].kind == "arp"
     for number in range(MAX_ADVICE + 5):
         collector.distrust(5, parse_address("192.168.1.5"), number, number + 1)
@@ -132,3 +142,20 @@ def test_more_than_the_most_are_dropped_and_counted(taking: ApiLab) -> None:
         collector.take("edge", window(number))
     assert collector.counters()["sensors.dropped"] == 300 - 256
     assert "dropped" in collector.faults()[0]
+
+
+def test_flows_of_sensors_are_looked_up_in_feeds(taking: ApiLab) -> None:
+    collector = taking.services.sensors
+    assert collector is not None
+    collector.match(prefix_set([(ip_network("45.1.1.0/24"), 7)]))
+    flows = np.zeros(3, FLOW)
+    flows["src"] = np.frombuffer(parse_address("192.168.1.5"), "V16")
+    for number, address in enumerate(("45.1.1.9", "45.2.1.9", "45.1.1.10")):
+        flows["dst"][number] = np.frombuffer(parse_address(address), "V16")[0]
+    flows["event"] = [Event.STARTED, Event.STARTED, Event.ENDED]
+    flows["dst_port"], flows["protocol"], flows["start"] = 443, 6, EPOCH
+    collector.take("edge", encode(Window(EPOCH, EPOCH + SECOND, flows=flows)))
+    (came,) = first_of(collector)
+    (row,) = came.matches
+    assert (row["value"], row["end"], row["dst_port"]) == (7, 1, 443)
+    assert row["dst"].tobytes() == parse_address("45.1.1.9")
