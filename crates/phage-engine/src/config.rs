@@ -66,6 +66,10 @@ pub struct EngineConfig {
     pub active_timeout_s: u32,
     /// Bytes of the beginnings of streams, all together.
     pub reassembly_octets: usize,
+    /// Bytes that streams may hold from which files are taken; 0 takes none.
+    pub carve_octets: usize,
+    /// Bytes of the largest file that is taken.
+    pub carve_file: usize,
     /// Vector instructions of the model: `avx512`, `avx2` or `portable`; absent: the best that the
     /// processor has. For measurements; scores of kernels agree to about 1e-6.
     pub kernel: Option<String>,
@@ -104,6 +108,8 @@ impl Default for EngineConfig {
             idle_timeout_s: None,
             active_timeout_s: 1800,
             reassembly_octets: 8 << 20,
+            carve_octets: 0,
+            carve_file: 16 << 20,
             kernel: None,
         }
     }

@@ -41,6 +41,11 @@ pub(crate) fn named(stages: &Stages, source: &SourceCounters) -> Vec<(String, u6
     list.flows(stages);
     list.0.extend(stages.volume.iter().flat_map(of_volumes));
     list.requests(stages);
+    if let Some(carver) = &stages.carver {
+        for (name, count) in carver.counters().named() {
+            list.add(&format!("carve.{name}"), count);
+        }
+    }
     list.model(stages);
     list.0
 }

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
+use phage_carve::{Carver, CarverLimits};
 use phage_decode::packet::decode;
 use phage_decode::{Batch, FrameHeader, Keys, Packet, Secret};
 use phage_flow::rows::NO_DEVICE;
@@ -67,6 +68,7 @@ pub(crate) struct Stages {
     pub(crate) scorer: Scorer,
     pub(crate) applications: Applications,
     pub(crate) matching: Matching,
+    pub(crate) carver: Option<Carver>,
     pub(crate) ring: Option<FrameRing>,
     pub(crate) scores: Vec<f32>,
     pub(crate) counters: Counters,
@@ -118,6 +120,13 @@ impl Stages {
             scorer: Scorer::new(&scorer_config(&config)),
             applications: Applications::new(config.observations, config.reassembly_octets),
             matching: Matching::new(config.match_rows),
+            carver: (config.carve_octets > 0).then(|| {
+                Carver::new(CarverLimits {
+                    memory: config.carve_octets,
+                    file: config.carve_file,
+                    ..CarverLimits::default()
+                })
+            }),
             ring: (config.ring_octets > 0)
                 .then(|| FrameRing::new(config.ring_octets, config.ring_snap)),
             scores: Vec::new(),
@@ -272,6 +281,13 @@ impl Stages {
                 );
             }
         }
+        if let Some(carver) = &mut self.carver {
+            for (packet, frame) in packets.iter().zip(frames) {
+                let start = packet.payload_offset as usize;
+                let end = start.saturating_add(packet.payload_captured as usize);
+                carver.see(packet, batch.bytes(frame).get(start..end).unwrap_or(&[]));
+            }
+        }
         if let Some(ring) = &mut self.ring {
             ring.keep(batch, frames);
         }
@@ -292,6 +308,9 @@ impl Stages {
             open.requests = requests.take();
         }
         open.observations = self.applications.take();
+        if let Some(carver) = &mut self.carver {
+            open.files = carver.take();
+        }
         open.learning = self.scorer.phase() != Phase::Watching;
         closed.push_back(std::mem::take(open));
     }

@@ -1,5 +1,6 @@
 //! A window: what one tick of the hot loop hands to Python.
 
+use phage_carve::CarvedFile;
 use phage_decode::app::Message;
 use phage_flow::requests::RequestRow;
 use phage_flow::volume::{TrafficRow, VolumeRow};
@@ -66,6 +67,8 @@ pub struct Window {
     pub traffic: Vec<TrafficRow>,
     /// Messages.
     pub observations: Vec<Observation>,
+    /// Files that were carried without encryption.
+    pub files: Vec<CarvedFile>,
     /// Whether the model is still learning what is normal.
     pub learning: bool,
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use phage_carve::CarvedFile;
 use phage_capture::{CaptureError, FileSource, RingConfig, RingSource};
 use phage_decode::app::Value;
 use phage_decode::pcap::CaptureWriter;
@@ -29,6 +30,8 @@ pub(crate) struct PyEngine {
     volumes: (Vec<VolumeRow>, Vec<TrafficRow>),
     /// Sources of requests of that window.
     requests: Vec<RequestRow>,
+    /// Files of the windows that were handed out and not taken yet.
+    files: Vec<CarvedFile>,
 }
 
 impl PyEngine {
@@ -67,6 +70,7 @@ impl PyEngine {
             engine: Mutex::new(engine),
             volumes: <(Vec<VolumeRow>, Vec<TrafficRow>)>::default(),
             requests: Vec::new(),
+            files: Vec::new(),
         })
     }
 
@@ -117,6 +121,7 @@ impl PyEngine {
                     std::mem::take(&mut window.traffic),
                 );
                 self.requests = std::mem::take(&mut window.requests);
+                self.files = std::mem::take(&mut window.files);
                 window_to_python(py, &window).map(Some)
             }
             Progress::Waiting | Progress::Ended => Ok(None),
@@ -141,6 +146,24 @@ impl PyEngine {
             py,
             bytemuck::cast_slice(&std::mem::take(&mut self.requests)),
         )
+    }
+
+    fn take_files<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let files = PyList::empty(py);
+        for file in std::mem::take(&mut self.files) {
+            files.append((
+                file.time,
+                PyBytes::new(py, &file.src),
+                PyBytes::new(py, &file.dst),
+                file.src_mac,
+                file.dst_mac,
+                file.port,
+                file.protocol.name(),
+                file.name,
+                PyBytes::new(py, &file.data),
+            ))?;
+        }
+        Ok(files)
     }
 
     fn take_volumes<'py>(&mut self, py: Python<'py>) -> (Bound<'py, PyBytes>, Bound<'py, PyBytes>) {

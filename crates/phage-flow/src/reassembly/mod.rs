@@ -5,6 +5,7 @@
 //! are not.
 
 mod direction;
+mod following;
 #[cfg(test)]
 mod tests;
 
@@ -13,6 +14,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 
 use crate::table::{side, NIL};
 use direction::{Direction, Outcome};
+pub use following::{Followed, Following};
 
 /// Nanoseconds without a segment after which a stream is dropped.
 const IDLE: i64 = 60_000_000_000;
