@@ -64,6 +64,11 @@ class Engine:
     def take_requests(self) -> bytes:
         """Return the REQUEST rows of the window that `next` returned last, once."""
 
+    def take_files(
+        self,
+    ) -> list[tuple[int, bytes, bytes, int, int, int, str, str, bytes]]:
+        """Return and forget the window's files, each as `phage.records.carved` has it."""
+
     def take_volumes(self) -> tuple[bytes, bytes]:
         """Return and forget the volumes (VOLUME rows) and traffic (TRAFFIC rows) of the window."""
 

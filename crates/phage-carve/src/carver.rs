@@ -6,7 +6,7 @@ use phage_decode::packet::{protocol, tcp};
 use phage_decode::Packet;
 use phage_flow::reassembly::Followed;
 
-use crate::ftp::{Data, Expected};
+use crate::ftp::{Data, Expected, Transfer};
 use crate::stream::{Application, Ends, Output, Stream};
 use crate::CarvedFile;
 
@@ -117,11 +117,11 @@ pub struct Carver {
 
 impl Carver {
     /// Makes an empty one.
-    pub fn new(limits: CarverLimits) -> Self {
+    pub fn new(limits: &CarverLimits) -> Self {
         Self {
             limits: CarverLimits {
                 streams: limits.streams.max(1),
-                ..limits
+                ..limits.clone()
             },
             places: HashMap::new(),
             streams: Vec::new(),
@@ -203,11 +203,17 @@ impl Carver {
             Some(place) => {
                 let control = self.awaited.remove(place).control;
                 // The command may have come before the connection.
-                let said = self.streams.iter().flatten().find_map(|(_, s)| match &s.application {
-                    Application::Ftp(ftp) if ftp.number == control => ftp.file.clone(),
-                    _ => None,
-                });
-                Application::FtpData(Data::new(control, said))
+                let said = self
+                    .streams
+                    .iter()
+                    .flatten()
+                    .find_map(|(_, s)| match &s.application {
+                        Application::Ftp(ftp) if ftp.number == control => {
+                            Some(ftp.transfer.clone())
+                        }
+                        _ => None,
+                    });
+                Application::FtpData(Data::new(control, said.unwrap_or_default()))
             }
             None => Application::Unknown([Vec::new(), Vec::new()]),
         }
@@ -269,7 +275,7 @@ impl Carver {
         self.account(slot, key);
         self.expect();
         if let Some((control, name)) = transfer {
-            self.name_transfer(control, name.as_ref());
+            self.name_transfer(control, &name);
         }
     }
 
@@ -307,11 +313,11 @@ impl Carver {
     }
 
     /// Tells the data connections of a control connection what they carry.
-    fn name_transfer(&mut self, control: u64, name: Option<&String>) {
+    fn name_transfer(&mut self, control: u64, what: &Transfer) {
         for (_, stream) in self.streams.iter_mut().flatten() {
             if let Application::FtpData(data) = &mut stream.application {
                 if data.control == control {
-                    data.call(name.cloned());
+                    data.call(what.clone());
                 }
             }
         }

@@ -14,14 +14,34 @@ pub(crate) struct Expected {
     pub(crate) control: u64,
 }
 
+/// What a data connection carries.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Transfer {
+    /// Nobody has said so far.
+    #[default]
+    Unsaid,
+    /// A list of files, which is none.
+    List,
+    /// A file, by its name.
+    File(String),
+}
+
+impl Transfer {
+    fn held(&self) -> usize {
+        match self {
+            Self::File(name) => name.capacity(),
+            Self::Unsaid | Self::List => 0,
+        }
+    }
+}
+
 /// A control connection.
 #[derive(Debug)]
 pub(crate) struct Control {
     lines: [Line; 2],
     /// Its number, that data connections know it by.
     pub(crate) number: u64,
-    /// What is transferred, once it was said: a file, or None for a list of files.
-    pub(crate) file: Option<Option<String>>,
+    pub(crate) transfer: Transfer,
     wants_tls: bool,
     is_deaf: bool,
 }
@@ -31,7 +51,7 @@ impl Control {
         Self {
             lines: [Line::default(), Line::default()],
             number,
-            file: None,
+            transfer: Transfer::Unsaid,
             wants_tls: false,
             is_deaf: false,
         }
@@ -43,7 +63,7 @@ impl Control {
 
     pub(crate) fn held(&self) -> usize {
         let lines: usize = self.lines.iter().map(Line::held).sum();
-        lines + self.file.iter().flatten().map(String::capacity).sum::<usize>()
+        lines + self.transfer.held()
     }
 
     pub(crate) fn push(&mut self, reverse: bool, data: &[u8], out: &mut Output<'_>) {
@@ -66,8 +86,10 @@ impl Control {
         let (word, rest) = command(line);
         let client = out.ends.initiator;
         match word.as_str() {
-            "RETR" | "STOR" | "APPE" | "STOU" => self.transfer(Some(rest), out),
-            "LIST" | "NLST" | "MLSD" => self.transfer(None, out),
+            "RETR" | "STOR" | "APPE" | "STOU" => {
+                self.begin(Transfer::File(base_name(rest).to_owned()), out);
+            }
+            "LIST" | "NLST" | "MLSD" => self.begin(Transfer::List, out),
             "AUTH" => self.wants_tls = true,
             "PORT" => {
                 if let Some((address, port)) = six_numbers(rest) {
@@ -83,10 +105,9 @@ impl Control {
         }
     }
 
-    fn transfer(&mut self, path: Option<&str>, out: &mut Output<'_>) {
-        let file = path.map(|path| base_name(path).to_owned());
-        out.transfer = Some((self.number, file.clone()));
-        self.file = Some(file);
+    fn begin(&mut self, transfer: Transfer, out: &mut Output<'_>) {
+        out.transfer = Some((self.number, transfer.clone()));
+        self.transfer = transfer;
     }
 
     fn answered(&mut self, line: &str, out: &mut Output<'_>) {
@@ -130,21 +151,20 @@ pub(crate) struct Data {
     pub(crate) control: u64,
     /// Its octets, by direction.
     bodies: [Body; 2],
-    /// Whether it is said to be a file, and which; a list of files is none.
-    name: Option<Option<String>>,
+    transfer: Transfer,
 }
 
 impl Data {
-    pub(crate) fn new(control: u64, name: Option<Option<String>>) -> Self {
+    pub(crate) fn new(control: u64, transfer: Transfer) -> Self {
         Self {
             control,
             bodies: [Body::default(), Body::default()],
-            name,
+            transfer,
         }
     }
 
-    pub(crate) fn call(&mut self, name: Option<String>) {
-        self.name = Some(name);
+    pub(crate) fn call(&mut self, transfer: Transfer) {
+        self.transfer = transfer;
     }
 
     pub(crate) fn held(&self) -> usize {
@@ -159,13 +179,13 @@ impl Data {
     pub(crate) fn end(&mut self, reverse: bool, out: &mut Output<'_>) {
         let [forward, backward] = &mut self.bodies;
         let mut body = std::mem::take(if reverse { backward } else { forward });
-        match &self.name {
-            Some(None) => {}
-            Some(Some(name)) => {
+        match &self.transfer {
+            Transfer::List => {}
+            Transfer::Unsaid => body.finish(reverse, out),
+            Transfer::File(name) => {
                 body.rename(name);
                 body.finish(reverse, out);
             }
-            None => body.finish(reverse, out),
         }
     }
 }

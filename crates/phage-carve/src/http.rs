@@ -302,12 +302,7 @@ fn sized<'a>(
     (Stage::Head(Vec::new()), rest)
 }
 
-fn chunk<'a>(
-    left: u64,
-    mut body: Body,
-    data: &'a [u8],
-    out: &mut Output<'_>,
-) -> (Stage, &'a [u8]) {
+fn chunk<'a>(left: u64, mut body: Body, data: &'a [u8], out: &mut Output<'_>) -> (Stage, &'a [u8]) {
     let count = usize::try_from(left).map_or(data.len(), |left| left.min(data.len()));
     let (piece, rest) = data.split_at(count);
     body.take(piece, out);

@@ -80,7 +80,9 @@ impl Smb1 {
                 let name = if is_unicode {
                     utf16(octets)
                 } else {
-                    String::from_utf8_lossy(octets).trim_end_matches('\0').to_owned()
+                    String::from_utf8_lossy(octets)
+                        .trim_end_matches('\0')
+                        .to_owned()
                 };
                 self.wait(number, Asked::Create(name));
             }

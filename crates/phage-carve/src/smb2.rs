@@ -40,7 +40,11 @@ impl Smb2 {
         let mut rest = frame;
         for _ in 0..COMPOUND {
             let next = u32_at(rest, 20).unwrap_or(0) as usize;
-            let message = if next == 0 { rest } else { rest.get(..next).unwrap_or(rest) };
+            let message = if next == 0 {
+                rest
+            } else {
+                rest.get(..next).unwrap_or(rest)
+            };
             if self.message(message, out).is_none() {
                 out.counters.malformed += 1;
             }
@@ -107,7 +111,10 @@ impl Smb2 {
     ) -> Option<()> {
         match command {
             CREATE => {
-                let place = self.creates.iter().position(|(asked, _)| *asked == number)?;
+                let place = self
+                    .creates
+                    .iter()
+                    .position(|(asked, _)| *asked == number)?;
                 let (_, name) = self.creates.remove(place)?;
                 if status == 0 {
                     self.files.open(file_id(body, 64)?, &name, out);

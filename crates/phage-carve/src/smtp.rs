@@ -193,11 +193,18 @@ impl Smtp {
                     from = at + 1;
                     Place::Dot
                 }
-                (Place::Dot, b'\r') => Place::DotReturn,
+                (Place::Dot, b'\r') => {
+                    from = at + 1; // It belongs to the end, if it is one.
+                    Place::DotReturn
+                }
                 (Place::Dot | Place::DotReturn, b'\n') => {
                     body.finish(false, out);
                     self.unanswered = self.unanswered.saturating_add(1);
                     return data.get(at + 1..).unwrap_or(&[]);
+                }
+                (Place::DotReturn, _) => {
+                    body.take(b"\r", out);
+                    Place::Middle
                 }
                 (_, b'\n') => Place::Start,
                 _ => Place::Middle,

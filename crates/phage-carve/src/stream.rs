@@ -4,7 +4,7 @@ use phage_decode::Packet;
 use phage_flow::reassembly::Following;
 
 use crate::carver::{CarverCounters, CarverLimits};
-use crate::ftp::{Control, Data, Expected};
+use crate::ftp::{Control, Data, Expected, Transfer};
 use crate::http::Http;
 use crate::smb::Smb;
 use crate::smtp::Smtp;
@@ -49,7 +49,7 @@ pub(crate) struct Output<'a> {
     /// Data connections of FTP that will come.
     pub(crate) expected: &'a mut Vec<Expected>,
     /// What a control connection of FTP transfers now.
-    pub(crate) transfer: Option<(u64, Option<String>)>,
+    pub(crate) transfer: Option<(u64, Transfer)>,
     pub(crate) ends: &'a Ends,
     pub(crate) protocol: Protocol,
     pub(crate) time: i64,
@@ -72,9 +72,19 @@ impl Output<'_> {
         }
         let ends = self.ends;
         let (src, src_mac, dst, dst_mac) = if to_initiator {
-            (ends.responder, ends.responder_mac, ends.initiator, ends.initiator_mac)
+            (
+                ends.responder,
+                ends.responder_mac,
+                ends.initiator,
+                ends.initiator_mac,
+            )
         } else {
-            (ends.initiator, ends.initiator_mac, ends.responder, ends.responder_mac)
+            (
+                ends.initiator,
+                ends.initiator_mac,
+                ends.responder,
+                ends.responder_mac,
+            )
         };
         self.counters.files += 1;
         self.counters.octets += data.len() as u64;

@@ -1,3 +1,5 @@
+#![expect(clippy::indexing_slicing, reason = "a test may panic")]
+
 use phage_decode::packet::{protocol, tcp};
 use phage_decode::Packet;
 use proptest::prelude::*;
@@ -75,7 +77,7 @@ impl Link {
 }
 
 fn carver() -> Carver {
-    Carver::new(CarverLimits::default())
+    Carver::new(&CarverLimits::default())
 }
 
 /// What a conversation of a client and a server brings, cut into segments of a length.
@@ -95,7 +97,10 @@ fn carved(port: u16, cut: usize, turns: &[(bool, &[u8])]) -> Vec<CarvedFile> {
 
 fn told(files: &[CarvedFile]) -> Vec<(bool, &str, &[u8])> {
     let row = |f: &CarvedFile| f.dst == address(CLIENT);
-    files.iter().map(|f| (row(f), f.name.as_str(), f.data.as_slice())).collect()
+    files
+        .iter()
+        .map(|f| (row(f), f.name.as_str(), f.data.as_slice()))
+        .collect()
 }
 
 const GET: &[u8] = b"GET /files/a.com?x=/y HTTP/1.1\r\nHost: example.org\r\n\r\n";
@@ -112,32 +117,48 @@ fn bodies_of_http_end_in_three_ways() {
             (false, b"GET /d HTTP/1.0\r\n\r\n"),
             (true, b"HTTP/1.0 200 OK\r\nContent-Disposition: attachment; filename=\"x\\y.exe\"\r\n\r\nall the rest"),
         ]);
-        assert_eq!(told(&files), [
-            (true, "a.com", &b"first"[..]),
-            (true, "c.bin", b"second"),
-            (true, "y.exe", b"all the rest"),
-        ]);
-        assert_eq!((files[0].src_mac, files[0].dst_mac, files[0].port), (9, 7, 80));
+        assert_eq!(
+            told(&files),
+            [
+                (true, "a.com", &b"first"[..]),
+                (true, "c.bin", b"second"),
+                (true, "y.exe", b"all the rest"),
+            ]
+        );
+        assert_eq!(
+            (files[0].src_mac, files[0].dst_mac, files[0].port),
+            (9, 7, 80)
+        );
     }
 }
 
 #[test]
 fn what_is_put_goes_to_the_server() {
-    let form = b"--b\r\nContent-Disposition: form-data; name=f; filename=a\r\n\r\nEVIL\r\n--b--\r\n";
+    let form =
+        b"--b\r\nContent-Disposition: form-data; name=f; filename=a\r\n\r\nEVIL\r\n--b--\r\n";
     let post = format!(
         "POST /up HTTP/1.1\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: {}\r\n\r\n",
         form.len()
     );
-    let files = carved(80, 50, &[
-        (false, b"PUT /x.bin HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc"),
-        (true, b"HTTP/1.1 204 No Content\r\n\r\n"),
-        (false, post.as_bytes()),
-        (false, form),
-    ]);
+    let files = carved(
+        80,
+        50,
+        &[
+            (
+                false,
+                b"PUT /x.bin HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc",
+            ),
+            (true, b"HTTP/1.1 204 No Content\r\n\r\n"),
+            (false, post.as_bytes()),
+            (false, form),
+        ],
+    );
     assert_eq!(files.len(), 2);
     assert_eq!(told(&files)[0], (false, "x.bin", &b"abc"[..]));
     assert_eq!(files[1].name, "up.eml");
-    assert!(files[1].data.starts_with(b"MIME-Version: 1.0\r\nContent-Type: multipart/form-data;"));
+    assert!(files[1]
+        .data
+        .starts_with(b"MIME-Version: 1.0\r\nContent-Type: multipart/form-data;"));
     assert!(files[1].data.ends_with(form));
 }
 
@@ -146,7 +167,11 @@ fn what_is_cut_off_is_counted_and_no_file() {
     let mut carver = carver();
     let mut link = Link::http(&mut carver);
     link.say(&mut carver, false, GET);
-    link.say(&mut carver, true, b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nsome");
+    link.say(
+        &mut carver,
+        true,
+        b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nsome",
+    );
     link.close(&mut carver, true);
     assert!(carver.take().is_empty());
     assert_eq!(carver.counters().incomplete, 1);
@@ -154,13 +179,24 @@ fn what_is_cut_off_is_counted_and_no_file() {
 
 #[test]
 fn what_is_too_large_is_let_go_of() {
-    let mut carver = Carver::new(CarverLimits { file: 100, ..CarverLimits::default() });
+    let mut carver = Carver::new(&CarverLimits {
+        file: 100,
+        ..CarverLimits::default()
+    });
     let mut link = Link::http(&mut carver);
     link.say(&mut carver, false, GET);
-    link.say(&mut carver, true, b"HTTP/1.1 200 OK\r\nContent-Length: 150\r\n\r\n");
+    link.say(
+        &mut carver,
+        true,
+        b"HTTP/1.1 200 OK\r\nContent-Length: 150\r\n\r\n",
+    );
     link.say(&mut carver, true, &[b'x'; 150]);
     link.say(&mut carver, false, GET);
-    link.say(&mut carver, true, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    link.say(
+        &mut carver,
+        true,
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+    );
     assert_eq!(told(&carver.take()), [(true, "a.com", &b"ok"[..])]);
     assert_eq!(carver.counters().too_large, 1);
 }
@@ -168,28 +204,43 @@ fn what_is_too_large_is_let_go_of() {
 #[test]
 fn mail_is_a_message_as_it_was_sent() {
     for cut in [1, 3, 1000] {
-        let files = carved(25, cut, &[
-            (true, b"220-mail.example.org\r\n220 ready\r\n"),
-            (false, b"EHLO me\r\n"),
-            (true, b"250-hi\r\n250 PIPELINING\r\n"),
-            (false, b"MAIL FROM:<a>\r\nRCPT TO:<b>\r\nDATA\r\n"),
-            (true, b"250 ok\r\n250 ok\r\n354 go\r\n"),
-            (false, b"Subject: x\r\n\r\n..dot\r\nline.\r\n.\r\n"),
-            (true, b"250 kept\r\n"),
-            (false, b"MAIL FROM:<a>\r\nDATA\r\n"),
-            (true, b"250 ok\r\n503 nobody\r\n"),
-            (false, b"BDAT 3\r\na\r\nBDAT 2 LAST\r\nbcQUIT\r\n"),
-        ]);
-        assert_eq!(told(&files), [
-            (false, "message.eml", &b"Subject: x\r\n\r\n.dot\r\nline.\r\n"[..]),
-            (false, "message.eml", b"a\r\nbc"),
-        ]);
+        let files = carved(
+            25,
+            cut,
+            &[
+                (true, b"220-mail.example.org\r\n220 ready\r\n"),
+                (false, b"EHLO me\r\n"),
+                (true, b"250-hi\r\n250 PIPELINING\r\n"),
+                (false, b"MAIL FROM:<a>\r\nRCPT TO:<b>\r\nDATA\r\n"),
+                (true, b"250 ok\r\n250 ok\r\n354 go\r\n"),
+                (false, b"Subject: x\r\n\r\n..dot\r\nline.\r\n.\r\n"),
+                (true, b"250 kept\r\n"),
+                (false, b"MAIL FROM:<a>\r\nDATA\r\n"),
+                (true, b"250 ok\r\n503 nobody\r\n"),
+                (false, b"BDAT 3\r\na\r\nBDAT 2 LAST\r\nbcQUIT\r\n"),
+            ],
+        );
+        assert_eq!(
+            told(&files),
+            [
+                (
+                    false,
+                    "message.eml",
+                    &b"Subject: x\r\n\r\n.dot\r\nline.\r\n"[..]
+                ),
+                (false, "message.eml", b"a\r\nbc"),
+            ]
+        );
     }
-    let files = carved(25, 2, &[
-        (true, b"220 ready\r\n"),
-        (false, b"EHLO me\r\nDATA\r\n"),
-        (true, b"250 hi\r\n"),
-    ]);
+    let files = carved(
+        25,
+        2,
+        &[
+            (true, b"220 ready\r\n"),
+            (false, b"EHLO me\r\nDATA\r\n"),
+            (true, b"250 hi\r\n"),
+        ],
+    );
     assert!(files.is_empty());
 }
 
@@ -199,7 +250,11 @@ fn files_of_ftp_come_over_connections_of_their_own() {
     let mut control = Link::open(&mut carver, (CLIENT, 40001), (SERVER, 21));
     control.say(&mut carver, true, b"220 welcome\r\n");
     control.say(&mut carver, false, b"USER a\r\nPASS b\r\nPASV\r\n");
-    control.say(&mut carver, true, b"227 Entering Passive Mode (198,51,100,9,4,1).\r\n");
+    control.say(
+        &mut carver,
+        true,
+        b"227 Entering Passive Mode (198,51,100,9,4,1).\r\n",
+    );
     let mut data = Link::open(&mut carver, (CLIENT, 40002), (SERVER, 1025));
     control.say(&mut carver, false, b"RETR /pub/a.com\r\n");
     data.say(&mut carver, true, b"down");
@@ -215,10 +270,10 @@ fn files_of_ftp_come_over_connections_of_their_own() {
     active.say(&mut carver, true, b"up");
     active.close(&mut carver, true);
     let files = carver.take();
-    assert_eq!(told(&files), [
-        (true, "a.com", &b"down"[..]),
-        (false, "up.bin", b"up"),
-    ]);
+    assert_eq!(
+        told(&files),
+        [(true, "a.com", &b"down"[..]), (false, "up.bin", b"up"),]
+    );
 }
 
 /// A message of SMB 2 in its frame.
@@ -285,27 +340,31 @@ fn files_of_smb2_are_put_together_from_their_parts() {
         body
     };
     for cut in [5, 1000] {
-        let files = carved(445, cut, &[
-            (false, &smb2(5, 1, false, &smb2_create("share\\a.com"))),
-            (true, &smb2(5, 1, true, &created)),
-            (false, &smb2(8, 2, false, &read(4))),
-            (false, &smb2(8, 3, false, &read(0))),
-            (true, &smb2(8, 2, true, &got(b"5678"))),
-            (true, &smb2(8, 3, true, &got(b"1234"))),
-            (false, &smb2(6, 4, false, &close)),
-            (false, &smb2(5, 5, false, &smb2_create("b.bin"))),
-            (true, &smb2(5, 5, true, &created)),
-            (false, &smb2(9, 6, false, &smb2_write(0, b"up"))),
-            (false, &smb2(6, 7, false, &close)),
-            (false, &smb2(5, 8, false, &smb2_create("hole"))),
-            (true, &smb2(5, 8, true, &created)),
-            (false, &smb2(9, 9, false, &smb2_write(7, b"up"))),
-            (false, &smb2(6, 10, false, &close)),
-        ]);
-        assert_eq!(told(&files), [
-            (true, "a.com", &b"12345678"[..]),
-            (false, "b.bin", b"up"),
-        ]);
+        let files = carved(
+            445,
+            cut,
+            &[
+                (false, &smb2(5, 1, false, &smb2_create("share\\a.com"))),
+                (true, &smb2(5, 1, true, &created)),
+                (false, &smb2(8, 2, false, &read(4))),
+                (false, &smb2(8, 3, false, &read(0))),
+                (true, &smb2(8, 2, true, &got(b"5678"))),
+                (true, &smb2(8, 3, true, &got(b"1234"))),
+                (false, &smb2(6, 4, false, &close)),
+                (false, &smb2(5, 5, false, &smb2_create("b.bin"))),
+                (true, &smb2(5, 5, true, &created)),
+                (false, &smb2(9, 6, false, &smb2_write(0, b"up"))),
+                (false, &smb2(6, 7, false, &close)),
+                (false, &smb2(5, 8, false, &smb2_create("hole"))),
+                (true, &smb2(5, 8, true, &created)),
+                (false, &smb2(9, 9, false, &smb2_write(7, b"up"))),
+                (false, &smb2(6, 10, false, &close)),
+            ],
+        );
+        assert_eq!(
+            told(&files),
+            [(true, "a.com", &b"12345678"[..]), (false, "b.bin", b"up"),]
+        );
     }
 }
 
@@ -319,8 +378,12 @@ fn a_stream_of_something_else_is_let_go_of_at_once() {
 
 #[test]
 fn streams_and_memory_are_bounded() {
-    let limits = CarverLimits { streams: 8, memory: 20_000, ..CarverLimits::default() };
-    let mut carver = Carver::new(limits);
+    let limits = CarverLimits {
+        streams: 8,
+        memory: 20_000,
+        ..CarverLimits::default()
+    };
+    let mut carver = Carver::new(&limits);
     for port in 0..100 {
         let mut link = Link::open(&mut carver, (CLIENT, 1000 + port), (SERVER, 80));
         link.say(&mut carver, false, GET);
@@ -345,7 +408,7 @@ proptest! {
             b"PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", b"BDAT 9 LAST\r\n", b"",
         ];
         let limits = CarverLimits { streams: 4, memory: 4096, file: 512, files: 4 };
-        let mut carver = Carver::new(limits);
+        let mut carver = Carver::new(&limits);
         let mut link = Link::open(&mut carver, (CLIENT, 40000), (SERVER, port));
         link.say(&mut carver, true, b"220 ok\r\n354 go\r\n227 (1,2,3,4,5,6)\r\n");
         link.say(&mut carver, false, starts[start]);

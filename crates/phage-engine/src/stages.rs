@@ -121,7 +121,7 @@ impl Stages {
             applications: Applications::new(config.observations, config.reassembly_octets),
             matching: Matching::new(config.match_rows),
             carver: (config.carve_octets > 0).then(|| {
-                Carver::new(CarverLimits {
+                Carver::new(&CarverLimits {
                     memory: config.carve_octets,
                     file: config.carve_file,
                     ..CarverLimits::default()

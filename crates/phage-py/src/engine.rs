@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use phage_carve::CarvedFile;
 use phage_capture::{CaptureError, FileSource, RingConfig, RingSource};
+use phage_carve::CarvedFile;
 use phage_decode::app::Value;
 use phage_decode::pcap::CaptureWriter;
 use phage_engine::{Engine, EngineConfig, EngineError, Observation, Progress, Selection, Window};

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from phage.collect.enginecollector import EngineCollector
 from phage.errors import StateError
 from phage.native import Engine
+from phage.records.carved import CarvedFile
 from phage.records.convert import window_from_raw
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from phage._native import RawWindow  # noqa: TID251  Types, not code.
     from phage.collect.collector import FrameSelection
@@ -51,6 +52,8 @@ class EngineSettings:
     idle_timeout_s: int | None = None
     active_timeout_s: int = 1800
     reassembly_octets: int = 8 << 20
+    carve_octets: int = 0
+    carve_file: int = 16 << 20
 
     def to_json(self) -> str:
         """Return the settings as the core reads them."""
@@ -60,8 +63,14 @@ class EngineSettings:
 class PacketCollector(EngineCollector[Engine]):
     """Runs an engine of packets."""
 
+    on_files: Callable[[Sequence[CarvedFile]], None] | None = None
+    """Told the files of each window, where the settings have the engine take them out of traffic;
+    must not wait."""
+
     def _window(self, raw: RawWindow, counters: Mapping[str, int]) -> Window:
         requests = self.engine.take_requests()
+        if self.on_files is not None and (files := self.engine.take_files()):
+            self.on_files([CarvedFile(*each) for each in files])
         return window_from_raw(raw, counters, self.engine.take_volumes(), requests)
 
     def frames(self, selection: FrameSelection) -> bytes:

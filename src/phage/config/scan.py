@@ -103,6 +103,25 @@ class WorkerSettings(Section):
     )
 
 
+class CarveSettings(Section):
+    """Files that `phage run` takes out of traffic without encryption, and has scanned."""
+
+    enabled: bool = Field(
+        default=False,
+        description="Take files out of HTTP, FTP, SMTP and SMB, and scan them; an infected one is "
+        "a finding about who got it.",
+    )
+    memory: Size = Field(
+        64 * 2**20,
+        ge=2**20,
+        le=2**34,
+        description="Octets that streams may hold meanwhile; those not used lately go.",
+    )
+    largest: Size = Field(
+        16 * 2**20, ge=2**10, le=2**32, description="Octets of the largest file that is taken."
+    )
+
+
 class ScanSettings(Section):
     """Scanning of files: engines, sandbox, limits, what is kept."""
 
@@ -163,6 +182,7 @@ class ScanSettings(Section):
         0, ge=0, le=10**6, description="Files that each user may hand in a minute; 0: any number."
     )
     workers: WorkerSettings = WorkerSettings()
+    carve: CarveSettings = CarveSettings()
     watch: tuple[Path, ...] = Field(
         (), max_length=64, description="Folders whose new files are scanned by `phage worker`."
     )

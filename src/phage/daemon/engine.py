@@ -20,6 +20,7 @@ def engine_settings(
     home: Sequence[str] = (),
     keep_scores: bool = False,
     longest_tick_ms: int = 250,
+    carve: bool = False,
 ) -> EngineSettings:
     """Return the engine's settings; `home` and `train` are asked for by a command and go first."""
     limits = settings.limits
@@ -45,4 +46,6 @@ def engine_settings(
         idle_timeout_s=int(limits.flow_idle_timeout) if limits.flow_idle_timeout else None,
         active_timeout_s=int(limits.flow_active_timeout),
         reassembly_octets=limits.reassembly,
+        carve_octets=settings.scan.carve.memory if carve else 0,
+        carve_file=settings.scan.carve.largest,
     )

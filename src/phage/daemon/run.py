@@ -20,6 +20,7 @@ from phage.daemon import memory, privilege
 from phage.daemon.acting import start_enforcement, start_enforcer
 from phage.daemon.baselines import restored_baselines, volumetric_of
 from phage.daemon.busrole import bus_collectors
+from phage.daemon.carving import make_carved_files, start_carving
 from phage.daemon.devices import start_devices
 from phage.daemon.discovery import start_discovery
 from phage.daemon.engine import engine_settings
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from phage.collect.exports import ExportCollector
     from phage.collect.logs.collector import LogCollector
     from phage.config.settings import Settings
+    from phage.daemon.carving import CarvedFiles
     from phage.daemon.enforcement import Enforcement
     from phage.daemon.options import RunOptions
     from phage.daemon.pipeline import Sink
@@ -92,6 +94,7 @@ class Daemon:
         self.windows: queue.Queue[Fed] = queue.Queue(WAITING_WINDOWS)
         self.losses: list[Callable[[], Mapping[str, int]]] = []
         self.enforcer: Enforcer | None = None
+        self.carved: CarvedFiles | None = None
         self._stopping = threading.Event()
 
     @property
@@ -104,6 +107,8 @@ class Daemon:
 
         Raises PermissionMissingError, CaptureError, ConfigError.
         """
+        if remotes and self.settings.scan.carve.enabled:
+            self.carved = make_carved_files(self.settings, self.state, self.clock)
         self._open_rings()
         self._open_logs()
         self._open_exports()
@@ -124,7 +129,9 @@ class Daemon:
             for _ in range(threads):
                 collector = AfPacketCollector(
                     # The hash secret is of this run only; an attacker cannot aim at a table.
-                    engine_settings(self.settings, seed=secrets.randbits(63)),
+                    engine_settings(
+                        self.settings, seed=secrets.randbits(63), carve=self.carved is not None
+                    ),
                     name,
                     RingSettings(
                         expression=self.settings.capture.filter or None,
@@ -133,6 +140,7 @@ class Daemon:
                         fanout_group=(groups + number) % (1 << 16) if threads > 1 else None,
                     ),
                 )
+                collector.on_files = self.carved.put if self.carved is not None else None
                 collector.open()
                 self.collectors.append(collector)
 
@@ -338,9 +346,11 @@ def run(options: RunOptions) -> int:
             daemon.told.feed,
         )
         start_malware(settings, state, clock, daemon.told.feed.tell, stack)
+        worker = start_carving(daemon.carved, options, state, clock, stack)
         daemon.losses.append(
             lambda: {
                 "evidence_failed": evidence.failed,
+                "carved_dropped": daemon.carved.dropped if daemon.carved is not None else 0,
                 "detectors_failures": sum(runner.failures for runner in detectors),
                 "detectors_dropped": sum(runner.plugin.dropped for runner in detectors),
                 "store_dropped": sum(writer.state.dropped.values()),
@@ -359,6 +369,7 @@ def run(options: RunOptions) -> int:
             options.settings_file,
             discovery,
             daemon.joined,
+            worker,
         )
         for line in start_api(settings, state, served, clock, stack):
             options.ready(line)

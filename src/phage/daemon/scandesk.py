@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from phage.daemon.engineboard import EngineBoard
 from phage.daemon.ownprogram import OwnWorker
+from phage.daemon.rescanbell import RescanBell
 from phage.daemon.scanfolders import ScanFolders
 from phage.daemon.scanfollower import Follower
 from phage.daemon.scanintake import BoundedIntake, Quota, no_room, too_large
@@ -309,17 +310,13 @@ def start_desk(
     clock: Clock,
     tell: Callable[[Analysis], None],
     stack: ExitStack,
+    worker: OwnWorker | None = None,
 ) -> LocalScanDesk:
     """Return the desk, with a worker of its own where the settings want one. Raises ConfigError."""
     scan = settings.scan
     folders = ScanFolders.of(state)
-    # What takes samples apart for workers elsewhere, fronts and watched folders wait for no file.
-    stays = scan.queue != "local" or bool(scan.fronts or scan.watch)
     vault = Vault(folders.samples, scan.keep_size)
-    worker = None
-    if scan.own_worker:
-        worker = OwnWorker(program, clock, idle=0.0 if stays else scan.worker_idle)
-        stack.callback(worker.close)
+    worker = worker or own_worker(settings, state, program, clock, stack)
     queue = make_queue(scan, store, clock)
     stack.callback(queue.close)
     board: EngineBoard | WorkerBoard
@@ -344,9 +341,7 @@ def start_desk(
     ).start()
     stack.callback(ended.set)
     stack.callback(desk.close)
-    if worker is not None and stays:
-        worker.stand()
-    elif worker is not None and queue.state().counts.get("queued"):
+    if worker is not None and queue.state().counts.get("queued"):
         worker.wake()
     return desk
 
@@ -378,3 +373,27 @@ def _tidy(vault: Vault, keep_time: float, clock: Clock, ended: threading.Event) 
         if vault.folder.is_dir():
             now = clock.now() / 1e9
             vault.prune_daily(now - keep_time, now)
+
+
+def own_worker(
+    settings: Settings,
+    state: StateDirectory,
+    program: OwnProgram,
+    clock: Clock,
+    stack: ExitStack,
+) -> OwnWorker | None:
+    """Return a worker of this machine that runs when there is work; None without one."""
+    scan = settings.scan
+    if not scan.own_worker:
+        return None
+    # What takes samples apart for workers elsewhere, fronts and watched folders wait for no file.
+    stays = scan.queue != "local" or bool(scan.fronts or scan.watch)
+    worker = OwnWorker(program, clock, idle=0.0 if stays else scan.worker_idle)
+    stack.callback(worker.close)
+    if stays:
+        worker.stand()
+    elif scan.rescan and scan.keep:
+        bell = RescanBell(ScanFolders.of(state), scan.rescan_every, worker.wake, clock)
+        bell.start()
+        stack.callback(bell.close)
+    return worker

@@ -19,7 +19,7 @@ from phage.daemon.control import Caller
 from phage.daemon.feedsdesk import LocalFeedsDesk
 from phage.daemon.fences import Fences
 from phage.daemon.intel import make_sharing
-from phage.daemon.ownprogram import OwnProgram
+from phage.daemon.ownprogram import OwnProgram, OwnWorker
 from phage.daemon.requests import request_of
 from phage.daemon.ruledesk import LocalRuleDesk
 from phage.daemon.scandesk import count_desk, start_desk
@@ -75,6 +75,7 @@ class Served:
         settings_file: The settings file in use; None for none.
         discovery: Scans actively; None where nothing does.
         joined: Takes windows of sensors that joined; None where none are taken.
+        worker: Scans files; None where the desk has one of its own, or none.
     """
 
     live: LiveSink
@@ -86,6 +87,7 @@ class Served:
     settings_file: Path | None = None
     discovery: DiscoveryService | None = None
     joined: JoinedCollector | None = None
+    worker: OwnWorker | None = None
 
 
 def start_api(
@@ -112,6 +114,7 @@ def start_api(
         clock,
         lambda analysis: served.live.hub.publish("scan", analysis_shape(analysis)),
         stack,
+        served.worker,
     )
     count_desk(served.registry, scanning)
     work = _work_desk(settings, state, clock, stack)

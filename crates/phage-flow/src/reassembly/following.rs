@@ -67,7 +67,9 @@ impl Following {
         let ahead = i64::from(sequence.wrapping_sub(self.next) as i32);
         let offset = self.delivered as i64 + ahead;
         if fin && self.end.is_none() {
-            self.end = u64::try_from(offset).ok().map(|at| at + payload.len() as u64);
+            self.end = u64::try_from(offset)
+                .ok()
+                .map(|at| at + payload.len() as u64);
         }
         let (from, payload) = if ahead < 0 {
             let known = ahead.unsigned_abs() as usize;
@@ -145,7 +147,10 @@ mod tests {
         let (mut stream, mut out) = (Following::new(u32::MAX - 1), Vec::new());
         assert_eq!(push(&mut stream, &mut out, 3, b"fg", true), Followed::On);
         assert_eq!(push(&mut stream, &mut out, 0, b"cdeX", false), Followed::On);
-        assert_eq!(push(&mut stream, &mut out, u32::MAX - 1, b"ab", false), Followed::Over);
+        assert_eq!(
+            push(&mut stream, &mut out, u32::MAX - 1, b"ab", false),
+            Followed::Over
+        );
         assert_eq!(out, b"abcdefg");
         assert_eq!(stream.held(), 0);
     }
