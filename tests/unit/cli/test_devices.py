@@ -11,7 +11,8 @@ import pytest
 from phage.cli.main import invoke
 from phage.clock import FixedClock
 from phage.devices.discovery import rtnetlink
-from phage.records.device import Attribute, Device, Guess, Mark, MarkKind, Seen
+from phage.intel.fetch import Fetcher
+from phage.records.device import Attribute, Device, Guess, Mark, MarkKind, Seen, Trait
 from phage.records.flow import Flow
 from phage.records.profile import KeyUse, Phase, Profile, ProfileKey, Way
 from phage.store.store import StoreLocation, open_store
@@ -28,7 +29,10 @@ DEVICES = (
         first_seen=AT, last_seen=AT, guesses={Attribute.CATEGORY: Guess("camera", 0.9)},
         marks=(Mark(MarkKind.HOSTNAME, "cam"),),
     ),
-    Device(OTHER, macs=(Seen(OTHER, AT, AT),), first_seen=AT, last_seen=AT),
+    Device(
+        OTHER, macs=(Seen(OTHER, AT, AT),), first_seen=AT, last_seen=AT,
+        traits=(Trait(Attribute.MUD, "http://10.0.0.1/mud.json", 0.9, "lldp", "", AT),),
+    ),
 )  # fmt: skip
 KEYS = {ProfileKey(Way.OUT, 6, 443, "name:maker.com"): KeyUse(AT, AT, 7, 100)}
 
@@ -122,6 +126,25 @@ def test_mud_goes_out_and_comes_in(run: Callable[..., Any], tmp_path: Path) -> N
     run("devices", "mud", OTHER, "--import", str(file))
     keys = run("devices", "profile", OTHER, "--output", "json")["keys"]
     assert [key["peer"] for key in keys] == ["name:maker.com"]
+
+
+def test_descriptions_are_got_by_https_from_where_the_device_says(
+    run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = str(run("devices", "mud", MAC)).encode()
+    asked = []
+
+    def get(fetcher: Fetcher, url: str, **_options: object) -> bytes:
+        asked.append((url, fetcher.public, fetcher.limits.octets))
+        return whole
+
+    monkeypatch.setattr(Fetcher, "get", get)
+    assert "by https only" in run("devices", "mud", OTHER, "--fetch", code=1)
+    assert "tells no address" in run("devices", "mud", MAC, "--fetch", code=1)
+    run("devices", "mud", OTHER, "--import", "https://maker.example/x.json")
+    assert asked == [("https://maker.example/x.json", False, 1 << 20)]
+    run("devices", "mud", MAC, "--import", "x", "--fetch", code=2)
+    assert "cannot be read" in run("devices", "mud", MAC, "--import", "/nowhere.json", code=1)
 
 
 def test_registries_are_imported_and_damaged_ones_leave_the_old(

@@ -319,26 +319,26 @@ def quarantine(chosen: Chosen, device: str, seconds: float, reason: str) -> None
 @command.command()
 @click.argument("device")
 @click.option(
-    "--import",
-    "file",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Take what a MUD file allows as normal for it.",
+    "--import", "source", metavar="FILE|URL", help="Take what a MUD file allows as normal for it."
+)
+@click.option(
+    "--fetch", is_flag=True, help="The same, from the address that it tells by DHCP or LLDP."
 )
 @settings_options
-def mud(chosen: Chosen, device: str, file: Path | None) -> None:
+def mud(chosen: Chosen, device: str, source: str | None, *, fetch: bool) -> None:
     """Print what DEVICE normally does as a MUD file (RFC 8520), or import one."""
-    from phage.cli.output import encode
-    from phage.devices.mud import read_mud, to_mud
-    from phage.devices.proposal import known
+    from phage.cli import devicemud
 
-    if file is not None:
-        keys = read_mud(str(file), file.read_bytes())
-        values = tuple(map(str, keys))
-        _edit(chosen, "allow", device, values, f"{len(keys)} things are normal by {file}")
+    if source is not None and fetch:
+        message = "--import names a file and --fetch asks the device for one: give one of them"
+        raise click.UsageError(message)
+    if source is None and not fetch:
+        devicemud.show(chosen, device)
         return
-    with chosen.reader() as store:
-        found, learned = known(store, device)
-    print(encode(to_mud(found, learned, SystemClock().now()), indent=2))
+    place = source or devicemud.told(chosen, device)
+    keys = devicemud.read(place, public=fetch)
+    values = tuple(map(str, keys))
+    _edit(chosen, "allow", device, values, f"{len(keys)} things are normal by {place}")
 
 
 def _edit(
