@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import random
 import statistics
 import subprocess
@@ -29,6 +28,7 @@ from phage.api.services import Services
 from phage.clock import SystemClock
 from phage.config.settings import Settings
 from phage.daemon.benchmark.largestore import Scale, fill
+from phage.daemon.benchmark.live import cpu_seconds
 from phage.daemon.settingsdesk import LocalSettingsDesk
 from phage.errors import PhageError
 from phage.intel.catalog import Catalog
@@ -157,13 +157,6 @@ class Server:
     port: int
     pid: int
 
-    @property
-    def cpu(self) -> float:
-        """Return the seconds of processor time that it took so far (proc(5), utime and stime)."""
-        text = Path(f"/proc/{self.pid}/stat").read_text()
-        fields = text.rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
 
 @contextlib.contextmanager
 def serving(location: StoreLocation) -> Iterator[Server]:
@@ -221,14 +214,14 @@ def crowd(server: Server, cookie: str, pause: float, seconds: float = SECONDS) -
 
 
 async def _crowd(server: Server, cookie: str, pause: float, seconds: float) -> Waits:
-    waits, before = Waits(), server.cpu
+    waits, before = Waits(), cpu_seconds(server.pid)
     begin = time.perf_counter()
     end = begin + seconds
     async with asyncio.TaskGroup() as users:
         for number in range(USERS):
             users.create_task(_user(server.port, cookie, pause, number, end, waits))
     waits.lasted = time.perf_counter() - begin
-    waits.cpu = server.cpu - before
+    waits.cpu = cpu_seconds(server.pid) - before
     return waits
 
 

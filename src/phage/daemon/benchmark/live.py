@@ -206,11 +206,16 @@ def cpu_seconds(pid: int) -> float:
 
 
 _VISITOR = """
-import urllib.error, urllib.request
-try:
-    urllib.request.urlopen("http://127.0.0.1:8080/", timeout=30)
-except urllib.error.HTTPError:
-    pass
+import time, urllib.error, urllib.request
+for _ in range(300):
+    try:
+        urllib.request.urlopen("http://127.0.0.1:8080{path}", timeout=30)
+    except urllib.error.HTTPError:
+        break
+    except urllib.error.URLError:  # It has not begun to serve.
+        time.sleep(0.1)
+    else:
+        break
 """
 
 
@@ -229,9 +234,10 @@ def idle_memory() -> tuple[float, float]:
             stderr=subprocess.DEVNULL,
         )
         try:
+            subprocess.run([*inside, "-c", _VISITOR.format(path="/healthz")], check=True)
             time.sleep(5)
             quiet = proportional_set_size(daemon.pid)
-            subprocess.run([*inside, "-c", _VISITOR], check=True, timeout=60)
+            subprocess.run([*inside, "-c", _VISITOR.format(path="/")], check=True, timeout=60)
             return float(quiet), float(proportional_set_size(daemon.pid))
         finally:
             daemon.terminate()
