@@ -234,11 +234,12 @@ def test_an_installed_dashboard_notifies_of_findings(served: Served, chromium: C
         for _ in range(2):  # What is told twice is shown once.
             hub.publish("finding", {"id": "b" * 16, **finding})
         hub.publish("finding", {"id": "c" * 16, **finding, "state": "closed"})
-        page.wait_for_function(
-            "async () => (await (await navigator.serviceWorker.ready).getNotifications()).length"
-        )
-        shown = page.evaluate(
-            "async () => (await (await navigator.serviceWorker.ready).getNotifications())"
-            ".map((each) => [each.title, each.body, each.data])"
-        )
+        for _ in range(100):
+            page.wait_for_timeout(100)
+            shown = page.evaluate(
+                "async () => (await (await navigator.serviceWorker.ready).getNotifications())"
+                ".map((each) => [each.title, each.body, each.data])"
+            )
+            if shown:
+                break
     assert shown == [["phage: high", finding["summary"], f"/findings/{'b' * 16}"]]
