@@ -93,6 +93,7 @@ class CeleryWorker:
         self._app.conf.worker_max_tasks_per_child = TASKS_EACH
         self._app.task(name=TASK, bind=False)(self._do)
         signals.worker_process_shutdown.connect(ended, weak=False)
+        signals.setup_logging.connect(_leave_logging, weak=False)
         threading.Thread(target=self._listen, name="phage-told", daemon=True).start()
         made = self._app.Worker(
             hostname=f"phage@{self._name}",
@@ -158,3 +159,7 @@ class CeleryWorker:
                     self._told(Worked(**json.loads(line)))
                 except (ValueError, TypeError) as error:
                     _log.error("a process told what makes no sense: %s", error)
+
+
+def _leave_logging(**_: object) -> None:
+    """Keep Celery from setting logs up: they are already."""

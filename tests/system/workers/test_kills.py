@@ -16,7 +16,7 @@ from phage.scan.master import LEASE_SECONDS
 from phage.scan.vault import Vault
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from tests.system.workers.plant import Plant
 
@@ -38,31 +38,32 @@ def test_every_file_gets_its_verdict_once_whatever_is_killed(
     for name in ("one", "two"):
         plant.start_worker(name, *ENGINES)
     with plant.store() as store:
-        until("workers", lambda: len(_asked(store.scan_workers.list, [])) == 2)
+        until("workers", lambda: _asked(lambda: len(store.scan_workers.list()), 0) == 2)
         began = time.monotonic()
         right = submitted(store, Vault(plant.state / "samples"), FILES)
 
         def done() -> int:
-            return _asked(store.scan_jobs.counts, {}).get("done", 0)
+            return _asked(lambda: store.scan_jobs.counts().get("done", 0), 0)
 
-        steps = (
-            lambda: _restart(plant, "one", lambda: plant.start_worker("one", *ENGINES)),
-            lambda: _restart(plant, "broker", plant.start_broker),
-            lambda: _restart(plant, "database", plant.start_database),
-            lambda: _restart(plant, "dispatcher", plant.start_dispatcher),
-            lambda: _restart(plant, "master", plant.start_master),
-            lambda: _restart(plant, "two", lambda: plant.start_worker("two", *ENGINES)),
+        steps: tuple[tuple[str, Callable[[], None]], ...] = (
+            ("one", lambda: plant.start_worker("one", *ENGINES)),
+            ("broker", plant.start_broker),
+            ("database", plant.start_database),
+            ("dispatcher", plant.start_dispatcher),
+            ("master", plant.start_master),
+            ("two", lambda: plant.start_worker("two", *ENGINES)),
         )
-        for number, step in enumerate(steps, 1):
+        for number, (name, start) in enumerate(steps, 1):
             share = FILES * number // (len(steps) + 2)
             until(f"{share} files", lambda share=share: done() >= share, 300 + FILES)  # type: ignore[misc]
-            step()
+            plant.parts[name].kill()
+            start()
         until("every verdict", lambda: done() == FILES, 300 + FILES)
         record_property("seconds", time.monotonic() - began)
         _check(store, right)
 
 
-def _check(store: Store, right: dict[str, object]) -> None:
+def _check(store: Store, right: Mapping[str, object]) -> None:
     jobs = store.scan_jobs.list(limit=10_000)
     verdicts = {job.id: store.samples.verdict_by_id(job.verdict) for job in jobs}
     wrong = {
@@ -79,11 +80,6 @@ def _check(store: Store, right: dict[str, object]) -> None:
     assert store.scan_tasks.open() == {}
     assert store.scan_tasks.overdue(int(time.time() * 1e9) + int(LEASE_SECONDS * 1e9)) == []
     assert store.database.query("SELECT count(*) FROM scan_plans") == [(0,)]
-
-
-def _restart(plant: Plant, name: str, start: Callable[[], None]) -> None:
-    plant.parts[name].kill()
-    start()
 
 
 def _asked(ask: Callable[[], T], otherwise: T) -> T:
