@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import HTMLResponse
 from starlette.responses import Response
 
+from phage.api.problem import ProblemError
 from phage.api.security import Asker, needs
 from phage.api.services import Served
 from phage.devices.fence import FenceError, Grade
@@ -35,7 +36,7 @@ GRADES = {
 }
 
 
-@router.get("/devices/{name}/fence", dependencies=[Depends(needs("flows:read"))])
+@router.get("/devices/{name}/fence", dependencies=[Depends(needs("devices:read"))])
 def fence(
     request: Request,
     services: Served,
@@ -43,7 +44,10 @@ def fence(
     name: DeviceName,
     grade: Annotated[Grade, Query()] = Grade.BLOCK,
 ) -> HTMLResponse:
-    """Show the fence of a device, and what it would have blocked."""
+    """Show the fence of a device, and what of its flows it would have blocked."""
+    if not asker.may("flows:read"):
+        message = f"{asker.user} may not flows:read"
+        raise ProblemError(403, message, kind="permission")
     proposal: Proposal | None = None
     fault = ""
     with services.reading() as store:
