@@ -7,13 +7,14 @@ device's own look-ups and hellos say it, and are remembered beyond their time to
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from dataclasses import dataclass
 from heapq import nsmallest
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from phage.devices.domainnames import service_name
+from phage.devices.fleet import Fleet, knows_peer
+from phage.devices.openflows import TCP, OpenFlow, is_answered, was_open
 from phage.devices.profilebook import (
     DAY_NS,
     EXCESS,
@@ -29,7 +30,7 @@ from phage.devices.profilebook import (
 from phage.devices.profilekeys import key_of
 from phage.devices.rates import RateMeter
 from phage.records.address import format_address, format_mac
-from phage.records.columns import Event, TcpState
+from phage.records.columns import Event
 from phage.records.device import PERSONAL, Attribute
 from phage.records.profile import Deviation, DeviationKind, Phase, ProfileKey, Way
 
@@ -54,33 +55,12 @@ FORGOTTEN = 256
 
 MOST_NEW = 16
 """New things of a device that are told of one window: a scan does thousands, and is one finding."""
-MAX_TOLD = 4096
-"""New keys that are remembered, to see whether several devices of a kind began them together."""
-
 MANY_NAMES = 40
 """A device that talks to more registered domains is used by a person, whatever it is."""
 
 LOOK_NS = 600 * 1_000_000_000
 
 _HOME_BITS = {"src": 1, "dst": 2}
-
-
-@dataclass(slots=True)
-class _Open:
-    """A flow that goes on. `deadline` is when it is judged without a name; 0 when it was judged."""
-
-    device: str
-    mac: str
-    ip: str
-    way: Way
-    protocol: int
-    port: int
-    peer: str
-    role: str
-    begun: int
-    deadline: int
-    answered: bool = False
-    key: ProfileKey | None = None
 
 
 class Profiler:
@@ -107,11 +87,11 @@ class Profiler:
         self.dropped = 0
         self._least_ns = least_ns
         self._books: dict[str, Book] = {}
-        self._open: OrderedDict[int, _Open] = OrderedDict()
+        self._open: OrderedDict[int, OpenFlow] = OrderedDict()
         self._waiting: OrderedDict[int, None] = OrderedDict()
         self._asked: dict[int, None] = {}
         self._rates = RateMeter()
-        self._told: OrderedDict[tuple[str, ProfileKey], dict[str, int]] = OrderedDict()
+        self._fleet = Fleet(inventory.table, self._books)
         self._look_at = 0
         self._attacked: frozenset[str] = frozenset()
         self._new: Counter[str] = Counter()
@@ -211,7 +191,7 @@ class Profiler:
             return
         self._book(entry)
         key = ProfileKey(Way.OUT, 17, 53, f"asks:{service_name(name[:253])}")
-        asked = _Open(
+        asked = OpenFlow(
             entry.id, observation.src_mac, observation.src, Way.OUT, 17, 53, observation.dst,
             "router", observation.time, 0, key=key,
         )  # fmt: skip
@@ -251,8 +231,8 @@ class Profiler:
         """Note which of those who asked a device were answered: only that is the device's doing."""
         if not self._asked:
             return
-        tcp = rows["protocol"] == _TCP
-        answered = np.where(tcp, _was_open(rows), rows["packets"][:, 1] > 0)
+        tcp = rows["protocol"] == TCP
+        answered = np.where(tcp, was_open(rows), rows["packets"][:, 1] > 0)
         for number in rows["id"][answered].tolist():
             place = number * 2 + 1
             if place in self._asked:
@@ -277,7 +257,7 @@ class Profiler:
             near = row["home"] & _HOME_BITS[other]
             role = self._role(format_mac(row[f"{other}_mac"]), peer) if near else ""
             place = row["id"] * 2 + number
-            self._open[place] = _Open(
+            self._open[place] = OpenFlow(
                 entry.id, mac, ip, way, row["protocol"], row["dst_port"], peer, role,
                 row["start"], row["start"] + (0 if near or way is Way.IN else PATIENCE_NS),
             )  # fmt: skip
@@ -293,7 +273,7 @@ class Profiler:
         for number in (0, 1):
             place = row["id"] * 2 + number
             flow = self._open.pop(place, None)
-            unanswered = self._asked.pop(place, place) is None and not _is_answered(row)
+            unanswered = self._asked.pop(place, place) is None and not is_answered(row)
             if flow is None or unanswered or not self._is_kept(flow):
                 continue
             if flow.key is None:
@@ -302,7 +282,7 @@ class Profiler:
             sent, received = int(row["octets"][mine]), int(row["octets"][1 - mine])
             yield from self._settle(flow, sent, received, row["last"])
 
-    def _judge(self, flow: _Open) -> Iterator[Deviation]:
+    def _judge(self, flow: OpenFlow) -> Iterator[Deviation]:
         """Note that a flow began, and tell whether it deviates."""
         if not self._is_kept(flow):
             return
@@ -334,7 +314,7 @@ class Profiler:
         elif not trusted:
             use.odd_minute = use.minute
 
-    def _key_of(self, flow: _Open, book: Book, name: str) -> ProfileKey:
+    def _key_of(self, flow: OpenFlow, book: Book, name: str) -> ProfileKey:
         """Return the key of a flow; what was learned of a network before its system holds."""
         what = flow.way, flow.protocol, flow.port, flow.peer, name, flow.role
         key = key_of(*what)
@@ -342,7 +322,7 @@ class Profiler:
             key = key_of(*what, self.system_of(flow.peer))
         return book.generalised(key)
 
-    def _settle(self, flow: _Open, sent: int, received: int, at: int) -> Iterator[Deviation]:
+    def _settle(self, flow: OpenFlow, sent: int, received: int, at: int) -> Iterator[Deviation]:
         """Note how much a flow moved, and tell whether that deviates."""
         book = self._books[flow.device]
         use = book.keys.get(flow.key) if flow.key is not None else None
@@ -399,7 +379,7 @@ class Profiler:
             )
         return book
 
-    def _is_kept(self, flow: _Open) -> bool:
+    def _is_kept(self, flow: OpenFlow) -> bool:
         return flow.device in self._books
 
     def _is_personal(self, entry: Entry) -> bool:
@@ -412,20 +392,20 @@ class Profiler:
         names = {key.peer for key in book.keys if key.peer.startswith("name:")} if book else ()
         return not self._is_personal(entry) and len(names) <= MANY_NAMES
 
-    def _trusts(self, flow: _Open) -> bool:
+    def _trusts(self, flow: OpenFlow) -> bool:
         return not self._attacked & {flow.mac, flow.ip}
 
     # --- what is told ----------------------------------------------------------------------------
 
     def _deviation(
-        self, flow: _Open, kind: DeviationKind, at: int, value: float = 0.0, usual: float = 0.0
+        self, flow: OpenFlow, kind: DeviationKind, at: int, value: float = 0.0, usual: float = 0.0
     ) -> Deviation:
         book, entry = self._books[flow.device], self.inventory.table.get(flow.device)
         key = flow.key
         alike, fleet = False, False
         if entry is not None and key is not None and kind is DeviationKind.NEW:
-            alike, fleet = self._compare(entry, key, at)
-        same = key is not None and _knows_peer(book, key)
+            alike, fleet = self._fleet.compare(entry, key, at)
+        same = key is not None and knows_peer(book, key)
         return Deviation(
             flow.device, flow.mac, flow.ip, flow.peer, at, kind, key, "", value, usual,
             simple=entry is not None and self.is_simple(entry),
@@ -444,23 +424,6 @@ class Profiler:
             simple=self.is_simple(entry),
         )  # fmt: skip
 
-    def _compare(self, entry: Entry, key: ProfileKey, at: int) -> tuple[bool, bool]:
-        """Tell whether others of a device's kind do the same, and whether they began together."""
-        kind = _kind(entry)
-        if not kind:
-            return False, False
-        alike = False
-        for id_, book in self._books.items():
-            other = self.inventory.table.get(id_)
-            if other is not None and other is not entry and _kind(other) == kind:
-                alike = alike or key in book.keys
-        began = self._told.setdefault((kind, key), {})
-        began[entry.id] = at
-        self._told.move_to_end((kind, key))
-        if len(self._told) > MAX_TOLD:
-            self._told.popitem(last=False)
-        return alike, sum(1 for each in began.values() if abs(at - each) <= DAY_NS) > 1
-
     def _look(self) -> None:
         for id_, book in list(self._books.items()):
             entry = self.inventory.table.get(id_)
@@ -473,42 +436,6 @@ class Profiler:
                 self.inventory.table.tell(id_, book.until, "learned", detail)
 
 
-def _knows_peer(book: Book, key: ProfileKey) -> bool:
-    """Tell whether a device has to do with a peer already, or has asked for it: that was told."""
-    peers = {key.peer, f"asks:{key.peer.removeprefix('name:')}"}
-    if key.peer.startswith("asks:"):
-        peers.add(f"name:{key.peer.removeprefix('asks:')}")
-    return any(
-        other.peer in peers and other.way is key.way and other != key
-        for table in (book.keys, book.waiting)
-        for other in table
-    )
-
-
-def _kind(entry: Entry) -> str:
-    guesses = entry.guesses(entry.last_seen)
-    for attribute in (Attribute.KIND, Attribute.PRODUCT):
-        guess = guesses.get(attribute)
-        if guess is not None and guess.value:
-            return f"{attribute}:{guess.value}"
-    return ""
-
-
-def _was_open(rows: Columns) -> Columns:
-    """Tell which TCP connections were accepted: a refusal is no service."""
-    accepted = (rows["state"] >= TcpState.ESTABLISHED) & (rows["state"] != TcpState.REFUSED)
-    spoke: Columns = accepted & (rows["payload"].sum(axis=1) > 0)
-    return spoke
-
-
-def _is_answered(row: dict[str, Any]) -> bool:
-    if row["protocol"] != _TCP:
-        return bool(row["packets"][1])
-    refused = row["state"] < TcpState.ESTABLISHED or row["state"] == TcpState.REFUSED
-    return not refused and bool(sum(row["payload"]))
-
-
-_TCP = 6
 _NAMING = frozenset({"dns", "tls", "quic", "http"})
 _COLUMNS = (
     "id", "start", "last", "src", "dst", "src_mac", "dst_mac", "octets", "dst_port", "protocol",
