@@ -17,7 +17,7 @@ from phage.daemon.scanintake import BoundedIntake, Quota, no_room, too_large
 from phage.daemon.scanning import make_queue, new_job
 from phage.daemon.workerboard import WorkerBoard
 from phage.errors import PhageError
-from phage.records.scanjob import JobState, Priority
+from phage.records.scanjob import JobState, Priority, Progress
 from phage.scan.desk import (
     Analysis,
     DeskError,
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from phage.config.statedir import StateDirectory
     from phage.daemon.ownprogram import OwnProgram
     from phage.daemon.scanfollower import Hands
-    from phage.records.sample import Verdict
+    from phage.records.sample import Category, Verdict
     from phage.records.scanjob import ScanJob
     from phage.scan.content import Content, Intake
     from phage.scan.desk import EngineState
@@ -219,7 +219,7 @@ class LocalScanDesk:
             job.name,
             JobState.DEAD if job.state is JobState.DONE and verdict is None else job.state,
             job.submitted,
-            job.progress,
+            self._progress(job),
             verdict,
             "" if verdict is not None else job.error or self._fault(job),
         )
@@ -272,6 +272,17 @@ class LocalScanDesk:
         if verdict is None or any(not row.category.is_answer for row in verdict.results):
             return None
         return verdict if verdict.fingerprint == self._fingerprint() else None
+
+    def _progress(self, job: ScanJob) -> Progress:
+        """Return how far a job is; what workers elsewhere have said so far lies with its tasks."""
+        if job.state is not JobState.LEASED or self._settings.queue == "local":
+            return job.progress
+        gravest: dict[str, Category] = {}
+        for row in self._store.scan_tasks.told(job.id):
+            before = gravest.get(row.engine)
+            if before is None or row.category.rank > before.rank:
+                gravest[row.engine] = row.category
+        return Progress(0, {name: str(category) for name, category in gravest.items()})
 
     def _fault(self, job: ScanJob) -> str:
         """Return why a job waits though it should not; ''."""

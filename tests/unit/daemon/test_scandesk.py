@@ -13,8 +13,9 @@ from phage.clock import FixedClock
 from phage.config.scan import ScanSettings
 from phage.daemon import scanintake
 from phage.daemon.scandesk import LocalScanDesk, count_desk
-from phage.records.sample import Outcome, Sample, Verdict
+from phage.records.sample import Category, EngineKind, EngineResult, Outcome, Sample, Verdict
 from phage.records.scanjob import JobState, Priority, Progress
+from phage.records.scantask import ScanPlan, ScanTask
 from phage.scan.content import Content
 from phage.scan.desk import DeskError, JobFailedError, NoRoomError, TooLargeError, TooManyError
 from phage.scan.queues.local import LocalQueue
@@ -142,6 +143,31 @@ def test_why_nobody_comes_is_told(bench: Bench) -> None:
     waiting = bench.desk.analysis(taken.id)
     assert waiting is not None
     assert waiting.error == "install bubblewrap"
+
+
+def test_what_workers_elsewhere_say_is_told_as_it_comes(store: Store, bench: Bench) -> None:
+    settings = ScanSettings(queue="celery")
+    desk = LocalScanDesk(
+        settings, store, bench.vault, bench.queue, bench.clock, fingerprint=lambda: "now"
+    )
+    with Content.of_bytes(EICAR) as content:
+        taken = desk.submit(content)
+        hashes = content.hashes
+    (job,) = store.scan_jobs.lease("master", 1, NOW, NOW + 10**10)
+    plan = ScanPlan(job.id, hashes.sha256, hashes.sha1, hashes.md5, NOW, ())
+    tasks = [
+        ScanTask(f"{number:032x}", job.id, digest, "yara")
+        for number, digest in enumerate((hashes.sha256, "b" * 64))
+    ]
+    assert store.scan_tasks.plan(plan, tasks, job.lease)
+    for task, category in zip(tasks, (Category.MALICIOUS, Category.UNDETECTED), strict=True):
+        claimed = store.scan_tasks.claim(task.id, "w", NOW, NOW + 10**10)
+        assert claimed is not None
+        row = EngineResult("yara", EngineKind.EVILNESS, category, "Eicar")
+        assert store.scan_tasks.answer(claimed, row, (), NOW)
+    found = desk.analysis(taken.id)
+    assert found is not None
+    assert found.progress.engines == {"yara": "malicious"}
 
 
 def test_that_nobody_serves_is_told(store: Store, bench: Bench) -> None:

@@ -185,6 +185,15 @@ class ScanTaskRepository:
         """Return all tasks of a job."""
         return self._tasks("job = ?", (storable(job),))
 
+    def told(self, job: str, limit: int = 500) -> list[EngineResult]:
+        """Return what engines have said so far in a job, the last first."""
+        rows = self._database.query(
+            "SELECT answer FROM scan_tasks WHERE job = ? AND answer <> '' "
+            "ORDER BY changed DESC, id LIMIT ?",
+            (storable(job), limit),
+        )
+        return [result_from(json.loads(str(row[0]))["result"]) for row in rows]
+
     def finished(self, limit: int = 100) -> list[str]:
         """Return jobs all of whose tasks have ended, those planned first first."""
         rows = self._database.query(
