@@ -162,4 +162,6 @@ class CeleryWorker:
 
 
 def _leave_logging(**_: object) -> None:
-    """Keep Celery from setting logs up: they are already."""
+    """Keep Celery from setting logs up, which they are already, and from two lines a task."""
+    for name in ("celery", "kombu", "amqp"):
+        logging.getLogger(name).setLevel(logging.WARNING)
