@@ -10,6 +10,7 @@ import contextlib
 import logging
 import shutil
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from phage.daemon.scanning import work_options
@@ -177,6 +178,9 @@ class Dispatcher:
         verdict = self._store.samples.verdict(job.sha256, rests_on(engines.values(), self._options))
         if verdict is None or any(not row.category.is_answer for row in verdict.results):
             return ""
+        names = (job.name,) if job.name else ()
+        seen = replace(verdict.sample, names=names, last_seen=self._clock.now())
+        self._store.samples.seen(seen)
         return verdict.id
 
     def _finish(self, job: str) -> bool:

@@ -65,7 +65,7 @@ def make_app(url: str) -> Any:  # noqa: ANN401  Celery has no types.
         result_backend=None,
         task_ignore_result=True,
         task_acks_late=True,
-        task_acks_on_failure_or_timeout=False,
+        task_acks_on_failure_or_timeout=True,  # The task's lease ends, and it is announced again.
         task_reject_on_worker_lost=True,
         task_default_delivery_mode="persistent",
         task_create_missing_queues=False,

@@ -147,8 +147,10 @@ def test_a_file_gets_its_verdict(farm: Farm) -> None:
     assert farm.tasks() == []
     assert farm.dispatcher.tick() == 0
     # What is known is not asked again.
-    farm.submit(b"hello", job="2" * 32)
+    farm.submit(b"hello", "b.txt", job="2" * 32)
     assert farm.tasks("2" * 32) == []
+    (sample,) = farm.store.samples.list()
+    assert (sample.submissions, sample.names) == (2, ("a.txt", "b.txt"))
 
 
 @pytest.mark.parametrize("farm", ["unpack"], indirect=True)
