@@ -50,16 +50,13 @@ class Lab:
             f"--address=/maker.example/{MAKER}", f"--address=/other.example/{OTHER}",
             f"--address=/elsewhere.example/{ELSEWHERE}",
         )  # fmt: skip
-        self.names = Path("/etc/netns", f"{site.name}-in")
-        self.names.mkdir(parents=True)
-        (self.names / "resolv.conf").write_text(f"nameserver {ROUTER_IN}\n", encoding="ascii")
+        names = names_of(site)
+        names.mkdir(parents=True)
+        (names / "resolv.conf").write_text(f"nameserver {ROUTER_IN}\n", encoding="ascii")
         (link,) = json.loads(site.inside("in", "ip", "-j", "link", "show", "eth0"))
         self.device = str(link["address"])
         until("the device's service", lambda: self.gets(f"http://{SERVER}/", "router"))
         until("the cloud", lambda: self.gets("http://maker.example/"))
-
-    def close(self) -> None:
-        shutil.rmtree(self.names)
 
     def gets(self, url: str, side: str = "in", *options: str) -> bool:
         """Tell whether a side gets a page."""
@@ -103,6 +100,11 @@ class Lab:
         self.phage("replay", str(week), "--keep-devices")
 
 
+def names_of(site: Site) -> Path:
+    """Return the folder with the files that `ip netns exec` puts in the place of /etc's."""
+    return Path("/etc/netns", f"{site.name}-in")
+
+
 def frames(path: Path) -> list[tuple[int, bytes]]:
     """Return microseconds and octets of the frames of a capture file."""
     raw, found, at = path.read_bytes(), [], 24
@@ -130,9 +132,10 @@ def stretch(source: Path, path: Path) -> None:
 def lab(site: Site) -> Iterator[Lab]:
     if absent := [tool for tool in ("curl", "dnsmasq", "tcpdump") if shutil.which(tool) is None]:
         pytest.skip(f"lacks {', '.join(absent)}")
-    made = Lab(site)
-    yield made
-    made.close()
+    try:
+        yield Lab(site)
+    finally:
+        shutil.rmtree(names_of(site), ignore_errors=True)
 
 
 def test_a_fence_lets_the_usual_pass_and_nothing_else(lab: Lab) -> None:
