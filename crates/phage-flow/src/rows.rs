@@ -9,7 +9,7 @@ pub const NO_DEVICE: u32 = u32::MAX;
 pub mod event {
     /// The flow began in this window.
     pub const STARTED: u8 = 1;
-    /// The flow carried packets in this window.
+    /// The flow carried packets since its last row.
     pub const UPDATED: u8 = 1 << 1;
     /// The flow ended in this window; its totals are final.
     pub const ENDED: u8 = 1 << 2;

@@ -234,6 +234,7 @@ class Daemon:
         rings = self.feeders[: len(self.watching)]
         save_every = self.settings.learning.save_every
         next_save = self.clock.monotonic() + save_every
+        trimmer = memory.Trimmer(self.clock)
         try:
             while not self._stopping.is_set() and not self.has_lost_enforcer:
                 try:
@@ -245,6 +246,7 @@ class Daemon:
                         break
                 else:
                     pipeline.take(window, collector)
+                trimmer.tick()
                 if self.clock.monotonic() >= next_save:
                     next_save = self.clock.monotonic() + save_every
                     save_models(models)

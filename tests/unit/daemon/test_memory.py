@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from phage.clock import FixedClock
 from phage.daemon import memory
 
 if TYPE_CHECKING:
@@ -35,3 +36,14 @@ def test_a_c_library_without_the_functions_is_left_alone(monkeypatch: pytest.Mon
     memory.share_arenas()
     memory.settle()
     assert gc.get_freeze_count() > 0
+
+
+def test_what_was_freed_is_given_back_from_time_to_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    trims: list[int] = []
+    monkeypatch.setattr(memory, "_of_c_library", lambda _name: trims.append)
+    clock = FixedClock(0)
+    trimmer = memory.Trimmer(clock)
+    for _ in range(60):
+        trimmer.tick()
+        clock.nanoseconds += 1_000_000_000
+    assert trims == [0]

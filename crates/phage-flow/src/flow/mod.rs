@@ -440,11 +440,12 @@ impl FlowTable {
     }
 
     /// Ends idle flows up to `now` and appends the rows of flows touched or ended since the last
-    /// call: ended ones first, then updates, together at most `limits.rows`.
+    /// call: ended ones first, then updates, together at most `limits.rows`. A flow of which
+    /// nothing changed but its counts is told once a second.
     pub fn window(&mut self, now: i64, rows: &mut Vec<FlowRow>) {
         self.expire(now);
         let room = self.ended.drain(rows);
-        self.updates(room, rows);
+        self.updates(now, room, rows);
         self.pages.settle(&self.flows);
         self.index.settle(self.flows.len());
     }

@@ -66,6 +66,30 @@ pub(super) struct Flow {
     /// Sequence number of the initiator's SYN.
     pub(super) initial: u32,
     pub(super) handshake: u32,
+    /// When its row was last told, and how it stood then.
+    pub(super) told: Told,
+}
+
+/// What a row told, as far as a change of it is news.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Told {
+    /// Units of 2^20 ns, wrapping.
+    at: u32,
+    state: u8,
+    errors: u8,
+    application: u8,
+    answered: bool,
+}
+
+impl Told {
+    /// A flow that is as it was, but for its counts, is told once in so many units: a second.
+    const SELDOM: u32 = (SECOND >> 20) as u32;
+
+    /// Whether a flow that stands so now has to be told again.
+    pub(super) fn is_old(self, now: Self) -> bool {
+        let at = now.at;
+        at.wrapping_sub(self.at) >= Self::SELDOM || Self { at, ..self } != now
+    }
 }
 
 const _: () = assert!(size_of::<Flow>() == 192);
@@ -104,6 +128,17 @@ pub(super) fn key_ports(packet: &Packet) -> (u16, u16) {
 }
 
 impl Flow {
+    /// How it stands at a time, nanoseconds.
+    pub(super) fn standing(&self, time: i64) -> Told {
+        Told {
+            at: (time >> 20) as u32,
+            state: self.state,
+            errors: self.errors,
+            application: self.application,
+            answered: self.traits & traits::ANSWERED != 0,
+        }
+    }
+
     /// Compares the packet's endpoints with those of the flow, not their hashes.
     #[inline(always)]
     pub(super) fn way(&self, packet: &Packet) -> Way {

@@ -100,9 +100,13 @@ impl FlowTable {
     }
 
     /// Appends the rows of flows that were touched and go on, `room` at most; the rest wait.
-    pub(super) fn updates(&mut self, room: usize, rows: &mut Vec<FlowRow>) {
+    ///
+    /// Those that began or that stand otherwise than they did come at once. One that only goes on
+    /// comes once a second: its counts are totals, and nothing is lost.
+    pub(super) fn updates(&mut self, now: i64, room: usize, rows: &mut Vec<FlowRow>) {
         let mut room = room;
         let mut waiting = 0;
+        let mut deferred = 0;
         rows.reserve(room.min(self.listed.len()));
         for place in 0..self.listed.len() {
             if let Some(&ahead) = self.listed.get(place + AHEAD) {
@@ -114,9 +118,12 @@ impl FlowTable {
             let Some(flow) = self.flows.get_mut(slot as usize) else {
                 continue;
             };
+            let standing = flow.standing(now);
+            let due = flow.event & event::STARTED != 0 || flow.told.is_old(standing);
             if flow.id == 0 || flow.event == 0 {
                 flow.traits &= !traits::LISTED;
-            } else if room == 0 {
+            } else if room == 0 || !due {
+                deferred += u64::from(due);
                 if let Some(slot_waiting) = self.listed.get_mut(waiting) {
                     *slot_waiting = slot;
                 }
@@ -124,11 +131,12 @@ impl FlowTable {
             } else {
                 rows.push(flow.row(flow.event, 0));
                 flow.event = 0;
+                flow.told = standing;
                 flow.traits &= !traits::LISTED;
                 room -= 1;
             }
         }
         self.listed.truncate(waiting);
-        self.counters.deferred += waiting as u64;
+        self.counters.deferred += deferred;
     }
 }
