@@ -29,6 +29,9 @@ _log = logging.getLogger(__name__)
 LOOK_SECONDS = 10.0
 """How often fleets are looked at."""
 
+KEEPER_NS = int(3 * LOOK_SECONDS * 1e9)
+"""Of several dispatchers one looks after fleets; another takes over when it is silent so long."""
+
 GONE_NS = int(GONE_SECONDS * 1e9)
 
 
@@ -119,15 +122,21 @@ class Fleets:
         self._thread = threading.Thread(target=self._run, name="phage-fleets", daemon=True)
         self._fleets = [_made(name, each, clock) for name, each in settings.fleets.items()]
         self._joining = _joining(settings) if self._fleets else None
-        store.scan_fleets.keep_only(list(settings.fleets))
+        self._number = secrets.randbits(62)
 
     def start(self) -> None:
         """Look after them from now on, where there are any."""
         if self._fleets:
             self._thread.start()
+        else:
+            self._store.scan_fleets.keep_only(())
 
     def look(self) -> None:
-        """Look at every fleet. Raises StoreError."""
+        """Look at every fleet, unless another dispatcher does. Raises StoreError."""
+        kept = self._store.scan_fleets
+        if not kept.keep(self._number, self._clock.now(), KEEPER_NS):
+            return
+        kept.keep_only(list(self._settings.fleets))
         open_ = self._store.scan_tasks.open()
         workers = {each.name: each for each in self._store.scan_workers.list()}
         fixed = {each.name: each.fixed for each in self._store.scan_fleets.list()}

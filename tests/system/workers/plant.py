@@ -142,6 +142,7 @@ class Plant:
                 "queue": "celery",
                 "queue_url": self.amqp("master"),
                 "processes": 2,
+                "own_worker": False,  # It is started by itself, to be killed by itself.
                 **scan,
             },
         }

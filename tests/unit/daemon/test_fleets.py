@@ -9,7 +9,7 @@ import pytest
 
 from phage.clock import FixedClock
 from phage.config.scan import FleetSettings, WorkerSettings
-from phage.daemon.fleets import Fleet, Fleets
+from phage.daemon.fleets import KEEPER_NS, Fleet, Fleets
 from phage.errors import ConfigError
 from phage.records.scantask import WorkerReport
 from phage.scan.launcher import Joining, LaunchError, Machine
@@ -163,5 +163,19 @@ def test_a_person_s_word_counts_and_faults_are_told(store: Store, tmp_path: Path
     (row,) = store.scan_fleets.list()
     assert (len(row.machines), row.wanted, row.fixed, row.fault) == (3, 3, 3, "")
     fleets.close()
-    Fleets(WorkerSettings(), store, FixedClock(EPOCH)).close()
+    Fleets(WorkerSettings(), store, FixedClock(EPOCH)).start()
     assert store.scan_fleets.list() == []
+
+
+def test_of_several_dispatchers_one_looks_after_fleets(store: Store, tmp_path: Path) -> None:
+    clock = FixedClock(EPOCH)
+    both = [Fleets(settings(tmp_path, copies=1), store, clock) for _ in range(2)]
+    launchers = [FakeLauncher(), FakeLauncher()]
+    for fleets, launcher in zip(both, launchers, strict=True):
+        fleets._fleets[0]._launcher = launcher  # type: ignore[assignment]
+        fleets.look()
+    assert [each.count for each in launchers] == [1, 0]
+    clock.nanoseconds += KEEPER_NS + 1
+    both[1].look()
+    both[0].look()
+    assert [each.count for each in launchers] == [1, 1]

@@ -45,6 +45,21 @@ class ScanFleetRepository:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    def keep(self, keeper: int, now: int, within: int) -> bool:
+        """Tell whether a keeper is the one that looks after fleets, and stays it.
+
+        Another one takes over `within` nanoseconds after it was last heard of. The row without a
+        name says who it is: its number stands where other rows say how many machines.
+        """
+        return bool(
+            self._database.execute(
+                "INSERT INTO scan_fleets (name, fixed, seen, body) VALUES ('', ?, ?, '{}') "
+                "ON CONFLICT (name) DO UPDATE SET fixed = excluded.fixed, seen = excluded.seen "
+                "WHERE scan_fleets.fixed = excluded.fixed OR scan_fleets.seen < ?",
+                (keeper, now, now - within),
+            )
+        )
+
     def seen(self, fleet: FleetRow) -> None:
         """Note what a keeper sees; what a person wants stays as it is."""
         body = {
@@ -71,13 +86,17 @@ class ScanFleetRepository:
 
     def list(self) -> list[FleetRow]:
         """Return all fleets, by name."""
-        rows = self._database.query("SELECT name, fixed, seen, body FROM scan_fleets ORDER BY name")
+        rows = self._database.query(
+            "SELECT name, fixed, seen, body FROM scan_fleets WHERE name <> '' ORDER BY name"
+        )
         return [_fleet(row) for row in rows]
 
     def keep_only(self, names: Sequence[str]) -> None:
         """Forget fleets that the settings do not name any more."""
         marks = ", ".join("?" * len(names)) or "''"
-        self._database.execute(f"DELETE FROM scan_fleets WHERE name NOT IN ({marks})", tuple(names))
+        self._database.execute(
+            f"DELETE FROM scan_fleets WHERE name <> '' AND name NOT IN ({marks})", tuple(names)
+        )
 
 
 def _fleet(row: Row) -> FleetRow:
