@@ -237,6 +237,9 @@ class Plant:
             "ERL_EPMD_ADDRESS": "127.0.0.1",
             "ERL_CRASH_DUMP_SECONDS": "0",
         }
+        if "names" not in self.parts:  # Else Erlang starts one that outlives all.
+            names = ["epmd", "-port", str(self._epmd_port), "-address", "127.0.0.1"]
+            self.parts["names"] = Server(names, place / "names.log", account="rabbitmq")
         self.parts["broker"] = Server([str(RABBITMQ)], place / "log", environment, "rabbitmq")
         until("RabbitMQ", self.broker_is_up)
 
@@ -291,8 +294,6 @@ class Plant:
         """End everything."""
         for part in reversed(self.parts.values()):
             part.kill()
-        environment = {**os.environ, "ERL_EPMD_PORT": str(self._epmd_port)}
-        subprocess.run(["epmd", "-kill"], env=environment, check=False, capture_output=True)
 
     def logs(self) -> str:
         """Return the ends of all logs, for a test that failed."""
