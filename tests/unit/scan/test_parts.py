@@ -124,6 +124,7 @@ def test_vault_is_pruned_by_age_and_size(tmp_path: Path) -> None:
 
 def test_vault_makes_room_for_what_comes(tmp_path: Path) -> None:
     vault = Vault(tmp_path, most=10_000)
+    newest = ""
     for number in range(30):
         with Content.of_bytes(bytes([number]) * 1000) as content:
             assert vault.put(content)

@@ -49,7 +49,7 @@ pub(crate) fn parse(kind: u16, body: &[u8], hop_limit: u8, cut: bool) -> Result<
     if kind == REPORT_2 {
         for _ in 0..count {
             match record(&mut reader) {
-                Some(Some(group)) if groups.len() < MAX_ITEMS => groups.push(ipv6(group)),
+                Some((group, true)) if groups.len() < MAX_ITEMS => groups.push(ipv6(group)),
                 Some(_) => {}
                 None if cut => break,
                 None => return Err(Reason::Truncated),
@@ -65,16 +65,16 @@ pub(crate) fn parse(kind: u16, body: &[u8], hop_limit: u8, cut: bool) -> Result<
     Ok(message)
 }
 
-/// The next record: its group where it is listened to, `Some(None)` where it was left; `None`
-/// where it is cut off (RFC 3810, section 5.2).
-fn record(reader: &mut Reader<'_>) -> Option<Option<[u8; 16]>> {
+/// The next record: its group, and whether it is listened to; `None` where it is cut off (RFC 3810,
+/// section 5.2).
+fn record(reader: &mut Reader<'_>) -> Option<([u8; 16], bool)> {
     let kind = reader.u8()?;
     let words = usize::from(reader.u8()?);
     let sources = usize::from(reader.u16()?);
     let group = reader.array()?;
     reader.take(sources * 16 + words * 4)?;
     let left = matches!(kind, 1 | 3) && sources == 0;
-    Some((!left).then_some(group))
+    Some((group, !left))
 }
 
 #[cfg(test)]
