@@ -234,6 +234,7 @@ def test_an_installed_dashboard_notifies_of_findings(served: Served, chromium: C
         for _ in range(2):  # What is told twice is shown once.
             hub.publish("finding", {"id": "b" * 16, **finding})
         hub.publish("finding", {"id": "c" * 16, **finding, "state": "closed"})
+        shown = []
         for _ in range(100):
             page.wait_for_timeout(100)
             shown = page.evaluate(

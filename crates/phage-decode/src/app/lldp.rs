@@ -145,7 +145,11 @@ fn put_private(message: &mut Message, value: &[u8]) {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
+    #![expect(
+        clippy::unwrap_used,
+        clippy::indexing_slicing,
+        reason = "a test stops at what it did not expect"
+    )]
     use super::{parse, Reason};
 
     fn item(kind: u16, value: &[u8]) -> Vec<u8> {

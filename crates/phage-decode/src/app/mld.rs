@@ -79,7 +79,11 @@ fn record(reader: &mut Reader<'_>) -> Option<([u8; 16], bool)> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
+    #![expect(
+        clippy::unwrap_used,
+        clippy::indexing_slicing,
+        reason = "a test stops at what it did not expect"
+    )]
     use super::{parse, Reason, DONE, QUERY, REPORT_2};
 
     fn records(kinds: &[u8]) -> Vec<u8> {
