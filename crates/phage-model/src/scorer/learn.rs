@@ -76,6 +76,10 @@ impl Scorer {
             self.counters.learned += 1;
             if subject == NO_SUBJECT {
                 self.counters.unowned += 1;
+                if self.schedule.phase == Phase::Calibrating {
+                    // Where there are devices the pool is made of theirs.
+                    self.network_pool.histogram.add(tail::position(error), 1.0);
+                }
                 continue;
             }
             let row = self.scaling.apply(self.kernel, behaviour);

@@ -135,6 +135,31 @@ fn packets_of_no_device_are_scored_by_the_network_alone() {
 }
 
 #[test]
+fn without_devices_the_network_alone_is_calibrated() {
+    let mut traffic = Traffic::new(8);
+    let mut unowned = |count: usize| {
+        let mut packets = traffic.mixed(count, 4, 0.5);
+        for one in &mut packets {
+            one.subject = NO_SUBJECT;
+        }
+        packets
+    };
+    let mut scorer = Scorer::new(&config(Some(20_000)));
+    feed(&mut scorer, &unowned(20_000));
+    assert_eq!(scorer.phase(), Phase::Watching);
+    let usual = feed(&mut scorer, &unowned(500));
+    assert!(mean(&usual) > 0.0);
+    assert!(share_above(&usual, 3.0) < 0.02);
+    let mut odd = unowned(50);
+    for one in &mut odd {
+        for value in &mut one.damped[..40] {
+            *value += 1000.0;
+        }
+    }
+    assert!(share_above(&feed(&mut scorer, &odd), 3.0) > 0.9);
+}
+
+#[test]
 fn short_columns_do_not_panic() {
     let mut scorer = Scorer::new(&config(Some(1)));
     let mut surprise = [5.0; 8];
