@@ -45,6 +45,7 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> str:
     if ready := os.environ.get("PHAGE_CAPA_PYTHON"):
         return ready
     folder = tmp_path_factory.mktemp("capa")
+    folder.chmod(0o755)  # The account of the sandbox reads it.
     venv.create(folder, with_pip=True)
     made = str(folder / "bin" / "python")
     install = (made, "-m", "pip", "install", "--quiet", "flare-capa")
