@@ -6,6 +6,7 @@ dashboard nobody opens they are never there.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import select
 import socket
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 BACKLOG = 128
 STOP_SECONDS = 10.0
+
+PAUSE_SECONDS = 10.0
+"""What cannot be made now is not tried for each of many callers."""
 
 _log = logging.getLogger(__name__)
 
@@ -60,49 +64,79 @@ def listen(host: str, port: int) -> socket.socket:
 class Doorstep:
     """Waits for the first caller, who is then served as everybody after.
 
+    Where the server cannot be made the caller is turned away and the log says why; the next one,
+    a while later, has it tried again.
+
     Args:
         host: Address to listen on.
         port: Port; 0 lets the system choose (`port` tells which once it listens).
-        make: Makes the server of a socket that listens already.
+        make: Makes the server of a socket that listens already; the socket is the server's own.
+        pause: Seconds between a failure and the next attempt.
     """
 
-    def __init__(self, host: str, port: int, make: Callable[[socket.socket], Server]) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        make: Callable[[socket.socket], Server],
+        pause: float = PAUSE_SECONDS,
+    ) -> None:
         self.host = host
         self.port = port
         self._make = make
-        self._listener: socket.socket | None = None
+        self._pause = pause
         self._server: Server | None = None
-        self._stopping, self._stop = socket.socketpair()
-        self._thread = threading.Thread(target=self._wait, name="phage-doorstep", daemon=True)
+        self._ends = contextlib.ExitStack()
 
     def start(self) -> None:
         """Listen, and wait in a thread. Raises ServerError."""
-        self._listener = listen(self.host, self.port)
-        self.port = self._listener.getsockname()[1]
-        self._thread.start()
+        listener = listen(self.host, self.port)
+        self.port = listener.getsockname()[1]
+        stopping, stop = socket.socketpair()
+        thread = threading.Thread(
+            target=self._wait, args=(listener, stopping), name="phage-doorstep", daemon=True
+        )
+        self._ends.callback(listener.close)
+        self._ends.callback(stopping.close)
+        self._ends.callback(self._stop_server)
+        self._ends.callback(thread.join, STOP_SECONDS)
+        self._ends.callback(stop.close)
+        thread.start()
 
     def stop(self) -> None:
         """Stop waiting, or serving."""
-        self._stop.close()
-        if self._listener is None:
-            return
-        self._thread.join(timeout=STOP_SECONDS)
+        self._ends.close()
+
+    def _stop_server(self) -> None:
         if self._server is not None:
             self._server.stop()
-        self._listener.close()
-        self._listener = None
 
-    def _wait(self) -> None:
-        assert self._listener is not None  # noqa: S101  Made before the thread starts.
-        readable, _, _ = select.select([self._listener, self._stopping], [], [])
-        with self._stopping:
-            if self._stopping in readable:
+    def _wait(self, listener: socket.socket, stopping: socket.socket) -> None:
+        while self._server is None:
+            readable, _, _ = select.select([listener, stopping], [], [])
+            if stopping in readable:
                 return
+            self._server = self._opened(listener)
+            if self._server is None:
+                _turn_away(listener)
+                if select.select([stopping], [], [], self._pause)[0]:
+                    return
+
+    def _opened(self, listener: socket.socket) -> Server | None:
+        own = listener.dup()  # A server closes its socket when it ends, and when it fails.
         try:
-            server = self._make(self._listener)
+            server = self._make(own)
             server.start()
-        except Exception:  # noqa: BLE001  The rest of phage goes on; who calls meets a closed port.
+        except Exception:  # noqa: BLE001  The rest of phage goes on, and the next caller tries.
             _log.exception("the API could not be started")
-            self._listener.close()
-            return
-        self._server = server
+            own.close()
+            return None
+        return server
+
+
+def _turn_away(listener: socket.socket) -> None:
+    """Close the connection of who waits, if he still does."""
+    listener.settimeout(0)
+    with contextlib.suppress(OSError):
+        listener.accept()[0].close()
+    listener.settimeout(None)

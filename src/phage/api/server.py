@@ -89,6 +89,7 @@ class ApiServer:
         sys.setswitchinterval(SWITCH_SECONDS)
         self._thread.start()
         if not self._server.ready.wait(START_SECONDS):
+            self._server.should_exit = True
             message = f"the server on {self.host} port {self.port} did not start"
             raise ServerError(message)
 

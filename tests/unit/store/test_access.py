@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from phage.access.access import make_access
+from phage.access.credentials import digest_of
 from phage.access.roles import Role
+from phage.access.sessions import MAX_OF_USER
 from phage.records.device import Device, Seen
 from phage.store.repositories.flows import ORDERS, FlowFilter
 from phage.store.repositories.labels import FindingLabel, Label
@@ -33,6 +35,16 @@ def test_access_is_kept(store: Store, clock: FixedClock) -> None:
     access.audit.note("user:ada", "did", "y")
     assert access.audit.verify().fault == ""
     assert len(access.audit.list("user:ada", before=1)) == 1
+
+
+def test_of_sessions_of_the_same_moment_the_new_one_stays(store: Store, clock: FixedClock) -> None:
+    access = make_access(store, clock)
+    sessions = access.sessions
+    with quick_passwords():
+        access.users.use_link(access.users.make_link("ada"), "correct horse battery")
+    for _ in range(3 * MAX_OF_USER):
+        assert store.sessions.get(digest_of(sessions.begin("ada", "192.0.2.1", "agent")))
+    assert len(sessions.of("ada")) == MAX_OF_USER
 
 
 def test_labels_are_kept_with_their_findings(store: Store) -> None:

@@ -37,7 +37,7 @@ class SessionRepository:
         self._database = database
 
     def add(self, session: Session, most: int) -> None:
-        """Insert a session; of one user the `most` used last are kept."""
+        """Insert a session; of one user it and the others used last are kept, `most` in all."""
         with self._database.transaction():
             self._database.execute(
                 f"INSERT INTO sessions ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)",
@@ -48,8 +48,9 @@ class SessionRepository:
             )
             self._database.execute(
                 "DELETE FROM sessions WHERE username = ? AND digest NOT IN (SELECT digest FROM "
-                "sessions WHERE username = ? ORDER BY last_used DESC, digest LIMIT ?)",
-                (storable(session.username), storable(session.username), most),
+                "sessions WHERE username = ? ORDER BY CASE WHEN digest = ? THEN 0 ELSE 1 END, "
+                "last_used DESC, digest LIMIT ?)",
+                (storable(session.username), storable(session.username), session.digest, most),
             )
 
     def get(self, digest: str) -> Session | None:
