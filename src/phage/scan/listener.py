@@ -37,6 +37,9 @@ LINGER_SECONDS, LINGER_PIECES = 0.5, 32
 LOOK_SECONDS = 0.5
 """How often it is looked whether to stop."""
 
+END_SECONDS = 10.0
+"""How long closing waits for what listens: it is woken at once, a busy machine takes longer."""
+
 
 class ProtocolError(PhageError):
     """What a client sends makes no sense, or ends in the middle."""
@@ -170,7 +173,7 @@ class Listener:
         self._clock = clock
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
-        self._listening: list[socket.socket] = []
+        self._listening: dict[socket.socket, threading.Thread] = {}
         self._paths: list[Path] = []
         self._stop = threading.Event()
 
@@ -183,12 +186,14 @@ class Listener:
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind((host, int(port)))
+            listener.listen(BACKLOG)
+            bound = int(listener.getsockname()[1])
         except (OSError, ValueError, OverflowError) as error:
             listener.close()
             message = f"{self._name}: cannot listen on {address!r}: {error}"
             raise FrontError(message) from error
         self._begin(listener)
-        return int(listener.getsockname()[1])
+        return bound
 
     def unix(self, path: Path, mode: int) -> None:
         """Listen on a socket in the file system, in place of one nobody serves.
@@ -201,6 +206,7 @@ class Listener:
             os.fchmod(listener.fileno(), mode)  # Nobody may ask before it is as it should be.
             listener.bind(str(path))
             path.chmod(mode)
+            listener.listen(BACKLOG)
         except OSError as error:
             listener.close()
             message = f"{self._name}: cannot listen on {path}: {error}"
@@ -209,24 +215,26 @@ class Listener:
         self._begin(listener)
 
     def close(self) -> None:
-        """Stop, and end every connection."""
-        self._stop.set()
+        """Stop, and end every connection: also one that is just being accepted."""
         with self._lock:
-            ending = [*self._listening, *self._open]
-            self._listening.clear()
+            self._stop.set()
+            listening, self._listening = self._listening, {}
+            ending = [*listening, *self._open]
         for each in ending:
             with contextlib.suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
+        for thread in listening.values():
+            thread.join(END_SECONDS)
         for path in self._paths:
             path.unlink(missing_ok=True)
 
     def _begin(self, listener: socket.socket) -> None:
-        listener.listen(BACKLOG)
         listener.settimeout(LOOK_SECONDS)
-        self._listening.append(listener)
-        threading.Thread(
+        thread = threading.Thread(
             target=self._accept, args=(listener,), name=f"phage-{self._name}", daemon=True
-        ).start()
+        )
+        self._listening[listener] = thread
+        thread.start()
 
     def _accept(self, listener: socket.socket) -> None:
         with listener:
@@ -242,11 +250,11 @@ class Listener:
                 self._take(connection)
 
     def _take(self, connection: socket.socket) -> None:
-        with self._lock:
-            full = len(self._open) >= self._most
-            if not full:
+        with self._lock:  # Whoever closes ends what is open: nothing may be added after that.
+            refused = self._stop.is_set() or len(self._open) >= self._most
+            if not refused:
                 self._open.add(connection)
-        if full:
+        if refused:
             self.counts["refused"] += 1
             connection.close()
             return
