@@ -56,7 +56,7 @@ def list_(
     limit: Limit = 100,
     cursor: Cursor = "",
     fields: Fields = "",
-) -> Any:  # noqa: ANN401  As FastAPI takes it: the model is named above.
+) -> Any:
     """List attacks, those seen last first."""
     order = ORDERS["last_seen"]
     wanted = FindingFilter(
@@ -74,8 +74,8 @@ def list_(
 @router.get("/{id}", response_model=AttackRow, dependencies=[_READ])
 def show(
     services: Served,
-    id: Annotated[str, Path(min_length=4, max_length=64, pattern="^[0-9a-zA-Z]+$")],  # noqa: A002
-) -> Any:  # noqa: ANN401  As in the path.
+    id: Annotated[str, Path(min_length=4, max_length=64, pattern="^[0-9a-zA-Z]+$")],
+) -> Any:
     """Show an attack; the beginning of its id is enough."""
     with services.reading() as store:
         finding = get_attack(store, id)

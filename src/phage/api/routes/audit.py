@@ -59,7 +59,7 @@ def list_audit(
     limit: Limit = 100,
     cursor: Cursor = "",
     fields: Fields = "",
-) -> Any:  # noqa: ANN401  As FastAPI takes it: the model is named above.
+) -> Any:
     """List changes, the newest first."""
     after = Keys((int,)).read(cursor)
     with services.reading() as store:

@@ -161,11 +161,11 @@ def _list(remedies: Iterable[Remedy]) -> Iterator[str]:
 def find_decisions(
     services: Served,
     ip: Annotated[str, Query(max_length=64, description="Against this address.")] = "",
-    range: Annotated[str, Query(max_length=64, description="In this network.")] = "",  # noqa: A002
+    range: Annotated[str, Query(max_length=64, description="In this network.")] = "",
     scope: Filter = "",
     scopes: Filter = "",
     value: Annotated[str, Query(max_length=255, description="With exactly this value.")] = "",
-    type: Annotated[str, Query(max_length=64)] = "",  # noqa: A002  CrowdSec's name.
+    type: Annotated[str, Query(max_length=64)] = "",
     origins: Filter = "",
     scenarios_containing: Filter = "",
     scenarios_not_containing: Filter = "",

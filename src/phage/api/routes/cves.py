@@ -60,7 +60,7 @@ def list_cves(
     limit: Limit = 100,
     cursor: Cursor = "",
     fields: Fields = "",
-) -> Any:  # noqa: ANN401  As FastAPI takes it: the model is named above.
+) -> Any:
     """List known vulnerabilities, by id from the highest."""
     after = Keys((str,)).read(cursor)
     wanted = CveFilter(text, vendor, product, exploited, str(after[0]) if after else "")
@@ -73,8 +73,8 @@ def list_cves(
 @router.get("/cves/{id}", response_model=CveRow, dependencies=[_READ])
 def show_cve(
     services: Served,
-    id: Annotated[str, Path(min_length=9, max_length=30, pattern="^[A-Za-z0-9-]+$")],  # noqa: A002
-) -> Any:  # noqa: ANN401
+    id: Annotated[str, Path(min_length=9, max_length=30, pattern="^[A-Za-z0-9-]+$")],
+) -> Any:
     """Show a vulnerability."""
     with services.reading() as store:
         found = store.vulnerabilities.get(id)
@@ -88,11 +88,11 @@ def show_cve(
 @router.get("/devices/{id}/cves", response_model=Page[AffectedRow], dependencies=[_READ])
 def list_cves_of_device(
     services: Served,
-    id: Annotated[str, Path(min_length=1, max_length=128, description="Its stable name.")],  # noqa: A002
+    id: Annotated[str, Path(min_length=1, max_length=128, description="Its stable name.")],
     limit: Limit = 100,
     cursor: Cursor = "",
     fields: Fields = "",
-) -> Any:  # noqa: ANN401
+) -> Any:
     """List the vulnerabilities of a device, the most urgent first: KEV, EPSS, CVSS."""
     after = Keys((int,)).read(cursor)
     first = int(after[0]) if after else 0

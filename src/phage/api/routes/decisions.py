@@ -138,7 +138,7 @@ def list_decisions(
     limit: Limit = 100,
     cursor: Cursor = "",
     fields: Fields = "",
-) -> Any:  # noqa: ANN401  As FastAPI takes it: the model is named above.
+) -> Any:
     """List decisions, the newest first."""
     after = Keys((str,)).read(cursor)
     wanted = DecisionFilter(
@@ -164,7 +164,7 @@ def list_decisions(
 
 
 @router.get("/{id}", response_model=DecisionRow, dependencies=[_READ])
-def show_decision(services: Served, id: DecisionId) -> Any:  # noqa: A002, ANN401  As in the path.
+def show_decision(services: Served, id: DecisionId) -> Any:
     """Show a decision: why, until when, what each responder did, who changed it."""
     with services.reading() as store:
         decision = store.decisions.get(id)
@@ -177,7 +177,7 @@ def show_decision(services: Served, id: DecisionId) -> Any:  # noqa: A002, ANN40
 
 
 @router.post("", status_code=201, response_model=Decided, dependencies=[_WRITE])
-def add_decision(body: DecisionBody, request: Request, services: Served, asker: Asker) -> Any:  # noqa: ANN401
+def add_decision(body: DecisionBody, request: Request, services: Served, asker: Asker) -> Any:
     """Decide by hand; what is on the allow-list is refused."""
     answer = services.steered(
         "decisions.add", asker.name, **{**body.model_dump(), "responders": tuple(body.responders)}
@@ -188,7 +188,7 @@ def add_decision(body: DecisionBody, request: Request, services: Served, asker: 
 
 
 @router.post("/revoke", response_model=Revoked, dependencies=[_WRITE])
-def revoke_decisions(body: RevokeBody, request: Request, services: Served, asker: Asker) -> Any:  # noqa: ANN401
+def revoke_decisions(body: RevokeBody, request: Request, services: Served, asker: Asker) -> Any:
     """Take decisions back before their time."""
     answer = services.steered("decisions.revoke", asker.name, names=tuple(body.names))
     request.state.audit = ", ".join(each["id"] for each in answer["decisions"])
@@ -196,7 +196,7 @@ def revoke_decisions(body: RevokeBody, request: Request, services: Served, asker
 
 
 @router.delete("/{id}", response_model=Revoked, dependencies=[_WRITE])
-def revoke_decision(services: Served, id: DecisionId, asker: Asker) -> Any:  # noqa: A002, ANN401
+def revoke_decision(services: Served, id: DecisionId, asker: Asker) -> Any:
     """Take one decision back."""
     with services.reading() as store:
         decision = store.decisions.get(id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Annotated, Any
 
@@ -13,7 +14,7 @@ from phage.api.moments import Moment, moment
 from phage.api.paging import Cursor, Fields, Keys, Page, Row, page_of
 from phage.api.problem import ProblemError
 from phage.api.security import Asker, needs
-from phage.api.services import Served, Services
+from phage.api.services import Served
 from phage.clock import rfc3339
 from phage.records.device import CONCLUDED, Device, DeviceSummary
 from phage.store.repositories.devices import DeviceFilter
@@ -111,14 +112,26 @@ class Edited(BaseModel):
     device: str = Field(description="Its id.")
 
 
-def found_device(services: Services, name: str) -> Device:
+def found_device(services: Served, id: DeviceId) -> Device:
     """Return a device by id, MAC address or address. Raises ProblemError."""
     with services.reading() as store:
-        device = store.devices.named([name, name.lower()]).get(name.lower())
+        device = store.devices.named([id, id.lower()]).get(id.lower())
     if device is None:
-        message = f"there is no device {name!r}"
+        message = f"there is no device {id!r}"
         raise ProblemError(404, message)
     return device
+
+
+FoundDevice = Annotated[Device, Depends(found_device)]
+"""The device that the path names."""
+
+
+def _edit(services: Served, asker: Asker, device: FoundDevice) -> Callable[..., Any]:
+    return partial(services.steered, "devices.edit", asker.name, device=device.id)
+
+
+Edit = Annotated[Callable[..., Any], Depends(_edit)]
+"""Tells the daemon what a person says of the device that the path names."""
 
 
 def shape(device: Device | DeviceSummary) -> dict[str, Any]:
@@ -153,7 +166,7 @@ def list_devices(
     limit: DeviceLimit = 100,
     cursor: Cursor = "",
     fields: Fields = "",
-) -> Any:  # noqa: ANN401  As FastAPI takes it: the model is named above.
+) -> Any:
     """List devices, those seen last first."""
     after = Keys((str,)).read(cursor)
     wanted = DeviceFilter(
@@ -169,26 +182,17 @@ def list_devices(
 
 
 @router.get("/{id}", response_model=WholeDevice, dependencies=[_READ])
-def show_device(services: Served, id: DeviceId) -> Any:  # noqa: A002, ANN401  As in the path.
+def show_device(device: FoundDevice) -> Any:
     """Show a device: what it is and why, and its addresses over time."""
-    device = found_device(services, id)
     whole = {"given_name": device.name, "kind": device.kind, "vlan": device.vlan}
     return {**shape(device), **whole, **evidence_shape(device)}
 
 
 @router.patch("/{id}", response_model=Edited, dependencies=[_WRITE])
-def edit_device(
-    body: DeviceChanges,
-    request: Request,
-    services: Served,
-    asker: Asker,
-    id: DeviceId,  # noqa: A002  As in the path.
-) -> Any:  # noqa: ANN401
+def edit_device(body: DeviceChanges, request: Request, device: FoundDevice, edit: Edit) -> Any:
     """Name a device, label it, say what it is: a person's word is final."""
-    device = found_device(services, id)
     told = body.model_dump(exclude_none=True)
     request.state.audit = ", ".join(f"{name}={value}" for name, value in told.items())
-    edit = partial(services.steered, "devices.edit", asker.name, device=device.id)
     if body.name is not None:
         edit(act="rename", values=(body.name,))
     if body.labels is not None:
@@ -201,40 +205,20 @@ def edit_device(
 
 
 @router.delete("/{id}", response_model=Edited, dependencies=[_WRITE])
-def forget_device(services: Served, asker: Asker, id: DeviceId) -> Any:  # noqa: A002, ANN401
+def forget_device(edit: Edit) -> Any:
     """Forget a device and all that is known of it; it is new when it is seen again."""
-    device = found_device(services, id)
-    return services.steered("devices.edit", asker.name, act="forget", device=device.id)
+    return edit(act="forget")
 
 
 @router.post("/{id}/merge", response_model=Edited, dependencies=[_WRITE])
-def merge_devices(
-    body: Others,
-    request: Request,
-    services: Served,
-    asker: Asker,
-    id: DeviceId,  # noqa: A002  As in the path.
-) -> Any:  # noqa: ANN401
+def merge_devices(body: Others, request: Request, edit: Edit) -> Any:
     """Say that others are the same thing as a device, under other addresses."""
-    device = found_device(services, id)
     request.state.audit = " ".join(body.others)
-    values = tuple(body.others)
-    return services.steered(
-        "devices.edit", asker.name, act="merge", device=device.id, values=values
-    )
+    return edit(act="merge", values=tuple(body.others))
 
 
 @router.post("/{id}/split", response_model=Edited, dependencies=[_WRITE])
-def split_device(
-    body: Mac,
-    request: Request,
-    services: Served,
-    asker: Asker,
-    id: DeviceId,  # noqa: A002  As in the path.
-) -> Any:  # noqa: ANN401
+def split_device(body: Mac, request: Request, edit: Edit) -> Any:
     """Say that a MAC address is another thing than a device; they are never joined again."""
-    device = found_device(services, id)
     request.state.audit = body.mac
-    return services.steered(
-        "devices.edit", asker.name, act="split", device=device.id, values=(body.mac,)
-    )
+    return edit(act="split", values=(body.mac,))

@@ -45,14 +45,14 @@ class Engines(BaseModel):
 
 
 @router.get("", response_model=Engines, dependencies=[_READ])
-def list_engines(services: Served) -> Any:  # noqa: ANN401  As FastAPI takes it: the model is named above.
+def list_engines(services: Served) -> Any:
     """List engines as they stand on this machine."""
     desk = running(services.scanning, "file scanning")
     return {"items": [engine_shape(each) for each in desk.engines()]}
 
 
 @router.get("/{name}", response_model=EngineRow, dependencies=[_READ])
-def show_engine(services: Served, name: Name) -> Any:  # noqa: ANN401
+def show_engine(services: Served, name: Name) -> Any:
     """Show an engine."""
     desk = running(services.scanning, "file scanning")
     for each in desk.engines():
@@ -63,7 +63,7 @@ def show_engine(services: Served, name: Name) -> Any:  # noqa: ANN401
 
 
 @router.post("/{name}/test", response_model=EngineRow, dependencies=[_WRITE])
-def test_engine(request: Request, services: Served, name: Name) -> Any:  # noqa: ANN401
+def test_engine(request: Request, services: Served, name: Name) -> Any:
     """Test an engine in the sandbox: something it finds, something good, garbage. Takes seconds."""
     tested = running(services.scanning, "file scanning").test(name)
     request.state.audit = tested.fault or "passed"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -10,13 +12,12 @@ from pydantic import BaseModel, Field
 from phage.api.problem import ProblemError
 from phage.api.profileshapes import profile_shape, proposal_shape
 from phage.api.routes.decisions import Decided
-from phage.api.routes.devices import DeviceId, Edited, found_device
+from phage.api.routes.devices import Edit, Edited, FoundDevice
 from phage.api.security import Asker, needs
-from phage.api.services import Served, Services
+from phage.api.services import Served
 from phage.devices.fence import Grade
 from phage.devices.mud import MAX_OCTETS, MudError, read_mud, to_mud
 from phage.devices.proposal import propose
-from phage.records.device import Device
 from phage.records.profile import Profile
 
 router = APIRouter(prefix="/api/v1/devices/{id}", tags=["devices"])
@@ -132,58 +133,63 @@ class Described(Edited):
     keys: int = Field(description="Things that are normal by it.")
 
 
+def _known(services: Served, device: FoundDevice) -> Profile:
+    with services.reading() as store:
+        profile = store.profiles.get(device.id)
+    if profile is None:
+        message = f"{device.shown}: nothing is known yet of what it does"
+        raise ProblemError(404, message)
+    return profile
+
+
+KnownProfile = Annotated[Profile, Depends(_known)]
+"""What the device that the path names normally does."""
+
+
+def _fence(services: Served, asker: Asker, device: FoundDevice) -> Callable[..., Any]:
+    return partial(services.steered, "devices.fence", asker.name, device=device.id)
+
+
+Fence = Annotated[Callable[..., Any], Depends(_fence)]
+"""Tells the daemon what to do with the fence of the device that the path names."""
+
+
 @router.get("/profile", response_model=ProfileRow, dependencies=[_READ])
-def show_profile(services: Served, id: DeviceId) -> Any:  # noqa: A002, ANN401  As in the path.
+def show_profile(profile: KnownProfile) -> Any:
     """Show what a device normally does."""
-    return profile_shape(_known(services, id)[1])
+    return profile_shape(profile)
 
 
-@router.get("/proposal", response_model=Proposed, dependencies=[_FLOWS])
+@router.get("/proposal", response_model=Proposed, dependencies=[_FLOWS, Depends(_known)])
 def propose_fence(
     services: Served,
-    id: DeviceId,  # noqa: A002  As in the path.
+    device: FoundDevice,
     grade: Grade = Grade.BLOCK,
     days: Annotated[int, Query(ge=1, le=90, description="Days to try it on.")] = 7,
-) -> Any:  # noqa: ANN401
+) -> Any:
     """Return rules that fence a device in, and what they would have blocked in the last days."""
-    device, _ = _known(services, id)
     with services.reading() as store:
         return proposal_shape(propose(store, device.id, grade, days, services.system_of))
 
 
 @router.post("/enforce", response_model=Fenced, dependencies=[_RULES])
-def enforce_fence(
-    body: FenceBody,
-    request: Request,
-    services: Served,
-    asker: Asker,
-    id: DeviceId,  # noqa: A002  As in the path.
-) -> Any:  # noqa: ANN401
+def enforce_fence(body: FenceBody, request: Request, fence: Fence) -> Any:
     """Let a device do what it normally does, and act on the rest by a grade."""
-    device = found_device(services, id)
     request.state.audit = f"{body.grade}{' by force' if body.force else ''}"
-    return services.steered(
-        "devices.fence", asker.name, act="enforce", device=device.id, **body.model_dump()
-    )
+    return fence(act="enforce", **body.model_dump())
 
 
 @router.post("/release", response_model=Fenced, dependencies=[_RULES])
-def release_device(services: Served, asker: Asker, id: DeviceId) -> Any:  # noqa: A002, ANN401
+def release_device(fence: Fence) -> Any:
     """Take the fence of a device away."""
-    device = found_device(services, id)
-    return services.steered("devices.fence", asker.name, act="release", device=device.id)
+    return fence(act="release")
 
 
 @router.post("/quarantine", status_code=201, response_model=Held, dependencies=[_DECISIONS])
 def quarantine_device(
-    body: QuarantineBody,
-    request: Request,
-    services: Served,
-    asker: Asker,
-    id: DeviceId,  # noqa: A002  As in the path.
-) -> Any:  # noqa: ANN401
+    body: QuarantineBody, request: Request, services: Served, asker: Asker, device: FoundDevice
+) -> Any:
     """Let a device reach only what it needs to be mended: DHCP, DNS and ping of the router."""
-    device = found_device(services, id)
     request.state.audit = body.reason
     reason = body.reason or f"quarantine of {device.shown} by hand"
     held = [
@@ -197,35 +203,16 @@ def quarantine_device(
 
 
 @router.get("/mud", response_model=dict[str, Any], dependencies=[_READ])
-def show_mud(services: Served, id: DeviceId) -> Any:  # noqa: A002, ANN401  As in the path.
+def show_mud(services: Served, device: FoundDevice, profile: KnownProfile) -> Any:
     """Return what a device normally does as a manufacturer usage description (RFC 8520)."""
-    return to_mud(*_known(services, id), services.clock.now())
+    return to_mud(device, profile, services.clock.now())
 
 
 @router.put("/mud", response_model=Described, dependencies=[_WRITE])
-def import_mud(
-    body: MudBody,
-    services: Served,
-    asker: Asker,
-    id: DeviceId,  # noqa: A002  As in the path.
-) -> Any:  # noqa: ANN401
+def import_mud(body: MudBody, edit: Edit) -> Any:
     """Take what a maker's description allows as normal for a device."""
-    device = found_device(services, id)
     try:
         keys = read_mud("document", body.document.encode())
     except MudError as error:
         raise ProblemError(422, str(error), kind="mud") from error
-    values = tuple(map(str, keys))
-    services.steered("devices.edit", asker.name, act="allow", device=device.id, values=values)
-    return {"device": device.id, "keys": len(keys)}
-
-
-def _known(services: Services, name: str) -> tuple[Device, Profile]:
-    """Return a device and its profile. Raises ProblemError."""
-    device = found_device(services, name)
-    with services.reading() as store:
-        profile = store.profiles.get(device.id)
-    if profile is None:
-        message = f"{device.shown}: nothing is known yet of what it does"
-        raise ProblemError(404, message)
-    return device, profile
+    return {**edit(act="allow", values=tuple(map(str, keys))), "keys": len(keys)}

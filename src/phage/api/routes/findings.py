@@ -129,7 +129,7 @@ def list_findings(
     limit: Limit = 100,
     cursor: Cursor = "",
     fields: Fields = "",
-) -> Any:  # noqa: ANN401  As FastAPI takes it: the model is named above.
+) -> Any:
     """List findings, newest or worst first."""
     order = ORDERS[sort]
     wanted = FindingFilter(
@@ -150,7 +150,7 @@ def list_findings(
 
 
 @router.get("/{id}", response_model=FindingRow, dependencies=[_READ])
-def show_finding(services: Served, id: FindingId) -> Any:  # noqa: A002, ANN401  As in the path.
+def show_finding(services: Served, id: FindingId) -> Any:
     """Show a finding with everything behind it; the beginning of its id is enough."""
     with services.reading() as store:
         finding = _found(store, id)
@@ -166,7 +166,7 @@ def show_finding(services: Served, id: FindingId) -> Any:  # noqa: A002, ANN401 
     responses={200: {"content": {"application/vnd.tcpdump.pcap": {}}}},
     dependencies=[Depends(needs("captures:read"))],
 )
-def download_packets(services: Served, id: FindingId) -> FileResponse:  # noqa: A002
+def download_packets(services: Served, id: FindingId) -> FileResponse:
     """Download the packets that were saved around a finding, as a capture file."""
     with services.reading() as store:
         finding = _found(store, id)
@@ -184,12 +184,8 @@ def download_packets(services: Served, id: FindingId) -> FileResponse:  # noqa: 
 
 @router.put("/{id}/label", response_model=LabelRow, dependencies=[_WRITE])
 def label_finding(
-    services: Served,
-    id: FindingId,  # noqa: A002  As in the path.
-    body: LabelBody,
-    request: Request,
-    asker: Asker,
-) -> Any:  # noqa: ANN401
+    services: Served, id: FindingId, body: LabelBody, request: Request, asker: Asker
+) -> Any:
     """Say what a finding was."""
     with services.reading() as store:
         finding = _found(store, id)
@@ -200,14 +196,14 @@ def label_finding(
 
 
 @router.delete("/{id}/label", status_code=204, dependencies=[_WRITE])
-def unlabel_finding(services: Served, id: FindingId) -> None:  # noqa: A002
+def unlabel_finding(services: Served, id: FindingId) -> None:
     """Take the label of a finding back."""
     with services.reading() as store:
         finding = _found(store, id)
     services.writing.labels.remove(finding.id)
 
 
-def _found(store: Store, id: str) -> Finding:  # noqa: A002  The field's name.
+def _found(store: Store, id: str) -> Finding:
     finding = store.findings.get(id)
     if finding is None:
         message = f"there is no finding {id!r}, or several begin so"

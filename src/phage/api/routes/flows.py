@@ -56,7 +56,7 @@ def list_flows(
     limit: Limit = 100,
     cursor: Cursor = "",
     fields: Fields = "",
-) -> Any:  # noqa: ANN401  As FastAPI takes it: the model is named above.
+) -> Any:
     """List flows, those seen last first."""
     order = ORDERS["last"]
     wanted = FlowFilter(

@@ -48,7 +48,7 @@ def list_histories(
     limit: Limit = 100,
     cursor: Cursor = "",
     fields: Fields = "",
-) -> Any:  # noqa: ANN401  As FastAPI takes it: the model is named above.
+) -> Any:
     """List what happened to devices, the latest first."""
     with services.reading() as store:
         named = store.devices.named([device.lower()]).get(device.lower()) if device else None

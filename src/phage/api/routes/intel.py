@@ -254,7 +254,7 @@ def list_indicators(
     limit: Limit = 100,
     cursor: Cursor = "",
     fields: Fields = "",
-) -> Any:  # noqa: ANN401  As FastAPI takes it: the model is named above.
+) -> Any:
     """List indicators that say more than a network, by value."""
     after = Keys((str, str, str)).read(cursor)
     values = (str(after[0]), str(after[1]), str(after[2])) if after else None

@@ -240,7 +240,7 @@ def remove_file(services: Served, name: FileName, if_match: IfMatch = "") -> Non
 
 
 @router.get("/{id}", dependencies=[_READ])
-def show_rule(services: Served, response: Response, id: RuleId) -> RuleRow:  # noqa: A002
+def show_rule(services: Served, response: Response, id: RuleId) -> RuleRow:
     """Show a rule; its ETag is for If-Match."""
     rule = _rule(_desk(services), id)
     response.headers["ETag"] = _etag(dump(rule_values(rule)))
@@ -249,11 +249,7 @@ def show_rule(services: Served, response: Response, id: RuleId) -> RuleRow:  # n
 
 @router.put("/{id}", dependencies=[_WRITE])
 def put_rule(
-    body: PhantomRule | OwnRule,
-    services: Served,
-    asker: Asker,
-    id: RuleId,  # noqa: A002  As in the path.
-    if_match: IfMatch = "",
+    body: PhantomRule | OwnRule, services: Served, asker: Asker, id: RuleId, if_match: IfMatch = ""
 ) -> Applied:
     """Change a rule in its file, and bring it into force."""
     desk = _desk(services)
@@ -266,12 +262,7 @@ def put_rule(
 
 
 @router.delete("/{id}", dependencies=[_WRITE])
-def remove_rule(
-    services: Served,
-    asker: Asker,
-    id: RuleId,  # noqa: A002  As in the path.
-    if_match: IfMatch = "",
-) -> Applied:
+def remove_rule(services: Served, asker: Asker, id: RuleId, if_match: IfMatch = "") -> Applied:
     """Take a rule out of its file, and out of force."""
     desk = _desk(services)
     rule = _rule(desk, id)

@@ -166,7 +166,7 @@ def list_samples(
         Text, Query(description="A part of a name or fact, or the beginning of a hash.")
     ] = "",
     name: Annotated[Text, Query(description="A part of a name.")] = "",
-    hash: Annotated[  # noqa: A002  The field's name.
+    hash: Annotated[
         str, Query(max_length=64, description="A hash; of SHA-256 the beginning.")
     ] = "",
     outcome: Annotated[Outcome | None, Query()] = None,
@@ -180,7 +180,7 @@ def list_samples(
     limit: Limit = 100,
     cursor: Cursor = "",
     fields: Fields = "",
-) -> Any:  # noqa: ANN401  As FastAPI takes it: the model is named above.
+) -> Any:
     """List samples, those seen last first; search them by name, hash and any fact."""
     before = _KEYS.read(cursor)
     wanted = SampleFilter(
@@ -215,7 +215,7 @@ def list_samples(
     openapi_extra=BODY,
     dependencies=[_WRITE],
 )
-async def upload_sample(request: Request, services: Served, asker: Asker) -> Any:  # noqa: ANN401
+async def upload_sample(request: Request, services: Served, asker: Asker) -> Any:
     """Hand a file over to be scanned; one that is known is answered at once."""
     request.state.unaudited = True  # It changes nothing; the sample tells when it came.
     desk = _desk(services)
@@ -232,9 +232,9 @@ async def upload_sample(request: Request, services: Served, asker: Asker) -> Any
 @router.get("/samples/{hash}", response_model=WholeSample, dependencies=[_READ])
 def show_sample(
     services: Served,
-    hash: Hash,  # noqa: A002  As in the path.
+    hash: Hash,
     verdict: Annotated[str, Query(max_length=64, description="An earlier one, by its id.")] = "",
-) -> Any:  # noqa: ANN401
+) -> Any:
     """Show a sample: its verdict, every engine's word, all that is in it, all facts."""
     with services.reading() as store:
         sample = _found(store, hash)
@@ -257,7 +257,7 @@ def show_sample(
 
 
 @router.get("/samples/{hash}/history", response_model=list[ChangeRow], dependencies=[_READ])
-def list_verdicts(services: Served, hash: Hash) -> Any:  # noqa: A002, ANN401
+def list_verdicts(services: Served, hash: Hash) -> Any:
     """List the verdicts of a sample, the last first, and what changed between them."""
     with services.reading() as store:
         found = store.samples.history(_found(store, hash).sha256, MOST_HISTORY + 1)
@@ -270,11 +270,8 @@ def list_verdicts(services: Served, hash: Hash) -> Any:  # noqa: A002, ANN401
     "/samples/{hash}/rescan", status_code=202, response_model=AnalysisRow, dependencies=[_WRITE]
 )
 def rescan_sample(
-    services: Served,
-    hash: Hash,  # noqa: A002
-    asker: Asker,
-    body: Annotated[RescanBody | None, Body()] = None,
-) -> Any:  # noqa: ANN401
+    services: Served, hash: Hash, asker: Asker, body: Annotated[RescanBody | None, Body()] = None
+) -> Any:
     """Scan a sample again that is kept: only engines that have changed look at it."""
     desk = _desk(services)
     with services.reading() as store:
@@ -285,7 +282,7 @@ def rescan_sample(
 
 
 @router.delete("/samples/{hash}", status_code=204, dependencies=[_WRITE])
-def remove_sample(services: Served, hash: Hash) -> None:  # noqa: A002
+def remove_sample(services: Served, hash: Hash) -> None:
     """Forget a sample, its verdicts and its octets."""
     desk = _desk(services)
     with services.reading() as store:
@@ -299,11 +296,7 @@ def remove_sample(services: Served, hash: Hash) -> None:  # noqa: A002
     responses={200: {"content": {ZIP: {"schema": {"type": "string", "format": "binary"}}}}},
     dependencies=[Depends(needs("originals:read"))],
 )
-def download_sample(
-    services: Served,
-    hash: Hash,  # noqa: A002
-    asker: Asker,
-) -> StreamingResponse:
+def download_sample(services: Served, hash: Hash, asker: Asker) -> StreamingResponse:
     """Download a sample that is kept, in an archive whose password is `infected`."""
     return sample_archive(services, hash, asker.detailed)
 
@@ -324,7 +317,7 @@ def sample_archive(services: Services, hash_: str, actor: str) -> StreamingRespo
         raise
     services.access.audit.note(actor, "download sample", sample.sha256)
 
-    def octets() -> Any:  # noqa: ANN401
+    def octets() -> Any:
         with content:
             yield from archive
 
@@ -334,7 +327,7 @@ def sample_archive(services: Services, hash_: str, actor: str) -> StreamingRespo
 
 
 @router.get("/analyses/{id}", response_model=AnalysisRow, dependencies=[_READ])
-def show_analysis(services: Served, id: AnalysisId) -> Any:  # noqa: A002, ANN401
+def show_analysis(services: Served, id: AnalysisId) -> Any:
     """Tell how far the scanning of a file is, engine by engine."""
     found = _desk(services).analysis(id)
     if found is None:
@@ -344,7 +337,7 @@ def show_analysis(services: Served, id: AnalysisId) -> Any:  # noqa: A002, ANN40
 
 
 @router.delete("/analyses/{id}", status_code=204, dependencies=[_WRITE])
-def cancel_analysis(services: Served, id: AnalysisId) -> None:  # noqa: A002
+def cancel_analysis(services: Served, id: AnalysisId) -> None:
     """Cancel the scanning of a file that is not done."""
     desk = _desk(services)
     if desk.analysis(id) is None:

@@ -135,7 +135,7 @@ class Progress(BaseModel):
 @router.get("/scans", response_model=Page[ScanRow], dependencies=[_READ])
 def list_scans(
     services: Served, limit: Limit = 100, cursor: Cursor = "", fields: Fields = ""
-) -> Any:  # noqa: ANN401  As FastAPI takes it: the model is named above.
+) -> Any:
     """List scans, the latest first."""
     with services.reading() as store:
         found = store.scans.latest(limit + 1, _SCAN_KEYS.read(cursor))
@@ -143,7 +143,7 @@ def list_scans(
 
 
 @router.post("/scans", status_code=202, response_model=Begun, dependencies=[_WRITE])
-def start_scan(body: ScanBody, request: Request, services: Served, asker: Asker) -> Any:  # noqa: ANN401
+def start_scan(body: ScanBody, request: Request, services: Served, asker: Asker) -> Any:
     """Begin a scan; the answer does not wait for its end."""
     values = {**body.model_dump(), "targets": tuple(body.targets)}
     answer = services.steered("devices.scan", asker.name, **values)
@@ -152,19 +152,19 @@ def start_scan(body: ScanBody, request: Request, services: Served, asker: Asker)
 
 
 @router.get("/scans/running", response_model=Progress, dependencies=[_READ])
-def show_running_scan(services: Served, asker: Asker) -> Any:  # noqa: ANN401
+def show_running_scan(services: Served, asker: Asker) -> Any:
     """Tell how far the scan that runs is."""
     return services.steered("devices.scan.status", asker.name)
 
 
 @router.delete("/scans/running", response_model=Begun, dependencies=[_WRITE])
-def stop_scan(services: Served, asker: Asker) -> Any:  # noqa: ANN401
+def stop_scan(services: Served, asker: Asker) -> Any:
     """Stop the scan that runs; what it found until then is kept."""
     return services.steered("devices.scan.stop", asker.name)
 
 
 @router.get("/scans/{id}", response_model=WholeScan, dependencies=[_READ])
-def show_scan(services: Served, id: ScanId) -> Any:  # noqa: A002, ANN401  As in the path.
+def show_scan(services: Served, id: ScanId) -> Any:
     """Show a scan with the hosts that it found."""
     with services.reading() as store:
         found = store.scans.get(id)
@@ -185,7 +185,7 @@ def list_scan_diffs(
     limit: Limit = 100,
     cursor: Cursor = "",
     fields: Fields = "",
-) -> Any:  # noqa: ANN401
+) -> Any:
     """List what scans found to be different, the latest first."""
     wanted = DiffFilter(
         scan, host, status, notices, moment(since, "since"), _DIFF_KEYS.read(cursor)
@@ -203,7 +203,7 @@ def list_services(
     limit: Limit = 100,
     cursor: Cursor = "",
     fields: Fields = "",
-) -> Any:  # noqa: ANN401
+) -> Any:
     """List the services that the last scan found."""
     after = _SERVICE_KEYS.read(cursor)
     with services.reading() as store:

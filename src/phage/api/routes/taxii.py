@@ -52,7 +52,7 @@ Next = Annotated[str, Query(max_length=128, pattern="^([0-9]{1,19}_[a-z0-9-]+)?$
 
 
 @router.get("/")
-def discover(request: Request, services: Served) -> Any:  # noqa: ANN401  TAXII's documents.
+def discover(request: Request, services: Served) -> Any:
     """Tell where the API root is."""
     _sharing(services)
     root = str(request.url_for("show_root"))
@@ -60,20 +60,20 @@ def discover(request: Request, services: Served) -> Any:  # noqa: ANN401  TAXII'
 
 
 @router.get("/api/", name="show_root")
-def show_root(services: Served) -> Any:  # noqa: ANN401
+def show_root(services: Served) -> Any:
     """Show the API root."""
     _sharing(services)
     return {"title": "phage", "versions": [MEDIA_TYPE], "max_content_length": 1024}
 
 
 @router.get("/api/collections/")
-def list_collections(services: Served) -> Any:  # noqa: ANN401
+def list_collections(services: Served) -> Any:
     """List collections: there is one."""
     return {"collections": [_collection(services)]}
 
 
 @router.get("/api/collections/{id}/")
-def show_collection(services: Served, id: CollectionId) -> Any:  # noqa: A002, ANN401
+def show_collection(services: Served, id: CollectionId) -> Any:
     """Show the collection."""
     _known(id)
     return _collection(services)
@@ -84,12 +84,12 @@ Added = list[tuple[int, dict[str, Any]]]
 
 def _page_asked_for(
     services: Served,
-    id: CollectionId,  # noqa: A002
+    id: CollectionId,
     added_after: Moment = None,
-    type: Type = "",  # noqa: A002
+    type: Type = "",
     match_id: Id = "",
     limit: Limit = LIMIT,
-    next: Next = "",  # noqa: A002
+    next: Next = "",
 ) -> tuple[Added, str]:
     """Return a page of objects with the times of their addition, and where it goes on."""
     _known(id)
@@ -124,9 +124,7 @@ def list_manifest(paged: Paged) -> TaxiiResponse:
 
 @router.get("/api/collections/{id}/objects/{object_id}/")
 def show_object(
-    services: Served,
-    id: CollectionId,  # noqa: A002
-    object_id: Annotated[str, Path(max_length=128)],
+    services: Served, id: CollectionId, object_id: Annotated[str, Path(max_length=128)]
 ) -> TaxiiResponse:
     """Show one object."""
     _known(id)
@@ -154,7 +152,7 @@ def _collection(services: Services) -> dict[str, Any]:
     }
 
 
-def _known(id: str) -> None:  # noqa: A002
+def _known(id: str) -> None:
     if id != COLLECTION:
         message = "there is no such collection"
         raise ProblemError(404, message)

@@ -100,13 +100,13 @@ def create_token(body: TokenBody, request: Request, services: Served, asker: Ask
 
 
 @router.delete("/{id}", status_code=204, dependencies=[_WRITE])
-def revoke_token(services: Served, id: TokenId, asker: Asker) -> None:  # noqa: A002  As in the path.
+def revoke_token(services: Served, id: TokenId, asker: Asker) -> None:
     """Revoke a token at once."""
     _own(services, id, asker)
     services.access.tokens.revoke(id)
 
 
-def _own(services: Served, id: str, asker: Identity) -> None:  # noqa: A002  The field's name.
+def _own(services: Served, id: str, asker: Identity) -> None:
     """Raise ProblemError for another's token, as if there were none, unless an admin asks."""
     token = services.access.tokens.get(id)
     if token.username != asker.user and not asker.may("tokens:write"):

@@ -115,7 +115,7 @@ def _begun(analysis: Analysis, request: Request) -> dict[str, Any]:
 
 
 @router.post("/files", response_model=Begun, openapi_extra=BODY, dependencies=[_WRITE])
-async def upload_file(request: Request, services: Served, asker: Asker) -> Any:  # noqa: ANN401  As FastAPI takes it: the model is named above.
+async def upload_file(request: Request, services: Served, asker: Asker) -> Any:
     """Hand a file over to be analysed."""
     request.state.unaudited = True  # It changes nothing; the sample tells when it came.
     desk = _desk(services)
@@ -130,14 +130,14 @@ async def upload_file(request: Request, services: Served, asker: Asker) -> Any: 
 
 
 @router.get("/files/upload_url", response_model=Text, dependencies=[_WRITE])
-async def tell_upload_url(request: Request, services: Served) -> Any:  # noqa: ANN401
+async def tell_upload_url(request: Request, services: Served) -> Any:
     """Tell where large files are handed over: at the same place, here."""
     _desk(services)
     return {"data": f"{_base(request)}/files"}
 
 
 @router.get("/files/{hash}", response_model=One, dependencies=[_READ])
-def show_file(request: Request, services: Served, hash: Hash) -> Any:  # noqa: A002, ANN401  As in the path.
+def show_file(request: Request, services: Served, hash: Hash) -> Any:
     """Show a file, also one that was in another one only."""
     base = _base(request)
     with services.reading() as store:
@@ -153,7 +153,7 @@ def show_file(request: Request, services: Served, hash: Hash) -> Any:  # noqa: A
 
 
 @router.post("/files/{hash}/analyse", response_model=Begun, dependencies=[_WRITE])
-def analyse_again(request: Request, services: Served, asker: Asker, hash: Hash) -> Any:  # noqa: A002, ANN401
+def analyse_again(request: Request, services: Served, asker: Asker, hash: Hash) -> Any:
     """Have a file that is kept analysed again: only engines that have changed look at it."""
     desk = _desk(services)
     with services.reading() as store:
@@ -165,7 +165,7 @@ def analyse_again(request: Request, services: Served, asker: Asker, hash: Hash) 
 def list_related(
     request: Request,
     services: Served,
-    hash: Hash,  # noqa: A002  As in the path.
+    hash: Hash,
     relationship: Annotated[
         str,
         Path(
@@ -176,7 +176,7 @@ def list_related(
     ],
     limit: Annotated[int, Query(ge=1, le=MOST_ROWS)] = 10,
     cursor: Annotated[str, Query(max_length=20, pattern="^[0-9]*$")] = "",
-) -> Any:  # noqa: ANN401
+) -> Any:
     """List what a file has to do with."""
     base, begin = _base(request), int(cursor or 0)
     with services.reading() as store:
@@ -193,7 +193,7 @@ def list_related(
 
 
 @router.get("/analyses/{id}", response_model=One, dependencies=[_READ])
-async def show_analysis(request: Request, services: Served, id: AnalysisId) -> Any:  # noqa: A002, ANN401
+async def show_analysis(request: Request, services: Served, id: AnalysisId) -> Any:
     """Show how far an analysis is; who asks waits some seconds for its end."""
     desk, state = _desk(services), request.app.state
     state.held = getattr(state, "held", 0) + 1

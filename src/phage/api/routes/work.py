@@ -132,7 +132,7 @@ class Held(BaseModel):
 
 
 @router.post("/beat", response_model=BeatAnswer, dependencies=[_WORK])
-def beat(body: BeatBody, request: Request, services: Served, asker: Asker) -> Any:  # noqa: ANN401
+def beat(body: BeatBody, request: Request, services: Served, asker: Asker) -> Any:
     """Tell of a worker, every few seconds; the answer says what is wanted of it."""
     request.state.unaudited = True
     now = services.clock.now()
@@ -162,13 +162,7 @@ def beat(body: BeatBody, request: Request, services: Served, asker: Asker) -> An
 
 
 @router.post("/tasks/{id}/claim", response_model=ClaimAnswer, dependencies=[_WORK])
-def claim(
-    id: TaskId,  # noqa: A002  As in the path.
-    body: ClaimBody,
-    request: Request,
-    services: Served,
-    asker: Asker,
-) -> Any:  # noqa: ANN401
+def claim(id: TaskId, body: ClaimBody, request: Request, services: Served, asker: Asker) -> Any:
     """Take a task: the answer has a lease, or nothing where it is done or another's."""
     request.state.unaudited = True
     try:
@@ -191,7 +185,7 @@ def claim(
 
 @router.get("/tasks/{id}/sample", dependencies=[_WORK])
 def fetch_sample(
-    id: TaskId,  # noqa: A002  As in the path.
+    id: TaskId,
     services: Served,
     x_lease: Annotated[str, Header(pattern="^[0-9a-f]{32}$", description="The lease.")],
 ) -> StreamingResponse:
@@ -205,36 +199,21 @@ def fetch_sample(
 
 
 @router.post("/tasks/{id}/lease", response_model=Held, dependencies=[_WORK])
-def extend_lease(
-    id: TaskId,  # noqa: A002  As in the path.
-    body: LeaseBody,
-    request: Request,
-    services: Served,
-) -> Any:  # noqa: ANN401
+def extend_lease(id: TaskId, body: LeaseBody, request: Request, services: Served) -> Any:
     """Keep a task for longer."""
     request.state.unaudited = True
     return Held(held=running(services.work, _PART).extend(id, body.lease))
 
 
 @router.post("/tasks/{id}/answer", response_model=Held, dependencies=[_WORK])
-def answer_task(
-    id: TaskId,  # noqa: A002  As in the path.
-    body: SaidBody,
-    request: Request,
-    services: Served,
-) -> Any:  # noqa: ANN401
+def answer_task(id: TaskId, body: SaidBody, request: Request, services: Served) -> Any:
     """Tell what the engine said; it is taken once, and only by the lease."""
     request.state.unaudited = True
     return Held(held=running(services.work, _PART).answer(id, body.lease, body.said))
 
 
 @router.post("/tasks/{id}/return", response_model=Held, dependencies=[_WORK])
-def return_task(
-    id: TaskId,  # noqa: A002  As in the path.
-    body: ReturnBody,
-    request: Request,
-    services: Served,
-) -> Any:  # noqa: ANN401
+def return_task(id: TaskId, body: ReturnBody, request: Request, services: Served) -> Any:
     """Let others do a task that cannot be done here."""
     request.state.unaudited = True
     return Held(held=running(services.work, _PART).give_back(id, body.lease, body.error))
@@ -242,7 +221,7 @@ def return_task(
 
 @router.get("/definitions/{id}", dependencies=[_WORK])
 def fetch_definitions(
-    id: Annotated[str, Path(pattern="^[0-9a-f]{8,64}$", description="The release's id.")],  # noqa: A002  As in the path.
+    id: Annotated[str, Path(pattern="^[0-9a-f]{8,64}$", description="The release's id.")],
     services: Served,
 ) -> StreamingResponse:
     """Fetch a file with definitions, disguised."""

@@ -213,7 +213,7 @@ async def begin_release(request: Request, services: Served, asker: Asker) -> Rel
     upload = await receive(request, running(services.scanning, "file scanning"))
     engine = upload.fields.get("engine", "")
 
-    def begin() -> Any:  # noqa: ANN401  JSON.
+    def begin() -> Any:
         with upload.content as content:
             return release_shape(desk.releases.begin(engine, content, asker.name))
 
@@ -223,7 +223,7 @@ async def begin_release(request: Request, services: Served, asker: Asker) -> Rel
 
 
 @router.post("/releases/{id}/withdraw", dependencies=[_WRITE])
-def withdraw_release(services: Served, id: ReleaseId) -> ReleaseRow:  # noqa: A002  As in the path.
+def withdraw_release(services: Served, id: ReleaseId) -> ReleaseRow:
     """Take definitions back: workers return to those before."""
     desk = running(services.work, _PART)
     return ReleaseRow(**release_shape(desk.releases.withdraw(id)))
