@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
 
 from fastapi import Depends, Request
@@ -32,10 +32,13 @@ MAX_KEPT = 128
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class _Made:
-    value: Any
-    until: float
+@dataclass(slots=True, eq=False)
+class _Entry:
+    """One key: who makes its value holds `turn`; nothing was made yet while `until` is None."""
+
+    turn: threading.Lock = field(default_factory=threading.Lock)
+    value: Any = None
+    until: float | None = None
 
 
 class Memory:
@@ -47,8 +50,7 @@ class Memory:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._kept: OrderedDict[object, _Made] = OrderedDict()
-        self._locks: dict[object, threading.Lock] = {}
+        self._entries: OrderedDict[object, _Entry] = OrderedDict()
         self._lock = threading.Lock()
 
     def of(self, key: object, make: Callable[[], T]) -> T:
@@ -57,34 +59,36 @@ class Memory:
         While one calls it, others get what was before; they wait where there is nothing yet, or
         what there is is too old.
         """
-        with self._lock:
-            turn, known = self._locks.setdefault(key, threading.Lock()), self._kept.get(key)
-        now = self._clock.monotonic()
-        if known is not None and now < known.until:
-            return cast("T", known.value)
-        must_wait = known is None or now - known.until >= LONGEST
-        if not turn.acquire(blocking=must_wait):
-            assert known is not None  # noqa: S101  Else it is waited for.
-            return cast("T", known.value)
+        entry = self._entry(key)
+        if self._is_good(entry):
+            return cast("T", entry.value)
+        is_old = entry.until is None or self._clock.monotonic() - entry.until >= LONGEST
+        if not entry.turn.acquire(blocking=is_old):
+            return cast("T", entry.value)
         try:
-            return self._made(key, make)
+            if not self._is_good(entry):  # Else somebody has made it meanwhile.
+                self._renew(entry, make)
+            return cast("T", entry.value)
         finally:
-            turn.release()
+            entry.turn.release()
 
-    def _made(self, key: object, make: Callable[[], T]) -> T:
-        begun = self._clock.monotonic()
-        known = self._kept.get(key)  # Somebody may have made it meanwhile.
-        if known is not None and begun < known.until:
-            return cast("T", known.value)
-        value = make()
-        now = self._clock.monotonic()
-        good = min(LONGEST, max(SECONDS, TIMES * (now - begun)))
+    def _entry(self, key: object) -> _Entry:
+        """Return what is known of a key; what was asked for longest ago is forgotten for it."""
         with self._lock:
-            self._kept[key] = _Made(value, now + good)
-            self._kept.move_to_end(key)
-            while len(self._kept) > MAX_KEPT:
-                self._locks.pop(self._kept.popitem(last=False)[0], None)
-        return value
+            entry = self._entries.setdefault(key, _Entry())
+            self._entries.move_to_end(key)
+            if len(self._entries) > MAX_KEPT:
+                self._entries.popitem(last=False)
+            return entry
+
+    def _is_good(self, entry: _Entry) -> bool:
+        return entry.until is not None and self._clock.monotonic() < entry.until
+
+    def _renew(self, entry: _Entry, make: Callable[[], object]) -> None:
+        begun = self._clock.monotonic()
+        entry.value = make()
+        now = self._clock.monotonic()
+        entry.until = now + min(LONGEST, max(SECONDS, TIMES * (now - begun)))
 
 
 async def _memory(request: Request) -> Memory:

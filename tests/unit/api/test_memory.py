@@ -26,17 +26,17 @@ def test_one_reads_while_others_wait() -> None:
     def read() -> int:
         reads.append(1)
         began.set()
-        go.wait(5)
+        go.wait(60)
         return 7
 
     found: list[int] = []
     threads = [threading.Thread(target=lambda: found.append(kept.of("a", read))) for _ in range(4)]
     for thread in threads:
         thread.start()
-    began.wait(5)
+    began.wait(60)
     go.set()
     for thread in threads:
-        thread.join(5)
+        thread.join(60)
     assert found == [7] * 4
     assert reads == [1]
 
@@ -45,7 +45,22 @@ def test_little_is_kept() -> None:
     kept = Memory(FixedClock(EPOCH))
     for number in range(3 * memory.MAX_KEPT):
         kept.of(number, lambda: 0)
-    assert len(kept._kept) == len(kept._locks) == memory.MAX_KEPT
+    assert len(kept._entries) == memory.MAX_KEPT
+
+
+def test_what_fails_is_not_kept_for_ever() -> None:
+    kept = Memory(FixedClock(EPOCH))
+    for number in range(3 * memory.MAX_KEPT):
+        with pytest.raises(ZeroDivisionError):
+            kept.of(number, lambda: 1 // 0)
+    assert len(kept._entries) == memory.MAX_KEPT
+
+
+def test_what_is_asked_for_stays() -> None:
+    kept = Memory(FixedClock(EPOCH))
+    for number in range(3 * memory.MAX_KEPT):
+        assert kept.of("often", lambda number=number: number) == 0  # type: ignore[misc]
+        kept.of(number, lambda: 0)
 
 
 def test_what_is_dear_is_good_for_longer() -> None:
@@ -73,19 +88,19 @@ def test_while_one_makes_it_anew_others_see_what_was(age: float, waits: bool) ->
 
     def read() -> str:
         began.set()
-        go.wait(5)
+        go.wait(60)
         return "new"
 
     first = threading.Thread(target=lambda: kept.of("a", read))
     first.start()
-    began.wait(5)
+    began.wait(60)
     second = threading.Thread(target=lambda: found.append(kept.of("a", read)))
     second.start()
     if not waits:
-        second.join(5)
+        second.join(60)
     go.set()
     for thread in (first, second):
-        thread.join(5)
+        thread.join(60)
     assert found == ["new" if waits else "old"]
 
 
