@@ -14,25 +14,27 @@ from phage.records.scanjob import Priority
 from phage.scan.selftest import healthy_engines
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from phage.clock import Clock
     from phage.config.scan import ScanSettings
     from phage.daemon.scanfolders import ScanFolders
     from phage.daemon.scanning import ScanService
+    from phage.records.scanjob import ScanJob
     from phage.scan.queue import Queue
     from phage.scan.vault import Vault
+    from phage.store.repositories.samples import Place
     from phage.store.store import Store
 
 _log = logging.getLogger(__name__)
 
 AT_ONCE = 1000
-"""Samples queued at a look; more when these are done."""
+"""Samples looked at and queued at a look, unless so many jobs wait."""
 
 MOST_ASKED = 100_000
 """Samples that were queued for the engines of now and are remembered, so that one that cannot be
-scanned is not asked for for ever."""
+scanned is not asked for for ever; the first are forgotten, and asked for again."""
 
 TOLD = frozenset({Outcome.INFECTED, Outcome.SUSPICIOUS})
 
@@ -61,12 +63,17 @@ class Rescans:
         self._queue = queue
         self._clock = clock
         self._in_force = definitions_in_force(folders.engines)
-        self._asked: set[str] = set()
+        self._asked: dict[str, None] = {}
+        self._after: Place | None = None
+        self._passed = 0
         self._next_look = 0.0
         self._fingerprint = ""
         self._next_whole = clock.monotonic() + settings.rescan_every
         self.queued = 0
         """Samples that were queued since the start."""
+        self.stuck = 0
+        """Samples of those that are due that were passed by when all were last looked at: they
+        were asked for before, or are not kept any more."""
 
     def look(self, service: ScanService) -> None:
         """Look, when it is time: replace engines that have changed, queue what they should see."""
@@ -96,7 +103,7 @@ class Rescans:
             told = fingerprint()
             if told != self._fingerprint:
                 self._fingerprint = told
-                self._asked.clear()
+                self._begin_anew()
                 return  # Engines come one by one; the next look sees them all.
             if told:
                 self.queued += self._queue_due(told)
@@ -132,31 +139,55 @@ class Rescans:
             return
         _log.info("engines or definitions have changed; scanning with %s", ", ".join(engines))
         service.replace(scanner)
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        """Other engines: all that was asked of those before is asked of them."""
         self._asked.clear()
+        self._after, self._passed = None, 0
 
     def _queue_due(self, fingerprint: str) -> int:
-        since = self._clock.now() - int(self._settings.keep_time * 1e9)
-        due = self._store.samples.due(since, fingerprint, AT_ONCE)
-        if len(self._asked) + len(due) > MOST_ASKED:
+        """Queue the next samples that are due; return how many. Raises StoreError."""
+        if self._queue.state().counts.get("queued", 0) >= AT_ONCE:
             return 0
-        new = [sha256 for sha256 in due if sha256 not in self._asked and self._vault.has(sha256)]
-        jobs = []
-        for sha256 in new:
-            before = self._store.samples.verdict(sha256)
-            # Who got it hears of what is found now, not again of what was found before.
-            known = before is not None and before.outcome in TOLD
-            jobs.append(
-                new_job(
-                    sha256,
-                    next(iter(before.sample.names), "") if before else "",
-                    priority=Priority.RESCAN,
-                    submitted=self._clock.now(),
-                    force=True,
-                    origin=None if known else self._store.scan_jobs.origin_of(sha256),
-                )
-            )
+        since = self._clock.now() - int(self._settings.keep_time * 1e9)
+        page = self._store.samples.due(since, fingerprint, AT_ONCE, self._after)
+        new = [place for place in page if place[1] not in self._asked and self._vault.has(place[1])]
+        jobs = [self._job(sha256) for _, sha256 in new]
         taken = self._queue.put(jobs) if jobs else 0
-        self._asked.update(new[:taken])
+        for _, sha256 in new[:taken]:
+            self._asked[sha256] = None
+        while len(self._asked) > MOST_ASKED:
+            del self._asked[next(iter(self._asked))]
+        if taken == len(new):
+            self._turn_page(page, len(page) - len(new))
         if taken:
             _log.info("%d samples are scanned again with the engines of now", taken)
         return taken
+
+    def _turn_page(self, page: Sequence[Place], passed: int) -> None:
+        """Go on to the next page, from the last one to the first."""
+        self._passed += passed
+        if len(page) == AT_ONCE:
+            self._after = page[-1]
+            return
+        if self._passed > self.stuck:
+            _log.warning(
+                "%d samples are not kept any more, or the engines of now have not judged them yet",
+                self._passed,
+            )
+        self.stuck = self._passed
+        self._after, self._passed = None, 0
+
+    def _job(self, sha256: str) -> ScanJob:
+        before = self._store.samples.verdict(sha256)
+        # Who got it hears of what is found now, not again of what was found before.
+        known = before is not None and before.outcome in TOLD
+        return new_job(
+            sha256,
+            next(iter(before.sample.names), "") if before else "",
+            priority=Priority.RESCAN,
+            submitted=self._clock.now(),
+            force=True,
+            origin=None if known else self._store.scan_jobs.origin_of(sha256),
+        )

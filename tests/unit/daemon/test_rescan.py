@@ -8,12 +8,13 @@ import pytest
 
 from phage.clock import FixedClock, SystemClock
 from phage.config.scan import ScanSettings
+from phage.daemon import rescan
 from phage.daemon.rescan import Rescans
 from phage.daemon.rescanbell import RescanBell
 from phage.daemon.scanfolders import ScanFolders
 from phage.daemon.scanning import ScanService, make_queue, make_scanner, new_job
 from phage.records.indicator import Indicator, IndicatorKind
-from phage.records.sample import Outcome
+from phage.records.sample import Outcome, Sample, Verdict
 from phage.records.scanjob import Origin, Priority
 from phage.scan import definitions
 from phage.scan.content import Content
@@ -104,6 +105,55 @@ def test_new_definitions_bring_what_older_ones_judged(desk: Desk, tmp_path: Path
     assert desk.look() == 1
     (job,) = [job for job in desk.store.scan_jobs.list() if not job.verdict]
     assert job.origin is None  # That it is infected was told before.
+
+
+def judged_by_others(desk: Desk, count: int, *, kept: bool) -> None:
+    """Leave samples that other engines have judged, some of which nobody can scan any more."""
+    for number in range(count):
+        desk.clock.nanoseconds += 10**9
+        with Content.of_bytes(b"%d %d" % (number, kept)) as content:
+            found = content.hashes
+            if kept:
+                desk.vault.put(content)
+        now = desk.clock.now()
+        sample = Sample(found.sha256, found.sha1, found.md5, 3, "text", (), now, now)
+        desk.store.samples.save(
+            Verdict(f"v{found.md5}", sample, Outcome.CLEAN, True, now, fingerprint="others")
+        )
+
+
+def test_samples_that_cannot_be_scanned_hold_up_no_others(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(rescan, "AT_ONCE", 4)
+    judged_by_others(desk, 3, kept=True)
+    judged_by_others(desk, 9, kept=False)
+    assert [desk.look() for _ in range(4)] == [0, 0, 3, 0]
+    assert desk.rescans.stuck == 9
+    assert "9 samples are not kept any more" in caplog.text
+    assert [desk.look() for _ in range(6)] == [0] * 6
+
+
+def test_however_many_were_asked_for_others_follow(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rescan, "AT_ONCE", 4)
+    monkeypatch.setattr(rescan, "MOST_ASKED", 6)
+    judged_by_others(desk, 11, kept=True)
+    queued = []
+    for _ in range(3):
+        queued.append(desk.look())
+        desk.run()
+    assert queued == [4, 4, 3]
+    assert len(desk.rescans._asked) <= 6
+
+
+def test_while_much_waits_nothing_is_added(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rescan, "AT_ONCE", 4)
+    judged_by_others(desk, 6, kept=True)
+    assert [desk.look() for _ in range(2)] == [4, 0]
+    desk.run()
+    assert [desk.look() for _ in range(2)] == [2, 0]
 
 
 def test_hashes_of_feeds_are_new_definitions(desk: Desk) -> None:

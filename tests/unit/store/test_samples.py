@@ -69,9 +69,21 @@ def test_history_and_due(store: Store) -> None:
     assert [each.id for each in store.samples.history("a" * 64)] == ["v2", "v1"]
     ((sample, outcome, verdict),) = store.samples.listed()
     assert (sample.submissions, outcome, verdict) == (2, Outcome.CLEAN, "v2")
-    assert store.samples.due(0, "f3") == ["a" * 64]
+    assert store.samples.due(0, "f3") == [(20, "a" * 64)]
     assert store.samples.due(0, "f2") == []
     assert store.samples.due(30, "f3") == []
+
+
+def test_due_is_read_page_by_page(store: Store) -> None:
+    hashes = [f"{number:064x}" for number in range(5)]
+    for number, sha256 in enumerate(hashes):
+        sample = replace(SAMPLE, sha256=sha256, last_seen=20 + number // 2)
+        store.samples.save(replace(VERDICT, id=f"v{number}", sample=sample))
+    first = store.samples.due(0, "other", 2)
+    assert [sha256 for _, sha256 in first] == [hashes[4], hashes[3]]
+    second = store.samples.due(0, "other", 2, first[-1])
+    assert [sha256 for _, sha256 in second] == [hashes[2], hashes[1]]
+    assert list(store.samples.all_due(0, "other")) == hashes[::-1]
 
 
 def test_search(store: Store) -> None:

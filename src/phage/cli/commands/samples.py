@@ -169,7 +169,7 @@ def rescan(
             return
         wanted = [_sample(store, each).sha256 for each in hashes]
         if since is not None:
-            wanted += store.samples.due(since, scanner.fingerprint)
+            wanted += store.samples.all_due(since, scanner.fingerprint)
         for sha256 in dict.fromkeys(wanted):
             sample = _sample(store, sha256)
             if forgive:
@@ -177,7 +177,7 @@ def rescan(
             before = store.samples.verdict(sha256)
             try:
                 with vault.get(sha256, next(iter(sample.names), "")) as content:
-                    after = scanner.scan(content, force=True)
+                    after = scanner.scan(content, force=True, again=True)
             except PhageError as error:
                 say(str(error))
                 continue

@@ -31,6 +31,9 @@ MOST_FACTS = 200
 LONGEST_VALUE = 200
 """Characters of a fact by which a sample can be found."""
 
+Place = tuple[int, str]
+"""Where a sample stands among those that were seen last: when that was, and its SHA-256."""
+
 _SAMPLE = "sha256, sha1, md5, size, kind, first_seen, last_seen, submissions, tags"
 _VERDICT = "id, time, outcome, complete, fingerprint, body"
 
@@ -156,14 +159,28 @@ class SampleRepository:
             self._database.execute("DELETE FROM sample_parts WHERE parent = ?", (sha256,))
             return bool(self._database.execute("DELETE FROM samples WHERE sha256 = ?", (sha256,)))
 
-    def due(self, before: int, fingerprint: str, limit: int = 1000) -> Sequence[str]:
-        """Return samples seen since a time whose last verdict rests on other engines."""
+    def due(
+        self, since: int, fingerprint: str, limit: int = 1000, after: Place | None = None
+    ) -> Sequence[Place]:
+        """Return samples seen since a time whose last verdict rests on other engines.
+
+        Those seen last come first; the last place of a page is where the next goes on.
+        """
+        place, parameters = ("AND (last_seen, sha256) < (?, ?) ", after) if after else ("", ())
         rows = self._database.query(
-            "SELECT sha256 FROM samples WHERE last_seen >= ? AND verdict NOT IN "
-            "(SELECT id FROM verdicts WHERE fingerprint = ?) ORDER BY last_seen DESC LIMIT ?",
-            (before, fingerprint, limit),
+            "SELECT last_seen, sha256 FROM samples WHERE last_seen >= ? AND verdict NOT IN "
+            f"(SELECT id FROM verdicts WHERE fingerprint = ?) {place}"
+            "ORDER BY last_seen DESC, sha256 DESC LIMIT ?",
+            (since, fingerprint, *parameters, limit),
         )
-        return [str(row[0]) for row in rows]
+        return [(int(row[0] or 0), str(row[1])) for row in rows]
+
+    def all_due(self, since: int, fingerprint: str) -> Iterator[str]:
+        """Return the same, page by page."""
+        page = self.due(since, fingerprint)
+        while page:
+            yield from (sha256 for _, sha256 in page)
+            page = self.due(since, fingerprint, after=page[-1])
 
     def _save_sample(self, sample: Sample, verdict: Verdict, *, again: bool) -> None:
         seen = (
