@@ -165,7 +165,7 @@ class Listener:
         patience: float,
         clock: Clock = SYSTEM,
     ) -> None:
-        self.counts: Counter[str] = Counter()
+        self._counts: Counter[str] = Counter()
         self._name = name
         self._serve = serve
         self._most = connections
@@ -255,34 +255,54 @@ class Listener:
             if not refused:
                 self._open.add(connection)
         if refused:
-            self.counts["refused"] += 1
+            self.count("refused")
             connection.close()
             return
-        self.counts["connections"] += 1
+        self.count("connections")
         connection.settimeout(self._patience)
-        threading.Thread(
-            target=self._run, args=(connection,), name=f"phage-{self._name}-one", daemon=True
-        ).start()
+        try:
+            threading.Thread(
+                target=self._run, args=(connection,), name=f"phage-{self._name}-one", daemon=True
+            ).start()
+        except RuntimeError as error:  # No more threads may be had; others end.
+            self.count("refused")
+            _log.error("%s: %s", self._name, error, extra={"limit": f"front-{self._name}"})
+            self._let_go(connection)
 
     def _run(self, connection: socket.socket) -> None:
         try:
             with Reader(connection, self._clock) as reader:
                 self._serve(reader)
         except (PhageError, OSError) as error:  # It makes no sense, is too slow, or went away.
-            self.counts["faults"] += 1
+            self.count("faults")
             _log.debug("%s: %s", self._name, error)
         except Exception:  # noqa: BLE001  A mistake of ours, which one client pays for.
-            self.counts["faults"] += 1
+            self.count("faults")
             _log.exception("%s", self._name, extra={"limit": f"front-{self._name}"})
         finally:
             _end(connection)
-            with self._lock:
-                self._open.discard(connection)
-            connection.close()
+            self._let_go(connection)
+
+    def _let_go(self, connection: socket.socket) -> None:
+        with self._lock:
+            self._open.discard(connection)
+        connection.close()
+
+    @property
+    def open(self) -> int:
+        """How many connections there are now."""
+        with self._lock:
+            return len(self._open)
+
+    def count(self, what: str) -> None:
+        """Count one more of something; sessions count theirs."""
+        with self._lock:
+            self._counts[what] += 1
 
     def counters(self) -> Mapping[str, int]:
-        """Return how many connections there were, and how many were refused or went wrong."""
-        return dict(self.counts)
+        """Return what was counted: connections, and how many were refused or went wrong."""
+        with self._lock:
+            return dict(self._counts)
 
 
 def _end(connection: socket.socket) -> None:

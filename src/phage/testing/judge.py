@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING
 
 from phage.records.sample import (
@@ -14,7 +15,7 @@ from phage.records.sample import (
     Verdict,
 )
 from phage.scan.content import Content, Intake
-from phage.scan.desk import TooLargeError
+from phage.scan.desk import NoRoomError, TooLargeError
 from phage.scan.trials import EICAR
 
 if TYPE_CHECKING:
@@ -23,8 +24,23 @@ if TYPE_CHECKING:
 LABEL = "Eicar Test"
 
 
+class _Bounded(Intake):
+    """An intake that takes no more than it is to."""
+
+    def __init__(self, folder: Path, largest: int) -> None:
+        super().__init__(folder)
+        self._largest = largest
+
+    def write(self, data: bytes) -> None:
+        """Take octets. Raises TooLargeError."""
+        if self.size + len(data) > self._largest:
+            message = "the file is too large"
+            raise TooLargeError(message)
+        super().write(data)
+
+
 class FakeJudge:
-    """Finds EICAR; holds what is named "odd" to be incomplete, and takes too long on "slow"."""
+    """Finds EICAR; holds "odd" to be incomplete, takes too long on "slow", fails on "full"."""
 
     def __init__(self, folder: Path, largest: int = 2**20) -> None:
         self.largest = largest
@@ -32,13 +48,17 @@ class FakeJudge:
         self.names: list[str] = []
         self.sizes: list[int] = []
         self._folder = folder
+        self.has_room = True
 
     def intake(self, size: int = 0) -> Intake:
         """Return what a file is written to."""
+        if not self.has_room:
+            message = "there is no room for the file"
+            raise NoRoomError(message)
         if size > self.largest:
             message = "the file is too large"
             raise TooLargeError(message)
-        return Intake(self._folder)
+        return _Bounded(self._folder, self.largest)
 
     def judge(self, content: Content, name: str, seconds: float) -> Verdict:
         """Return a verdict."""
@@ -47,6 +67,8 @@ class FakeJudge:
         if "slow" in name:
             message = f"no verdict within {seconds:g} s"
             raise TimeoutError(message)
+        if "full" in name:
+            raise OSError(errno.ENOSPC, "No space left on device")
         infected = EICAR in bytes(content.data)
         outcome = Outcome.INFECTED if infected else Outcome.CLEAN
         reasons: tuple[Reason, ...] = ()

@@ -227,3 +227,52 @@ def test_any_octets_end_in_an_answer_or_an_end(opened: Callable[..., ClamdFront]
             data[chance.randrange(len(data))] = chance.randrange(256)
         ask(front, bytes(data))
     assert ask(front, b"PING\n") == b"PONG\n"
+
+
+def test_what_is_not_taken_is_said(
+    opened: Callable[..., ClamdFront], judge: FakeJudge, tmp_path: Path
+) -> None:
+    front = opened(folders=(str(tmp_path),))
+    (tmp_path / "full").write_bytes(b"x")
+    told = ask(front, f"nSCAN {tmp_path}/full\n".encode())
+    assert told.endswith(b"full: [Errno 28] No space left on device ERROR\n")
+    judge.largest = 10
+    sent = b"nINSTREAM\n" + stream(b"more than ten octets")
+    assert ask(front, sent) == b"INSTREAM size limit exceeded. ERROR\n"
+    judge.has_room = False
+    assert ask(front, sent) == b"stream: there is no room for the file ERROR\n"
+
+
+def test_a_folder_that_cannot_be_read_is_not_ok(
+    opened: Callable[..., ClamdFront], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "good.txt").write_bytes(b"good")
+    scandir = os.scandir
+
+    def scanned(path: str) -> Any:
+        if str(path).endswith("secret"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", scanned)
+    answer = ask(opened(folders=(str(tmp_path),)), f"nCONTSCAN {tmp_path}\n".encode())
+    assert answer.decode() == f"{tmp_path}/secret: Permission denied. ERROR\n"
+
+
+def test_a_path_that_can_be_none(
+    opened: Callable[..., ClamdFront], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    front = opened(folders=(str(tmp_path),))
+    answer = ask(front, f"nSCAN {tmp_path}/a\0b\n".encode())
+    assert answer.endswith(b": No such file or directory. ERROR\n")
+    assert "Traceback" not in caplog.text
+
+
+def test_how_many_are_served_now(opened: Callable[..., ClamdFront]) -> None:
+    front = opened()
+    for _ in range(3):
+        ask(front, b"PING\n")
+    with socket.create_connection(("127.0.0.1", front.port), 60) as connection:
+        connection.sendall(b"nIDSESSION\nnSTATS\n")
+        assert b"THREADS: live 1 " in connection.recv(1000)

@@ -180,3 +180,42 @@ def test_any_octets_end_in_an_answer_or_an_end(opened: Callable[..., IcapFront])
             data[chance.randrange(len(data))] = chance.randrange(256)
         ask(front, bytes(data))
     assert b"204" in ask(front, respmod(chunked(b"x"), "Allow: 204"))
+
+
+def test_what_is_not_taken_is_said_and_the_next_request_is_heard(
+    opened: Callable[..., IcapFront], judge: FakeJudge
+) -> None:
+    front = opened()
+    judge.largest = 10
+    large = respmod(chunked(*[bytes(1000)] * 5), "Allow: 204")
+    answer = ask(front, large + respmod(chunked(b"good"), "Allow: 204"))
+    assert answer.count(b"ICAP/1.0 204") == 2
+    assert b"X-Phage-Outcome: incomplete" in answer
+    judge.has_room = False
+    answer = ask(front, large + large)
+    assert answer.count(b"ICAP/1.0 500 Server error") == 2
+    assert b"no room for the file" in answer
+    judge.has_room = True
+    full = respmod(chunked(b"x")).replace(b"c%20d.com", b"full")
+    assert b"No space left" in ask(front, full)
+    assert front.counters()["no_verdict"] == 3
+    assert front.counters()["too_large"] == 1
+
+
+def test_who_was_asked_to_go_on_gets_the_whole_unless_it_allows_less(
+    opened: Callable[..., IcapFront],
+) -> None:
+    with socket.create_connection(("127.0.0.1", opened().port), 60) as connection:
+        connection.sendall(respmod(chunked(b"be"), "Preview: 2"))
+        assert connection.recv(100) == b"ICAP/1.0 100 Continue\r\n\r\n"
+        connection.sendall(chunked(b"gin and end"))
+        connection.shutdown(socket.SHUT_WR)
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert answer.startswith(b"ICAP/1.0 200 OK")
+    assert b"begin and end" in answer
+
+
+def test_one_answer_to_what_there_is_not(opened: Callable[..., IcapFront]) -> None:
+    answer = ask(opened(), f"TRACE {ICAP}\r\n".encode())
+    assert answer.count(b"ICAP/1.0") == 1
+    assert b"Allow: OPTIONS, REQMOD, RESPMOD" in answer

@@ -77,3 +77,22 @@ def test_a_socket_in_use_is_left_alone(listener: Listener, tmp_path: Path) -> No
     assert not path.exists()
     other.unix(path, 0o600)  # Nobody serves it any more.
     other.close()
+
+
+def test_where_no_thread_is_to_be_had_the_next_is_served(
+    listener: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = listener.tcp("127.0.0.1:0")
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        with connect(port) as refused:
+            assert refused.recv(10) == b""
+    with connect(port) as served:
+        served.sendall(b"one\n")
+        assert served.recv(10) == b"one"
+    assert listener.counters() == {"connections": 2, "refused": 1}
+
+
+def refuse(thread: threading.Thread) -> None:
+    message = "can't start new thread"
+    raise RuntimeError(message)

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, ClassVar
 from phage.errors import PhageError
 from phage.records.sample import Outcome
 from phage.scan.content import Content
-from phage.scan.desk import DeskError
+from phage.scan.desk import DeskError, TooLargeError
 from phage.scan.listener import Listener, ProtocolError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from phage.records.sample import Verdict
+    from phage.scan.content import Intake
     from phage.scan.desk import Judge
     from phage.scan.listener import Reader
 
@@ -28,6 +29,9 @@ LONGEST = 5000
 
 MOST_FILES = 100_000
 """Files of one command; of more the rest is left out, and said to be."""
+
+MOST_UNREAD = 100
+"""Folders that cannot be read of which a command says so."""
 
 CHUNK = 2**20
 
@@ -112,7 +116,7 @@ class _Session:
         self._front = front
         self._judge = judge
         self._reader = reader
-        self._counts = listener.counts
+        self._listener = listener
         self._number = 0
         self._lasts = False
         self._end = b"\n"
@@ -150,7 +154,7 @@ class _Session:
 
     def _answer(self, command: str) -> None:
         verb, _, argument = command.partition(" ")
-        self._counts["commands"] += 1
+        self._listener.count("commands")
         simple: dict[str, Callable[[], str]] = {
             "PING": lambda: "PONG",
             "VERSION": lambda: f"phage/{self._judge.fingerprint[:8] or 'none'}",
@@ -170,25 +174,34 @@ class _Session:
             self._say("UNKNOWN COMMAND")
 
     def _stats(self) -> str:
-        counts = self._counts
         return (
-            f"POOLS: 1\n\nSTATE: VALID PRIMARY\nTHREADS: live {counts['connections']}  idle 0 "
+            f"POOLS: 1\n\nSTATE: VALID PRIMARY\nTHREADS: live {self._listener.open}  idle 0 "
             f"max {self._front.connections} idle-timeout {self._front.patience:g}\nQUEUE: 0 items\n"
             "END"
         )
 
     def _instream(self) -> None:
+        """Read a stream, and say what it is; where it is not taken, that is the last word."""
+        try:
+            with self._judge.intake() as intake:
+                self._receive(intake)
+                with Content.of_intake(intake) as content:
+                    self._say(self._judged(content, "stream"))
+        except TooLargeError:
+            self._say("INSTREAM size limit exceeded. ERROR")
+            raise
+        except DeskError as error:
+            self._say(f"stream: {_one_line(str(error))} ERROR")
+            raise
+
+    def _receive(self, intake: Intake) -> None:
         """Read chunks, each after its length in four octets; one of length 0 ends the stream."""
-        with self._judge.intake() as intake:
-            while length := struct.unpack("!I", self._reader.take(4))[0]:
-                if intake.size + length > self._front.largest:
-                    self._say("INSTREAM size limit exceeded. ERROR")
-                    message = "the stream is too large"
-                    raise ProtocolError(message)
-                for piece in self._reader.exactly(length):
-                    intake.write(piece)
-            with Content.of_intake(intake) as content:
-                self._say(self._judged(content, "stream"))
+        while length := struct.unpack("!I", self._reader.take(4))[0]:
+            if intake.size + length > self._front.largest:
+                message = "the stream is too large"
+                raise TooLargeError(message)
+            for piece in self._reader.exactly(length):
+                intake.write(piece)
 
     def _fildes(self) -> None:
         descriptor = self._reader.descriptor()
@@ -222,13 +235,14 @@ class _Session:
 
     def _paths(self, argument: str, *, goes_on: bool) -> None:
         """Scan a file, or a folder with all below it; without `goes_on` up to the first find."""
-        top = Path(argument)
+        top = Path(argument.replace("\0", "?"))
         allowed = [Path(os.path.realpath(folder)) for folder in self._front.folders]
         if not top.is_absolute() or not _is_below(Path(os.path.realpath(top)), allowed):
             self._say(f"{argument}: Access denied. ERROR")
             return
+        unread: list[OSError] = []
         said, clean = 0, True
-        for count, path in enumerate(_files_below(top)):
+        for count, path in enumerate(_files_below(top, unread.append)):
             if count >= MOST_FILES:
                 self._say(f"{argument}: more than {MOST_FILES} files, the rest is left out. ERROR")
                 return
@@ -239,6 +253,10 @@ class _Session:
                 if answer.endswith(" FOUND") and not goes_on:
                     return
             said += 1
+        for error in unread[:MOST_UNREAD]:
+            self._say(f"{error.filename}: {error.strerror or 'Cannot be read'}. ERROR")
+        if unread:
+            return
         if not said:
             self._say(f"{argument}: No such file or directory. ERROR")
         elif clean:
@@ -258,10 +276,10 @@ class _Session:
             os.close(descriptor)
 
     def _judged(self, content: Content, name: str) -> str:
-        self._counts["files"] += 1
+        self._listener.count("files")
         try:
             verdict = self._judge.judge(content, Path(name).name, self._front.seconds)
-        except (PhageError, TimeoutError) as error:
+        except (PhageError, OSError) as error:
             return f"{name}: {_one_line(str(error))} ERROR"
         return f"{name}: {self._told(verdict)}"
 
@@ -291,12 +309,13 @@ def _is_below(path: Path, folders: list[Path]) -> bool:
     return any(path == folder or folder in path.parents for folder in folders)
 
 
-def _files_below(top: Path) -> Iterator[Path]:
+def _files_below(top: Path, unread: Callable[[OSError], None]) -> Iterator[Path]:
+    """Yield files, and tell which folders cannot be read."""
     if not top.is_dir():
         if top.exists():
             yield top
         return
-    for folder, _, names in os.walk(top):
+    for folder, _, names in os.walk(top, onerror=unread):
         for name in sorted(names):
             path = Path(folder) / name
             if path.is_file() and not path.is_symlink():

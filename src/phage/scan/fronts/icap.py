@@ -11,12 +11,14 @@ from urllib.parse import unquote, urlsplit
 from phage.errors import PhageError
 from phage.records.sample import Outcome
 from phage.scan.content import Content
+from phage.scan.desk import DeskError, TooLargeError
 from phage.scan.listener import Listener, ProtocolError
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
 
     from phage.records.sample import Verdict
+    from phage.scan.content import Intake
     from phage.scan.desk import Judge
     from phage.scan.listener import Reader
 
@@ -123,6 +125,10 @@ class IcapFront:
         }[verdict.outcome]
 
 
+class _UnknownMethodError(ProtocolError):
+    """A client asks for what ICAP has not."""
+
+
 class _Session:
     """One connection, with one request after the other."""
 
@@ -130,8 +136,8 @@ class _Session:
         self._front = front
         self._judge = judge
         self._reader = reader
-        self._counts = listener.counts
-        self._ended = False
+        self._count = listener.count
+        self._may_204 = False
 
     def run(self) -> None:
         """Answer until the client ends, or what it sends makes no sense."""
@@ -141,8 +147,12 @@ class _Session:
                 request = self._request()
                 if request is None:
                     return
-                self._counts["requests"] += 1
+                self._count("requests")
                 self._answer(request)
+            except _UnknownMethodError:
+                allowed = ", ".join(sorted(_METHODS))
+                self._say("405 Method Not Allowed", {"Connection": "close", "Allow": allowed})
+                raise
             except ProtocolError as error:
                 self._say("400 Bad Request", {"Connection": "close", "X-Reason": str(error)})
                 raise
@@ -159,9 +169,8 @@ class _Session:
             message = "is no ICAP/1.0"
             raise ProtocolError(message)
         if words[0] not in _METHODS:
-            self._say("405 Method Not Allowed", {"Allow": ", ".join(sorted(_METHODS))})
             message = f"there is no {words[0]}"
-            raise ProtocolError(message)
+            raise _UnknownMethodError(message)
         headers = {}
         for line in rest.split("\r\n"):
             name, _, value = line.partition(":")
@@ -188,6 +197,8 @@ class _Session:
         return parts, last if last in {"req-body", "res-body"} else ""
 
     def _answer(self, request: _Request) -> None:
+        # Section 4.6: to who allows it, and in place of asking for what a preview left out.
+        self._may_204 = "204" in request.headers.get("allow", "") or "preview" in request.headers
         if request.method == "OPTIONS":
             self._options()
         elif not request.body:
@@ -211,26 +222,34 @@ class _Session:
         )
 
     def _body(self, request: _Request) -> None:
-        self._counts["bodies"] += 1
-        with self._judge.intake() as intake:
-            fits = True
-            for piece in self._octets(request):  # To its end: another request may follow.
-                fits = fits and intake.size + len(piece) <= self._front.largest
-                if fits:
-                    intake.write(piece)
-            if not fits:
-                self._too_large(request)
-                return
-            with Content.of_intake(intake) as content:
-                self._judged(request, content)
+        self._count("bodies")
+        octets = self._octets(request)
+        try:
+            with self._judge.intake() as intake:
+                self._receive(octets, intake)
+                with Content.of_intake(intake) as content:
+                    self._judged(request, content)
+        except DeskError as error:
+            for _ in octets:  # To its end: another request may follow.
+                continue
+            if isinstance(error, TooLargeError):
+                self._too_large(str(error))
+            else:
+                self._no_verdict(error)
 
-    def _too_large(self, request: _Request) -> None:
+    def _receive(self, octets: Iterator[bytes], intake: Intake) -> None:
+        for piece in octets:
+            if intake.size + len(piece) > self._front.largest:
+                message = f"it has more than {self._front.largest} octets"
+                raise TooLargeError(message)
+            intake.write(piece)
+
+    def _too_large(self, why: str) -> None:
         """Let a body pass that nobody looked at, or block it; nobody keeps it to send it back."""
-        self._counts["too_large"] += 1
-        why = f"it has more than {self._front.largest} octets"
+        self._count("too_large")
         if self._front.incomplete == "block":
             self._blocked(Outcome.INCOMPLETE, "too-large", why)
-        elif _knows_204(request):
+        elif self._may_204:
             self._say("204 No Content", {"X-Phage-Outcome": "incomplete", "X-Reason": why})
         else:
             self._say("500 Server error", {"X-Reason": why})
@@ -239,23 +258,27 @@ class _Session:
         name = _name(request.parts)
         try:
             verdict = self._judge.judge(content, name, self._front.seconds)
-        except (PhageError, TimeoutError) as error:
-            self._counts["no_verdict"] += 1
-            self._say("500 Server error", {"X-Reason": str(error)})
+        except (PhageError, OSError) as error:
+            self._no_verdict(error)
             return
         if self._front.blocks(verdict):
-            self._counts["blocked"] += 1
+            self._count("blocked")
             labels = [row.label for row in verdict.results if row.label]
             why = verdict.reasons[0].text if verdict.reasons else ""
             self._blocked(verdict.outcome, labels[0] if labels else str(verdict.outcome), why)
         else:
             self._unchanged(request, content, verdict)
 
+    def _no_verdict(self, error: Exception) -> None:
+        self._count("no_verdict")
+        self._say("500 Server error", {"X-Reason": str(error)})
+
     def _octets(self, request: _Request) -> Iterator[bytes]:
         """Yield a body: its preview, and after our word the rest (section 4.5)."""
         preview = request.headers.get("preview", "")
         whole = yield from self._chunks()
         if preview and not whole:
+            self._may_204 = "204" in request.headers.get("allow", "")
             self._reader.connection.sendall(b"ICAP/1.0 100 Continue\r\n\r\n")
             yield from self._chunks()
 
@@ -284,7 +307,7 @@ class _Session:
     ) -> None:
         """Say that nothing is to be changed; to who knows no 204 the message itself."""
         about = {"X-Phage-Outcome": str(verdict.outcome)} if verdict is not None else {}
-        if _knows_204(request):
+        if self._may_204:
             self._say("204 No Content", about)
             return
         name = "req-hdr" if request.method == "REQMOD" else "res-hdr"
@@ -330,14 +353,9 @@ _PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Blo
 """
 
 
-def _knows_204(request: _Request) -> bool:
-    """Tell whether "nothing to change" may be answered (section 4.6)."""
-    return "204" in request.headers.get("allow", "") or "preview" in request.headers
-
-
 def _plain(text: str) -> str:
     """Return text that can stand in a header."""
-    return " ".join(text.split())[:500]
+    return "".join(each for each in " ".join(text.split()) if each.isprintable())[:500]
 
 
 def _name(parts: Mapping[str, bytes]) -> str:
