@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ import hypothesis
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterator
 
 hypothesis.settings.register_profile("dev", max_examples=50, deadline=None)
 # CI tells that something fails, not the smallest case: shrinking may take five minutes a test.
@@ -34,6 +35,19 @@ def peer_data() -> Path:
     if not folder:
         pytest.skip("PHAGE_PEER_DATA is not set")
     return Path(folder)
+
+
+def pytest_collection_finish() -> None:
+    """Set aside what is imported: collecting garbage need not walk it at each module's end."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def garbage() -> Iterator[None]:
+    """Collect garbage at a module's end: what nobody closed fails here, not in a later module."""
+    yield
+    gc.collect()
 
 
 @pytest.hookimpl(wrapper=True)

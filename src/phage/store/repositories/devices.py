@@ -195,7 +195,7 @@ class DeviceRepository:
             marks = ", ".join("?" * len(part))
             rows = self._database.query(
                 f"SELECT {_COLUMNS} FROM devices WHERE device IN ({marks}) OR mac IN ({marks}) "
-                f"OR ip IN ({marks}) ORDER BY last_seen",
+                f"OR ip IN ({marks}) ORDER BY last_seen, device",
                 (*part, *part, *part),
             )
             for device in map(_from_row, rows):

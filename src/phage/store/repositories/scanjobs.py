@@ -172,7 +172,7 @@ class ScanJobRepository:
     def origin_of(self, sha256: str) -> Origin | None:
         """Return who got a sample over the network last; None where that is not known."""
         rows = self._database.query(
-            f"SELECT {_COLUMNS} FROM scan_jobs WHERE sha256 = ? ORDER BY changed DESC LIMIT 50",
+            f"SELECT {_COLUMNS} FROM scan_jobs WHERE sha256 = ? ORDER BY changed DESC, id LIMIT 50",
             (sha256,),
         )
         return next((job.origin for job in map(_job, rows) if job.origin is not None), None)

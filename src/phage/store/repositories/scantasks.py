@@ -80,7 +80,7 @@ class ScanTaskRepository:
     def unpublished(self, limit: int) -> list[ScanTask]:
         """Return tasks whose message is not sent yet, the most urgent first."""
         return self._tasks(
-            "state = 'queued' AND published = 0 ORDER BY priority, made LIMIT ?", (limit,)
+            "state = 'queued' AND published = 0 ORDER BY priority, made, id LIMIT ?", (limit,)
         )
 
     def published(self, ids: Sequence[str], now: int) -> None:
@@ -145,12 +145,15 @@ class ScanTaskRepository:
 
     def overdue(self, now: int, limit: int = 1000) -> list[ScanTask]:
         """Return tasks whose lease has ended: their worker died."""
-        return self._tasks("state = 'leased' AND lease_until < ? LIMIT ?", (now, limit))
+        return self._tasks(
+            "state = 'leased' AND lease_until < ? ORDER BY lease_until, id LIMIT ?", (now, limit)
+        )
 
     def waiting(self, engine: str, before: int, limit: int = 1000) -> list[ScanTask]:
         """Return tasks of an engine that have waited since before a time."""
         return self._tasks(
-            "state = 'queued' AND engine = ? AND changed < ? LIMIT ?", (engine, before, limit)
+            "state = 'queued' AND engine = ? AND changed < ? ORDER BY changed, id LIMIT ?",
+            (engine, before, limit),
         )
 
     def open(self) -> dict[str, tuple[int, int]]:
@@ -170,7 +173,7 @@ class ScanTaskRepository:
 
     def dead(self, limit: int = 100) -> list[ScanTask]:
         """Return tasks that were given up and whose job still waits for others."""
-        return self._tasks("state = 'dead' ORDER BY changed DESC LIMIT ?", (limit,))
+        return self._tasks("state = 'dead' ORDER BY changed DESC, id LIMIT ?", (limit,))
 
     def at_work(self, worker: str, limit: int = 100) -> list[ScanTask]:
         """Return what a worker has."""
@@ -198,7 +201,7 @@ class ScanTaskRepository:
         """Return jobs all of whose tasks have ended, those planned first first."""
         rows = self._database.query(
             "SELECT job FROM scan_plans WHERE NOT EXISTS (SELECT 1 FROM scan_tasks "
-            f"WHERE scan_tasks.job = scan_plans.job AND {_OPEN}) ORDER BY made LIMIT ?",
+            f"WHERE scan_tasks.job = scan_plans.job AND {_OPEN}) ORDER BY made, job LIMIT ?",
             (limit,),
         )
         return [str(row[0]) for row in rows]

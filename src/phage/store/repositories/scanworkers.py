@@ -51,8 +51,9 @@ class ScanWorkerRepository:
         if taken:
             self._database.execute(
                 "DELETE FROM scan_workers WHERE name NOT IN "
-                "(SELECT name FROM scan_workers ORDER BY seen DESC LIMIT ?)",
-                (MOST,),
+                "(SELECT name FROM scan_workers ORDER BY CASE WHEN name = ? THEN 0 ELSE 1 END, "
+                "seen DESC, name LIMIT ?)",
+                (storable(worker.name), MOST),
             )
         return bool(taken)
 
