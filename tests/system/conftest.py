@@ -121,7 +121,7 @@ class Program:
 
     def _join(self) -> None:
         for reader in self._readers:
-            reader.join(5.0)
+            reader.join(60)
 
 
 @dataclass

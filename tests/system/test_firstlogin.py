@@ -46,7 +46,7 @@ class Started:
         """Ask over TLS, trusting its certificate only."""
         context = ssl.create_default_context(cafile=self.state / "tls" / "certificate.pem")
         connection = http.client.HTTPSConnection(
-            "127.0.0.1", self.port, context=context, timeout=20
+            "127.0.0.1", self.port, context=context, timeout=60
         )
         connection.request(method, path, urlencode(fields) or None, {**FORM, **(headers or {})})
         answer = connection.getresponse()
@@ -115,7 +115,7 @@ def test_the_first_login_over_tls(tmp_path: Path) -> None:
         assert phage.ask("GET", "/").status == 303
         assert phage.ask("POST", "/login", user="eve", password=PASSWORD).status == 401
 
-        plain = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        plain = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         plain.request("GET", "/")
         with pytest.raises((http.client.HTTPException, OSError)):
             plain.getresponse()
@@ -126,7 +126,7 @@ def test_the_first_login_over_tls(tmp_path: Path) -> None:
         old.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
         with pytest.warns(DeprecationWarning, match="TLSv1_1"):
             old.maximum_version = ssl.TLSVersion.TLSv1_1
-        connection = http.client.HTTPSConnection("127.0.0.1", port, context=old, timeout=20)
+        connection = http.client.HTTPSConnection("127.0.0.1", port, context=old, timeout=60)
         with pytest.raises(OSError, match=r"(?i)protocol|version|alert|eof"):
             connection.request("GET", "/")
         connection.close()

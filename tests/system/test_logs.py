@@ -79,7 +79,7 @@ class Watching:
 
     def stop(self) -> None:
         self.collector.stop()
-        self._thread.join(10)
+        self._thread.join(60)
         self.collector.close()
 
 

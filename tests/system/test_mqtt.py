@@ -46,7 +46,7 @@ class Assistant:
 
     def hears(self, ready: Callable[[dict[str, str]], object]) -> dict[str, str]:
         with self._came:
-            assert self._came.wait_for(lambda: ready(self.said), 20), self.said
+            assert self._came.wait_for(lambda: ready(self.said), 60), self.said
             return dict(self.said)
 
     def close(self) -> None:

@@ -195,7 +195,7 @@ def test_who_is_rejected_is_told(bench: Bench) -> None:
 
 def heard(router: Router) -> bytes:
     """Return the next IPv4 frame that the router sends inside."""
-    late = time.monotonic() + 5
+    late = time.monotonic() + 60
     while time.monotonic() < late:
         with contextlib.suppress(BlockingIOError):
             frame = router.taps["in0"].recv(4096)
@@ -278,7 +278,7 @@ def test_a_trial_ends_in_the_kernel_though_nobody_is_left(bench: Bench) -> None:
     bench.switch.apply(DROP_ALL, 1.0)
     bench.switch.close()  # As if killed: nothing of it runs any more.
     assert bench.stops(udp(53))
-    late = time.monotonic() + 20
+    late = time.monotonic() + 60
     while bench.stops(udp(53)):
         assert time.monotonic() < late, "the trial never ends"
     again = bench.start()
@@ -419,7 +419,7 @@ class Flood:
                 self.router.send(udp(53, destination=THERE + 1), number + 1)
                 waiting.add(number + 1)
                 self.sent += 1
-                self._end = time.monotonic() + 5
+                self._end = time.monotonic() + 60
             with contextlib.suppress(BlockingIOError):
                 arrived = number_of(tap.recv(4096))
                 if arrived is not None and arrived >= 1 << 25:

@@ -71,16 +71,16 @@ class Role:
 
     def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL)
-        self.process.wait(timeout=10)
+        self.process.wait(timeout=60)
 
     def end(self) -> None:
         if self.process.poll() is None:
             self.process.terminate()
             try:
-                self.process.wait(timeout=30)
+                self.process.wait(timeout=60)
             except subprocess.TimeoutExpired:
                 self.process.kill()
-        self._thread.join(timeout=5)
+        self._thread.join(timeout=60)
         assert self.process.stdout is not None
         self.process.stdout.close()
 

@@ -69,10 +69,10 @@ class Phage:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:
-                self.process.wait(timeout=30)
+                self.process.wait(timeout=60)
             except subprocess.TimeoutExpired:
                 self.process.kill()
-        self._thread.join(timeout=5)
+        self._thread.join(timeout=60)
         assert self.process.stdout is not None
         self.process.stdout.close()
 

@@ -35,4 +35,4 @@ def mosquitto(folder: Path, port: int = 0, more: str = "allow_anonymous true") -
         yield port
     finally:
         server.terminate()
-        server.wait(timeout=10)
+        server.wait(timeout=60)

@@ -59,7 +59,7 @@ def arrived(lab: Lab, count: int, port: int, *source: str) -> int:
     receiver = lab.far.start(COUNTER, str(port))
     lab.started.append(receiver)
     lab.near.python(SENDER, "10.78.2.2", str(port), str(count), *source)
-    return int(receiver.communicate("go\n", timeout=30)[0])
+    return int(receiver.communicate("go\n", timeout=60)[0])
 
 
 def heard(lab: Lab, port: int, address: str) -> int:
@@ -67,7 +67,7 @@ def heard(lab: Lab, port: int, address: str) -> int:
     receiver = lab.router.start(COUNTER, str(port))
     lab.started.append(receiver)
     lab.near.python(SENDER, address, str(port), "5")
-    return int(receiver.communicate("go\n", timeout=30)[0])
+    return int(receiver.communicate("go\n", timeout=60)[0])
 
 
 @pytest.mark.parametrize("interfaces", [(), ("near", "far")], ids=["prerouting", "ingress"])
@@ -199,7 +199,7 @@ def test_reject(lab: Lab) -> None:
         """
         import socket
         try:
-            socket.create_connection(("10.78.2.2", 80), 5)
+            socket.create_connection(("10.78.2.2", 80), 60)
         except ConnectionRefusedError:
             print("reset")
         """
@@ -395,7 +395,7 @@ def test_a_list_is_replaced_under_traffic_without_a_leak(lab: Lab) -> None:
         whole = changed if turn % 2 else [each for each in changed if not each.startswith("10.1.")]
         load(whole)
     flood.communicate()
-    assert receiver.communicate("go\n", timeout=30)[0] == "0\n"
+    assert receiver.communicate("go\n", timeout=60)[0] == "0\n"
     assert responder.counters()["list_feed"][0] > 1000
 
 

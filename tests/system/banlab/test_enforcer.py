@@ -86,7 +86,7 @@ def test_it_has_one_capability_and_can_have_no_other(
 def test_it_ends_when_it_is_told(lab: Lab, starter: subprocess.Popen[str]) -> None:
     pid_of(starter)
     connected(lab)
-    assert starter.communicate("stop\n", timeout=20)[0] == "0\n"
+    assert starter.communicate("stop\n", timeout=60)[0] == "0\n"
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])

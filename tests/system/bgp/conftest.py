@@ -169,7 +169,7 @@ class Bird(Router):
     def ask(self, command: str, *, patient: bool = True) -> str:
         """Return what BIRD answers to a command."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as control:
-            control.settimeout(5.0)
+            control.settimeout(60)
             try:
                 control.connect(str(self.folder / "bird.ctl"))
             except OSError:

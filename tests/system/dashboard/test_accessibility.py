@@ -66,7 +66,7 @@ def served(tmp_path: Path) -> Iterator[Served]:
         port = server.servers[0].sockets[0].getsockname()[1]
         yield Served(lab, f"http://127.0.0.1:{port}")
         server.should_exit = server.force_exit = True
-        thread.join(10)
+        thread.join(60)
 
 
 def log_in(page: Page) -> None:

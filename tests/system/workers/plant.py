@@ -248,7 +248,7 @@ class Plant:
         try:
             with socket.create_connection(("127.0.0.1", self.broker_port), 2) as probe:
                 probe.sendall(b"AMQP\x00\x00\x09\x01")
-                probe.settimeout(5)
+                probe.settimeout(60)
                 return bool(probe.recv(1))
         except OSError:
             return False

@@ -35,7 +35,7 @@ def test_a_finding_comes_as_it_is_made(lab: ApiLab, server: ApiServer) -> None:
     assert hub is not None
     hub.publish("finding", {"id": "before"})
     token = lab.client("viewer").headers["Authorization"]
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
     headers = {"Authorization": token, "Last-Event-ID": "0"}
     connection.request("GET", "/api/v1/events?kinds=finding", headers=headers)
     answer = connection.getresponse()
@@ -97,7 +97,7 @@ def test_an_event_is_one_line_whatever_is_in_it() -> None:
 def listening(
     server: ApiServer, headers: dict[str, str], kinds: str = ""
 ) -> Iterator[http.client.HTTPResponse]:
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
     connection.request("GET", f"/api/v1/events{kinds and '?kinds='}{kinds}", headers=headers)
     with contextlib.closing(connection), connection.getresponse() as answer:
         if answer.status == 200:

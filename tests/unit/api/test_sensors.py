@@ -56,7 +56,7 @@ def first_of(collector: JoinedCollector) -> list[Window]:
 
     reader = threading.Thread(target=read)
     reader.start()
-    reader.join(10)
+    reader.join(60)
     return came[:1]
 
 

@@ -41,13 +41,13 @@ def test_its_own_certificate_is_verified_by_who_has_it(
     served: ApiServer, made: Certificate
 ) -> None:
     context = ssl.create_default_context(cafile=str(made.chain))
-    connection = http.client.HTTPSConnection("127.0.0.1", served.port, context=context, timeout=10)
+    connection = http.client.HTTPSConnection("127.0.0.1", served.port, context=context, timeout=60)
     connection.request("GET", "/healthz")
     answer = connection.getresponse()
     assert answer.status == 200
     assert answer.getheader("Strict-Transport-Security") is None
     connection.close()
-    stranger = http.client.HTTPSConnection("127.0.0.1", served.port, timeout=10)
+    stranger = http.client.HTTPSConnection("127.0.0.1", served.port, timeout=60)
     with pytest.raises(ssl.SSLCertVerificationError):
         stranger.request("GET", "/healthz")
 

@@ -6,8 +6,7 @@ import json
 import socket
 import struct
 import threading
-import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -19,6 +18,7 @@ from phage.collect.exports import ExportCollector, ExporterSettings, ExportSetti
 from phage.errors import CaptureError, StateError
 from phage.native import PrefixSet
 from phage.records.address import format_address
+from phage.testing.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -68,12 +68,6 @@ class Running:
             for datagram in datagrams:
                 sender.sendto(datagram, self.to)
 
-    def until(self, ready: Callable[[], Any]) -> None:
-        deadline = time.monotonic() + 20
-        while not ready():
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-
     def stop(self) -> None:
         self.collector.stop()
         self._thread.join()
@@ -97,7 +91,7 @@ def running() -> Iterator[Callable[..., Running]]:
 def test_a_record_becomes_a_flow(running: Callable[..., Running]) -> None:
     run = running()
     run.send(netflow5())
-    run.until(lambda: run.windows)
+    until("what was sent", lambda: run.windows)
     window = run.windows[0]
     row = window.flows[0]
     assert (window.packets, window.octets) == (5, 600)
@@ -117,7 +111,7 @@ def test_rates_by_hand_and_names_of_exporters(running: Callable[..., Running]) -
     )
     run = running(ExportSettings(exporters=exporters))
     run.send(netflow5())
-    run.until(lambda: run.windows)
+    until("what was sent", lambda: run.windows)
     assert run.windows[0].packets == 50
     (exporter,) = run.collector.exporters()
     assert (exporter.name, exporter.address, exporter.records) == ("edge", "127.0.0.1", 1)
@@ -127,16 +121,16 @@ def test_rates_by_hand_and_names_of_exporters(running: Callable[..., Running]) -
 def test_templates_outlive_a_restart(running: Callable[..., Running]) -> None:
     run = running()
     run.send(netflow9(TEMPLATE))
-    run.until(run.collector.exporters)
+    until("what was sent", run.collector.exporters)
     state = run.collector.save_templates()
     other = running()
     other.send(netflow9(DATA))
-    other.until(other.collector.exporters)
+    until("what was sent", other.collector.exporters)
     assert other.collector.counters()["records"] == 0
     third = running()
     third.collector.load_templates(state)
     third.send(netflow9(DATA))
-    third.until(lambda: third.collector.counters()["records"])
+    until("what was sent", lambda: third.collector.counters()["records"])
     with pytest.raises(StateError):
         third.collector.load_templates(b"nonsense")
 
@@ -146,14 +140,14 @@ def test_flows_are_looked_up_in_feeds(running: Callable[..., Running]) -> None:
     mapped = bytes(10) + b"\xff\xff" + socket.inet_aton(ENDS[1])
     run.collector.match(PrefixSet(mapped, bytes([128]), struct.pack("<I", 7)))
     run.send(netflow5())
-    run.until(lambda: run.windows)
+    until("what was sent", lambda: run.windows)
     assert run.windows[0].matches["value"].tolist() == [7]
 
 
 def test_what_is_no_export_is_counted(running: Callable[..., Running]) -> None:
     run = running()
     run.send(b"", b"\x00", b"GET / HTTP/1.1", bytes(1400), netflow5()[:20])
-    run.until(lambda: run.collector.counters()["exports.malformed"] == 5)
+    until("what was sent", lambda: run.collector.counters()["exports.malformed"] == 5)
     assert not run.windows
     assert run.collector.exporters() == []
 

@@ -62,7 +62,7 @@ def server(tmp_path: Path, office: Office) -> Iterator[ControlServer]:
 
 def send(path: Path, data: bytes) -> dict[str, object]:
     with socket.socket(socket.AF_UNIX) as link:
-        link.settimeout(20)
+        link.settimeout(60)
         link.connect(str(path))
         try:
             link.sendall(data)
@@ -153,7 +153,7 @@ def test_a_peer_that_dawdles_holds_nobody_up(
 ) -> None:
     monkeypatch.setattr(control, "SECONDS", 0.2)
     with socket.socket(socket.AF_UNIX) as slow:
-        slow.settimeout(20)
+        slow.settimeout(60)
         slow.connect(str(server.path))
         slow.sendall(b'{"verb":')
         assert ask(server.path, Status(), 20)["ok"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,6 +16,7 @@ from phage.errors import ScanError
 from phage.records.scan import Change, Scan, ScanDiff, ScanHost, ScanOptions, ScanState, Service
 from phage.store.store import StoreLocation, open_store
 from phage.testing.records import EPOCH
+from phage.testing.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,7 +86,7 @@ class Scanner:
         self.fault = fault
 
     def run(self, begun: Scan) -> Scan:
-        self.go.wait(10)
+        self.go.wait(60)
         if self.fault is not None:
             raise self.fault
         return scan(1)
@@ -111,24 +111,17 @@ def test_one_scan_at_a_time(place: StoreLocation, monkeypatch: pytest.MonkeyPatc
     service.start()
     try:
         asked = service.ask(ScanOptions(), "user:anna")
-        until(lambda: service.status().get("what") == "")
+        until("the scan", lambda: service.status().get("what") == "")
         assert service.status()["scan"] == asked.id
         assert service.own_names() == {"10.0.0.9"}
         with pytest.raises(ScanError, match="runs already"):
             service.ask(ScanOptions(), "user:anna")
         assert service.stop() == asked.id
         scanner.go.set()
-        until(lambda: not service.status()["scan"])
+        until("its end", lambda: not service.status()["scan"])
         assert service.stop() == ""
     finally:
         scanner.go.set()
         service.close()
     with open_store(place, clock) as store:
         assert len(store.scans.latest()) == 1
-
-
-def until(ready: Any) -> None:
-    late = time.monotonic() + 20
-    while not ready():
-        assert time.monotonic() < late
-        time.sleep(0.01)

@@ -38,7 +38,7 @@ class Watched:
 
     def has(self, entries: int) -> bool:
         with self.changed:
-            return self.changed.wait_for(lambda: len(self.catalog) == entries, 20)
+            return self.changed.wait_for(lambda: len(self.catalog) == entries, 60)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from phage.daemon.intel import IntelService, intel_folder, start_intel, subscrip
 from phage.detect.detector import Knowledge
 from phage.errors import ConfigError
 from phage.records.address import parse_address
+from phage.testing.waiting import until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,7 +42,7 @@ def first_with(settings: Settings, folder: Path, entries: int) -> Catalog:
     retro = RetroHunt(ToldFeed("told"), SystemClock(), 0.0)
     service = IntelService(settings, folder, SystemClock(), publish, retro)
     service.start()
-    assert came.wait(20), service.fault or dict(service.faults)
+    assert came.wait(60), service.fault or dict(service.faults)
     service.stop()
     return held[0]
 
@@ -68,10 +69,7 @@ def test_detectors_are_told(tmp_path: Path) -> None:
         service = start_intel(
             settings, state, SystemClock(), (), knowledge, stack, told.append, ToldFeed("told")
         )
-        for _ in range(200):
-            if told:
-                break
-            threading.Event().wait(0.05)
+        until("a catalog", lambda: told)
         assert knowledge.intelligence is service.catalog
         assert told[-1] is service.catalog
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import threading
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
@@ -23,6 +22,7 @@ from phage.scan.trials import EICAR
 from phage.scan.vault import Vault
 from phage.store.store import StoreLocation, open_store
 from phage.telemetry.metrics import Registry
+from phage.testing.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -128,11 +128,7 @@ def test_how_far_a_file_is_is_told_to_who_watches(bench: Bench) -> None:
     taken = bench.submit()
     (job,) = bench.store.scan_jobs.lease("w", 1, NOW, NOW + 10**10)
     bench.queue.tell(job, Progress(1, {"yara": "malicious"}))
-    late = threading.Event()
-    for _ in range(200):
-        if bench.told and bench.told[-1].progress.parts:
-            break
-        late.wait(0.05)
+    until("progress", lambda: bench.told and bench.told[-1].progress.parts)
     assert bench.told[-1].id == taken.id
     assert bench.told[-1].progress.engines == {"yara": "malicious"}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
@@ -20,6 +19,7 @@ from phage.notify.notifier import NotifyError
 from phage.notify.waiting import Pace
 from phage.records import Finding, Severity, Subject
 from phage.records.decision import Action, Decision, Target, TargetKind
+from phage.testing.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,7 +44,7 @@ class Recorder:
 
     def tell(self, notice: Notice) -> None:
         self.asked.set()
-        self.gate.wait(10)
+        self.gate.wait(60)
         if self.raises:
             raise self.raises.pop(0)
         self.told.append(notice)
@@ -72,13 +72,6 @@ def begin() -> Iterator[Callable[..., Dispatcher]]:
         each.stop(5)
 
 
-def until(ready: Callable[[], object]) -> None:
-    late = time.monotonic() + 10
-    while not ready():
-        assert time.monotonic() < late
-        time.sleep(0.002)
-
-
 def has_told(recorder: Recorder, count: int) -> bool:
     return len(recorder.told) == count
 
@@ -93,7 +86,7 @@ def test_a_notice_is_told(begin: Callable[..., Dispatcher]) -> None:
     recorder = opened()
     dispatcher = begin(Channel("ops", recorder, pace=FAST))
     assert dispatcher.tell(notice(1)) == 1
-    until(lambda: recorder.told)
+    until("what is told", lambda: recorder.told)
     assert recorder.told == [notice(1)]
     dispatcher.stop()
     assert recorder.closed
@@ -110,7 +103,7 @@ def test_names_and_severities_choose_channels(begin: Callable[..., Dispatcher]) 
     assert dispatcher.tell(notice(3, Severity.CRITICAL), ["quiet"]) == 1
     assert dispatcher.tell(notice(4, closed=True)) == 0
     assert dispatcher.unknown == 1
-    until(lambda: loud.told and quiet.told)
+    until("what is told", lambda: loud.told and quiet.told)
 
 
 def test_a_flood_becomes_a_digest(begin: Callable[..., Dispatcher]) -> None:
@@ -118,13 +111,12 @@ def test_a_flood_becomes_a_digest(begin: Callable[..., Dispatcher]) -> None:
     pace = Pace(a_minute=6000.0, burst=3, waiting=20)
     dispatcher = begin(Channel("ops", recorder, pace=pace))
     dispatcher.tell(notice(-1))
-    assert recorder.asked.wait(10)
-    began = time.monotonic()
+    assert recorder.asked.wait(60)
     for number in range(1000):
         dispatcher.tell(notice(number))
-    assert time.monotonic() - began < 5  # The notifier stands still all the while.
+    assert not recorder.told  # The notifier stands still all the while.
     recorder.gate.set()
-    until(lambda: len(recorder.told) >= 2)
+    until("what is told", lambda: len(recorder.told) >= 2)
     assert len(recorder.told) < 10
     assert "more" in recorder.told[-1].text
     assert dispatcher.counters()["ops.left_out"] >= 900
@@ -137,9 +129,9 @@ def test_the_same_is_told_once_unless_it_is_worse(begin: Callable[..., Dispatche
         (Severity.LOW, 1), (Severity.LOW, 1), (Severity.HIGH, 2), (Severity.MEDIUM, 2),
     ):  # fmt: skip
         dispatcher.tell(notice(1, severity))
-        until(partial(has_told, recorder, messages))
+        until("what is told", partial(has_told, recorder, messages))
     dispatcher.tell(notice(1, Severity.LOW, closed=True))
-    until(lambda: len(recorder.told) == 3)
+    until("what is told", lambda: len(recorder.told) == 3)
     assert [each.severity for each in recorder.told] == [
         Severity.LOW, Severity.HIGH, Severity.LOW,
     ]  # fmt: skip
@@ -150,8 +142,8 @@ def test_what_fails_is_tried_again(begin: Callable[..., Dispatcher]) -> None:
     recorder = opened(raises=[NotifyError("busy"), NotifyError("busy")])
     dispatcher = begin(Channel("ops", recorder, pace=FAST))
     dispatcher.tell(notice(1))
-    until(lambda: recorder.told)
-    until(lambda: not dispatcher.faults())
+    until("what is told", lambda: recorder.told)
+    until("what is told", lambda: not dispatcher.faults())
     assert dispatcher.counters()["ops.retries"] == 2
 
 
@@ -160,9 +152,9 @@ def test_what_cannot_work_is_given_up(begin: Callable[..., Dispatcher], error: E
     recorder = opened(raises=[error])
     dispatcher = begin(Channel("ops", recorder, pace=FAST))
     dispatcher.tell(notice(1))
-    until(dispatcher.faults)
+    until("a fault", dispatcher.faults)
     dispatcher.tell(notice(2))
-    until(lambda: recorder.told)
+    until("what is told", lambda: recorder.told)
     assert dispatcher.counters()["ops.failed"] == 1
 
 
@@ -170,7 +162,7 @@ def test_one_that_stands_still_delays_no_other(begin: Callable[..., Dispatcher])
     stuck, well = Recorder(), opened()
     dispatcher = begin(Channel("stuck", stuck, pace=FAST), Channel("well", well, pace=FAST))
     dispatcher.tell(notice(1))
-    until(lambda: well.told)
+    until("what is told", lambda: well.told)
     assert not stuck.told
     stuck.gate.set()
 
@@ -179,7 +171,7 @@ def test_stopping_tells_what_waits(begin: Callable[..., Dispatcher]) -> None:
     recorder = opened()
     dispatcher = begin(Channel("ops", recorder, pace=Pace(a_minute=0.001, burst=1)))
     dispatcher.tell(notice(0))
-    until(lambda: recorder.told)
+    until("what is told", lambda: recorder.told)
     for number in range(1, 5):
         dispatcher.tell(notice(number))
     dispatcher.stop()

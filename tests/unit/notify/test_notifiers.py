@@ -71,7 +71,7 @@ def serving(server: socketserver.BaseServer) -> Iterator[None]:
         yield
     finally:
         server.shutdown()
-        thread.join(5)
+        thread.join(60)
         server.server_close()
 
 
@@ -178,7 +178,7 @@ def test_a_webhook_over_tls_trusts_whom_it_is_told(certificate: Path) -> None:
 
 def test_syslog_over_tls(certificate: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as plain:
-        plain.settimeout(10)
+        plain.settimeout(60)
         address = f"127.0.0.1:{plain.getsockname()[1]}"
         got: list[bytes] = []
 
@@ -191,7 +191,7 @@ def test_syslog_over_tls(certificate: Path) -> None:
         receiver.start()
         syslog = Syslog(address=address, transport="tls", ca_file=f"{certificate}.crt")
         syslog.tell(NOTICE)
-        receiver.join(10)
+        receiver.join(60)
         syslog.close()
     syslog_message(got[0].partition(b" ")[2].decode())
 
@@ -270,7 +270,7 @@ def mail() -> Iterator[Email]:
             security="none",
             sender="phage@example.com",
             to=("a@example.com", "b@example.com"),
-            timeout=5.0,
+            timeout=60,
         )
 
 
@@ -336,7 +336,7 @@ def syslog_message(text: str) -> re.Match[str]:
 def test_syslog_over_udp() -> None:
     with socket.socket(type=socket.SOCK_DGRAM) as server:
         server.bind(("127.0.0.1", 0))
-        server.settimeout(5)
+        server.settimeout(60)
         syslog = Syslog(address=f"127.0.0.1:{server.getsockname()[1]}", facility="local3")
         syslog.tell(NOTICE)
         match = syslog_message(server.recv(4096).decode())
@@ -348,7 +348,7 @@ def test_syslog_over_udp() -> None:
 
 def test_syslog_over_tcp_connects_anew() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        server.settimeout(5)
+        server.settimeout(60)
         address = f"127.0.0.1:{server.getsockname()[1]}"
         syslog = Syslog(address=address, transport="tcp")
         for _ in range(2):
@@ -370,7 +370,7 @@ def test_cef_over_syslog() -> None:
     )
     with socket.socket(type=socket.SOCK_DGRAM) as server:
         server.bind(("127.0.0.1", 0))
-        server.settimeout(5)
+        server.settimeout(60)
         syslog = Syslog(address=f"127.0.0.1:{server.getsockname()[1]}", format="cef")
         assert syslog.check() == ""
         syslog.tell(notice)

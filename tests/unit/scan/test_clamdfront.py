@@ -8,8 +8,6 @@ import os
 import random
 import socket
 import struct
-import threading
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +18,7 @@ from phage.scan.front import FrontError
 from phage.scan.fronts.clamd import ClamdFront
 from phage.scan.trials import EICAR
 from phage.testing.judge import FakeJudge
+from phage.testing.waiting import PATIENCE, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,9 +44,13 @@ def opened(judge: FakeJudge) -> Iterator[Callable[..., ClamdFront]]:
         front.close()
 
 
+def connect(front: ClamdFront) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", front.port), PATIENCE)
+
+
 def ask(front: ClamdFront, data: bytes) -> bytes:
     """Send octets, end the sending, and return all that is answered."""
-    with socket.create_connection(("127.0.0.1", front.port), 10) as connection:
+    with connect(front) as connection:
         connection.sendall(data)
         connection.shutdown(socket.SHUT_WR)
         answer = b""
@@ -183,7 +186,7 @@ def test_descriptors_that_nobody_takes_are_closed(
     before = descriptors()
     for _ in range(20):
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.settimeout(10)
+            connection.settimeout(PATIENCE)
             connection.connect(str(path))
             rights = array.array("i", [connection.fileno()] * 4)
             connection.sendmsg([b"nPING\n"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
@@ -195,20 +198,21 @@ def test_descriptors_that_nobody_takes_are_closed(
 def test_too_many_connections_are_refused_and_silent_ones_end(
     opened: Callable[..., ClamdFront],
 ) -> None:
-    front = opened(connections=2, patience=0.5)
-    held = [socket.create_connection(("127.0.0.1", front.port), 10) for _ in range(2)]
-    threading.Event().wait(0.1)
-    with socket.create_connection(("127.0.0.1", front.port), 10) as refused:
-        assert refused.recv(10) == b""
-    assert front.counters()["refused"] == 1
-    for each in held:
-        assert each.recv(10) == b""  # After half a second of silence.
-        each.close()
-    late = time.monotonic() + 10
-    while front.counters()["connections"] < 3:  # Those before let go of their places in time.
+    front = opened(connections=2)
+    with connect(front), connect(front):
+        with connect(front) as refused:
+            assert refused.recv(10) == b""
+        assert front.counters()["refused"] == 1
+    front = opened(connections=2, patience=0.3)
+    with connect(front) as first, connect(front) as second:
+        assert first.recv(10) == second.recv(10) == b""  # After a moment of silence.
+
+    def asked() -> bool:  # Those before let go of their places in time.
         with contextlib.suppress(OSError):
             ask(front, b"PING\n")
-        assert time.monotonic() < late
+        return front.counters()["connections"] >= 3
+
+    until("a free place", asked)
 
 
 def test_an_address_that_is_taken(opened: Callable[..., ClamdFront]) -> None:

@@ -318,7 +318,7 @@ def icap() -> Iterator[str]:
 
 
 def test_icap(icap: str) -> None:
-    engine = IcapEngine(url=icap, timeout=10.0)
+    engine = IcapEngine(url=icap, timeout=60)
     assert (engine.version().engine, engine.version().definitions) == ("Test 1", "d5")
     assert said(engine, b"nothing").category is Category.UNDETECTED
     assert said(engine, b"some EVIL").label == "Own.Evil"
@@ -354,7 +354,7 @@ def test_clamd_on_another_machine() -> None:
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), FakeClamd) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
-        engine = ClamavEngine(socket=f"127.0.0.1:{server.server_address[1]}", timeout=10.0)
+        engine = ClamavEngine(socket=f"127.0.0.1:{server.server_address[1]}", timeout=60)
         version = engine.version()
         assert (version.engine, version.definitions) == ("1.4.6", "27000")
         assert version.built == 1_795_165_200 * 10**9

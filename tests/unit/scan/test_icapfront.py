@@ -56,7 +56,7 @@ def respmod(body: bytes, *headers: str, method: str = "RESPMOD") -> bytes:
 
 
 def ask(front: IcapFront, data: bytes) -> bytes:
-    with socket.create_connection(("127.0.0.1", front.port), 10) as connection:
+    with socket.create_connection(("127.0.0.1", front.port), 60) as connection:
         connection.sendall(data)
         connection.shutdown(socket.SHUT_WR)
         answer = b""
@@ -109,7 +109,7 @@ def test_previews(opened: Callable[..., IcapFront], judge: FakeJudge) -> None:
     whole = respmod(chunked(b"small", end=b"0; ieof\r\n\r\n"), "Preview: 1024")
     assert ask(front, whole).startswith(b"ICAP/1.0 204")
     part = respmod(chunked(EICAR[:30]), "Preview: 30", "Allow: 204")
-    with socket.create_connection(("127.0.0.1", front.port), 10) as connection:
+    with socket.create_connection(("127.0.0.1", front.port), 60) as connection:
         connection.sendall(part)
         assert connection.recv(100) == b"ICAP/1.0 100 Continue\r\n\r\n"
         connection.sendall(chunked(EICAR[30:]))
@@ -163,7 +163,7 @@ def test_what_makes_no_sense_is_refused(opened: Callable[..., IcapFront], sent: 
 
 
 def test_our_own_client_understands_it(opened: Callable[..., IcapFront]) -> None:
-    engine = IcapEngine(url=f"icap://127.0.0.1:{opened().port}/avscan", timeout=10)
+    engine = IcapEngine(url=f"icap://127.0.0.1:{opened().port}/avscan", timeout=60)
     engine.prepare()
     assert engine.version().engine == "phage"
     for data, category in ((EICAR, Category.MALICIOUS), (b"good" * 9000, Category.UNDETECTED)):

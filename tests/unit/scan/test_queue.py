@@ -40,7 +40,7 @@ def serve(
     ]
     for thread in threads:
         thread.start()
-    late = time.monotonic() + 30
+    late = time.monotonic() + 60
     while not ready() and time.monotonic() < late:
         time.sleep(0.01)
     stop.set()

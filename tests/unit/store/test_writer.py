@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -20,20 +19,11 @@ from phage.store.retention import Retention
 from phage.store.store import Store, StoreLocation, open_reader, open_store
 from phage.store.writer import MAX_HELD, Writer
 from phage.testing.records import EPOCH, make_finding, make_flow
+from phage.testing.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
-
-
-def eventually(condition: Callable[[], bool], seconds: float = 20.0) -> None:
-    """Wait until a condition holds."""
-    waiting = threading.Event()
-    for _ in range(int(seconds / 0.02)):
-        if condition():
-            return
-        waiting.wait(0.02)
-    pytest.fail("it did not happen in time")
 
 
 @contextmanager
@@ -74,7 +64,7 @@ def test_a_finding_is_stored_at_once(sqlite: StoreLocation) -> None:
     clock = SystemClock()
     with running(Writer(lambda: open_store(sqlite, clock), clock)) as writer:
         writer.findings([make_finding(1)])
-        eventually(lambda: writer.state.written["findings"] == 1)
+        until("it", lambda: writer.state.written["findings"] == 1)
 
 
 def test_more_than_fits_is_dropped_and_counted(sqlite: StoreLocation) -> None:
@@ -86,7 +76,7 @@ def test_more_than_fits_is_dropped_and_counted(sqlite: StoreLocation) -> None:
     assert writer.state.dropped["findings"] == 10
     assert writer.state.queued == 100 + MAX_HELD
     with running(writer):
-        eventually(lambda: writer.state.queued == 0)
+        until("it", lambda: writer.state.queued == 0)
     assert writer.state.written["flows"] == 100
 
 
@@ -118,7 +108,7 @@ def test_a_full_disk_stops_storing_only_while_it_is_full(
     with running(Writer(disk.open, clock)) as writer:
         writer.flows(make_flow(number) for number in range(3000))
         writer.findings(make_finding(number) for number in range(50))
-        eventually(lambda: writer.state.fault != "")
+        until("it", lambda: writer.state.fault != "")
         assert "free some space" in writer.state.fault
         assert writer.state.written["findings"] == 0
         # Newer news of a finding replace older ones while they wait.
@@ -126,7 +116,7 @@ def test_a_full_disk_stops_storing_only_while_it_is_full(
         disk.full = False
         assert writer.state.fault
         clock.nanoseconds += 120 * 10**9
-        eventually(lambda: writer.state.fault == "" and writer.state.written["findings"] >= 50)
+        until("it", lambda: writer.state.fault == "" and writer.state.written["findings"] >= 50)
     # Every flow was written or is counted as dropped.
     assert writer.state.written["flows"] + writer.state.dropped["flows"] == 3000
     assert "storing stops, detection goes on" in caplog.text
@@ -153,9 +143,9 @@ def test_a_store_that_cannot_be_opened_is_tried_again(sqlite: StoreLocation) -> 
     with running(Writer(opener, clock)) as writer:
         writer.findings([make_finding(1)])
         for expected in (1, 2):
-            eventually(lambda expected=expected: len(tries) >= expected)  # type: ignore[misc]
+            until("it", lambda expected=expected: len(tries) >= expected)  # type: ignore[misc]
             clock.nanoseconds += 120 * 10**9
-        eventually(lambda: writer.state.written["findings"] == 1)
+        until("it", lambda: writer.state.written["findings"] == 1)
     assert writer.state.dropped["findings"] == 0
 
 
@@ -165,8 +155,9 @@ def test_one_record_that_cannot_be_stored_does_not_hold_up_the_others(
     clock = SystemClock()
     with running(Writer(lambda: open_store(location, clock), clock)) as writer:
         writer.flows([make_flow(1), make_flow(2, handshake=2**80), make_flow(3)])
-        eventually(
-            lambda: sum(writer.state.written.values()) + sum(writer.state.dropped.values()) == 3
+        until(
+            "it",
+            lambda: sum(writer.state.written.values()) + sum(writer.state.dropped.values()) == 3,
         )
     assert writer.state.written["flows"] == 2
     assert writer.state.dropped["flows"] == 1
@@ -190,7 +181,7 @@ def test_what_is_too_old_goes_by_itself(sqlite: StoreLocation) -> None:
     retention = Retention(RetentionSettings(flows=3600))
     with running(Writer(lambda: open_store(sqlite, clock), clock, retention=retention)) as writer:
         writer.flows(make_flow(number) for number in range(100))
-        eventually(lambda: writer.state.written["flows"] == 100)
+        until("it", lambda: writer.state.written["flows"] == 100)
         clock.nanoseconds += 61 * 10**9
         writer.findings([make_finding(1)])
 
@@ -198,7 +189,7 @@ def test_what_is_too_old_goes_by_itself(sqlite: StoreLocation) -> None:
             with open_reader(sqlite) as store:
                 return store.flows.count() == 0
 
-        eventually(gone)
+        until("it", gone)
     assert writer.state.used > 0
 
 
@@ -227,11 +218,11 @@ def test_a_really_full_file_system(clock: FixedClock, tmp_path: Path) -> None:
         with running(Writer(lambda: open_store(location, clock), clock)) as writer:
             writer.flows(make_flow(number) for number in range(3000))
             writer.findings([make_finding(1)])
-            eventually(lambda: writer.state.fault != "")
+            until("it", lambda: writer.state.fault != "")
             ballast.unlink()
             writer.findings([make_finding(2)])
             clock.nanoseconds += 120 * 10**9
-            eventually(lambda: writer.state.fault == "" and writer.state.queued == 0)
+            until("it", lambda: writer.state.fault == "" and writer.state.queued == 0)
         with open_reader(location) as store:
             assert store.findings.count() == 2
             assert store.database.check() == []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ import pytest
 
 from phage.telemetry import influx
 from phage.telemetry.influx import InfluxSender, line
+from phage.testing.waiting import PATIENCE, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,9 +80,7 @@ def test_while_it_cannot_be_reached_the_newest_wait(monkeypatch: pytest.MonkeyPa
     sender.start()
     for number in range(5):
         sender.put([f"a v={number} 1"])
-    deadline = time.monotonic() + 10
-    while not sender.state.fault and time.monotonic() < deadline:
-        time.sleep(0.01)
-    sender.stop()
+    until("a fault", lambda: sender.state.fault)
+    sender.stop(PATIENCE)
     assert sender.state.dropped == 2
     assert sender.state.sent == 0

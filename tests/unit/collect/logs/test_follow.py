@@ -16,6 +16,7 @@ from phage.collect.collectors.logfile import LogFileCollector
 from phage.collect.logs.follow import LineBuffer
 from phage.collect.logs.source import LogSource
 from phage.errors import ConfigError
+from phage.testing.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -41,14 +42,11 @@ class Following:
             self.addresses += [event.address for event in window.events]
 
     def until(self, *addresses: str) -> None:
-        late = time.monotonic() + 20
-        while self.addresses != list(addresses):
-            assert time.monotonic() < late, self.addresses
-            time.sleep(0.002)
+        until(lambda: f"{addresses}, not {self.addresses}", lambda: self.addresses == [*addresses])
 
     def stop(self) -> None:
         self.collector.stop()
-        self._thread.join(10)
+        self._thread.join(60)
         assert not self._thread.is_alive()
         self.collector.close()
 

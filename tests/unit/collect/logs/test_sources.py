@@ -145,7 +145,7 @@ def test_alerts_come_by_a_socket(tmp_path: Path, transport: Any) -> None:
         suricata.connect(str(path))
         for _ in range(3):
             suricata.send(json.dumps(alert()).encode() + b"\n")
-        reader.join(10)
+        reader.join(60)
     assert len(found) == 3
     collector.close()
     assert not path.exists()

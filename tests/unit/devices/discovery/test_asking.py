@@ -35,7 +35,7 @@ def server(answer: Callable[[socket.socket], None]) -> Iterator[int]:
                     link, _ = listener.accept()
                 except TimeoutError:
                     continue
-                link.settimeout(5)
+                link.settimeout(60)
                 with link, contextlib.suppress(OSError):
                     answer(link)
 
