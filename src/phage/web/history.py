@@ -76,10 +76,7 @@ def packets_chart(store: Store, period: Period) -> Chart:
 
 
 def _rates(store: Store, counter: str, period: Period) -> list[float]:
-    sums: dict[int, float] = {}
-    for each in store.counters.list(counter, period.since, period.until):
-        begin = each.minute - each.minute % period.step
-        sums[begin] = sums.get(begin, 0.0) + each.value
+    sums = store.counters.sums(counter, period.since, period.until, period.step)
     seconds = period.step / SECOND
     return [value / seconds for value in filled(sums, period.since, period.step, period.steps)]
 

@@ -307,6 +307,10 @@ def test_counters_add_up_by_minute(store: Store) -> None:
         MinuteCounter(base + MINUTE, "packets", 4),
     ]
     assert store.counters.list("packets", base + MINUTE, base + MINUTE) == []
+    values = [each.value for each in store.counters.list("packets", 0, 2**62)]
+    hour = 60 * MINUTE
+    assert store.counters.sums("packets", 0, 2**62, hour) == {base - base % hour: sum(values)}
+    assert store.counters.sums("octets", base, base, hour) == {}
 
 
 def test_saved_models_are_listed_newest_first(store: Store) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from phage.records import FindingState, Severity
+from phage.store.repositories import traffic
 from phage.store.repositories.traffic import SECOND, SPANS, Traffic, TrafficKind, span_for
 from phage.testing.records import EPOCH, make_decision, make_finding
 
@@ -55,7 +56,7 @@ def test_days_that_are_whole_count_as_their_hours(store: Store, first: int, hour
     since = START - START % (24 * HOUR) + first * HOUR
     pairs = [
         Traffic(
-            TrafficKind.PAIR, "a", "x", since + hour * HOUR + 7, octets=(2 ** (hour % 60), hour)
+            TrafficKind.PAIR, "a", "x", since + hour * HOUR + 7, octets=(2 ** (hour % 40), hour)
         )
         for hour in range(-30, hours + 30)
     ]
@@ -65,6 +66,41 @@ def test_days_that_are_whole_count_as_their_hours(store: Store, first: int, hour
     (top,) = store.traffic.top(TrafficKind.PAIR, since + 9, since + hours * HOUR)
     (peer,) = store.traffic.peers("x", since + 9, since + hours * HOUR)
     assert top.octets == peer.octets == octets
+
+
+def test_the_busiest_of_many_are_added_up_where_they_were_not(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(traffic, "READ", 48)  # Two rows of each of 24 hours.
+    day = START - START % (24 * HOUR) + 5 * HOUR
+    each_hour = [
+        ("steady", 50),
+        ("hasty", 10),
+        *((f"other{number}", number) for number in range(9)),
+    ]
+    store.traffic.save(
+        Traffic(TrafficKind.HOST, name, "", day + hour * HOUR, octets=(octets, 1))
+        for hour in range(24)
+        for name, octets in [*each_hour, ("once", 400 if hour == 7 else 2)]
+    )
+    top = store.traffic.top(TrafficKind.HOST, day, day + 24 * HOUR, 2)
+    assert [(each.name, each.octets) for each in top] == [
+        ("steady", (24 * 50, 24)),
+        ("once", (400 + 23 * 2, 24)),
+    ]
+
+
+def test_of_a_time_that_is_very_long_only_what_is_there_is_read(store: Store) -> None:
+    store.traffic.save([host("a", 0, 10), host("a", 60 * 24 * 230, 5)])
+    (top,) = store.traffic.top(TrafficKind.HOST, 0, 2**62)
+    assert top.octets == (15, 0)
+    assert store.traffic.top(TrafficKind.HOST, 0, 2**62, 0) == []
+
+
+def test_counts_that_nobody_can_have_are_cut(store: Store) -> None:
+    store.traffic.save(host("a", minute % 60, 2**63, -5) for minute in range(1440))
+    (top,) = store.traffic.top(TrafficKind.HOST, START, START + HOUR)
+    assert top.octets == (1440 * traffic.MAX_COUNT, 0)
 
 
 def test_who_talks_to_himself_counts_once(store: Store) -> None:

@@ -59,3 +59,19 @@ class CounterRepository:
             )
         )
         return [MinuteCounter(*row) for row in rows]
+
+    def sums(self, name: str, since: int, until: int, step: int) -> dict[int, float]:
+        """Return what was counted in each step of a time, by where the step begins.
+
+        Times and step are in nanoseconds; steps lie on multiples of themselves. Empty steps are
+        left out.
+        """
+        rows: list[tuple[Any, ...]] = list(
+            self._database.query(
+                f"SELECT minute / {step:d} * {step:d}, sum(value) FROM counters "
+                "WHERE name = ? AND minute >= ? AND minute < ? "
+                f"GROUP BY 1 ORDER BY 1 LIMIT {MAX_PAGE}",
+                (storable(name), since, until),
+            )
+        )
+        return {int(begin): float(value) for begin, value in rows}

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from heapq import nsmallest
 from typing import TYPE_CHECKING, Any
 
-from phage.store.repositories.text import MAX_INTEGER, storable, storable_integer
+from phage.store.repositories.text import MAX_INTEGER, storable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from phage.store.database import Database, Row, Value
 
@@ -21,13 +22,28 @@ SPANS = (300, 3600, 86_400)
 MAX_PAGE = 1000
 """Rows that one question returns at most."""
 
+MAX_COUNT = 2**52
+"""Octets or packets of a minute, at most, whatever an exporter claims: a day of them fits."""
+
+READ = 4096
+"""Rows that are read of all spans together to find the busiest: some milliseconds."""
+
 _NUMBERS = ("packets_sent", "packets_received", "octets_sent", "octets_received", "flows")
 _SAVE = (
     f"INSERT INTO traffic (span, kind, begun, name, peer, {', '.join(_NUMBERS)}) "
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (span, kind, begun, name, peer) DO UPDATE "
     "SET " + ", ".join(f"{name} = traffic.{name} + excluded.{name}" for name in _NUMBERS)
 )
-_SUMS = ", ".join(f"sum({name})" for name in _NUMBERS)
+_SUMS = ", ".join(f"sum(CAST({name} AS DOUBLE PRECISION))" for name in _NUMBERS)
+_OCTETS = "CAST(octets_sent AS DOUBLE PRECISION) + CAST(octets_received AS DOUBLE PRECISION)"
+"""As in the index: sums of integers may be too large for one."""
+
+_BUSIEST = (
+    f"SELECT * FROM (SELECT name, peer, {_OCTETS} AS octets FROM traffic "
+    f"WHERE span = ? AND kind = ? AND begun = ? ORDER BY {_OCTETS} DESC LIMIT ?) AS busiest"
+)
+_MAX_SELECTS = 100
+"""Of the 500 that SQLite joins by UNION."""
 
 
 class TrafficKind(enum.StrEnum):
@@ -73,7 +89,7 @@ class TrafficRepository:
                 storable(each.name),
                 storable(each.peer),
                 *(
-                    storable_integer(value)
+                    max(0, min(value, MAX_COUNT))
                     for pair in (each.packets, each.octets)
                     for value in pair
                 ),
@@ -87,8 +103,28 @@ class TrafficRepository:
                 self._database.execute_many(_SAVE, rows)
 
     def top(self, kind: TrafficKind, since: int, until: int, limit: int = 20) -> list[Traffic]:
-        """Return who had most octets in a time, added up over whole spans."""
-        return self._sums(kind, [("kind = ?", (str(kind),))], since, until, limit)
+        """Return who had most octets in a time, added up over whole spans.
+
+        Those who were never among the busiest of a span are not looked at: some hundreds of each
+        where there are dozens of spans. Whoever is returned is added up over all spans.
+        """
+        limit = max(0, min(limit, MAX_PAGE))
+        spans = self._spans(kind, since, until)
+        busiest = self._busiest(kind, spans, limit)
+        if not busiest:
+            return []
+        rows = self._database.query(
+            f"WITH spans (span, begun) AS (VALUES {_places(spans)}), "
+            f"hosts (name, peer) AS (VALUES {_places(busiest)}) "
+            # SQLite keeps the order of CROSS JOIN: each row is looked up by its key.
+            f"SELECT traffic.name, traffic.peer, 0, {_SUMS} FROM hosts CROSS JOIN spans "
+            "CROSS JOIN traffic WHERE traffic.span = spans.span AND traffic.kind = ? "
+            "AND traffic.begun = spans.begun AND traffic.name = hosts.name "
+            "AND traffic.peer = hosts.peer GROUP BY traffic.name, traffic.peer "
+            f"ORDER BY sum({_OCTETS}) DESC, traffic.name, traffic.peer",
+            (*_flat(spans), *_flat(busiest), str(kind)),
+        )
+        return [_from_row(kind, row) for row in rows]
 
     def of(self, host: str, since: int, until: int, span: int = 3600) -> list[Traffic]:
         """Return the spans of one host in order; those in which it was silent are left out."""
@@ -107,16 +143,48 @@ class TrafficRepository:
             ("kind = 'pair' AND name = ?", name),
             ("kind = 'pair' AND peer = ? AND name <> peer", name),
         ]
-        return self._sums(TrafficKind.PAIR, halves, since, until, limit)
+        return self._sums(halves, since, until, limit)
+
+    def _spans(self, kind: TrafficKind, since: int, until: int) -> list[tuple[int, int]]:
+        """Return the spans of which a time is made up, as length and begin."""
+        of_kind = "FROM traffic WHERE span = ? AND kind = ?"
+        found: list[tuple[int, int]] = []
+        for span, begin, end in _parts(since, until):
+            first, last = (
+                self._database.query(  # One by one: SQLite finds only a lone one by index.
+                    f"SELECT (SELECT min(begun) {of_kind}), (SELECT max(begun) {of_kind})",
+                    (span, str(kind)) * 2,
+                )[0]
+            )
+            if first is not None and last is not None:
+                begins = range(max(begin, int(first)), min(end, int(last) + 1), span * SECOND)
+                found += [(span, each) for each in begins]
+        return found
+
+    def _busiest(
+        self, kind: TrafficKind, spans: Sequence[tuple[int, int]], limit: int
+    ) -> list[tuple[str, str]]:
+        """Return names and peers of those with most octets, counted where they were busiest."""
+        sums: dict[tuple[str, str], float] = {}
+        of_each = max(limit, READ // max(1, len(spans)))
+        for begin in range(0, len(spans), _MAX_SELECTS):
+            chunk = spans[begin : begin + _MAX_SELECTS]
+            union = " UNION ALL ".join([_BUSIEST] * len(chunk))
+            values = [each for span, at in chunk for each in (span, str(kind), at, of_each)]
+            rows: list[tuple[Any, ...]] = list(
+                self._database.query(
+                    f"SELECT name, peer, sum(octets) FROM ({union}) AS spans GROUP BY name, peer",
+                    values,
+                )
+            )
+            for name, peer, octets in rows:
+                sums[name, peer] = sums.get((name, peer), 0.0) + octets
+        return nsmallest(limit, sums, key=lambda key: (-sums[key], key))
 
     def _sums(
-        self,
-        kind: TrafficKind,
-        which: Sequence[tuple[str, Row]],
-        since: int,
-        until: int,
-        limit: int,
+        self, which: Sequence[tuple[str, Row]], since: int, until: int, limit: int
     ) -> list[Traffic]:
+        """Return the pairs that fulfil a condition, those with most octets first."""
         selects: list[str] = []
         values: list[Value] = []
         for condition, wanted in which:
@@ -128,11 +196,10 @@ class TrafficRepository:
                 values += [*wanted, span, begin, end]
         rows = self._database.query(
             f"SELECT name, peer, 0, {_SUMS} FROM ({' UNION ALL '.join(selects)}) AS spans "
-            "GROUP BY name, peer "
-            "ORDER BY sum(octets_sent + octets_received) DESC, name, peer LIMIT ?",
+            f"GROUP BY name, peer ORDER BY sum({_OCTETS}) DESC, name, peer LIMIT ?",
             (*values, max(0, min(limit, MAX_PAGE))),
         )
-        return [_from_row(kind, row) for row in rows]
+        return [_from_row(TrafficKind.PAIR, row) for row in rows]
 
 
 def span_for(since: int, until: int) -> int:
@@ -154,6 +221,15 @@ def _parts(since: int, until: int) -> list[tuple[int, int, int]]:
     if span != SPANS[1] or last - first < day:
         return [(span, begin, until)]
     return [(span, begin, first), (SPANS[2], first, last), (span, last, until)]
+
+
+def _places(rows: Sequence[tuple[Value, Value]]) -> str:
+    """Return the places of pairs in a list of VALUES."""
+    return ", ".join(["(?, ?)"] * len(rows))
+
+
+def _flat(rows: Sequence[tuple[Value, Value]]) -> Iterator[Value]:
+    return (value for row in rows for value in row)
 
 
 def _begin(moment: int, span: int) -> int:
