@@ -12,7 +12,7 @@ from phage.api import description, problem, routes
 from phage.api.memory import Memory
 from phage.api.middleware import Audited, Surroundings
 from phage.api.repeats import Once, Unchanged
-from phage.api.routes.sensors import MAX_WINDOW, WINDOWS
+from phage.api.routes.sensors import MAX_MODEL, MAX_WINDOW, MODELS, WINDOWS
 from phage.api.security import guards_of
 from phage.api.uploads import FORM_ROOM, PATHS
 
@@ -86,7 +86,7 @@ def make_app(
 
 def _large(services: Services) -> dict[str, int]:
     """Return how large bodies with files may be, by path."""
-    large = {WINDOWS: MAX_WINDOW} if services.sensors is not None else {}
+    large = {WINDOWS: MAX_WINDOW, MODELS: MAX_MODEL} if services.sensors is not None else {}
     if services.scanning is not None:
         large |= dict.fromkeys(PATHS, services.scanning.largest + FORM_ROOM)
     return large

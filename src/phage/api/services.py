@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from phage.collect.joined import JoinedCollector
     from phage.intel.catalog import Catalog
     from phage.intel.share import Sharing
+    from phage.learn.copies import SensorModels
     from phage.scan.desk import ScanDesk
     from phage.store.store import Store
     from phage.telemetry.metrics import Registry
@@ -68,6 +69,7 @@ class Services:
         home: Networks that are ours, as CIDR.
         fingerprint: SHA-256 of its own certificate; '' for a given one, or none.
         sensors: Takes windows of sensors that joined; None where none are taken.
+        models: Keeps what sensors learned; None where none join.
         feeds: The feeds; None where there is no threat intelligence.
         catalog: Returns what all feeds say; None where there is no threat intelligence.
         rules: Rule files; None where nothing decides.
@@ -95,6 +97,7 @@ class Services:
     home: tuple[str, ...] = ()
     fingerprint: str = ""
     sensors: JoinedCollector | None = None
+    models: SensorModels | None = None
     feeds: FeedsDesk | None = None
     catalog: Callable[[], Catalog] | None = None
     rules: RuleDesk | None = None

@@ -1,4 +1,4 @@
-"""The contract of a bus: how windows, findings, decisions and feedback go between roles."""
+"""The contract of a bus: how windows, findings, feedback and states of models go between roles."""
 
 from __future__ import annotations
 
@@ -8,6 +8,13 @@ T_co = TypeVar("T_co", covariant=True)
 
 TOPICS = ("windows", "findings", "decisions", "feedback")
 """What goes over a bus; each has its own queues."""
+
+
+MAX_KEPT = 4096
+"""Names under which a bus keeps something; of more the newest are refused."""
+
+LARGEST_KEPT = 64 << 20
+"""Octets of what is kept under a name: far above any state of a model."""
 
 
 @runtime_checkable
@@ -46,6 +53,15 @@ class Bus(Protocol):
 
         It sees what is published from now on.
         """
+
+    def keep(self, name: str, octets: bytes) -> bool:
+        """Keep octets under a name, in place of what was; tell whether there was room for them.
+
+        So a role finds again what it learned, on whatever machine it is started next.
+        """
+
+    def kept(self, name: str) -> bytes:
+        """Return what is kept under a name; b'' for nothing."""
 
     def close(self) -> None:
         """Wake and end all readers."""

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _MAGIC = b"pb1"
 
 _TYPES = {
+    "phage.records.advice": ("Advice",),
     "phage.records.decision": (
         "Action", "Decision", "Direction", "Pattern", "Rate", "Receipt", "ReceiptState", "Target",
         "TargetKind",

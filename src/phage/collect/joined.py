@@ -13,7 +13,7 @@ from phage.bus.codec import MessageError, decode
 from phage.bus.partitions import Merger, is_sound
 from phage.clock import SystemClock
 from phage.collect.collector import WithoutPackets
-from phage.records import Window
+from phage.records import Advice, Window
 from phage.records.columns import MATCH, Event
 
 if TYPE_CHECKING:
@@ -55,20 +55,6 @@ def _matches(flows: Columns, end: int, prefixes: Prefixes, time: int) -> Columns
     rows["flow"], rows["end"], rows["value"] = met["id"], end, values[values != _NOTHING]
     rows["time"] = np.minimum(met["start"], time)
     return rows
-
-
-@dataclass(frozen=True, slots=True)
-class Advice:
-    """What a sensor is to do with what it learned of a device: distrust it, or excuse it.
-
-    `mac` is 0 for unknown, `address` has 16 octets; times are nanoseconds since the Unix epoch.
-    """
-
-    verb: str
-    mac: int
-    address: bytes
-    since: int
-    until: int
 
 
 @dataclass(slots=True)

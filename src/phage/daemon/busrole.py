@@ -41,6 +41,9 @@ def bus_collectors(settings: BusSettings) -> list[BusCollector]:
     """Return the collector of what sensors count; nothing where there is no bus."""
     if not settings.url.get_secret_value():
         return []
+    from phage.bus.buses.redis import RedisBus  # noqa: PLC0415  Seldom needed.
     from phage.collect.collectors.bus import BusCollector  # noqa: PLC0415  Seldom needed.
 
-    return [BusCollector(connect(settings), settings.prefix, own_name(settings))]
+    feedback = RedisBus(settings.url.get_secret_value(), settings.prefix)
+    own = own_name(settings)
+    return [BusCollector(connect(settings), settings.prefix, own, feedback=feedback)]

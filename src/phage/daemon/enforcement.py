@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from phage.records.finding import Finding
     from phage.records.packetrule import Network, PacketRules
     from phage.records.window import Window
+    from phage.store.repositories.findings import FindingRepository
     from phage.store.repositories.labels import LabelRepository
     from phage.store.repositories.rulehits import RuleHitsRepository
     from phage.store.store import Store
@@ -150,6 +151,8 @@ class Enforcement:
         live: What goes on now; None until something is watched.
         dispatcher: Whom phage tells; None for nobody.
         labels: What people say of findings.
+        findings: What was found.
+        learns: Takes what was no attack for normal; None where nothing learns.
     """
 
     desk: Desk
@@ -170,6 +173,8 @@ class Enforcement:
     live: Live | None = None
     dispatcher: Dispatcher | None = None
     labels: LabelRepository | None = None
+    findings: FindingRepository | None = None
+    learns: Callable[[Finding], None] | None = None
     held: bool = field(default=False, init=False)
     _insists: bool = field(default=False, init=False)
     """The panic switch was pulled, and that could not be written down."""
@@ -420,4 +425,5 @@ def make_enforcement(
         lists,
         places,
         labels=store.labels,
+        findings=store.findings,
     )

@@ -7,12 +7,13 @@ import queue
 import signal
 import threading
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from phage.clock import SystemClock
 from phage.config.statedir import StateDirectory
 from phage.daemon import privilege
-from phage.daemon.models import restored_models, save_models
+from phage.daemon.advising import follow
+from phage.daemon.modelcopies import Copies
 from phage.daemon.run import Daemon
 from phage.daemon.uplink import Membership, Uplink, UplinkError, join
 from phage.errors import ConfigError
@@ -20,7 +21,6 @@ from phage.errors import ConfigError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from phage.daemon.feeder import Watched
     from phage.daemon.options import RunOptions
 
 _log = logging.getLogger(__name__)
@@ -70,12 +70,13 @@ class JoinedSensor:
             stack.callback(daemon.close)
             daemon.open(remotes=False)
             privilege.drop(state.path)
-            models = restored_models(daemon.collectors, state.models, self._clock)
+            copies = Copies(uplink, self._clock, self._options.settings.learning.save_every)
+            copies.restore(daemon.collectors, state.models)
             self._options.ready(f"sensing {daemon.watched} for {uplink.member.url}")
             try:
-                self._watch(daemon, uplink)
+                self._watch(daemon, uplink, copies)
             finally:
-                save_models(models)
+                copies.save()
         return 0
 
     def _membership(self, state: StateDirectory) -> Membership:
@@ -95,12 +96,13 @@ class JoinedSensor:
             raise ConfigError(message)
         return found
 
-    def _watch(self, daemon: Daemon, uplink: Uplink) -> None:
+    def _watch(self, daemon: Daemon, uplink: Uplink, copies: Copies) -> None:
         daemon.start_feeding()
         try:
             while not self._stopping.is_set():
+                copies.tick()
                 try:
-                    window, collector = daemon.windows.get(timeout=WAIT_SECONDS)
+                    window, _ = daemon.windows.get(timeout=WAIT_SECONDS)
                 except queue.Empty:
                     continue
                 if self._clock.monotonic() < self._retry_at:
@@ -117,20 +119,6 @@ class JoinedSensor:
                     _log.warning("%s", error, extra={"limit": "uplink"})
                     continue
                 for each in advice:
-                    _follow(collector, each)
+                    follow(daemon.collectors, each)
         finally:
             daemon.stop_feeding()
-
-
-def _follow(collector: Watched, advice: dict[str, Any]) -> None:
-    """Do what a controller advises; what is no advice is left alone."""
-    try:
-        act = {"distrust": collector.distrust, "excuse": collector.excuse}[advice["verb"]]
-        act(
-            int(advice["mac"]),
-            bytes.fromhex(advice["address"]).rjust(16, b"\0")[:16],
-            int(advice["since"]),
-            int(advice["until"]),
-        )
-    except (KeyError, ValueError, TypeError):
-        _log.warning("a controller's advice cannot be read", extra={"limit": "uplink"})

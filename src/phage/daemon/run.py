@@ -8,6 +8,7 @@ import secrets
 import signal
 import threading
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING
 
 from phage.api.events import EventHub
@@ -18,6 +19,7 @@ from phage.collect.logs.told import ToldCollector
 from phage.config.statedir import StateDirectory
 from phage.daemon import memory, privilege
 from phage.daemon.acting import start_enforcement, start_enforcer
+from phage.daemon.advising import excuse
 from phage.daemon.baselines import restored_baselines, volumetric_of
 from phage.daemon.busrole import bus_collectors
 from phage.daemon.carving import make_carved_files, start_carving
@@ -400,8 +402,9 @@ def _watched_live(
     daemon: Daemon,
     detectors: Sequence[Runner[Detector]],
 ) -> Live:
-    """Have metrics and whoever asks see what goes on now."""
+    """Have metrics and whoever asks see what goes on now, and what learns hear of mistakes."""
     PolicyMetrics(registry, enforcement)
+    enforcement.learns = partial(excuse, collectors=daemon.watching)
     enforcement.dispatcher = daemon.dispatcher
     floods = volumetric_of(detectors)
     live = enforcement.live = Live(

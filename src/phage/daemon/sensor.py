@@ -5,26 +5,35 @@ from __future__ import annotations
 import logging
 import queue
 import signal
+import socket
 import threading
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from phage.bus.buses.redis import BusError, RedisBus
 from phage.bus.partitions import BEAT_SECONDS, Lease, Roster, publish
 from phage.clock import SystemClock
 from phage.config.statedir import StateDirectory
 from phage.daemon import privilege
+from phage.daemon.advising import follow
 from phage.daemon.busrole import connect, own_name
+from phage.daemon.modelcopies import Copies
 from phage.daemon.run import Daemon
 from phage.errors import PhageError
+from phage.records import Advice
 
 if TYPE_CHECKING:
     from redis import Redis
 
+    from phage.bus.bus import Subscription
     from phage.daemon.options import RunOptions
     from phage.records import Window
 
 _log = logging.getLogger(__name__)
+
+MAX_ADVICE = 256
+"""Pieces of advice that wait to be followed; of more the oldest go."""
 
 RETRY_SECONDS = 1.0
 """Pause after Redis could not be reached; what is counted meanwhile is lost, and counted."""
@@ -83,6 +92,12 @@ class Sensor:
         key = f"{bus.prefix}:group:{group}"
         self._lease = Lease(self._client, key, own_name(bus)) if group else None
         self._stopping = threading.Event()
+        self._bus = RedisBus(bus.url.get_secret_value(), bus.prefix, self._clock)
+        self._advice: Subscription[object] | None = None
+        # A name that outlives the process: that of whoever takes over, or is started again.
+        own = group or bus.name or socket.gethostname()
+        every = options.settings.learning.save_every
+        self._copies = Copies(self._bus, self._clock, every, f"models/{own}/")
 
     def stop(self, *_: object) -> None:
         """Stop soon; may be called from a signal handler."""
@@ -97,6 +112,7 @@ class Sensor:
         with ExitStack() as stack:
             stack.enter_context(state.lock())
             stack.callback(self._client.close)
+            stack.callback(self._bus.close)
             self._stand_by()
             if self._stopping.is_set():
                 return 0
@@ -105,7 +121,11 @@ class Sensor:
             daemon.open(remotes=False)
             privilege.drop(state.path)
             self._options.ready(f"sensing {daemon.watched}")
-            self._watch(daemon)
+            self._copies.restore(daemon.collectors, state.models)
+            try:
+                self._watch(daemon)
+            finally:
+                self._copies.save()
         return 0
 
     def _stand_by(self) -> None:
@@ -130,6 +150,19 @@ class Sensor:
             return self._publisher.sent > 0
         return True
 
+    def _follow(self, daemon: Daemon) -> None:
+        """Do what detectors advise about what was learned."""
+        if not daemon.collectors:
+            return
+        if self._advice is None:
+            try:
+                self._advice = self._bus.subscribe("feedback", MAX_ADVICE)
+            except BusError as error:
+                _log.warning("%s", error, extra={"limit": "bus"})
+                return
+        while isinstance(advice := self._advice.take(0.0), Advice):
+            follow(daemon.collectors, advice)
+
     def _watch(self, daemon: Daemon) -> None:
         next_beat = 0.0
         daemon.start_feeding()
@@ -138,6 +171,8 @@ class Sensor:
                 now = self._clock.monotonic()
                 if now >= next_beat:
                     next_beat = now + BEAT_SECONDS
+                    self._copies.tick()
+                    self._follow(daemon)
                     if not self._beat():
                         message = "another sensor of the group has taken over; start it again"
                         raise PhageError(message)

@@ -131,6 +131,7 @@ def start_api(
         from phage.api.app import make_app  # noqa: PLC0415
         from phage.api.server import ApiServer  # noqa: PLC0415
         from phage.api.services import Services  # noqa: PLC0415
+        from phage.learn.copies import SensorModels  # noqa: PLC0415
         from phage.web.dashboard import Dashboard  # noqa: PLC0415
 
         services = Services(
@@ -147,6 +148,7 @@ def start_api(
             home=tuple(map(str, settings.home)),
             fingerprint=certificate.fingerprint if certificate is not None else "",
             sensors=served.joined,
+            models=SensorModels(state.models / "sensors", clock) if served.joined else None,
             feeds=LocalFeedsDesk(
                 settings,
                 served.settings_file or default_file(os.environ, Path.home(), os.geteuid()),

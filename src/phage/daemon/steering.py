@@ -220,10 +220,19 @@ class Steering:
         else:
             label = Label(request.label)
             own.labels.save(FindingLabel(request.finding, label, request.note, caller.name, now))
+            if label is Label.NOT_AN_ATTACK:
+                self._excuse(request.finding)
         own.ledger.note(
             caller.name, "findings label", now, "", f"{request.finding}: {request.label}"
         )
         return {"finding": request.finding, "label": request.label}
+
+    def _excuse(self, id: str) -> None:  # noqa: A002  The field's name.
+        """Have everything that learns, here and at sensors, take a finding for normal."""
+        own = self.enforcement
+        finding = own.findings.get(id) if own.findings is not None else None
+        if finding is not None and own.learns is not None:
+            own.learns(finding)
 
     def live(self, request: requests.Live, _caller: Caller) -> Answer:
         """Tell what goes on now."""

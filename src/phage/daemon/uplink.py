@@ -7,25 +7,38 @@ import hmac
 import http.client
 import ipaddress
 import json
+import logging
 import os
 import ssl
 from dataclasses import asdict, dataclass, field
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 from phage.access.sensors import SEPARATOR
 from phage.bus.codec import encode
 from phage.errors import PhageError
+from phage.records import Advice
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from phage.records import Window
 
+_log = logging.getLogger(__name__)
+
 SECONDS = 5.0
 """How long an answer may take; what is counted meanwhile waits, up to a bound."""
 
 MAX_ANSWER = 1 << 20
+
+MODELS = "/api/v1/sensors/models"
+
+MAX_MODEL = 64 << 20
+"""Octets of a model, as the controller takes and gives them."""
+
+
+_OCTETS = "application/octet-stream"
 
 
 class UplinkError(PhageError):
@@ -99,43 +112,58 @@ class Uplink:
     member: Membership
     _connection: http.client.HTTPConnection | None = field(default=None, init=False, repr=False)
 
-    def put(self, window: Window) -> list[dict[str, Any]]:
+    def put(self, window: Window) -> list[Advice]:
         """Send a window; return what is to be done with what was learned. Raises UplinkError."""
-        answer = self.post("/api/v1/sensors/windows", encode(window), "application/octet-stream")
-        advice = answer.get("advice")
-        return (
-            [each for each in advice if isinstance(each, dict)] if isinstance(advice, list) else []
-        )
+        answer = self.post("/api/v1/sensors/windows", encode(window), _OCTETS)
+        said = answer.get("advice")
+        found = [_advice(each) for each in said] if isinstance(said, list) else []
+        return [each for each in found if each is not None]
+
+    def keep(self, name: str, octets: bytes) -> bool:
+        """Have the controller keep a model. Raises UplinkError."""
+        self.post(f"{MODELS}?name={quote(name)}", octets, _OCTETS)
+        return True
+
+    def kept(self, name: str) -> bytes:
+        """Return a model as the controller keeps it; b'' for none. Raises UplinkError."""
+        status, said = self._ask("GET", f"{MODELS}?name={quote(name)}", b"", "", MAX_MODEL)
+        return said if status == HTTPStatus.OK else b""
 
     def post(self, path: str, body: bytes, kind: str) -> dict[str, Any]:
         """Post a body; return the answer. Raises UplinkError."""
+        _, said = self._ask("POST", path, body, kind, MAX_ANSWER)
+        return _document(said)
+
+    def _ask(self, method: str, path: str, body: bytes, kind: str, most: int) -> tuple[int, bytes]:
+        """Return status and body of a good answer. Raises UplinkError."""
         was_open = self._connection is not None
         try:
-            status, reason, said = self._asked(path, body, kind)
+            status, reason, said = self._asked(method, path, body, kind, most)
         except (OSError, http.client.HTTPException) as error:
             self.close()
             if was_open:  # It may have been closed there while nothing was sent.
-                return self.post(path, body, kind)
+                return self._ask(method, path, body, kind, most)
             message = f"{self.member.url}: {getattr(error, 'strerror', None) or error}"
             raise UplinkError(message) from error
-        try:
-            document = json.loads(said)
-        except ValueError:
-            document = {}
-        document = document if isinstance(document, dict) else {}
         if not 200 <= status < 300:
-            detail = str(document.get("detail") or reason)[:200]
+            detail = str(_document(said).get("detail") or reason)[:200]
             message = f"{self.member.url}: {status} {detail}"
             raise UplinkError(message, is_final=status in {401, 403})
-        return document
+        return status, said
 
-    def _asked(self, path: str, body: bytes, kind: str) -> tuple[int, str, bytes]:
+    def _asked(
+        self, method: str, path: str, body: bytes, kind: str, most: int
+    ) -> tuple[int, str, bytes]:
         """Return status, reason and body of the answer. Raises OSError, HTTPException."""
-        headers = {"Authorization": f"Bearer {self.member.token}", "Content-Type": kind}
+        headers = {"Authorization": f"Bearer {self.member.token}"}
+        headers |= {"Content-Type": kind} if kind else {}
         connection = self._connection or self._connect()
-        connection.request("POST", path, body, headers)
+        connection.request(method, path, body or None, headers)
         answer = connection.getresponse()
-        return answer.status, answer.reason, answer.read(MAX_ANSWER)
+        said = answer.read(most)
+        if not answer.isclosed():  # More than there may be: what follows is no answer's beginning.
+            self.close()
+        return answer.status, answer.reason, said
 
     def close(self) -> None:
         """Close the connection."""
@@ -163,6 +191,29 @@ class Uplink:
                 raise UplinkError(message)
         self._connection = made
         return made
+
+
+def _document(said: bytes) -> dict[str, Any]:
+    try:
+        document = json.loads(said)
+    except ValueError:
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _advice(said: Any) -> Advice | None:  # noqa: ANN401  JSON.
+    """Return advice as it was sent; None for what is none, which is logged."""
+    try:
+        return Advice(
+            str(said["verb"]),
+            int(said["mac"]),
+            bytes.fromhex(said["address"]).rjust(16, b"\0")[:16],
+            int(said["since"]),
+            int(said["until"]),
+        )
+    except (KeyError, ValueError, TypeError):
+        _log.warning("a controller's advice cannot be read", extra={"limit": "uplink"})
+        return None
 
 
 def _split(url: str) -> SplitResult:

@@ -47,18 +47,57 @@ class SavedState:
     version: int
 
 
+def packed(state: bytes, now: int) -> bytes:
+    """Return a state as it is kept and sent: a line of magic, a line of JSON, the octets.
+
+    The JSON tells format, length, SHA-256 and the time (`now`, nanoseconds since the Unix epoch).
+    """
+    header = {
+        "format": FORMAT,
+        "length": len(state),
+        "sha256": hashlib.sha256(state).hexdigest(),
+        "saved": rfc3339(now),
+    }
+    return MAGIC + json.dumps(header).encode() + b"\n" + state
+
+
+def unpacked(octets: bytes, name: str) -> bytes:
+    """Return the state in what was packed. Raises StateError naming what is wrong with `name`."""
+    magic, _, rest = octets.partition(b"\n")
+    if magic + b"\n" != MAGIC:
+        message = f"{name} is not a saved model"
+        raise StateError(message)
+    line, _, state = rest.partition(b"\n")
+    try:
+        header = json.loads(line[:4096])
+    except (ValueError, RecursionError) as error:
+        message = f"cannot read {name}: {error}"
+        raise StateError(message) from error
+    if not isinstance(header, dict) or header.get("format") != FORMAT:
+        message = f"{name} was written by another version of phage"
+        raise StateError(message)
+    if header.get("length") != len(state):
+        message = f"{name} is cut short or too long"
+        raise StateError(message)
+    if header.get("sha256") != hashlib.sha256(state).hexdigest():
+        message = f"{name} is damaged: its checksum is wrong"
+        raise StateError(message)
+    return state
+
+
 class StateFolder:
     """Keeps versioned, checksummed states of one model: `<name>.<version>.model`.
 
-    A file is a line of magic, a line of JSON (format, length, SHA-256, time), then the state. It is
-    written aside and renamed, so that a crash leaves the earlier one. A damaged file is set aside
-    as `*.damaged` and the one before it is used.
+    A file holds what `packed` makes. It is written aside and renamed, so that a crash leaves the
+    earlier one. A damaged file is set aside as `*.damaged` and the one before it is used. Of more
+    versions than `kept` the oldest go.
     """
 
-    def __init__(self, folder: Path, name: str, clock: Clock) -> None:
+    def __init__(self, folder: Path, name: str, clock: Clock, *, kept: int = VERSIONS_KEPT) -> None:
         self.folder = folder
         self.name = name
         self.clock = clock
+        self.kept = kept
 
     def versions(self) -> list[SavedState]:
         """Return the states there are, newest first."""
@@ -74,21 +113,15 @@ class StateFolder:
         existing = self.versions()
         version = existing[0].version + 1 if existing else 1
         path = self.folder / f"{self.name}.{version}.model"
-        header = {
-            "format": FORMAT,
-            "length": len(state),
-            "sha256": hashlib.sha256(state).hexdigest(),
-            "saved": rfc3339(self.clock.now()),
-        }
         aside = path.with_suffix(".writing")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with aside.open("wb") as file:
-                file.write(MAGIC + json.dumps(header).encode() + b"\n" + state)
+                file.write(packed(state, self.clock.now()))
                 file.flush()
                 os.fsync(file.fileno())
             aside.replace(path)
-            for old in existing[VERSIONS_KEPT - 1 :]:
+            for old in existing[self.kept - 1 :]:
                 old.path.unlink(missing_ok=True)
         except OSError as error:
             message = f"cannot save the model to {path}: {error.strerror}"
@@ -125,21 +158,8 @@ def read_state(path: Path) -> bytes:
     """Return the state in a file. Raises StateError naming what is wrong with it."""
     try:
         with path.open("rb") as file:
-            if file.readline(64) != MAGIC:
-                message = f"{path} is not a saved model"
-                raise StateError(message)
-            header = json.loads(file.readline(4096))
-            state = file.read(LARGEST_STATE + 1)
-    except (OSError, ValueError) as error:
+            octets = file.read(LARGEST_STATE)
+    except OSError as error:
         message = f"cannot read {path}: {error}"
         raise StateError(message) from error
-    if not isinstance(header, dict) or header.get("format") != FORMAT:
-        message = f"{path} was written by another version of phage"
-        raise StateError(message)
-    if header.get("length") != len(state):
-        message = f"{path} is cut short or too long"
-        raise StateError(message)
-    if header.get("sha256") != hashlib.sha256(state).hexdigest():
-        message = f"{path} is damaged: its checksum is wrong"
-        raise StateError(message)
-    return state
+    return unpacked(octets, str(path))

@@ -8,12 +8,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from phage.records.advice import Advice
     from phage.records.finding import Feature, Finding, FindingState, Peer, Severity, Subject
     from phage.records.logevent import LogEvent, LogKind
     from phage.records.observation import Observation
     from phage.records.window import Columns, Window
 
 __all__ = [
+    "Advice",
     "Columns",
     "Feature",
     "Finding",
@@ -28,6 +30,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "advice": ("Advice",),
     "finding": ("Feature", "Finding", "FindingState", "Peer", "Severity", "Subject"),
     "logevent": ("LogEvent", "LogKind"),
     "observation": ("Observation",),

@@ -20,6 +20,7 @@ from phage.daemon.scanfolders import ScanFolders
 from phage.daemon.workdesk import LocalWorkDesk
 from phage.intel.catalog import Catalog
 from phage.intel.share import Sharing
+from phage.learn.copies import SensorModels
 from phage.records import Severity
 from phage.store.pool import StorePool
 from phage.store.store import open_store
@@ -136,6 +137,7 @@ def api_lab(
             settings=FakeSettingsDesk(),
             feeds=FakeFeedsDesk(),
             sensors=JoinedCollector(clock),
+            models=SensorModels(captures.parent / "sensors", clock),
             events=EventHub(),
             bouncers=BouncerFeed(tuple),
             home=("192.168.0.0/16",),

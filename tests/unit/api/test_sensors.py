@@ -13,6 +13,7 @@ import pytest
 from phage.bus.codec import encode
 from phage.collect.joined import MAX_ADVICE, JoinedCollector
 from phage.intel.index import prefix_set
+from phage.learn.model import packed
 from phage.records import Window
 from phage.records.address import parse_address
 from phage.records.columns import FLOW, Event
@@ -142,6 +143,26 @@ def test_more_than_the_most_are_dropped_and_counted(taking: ApiLab) -> None:
         collector.take("edge", window(number))
     assert collector.counters()["sensors.dropped"] == 300 - 256
     assert "dropped" in collector.faults()[0]
+
+
+def test_a_sensor_gets_its_model_back_and_no_other(taking: ApiLab) -> None:
+    edge, core = joined(taking), joined(taking, "core")
+    where = "/api/v1/sensors/models?name=ensemble-eth0-0"
+    assert edge.get(where).status_code == 204
+    state = packed(b"weights" * 300_000, 1)
+    assert len(state) > 2**20
+    assert edge.post(where, content=state).status_code == 204
+    assert edge.get(where).content.endswith(b"weights" * 300_000)
+    assert core.get(where).status_code == 204
+    assert edge.post(where, content=state[:-1]).status_code == 422
+    assert edge.post("/api/v1/sensors/models?name=../x", content=state).status_code == 422
+    assert edge.get("/api/v1/sensors/models?name=../x").status_code == 422
+    # A person's token gets none; who joins under the name of one that was revoked does.
+    assert taking.client().get(where).status_code == 403
+    assert taking.client().post(where, content=state).status_code == 403
+    assert taking.client().delete("/api/v1/sensors/edge").status_code == 204
+    assert edge.get(where).status_code == 401
+    assert joined(taking).get(where).status_code == 200
 
 
 def test_flows_of_sensors_are_looked_up_in_feeds(taking: ApiLab) -> None:

@@ -6,7 +6,7 @@ from threading import Lock
 from typing import Annotated
 
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from phage.access.roles import JOIN, SENSE
@@ -22,6 +22,7 @@ from phage.api.security import Asker, needs
 from phage.api.services import Served, Services, running
 from phage.bus.codec import MessageError
 from phage.clock import rfc3339
+from phage.errors import StateError
 
 router = APIRouter(prefix="/api/v1/sensors", tags=["sensors"])
 
@@ -29,6 +30,11 @@ MAX_WINDOW = 16 << 20
 """Octets of a window; one at its bounds has some ten million."""
 
 WINDOWS = "/api/v1/sensors/windows"
+
+MAX_MODEL = 64 << 20
+"""Octets of a model; those of a busy network have some ten million."""
+
+MODELS = "/api/v1/sensors/models"
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
 _JOINING = Lock()
@@ -85,6 +91,9 @@ class Taken(BaseModel):
     advice: list[AdviceRow]
 
 
+TAKING = "what takes windows of sensors (bus.sensors)"
+
+
 def sensor_rows(services: Services) -> list[SensorRow]:
     """Return sensors as they are shown."""
     heard = services.sensors.heard() if services.sensors is not None else {}
@@ -107,7 +116,7 @@ def sensor_rows(services: Services) -> list[SensorRow]:
 
 def invite(services: Services, user: str, name: str) -> Invitation:
     """Invite a sensor in a user's name. Raises ProblemError, AccessError."""
-    running(services.sensors, "what takes windows of sensors (bus.sensors)")
+    running(services.sensors, TAKING)
     now = services.clock.now()
     known = sensors(services.access.tokens.list())
     if any(each.name == name and state_of(each, now) in STANDING for each in known):
@@ -168,17 +177,23 @@ def join(request: Request, services: Served, asker: Asker) -> SensorIdentity:
     return SensorIdentity(name=invitation.name, token=secret)
 
 
+def _sensor(services: Services, asker: Asker) -> str:
+    """Return the name of the sensor that asks. Raises ProblemError where none does."""
+    token = services.access.tokens.get(asker.token) if asker.token else None
+    if token is None or token.scopes != (SENSE,):
+        raise ProblemError(403, "only a sensor that joined may do this", kind="sensor")
+    return token.name
+
+
 @router.post("/windows", dependencies=[Depends(needs(SENSE))])
 async def take_window(request: Request, services: Served, asker: Asker) -> Taken:
     """Take a window that a sensor counted, in the form in which it goes over the bus."""
-    taking = running(services.sensors, "what takes windows of sensors (bus.sensors)")
-    token = await run_sync(services.access.tokens.get, asker.token) if asker.token else None
-    if token is None or token.scopes != (SENSE,):
-        raise ProblemError(403, "only a sensor that joined sends windows", kind="sensor")
+    taking = running(services.sensors, TAKING)
+    name = await run_sync(_sensor, services, asker)
     request.state.unaudited = True
     body = await request.body()
     try:
-        advice = await run_sync(taking.take, token.name, body)
+        advice = await run_sync(taking.take, name, body)
     except MessageError as error:
         raise ProblemError(422, str(error)) from error
     return Taken(
@@ -193,3 +208,36 @@ async def take_window(request: Request, services: Served, asker: Asker) -> Taken
             for each in advice
         ]
     )
+
+
+ModelName = Annotated[str, Query(min_length=1, max_length=128, description="Which model.")]
+
+
+@router.post("/models", status_code=204, dependencies=[Depends(needs(SENSE))])
+async def keep_model(name: ModelName, request: Request, services: Served, asker: Asker) -> Response:
+    """Keep what a sensor learned, in the form in which it saves it: with version and checksum."""
+    models = running(services.models, TAKING)
+    sensor = await run_sync(_sensor, services, asker)
+    request.state.unaudited = True
+    body = await request.body()
+    try:
+        await run_sync(models.keep, sensor, name, body)
+    except StateError as error:
+        raise ProblemError(422, str(error)) from error
+    return Response(status_code=204)
+
+
+@router.get(
+    "/models",
+    dependencies=[Depends(needs(SENSE))],
+    response_class=Response,
+    responses={204: {"description": "Nothing is kept."}},
+)
+def kept_model(name: ModelName, services: Served, asker: Asker) -> Response:
+    """Give a sensor back what it learned; nothing where nothing is kept of it."""
+    models = running(services.models, TAKING)
+    try:
+        octets = models.kept(_sensor(services, asker), name)
+    except StateError as error:
+        raise ProblemError(422, str(error)) from error
+    return Response(octets, 200 if octets else 204, media_type="application/octet-stream")

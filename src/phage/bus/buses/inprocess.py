@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 
-from phage.bus.bus import TOPICS
+from phage.bus.bus import LARGEST_KEPT, MAX_KEPT, TOPICS
 
 MAX_READERS = 64
 """Readers of one topic; each is a part of phage, of which there are few."""
@@ -66,6 +66,7 @@ class InProcessBus:
 
     def __init__(self) -> None:
         self._readers: dict[str, list[_Queue]] = {topic: [] for topic in TOPICS}
+        self._kept: dict[str, bytes] = {}
         self._lock = threading.Lock()
 
     def publish(self, topic: str, record: object) -> None:
@@ -86,6 +87,19 @@ class InProcessBus:
                 raise ValueError(message)
             self._readers[topic] = [*self._readers[topic], queue]
         return queue
+
+    def keep(self, name: str, octets: bytes) -> bool:
+        """Keep octets under a name, in place of what was; tell whether there was room for them."""
+        with self._lock:
+            fits = len(octets) <= LARGEST_KEPT
+            if fits and (name in self._kept or len(self._kept) < MAX_KEPT):
+                self._kept[name] = octets
+                return True
+        return False
+
+    def kept(self, name: str) -> bytes:
+        """Return what is kept under a name; b'' for nothing."""
+        return self._kept.get(name, b"")
 
     def close(self) -> None:
         """Wake and end all readers."""

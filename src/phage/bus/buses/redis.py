@@ -8,7 +8,7 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from phage.bus.bus import TOPICS
+from phage.bus.bus import LARGEST_KEPT, MAX_KEPT, TOPICS
 from phage.bus.codec import MessageError, decode, encode
 from phage.clock import SystemClock
 from phage.errors import PhageError
@@ -127,6 +127,30 @@ class RedisBus:
             raise BusError(message) from error
         self._readers.append(reader)
         return reader
+
+    def keep(self, name: str, octets: bytes) -> bool:
+        """Keep octets under a name, in place of what was; tell whether they are there now."""
+        key = f"{self._prefix}:kept"
+        try:
+            known: Any = self.client.hexists(key, name)
+            count: Any = 0 if known else self.client.hlen(key)
+            if len(octets) > LARGEST_KEPT or count >= MAX_KEPT:
+                return False
+            self.client.hset(key, name, octets)
+        except self.faults() as error:
+            self.lost += 1
+            _log.warning("the bus cannot be reached: %s", error, extra={"limit": "bus"})
+            return False
+        return True
+
+    def kept(self, name: str) -> bytes:
+        """Return what is kept under a name; b'' for nothing, and where Redis is not reached."""
+        try:
+            found: Any = self.client.hget(f"{self._prefix}:kept", name)
+        except self.faults() as error:
+            _log.warning("the bus cannot be reached: %s", error, extra={"limit": "bus"})
+            return b""
+        return bytes(found or b"")
 
     def close(self) -> None:
         """End all readers, and the connection."""

@@ -10,12 +10,14 @@ from phage.bus.partitions import BEAT_SECONDS, Merger, Roster, Share
 from phage.clock import SystemClock
 from phage.collect.collector import WithoutPackets
 from phage.errors import CaptureError
+from phage.records import Advice
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from redis import Redis
 
+    from phage.bus.bus import Bus
     from phage.clock import Clock
     from phage.records import Window
 
@@ -34,6 +36,7 @@ class BusCollector(WithoutPackets):
         prefix: Begins every key.
         detector: Name of this one; no other has it.
         clock: Tells when to beat.
+        feedback: Carries advice to sensors; None where they get none.
     """
 
     name = "bus"
@@ -41,8 +44,14 @@ class BusCollector(WithoutPackets):
     interface = "bus"
 
     def __init__(
-        self, client: Redis, prefix: str, detector: str, clock: Clock | None = None
+        self,
+        client: Redis,
+        prefix: str,
+        detector: str,
+        clock: Clock | None = None,
+        feedback: Bus | None = None,
     ) -> None:
+        self._feedback = feedback
         self._client = client
         self._clock = clock or SystemClock()
         self._share = Share(client, prefix, detector)
@@ -103,6 +112,18 @@ class BusCollector(WithoutPackets):
             self._lost += 1
             _log.warning("the sensor %s is not heard any more", name)
 
+    def excuse(self, mac: int, address: bytes, since: int, until: int) -> None:
+        """Have all sensors take a device's behaviour as normal."""
+        self._advise(Advice("excuse", mac, address, since, until))
+
+    def distrust(self, mac: int, address: bytes, since: int, until: int) -> None:
+        """Have all sensors learn nothing of a device for a time."""
+        self._advise(Advice("distrust", mac, address, since, until))
+
+    def _advise(self, advice: Advice) -> None:
+        if self._feedback is not None:
+            self._feedback.publish("feedback", advice)
+
     def counters(self) -> Mapping[str, int]:
         """Return what came, and who is there."""
         return {
@@ -130,6 +151,8 @@ class BusCollector(WithoutPackets):
         except self._faults():
             _log.warning("the bus could not be told that this detector ends")
         self._client.close()
+        if self._feedback is not None:
+            self._feedback.close()
 
     @staticmethod
     def _faults() -> tuple[type[Exception], ...]:

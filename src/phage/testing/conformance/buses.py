@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from phage.bus.bus import TOPICS
+from phage.bus.bus import LARGEST_KEPT, TOPICS
 from phage.testing.conformance.plugins import expect
 
 if TYPE_CHECKING:
@@ -63,6 +63,16 @@ def check_topics(bus: Bus) -> None:
         raise AssertionError(message)
 
 
+def check_keeping(bus: Bus) -> None:
+    """What is kept under a name is found again, the last of it; what is too large is refused."""
+    expect(bus.kept("edge/model") == b"", f"{bus.name} keeps what nobody gave it")
+    expect(bus.keep("edge/model", b"one"), f"{bus.name} keeps nothing")
+    expect(bus.keep("edge/model", bytes(range(256))), f"{bus.name} does not replace what it keeps")
+    expect(bus.kept("edge/model") == bytes(range(256)), f"{bus.name} keeps something else")
+    expect(not bus.keep("large", bytes(LARGEST_KEPT + 1)), f"{bus.name} keeps what is too large")
+    expect(bus.kept("large") == b"", f"{bus.name} keeps what it refused")
+
+
 def check_close(bus: Bus) -> None:
     """Closing ends readers and can be done twice."""
     reader = bus.subscribe("findings", 5)
@@ -76,5 +86,6 @@ CHECKS: tuple[Callable[[Bus], None], ...] = (
     check_bound,
     check_late,
     check_topics,
+    check_keeping,
     check_close,
 )
