@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from phage.records import Subject
 from phage.records.address import parse_mac
 
 _MAPPED = bytes(10) + b"\xff\xff"
@@ -25,6 +26,16 @@ def mac_numbers(macs: frozenset[str]) -> frozenset[int]:
         except ValueError:
             continue
     return frozenset(numbers)
+
+
+def known_subject(ip: str, mac: str, routers: frozenset[int]) -> Subject:
+    """Return who an address is: by its MAC, unless that is a router's, which only carries it."""
+    try:
+        behind = bool(mac) and parse_mac(mac) in routers
+    except ValueError:
+        behind = True
+    known = "" if behind else mac
+    return Subject(mac=known, ip=ip, device=known or ip or "unknown")
 
 
 def is_group(address: bytes, mac: int = 0) -> bool:

@@ -12,6 +12,7 @@ from phage.clock import Clock, rfc3339
 from phage.errors import StateError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 MAGIC = b"phage model\n"
@@ -37,6 +38,19 @@ class Model(Protocol):
 
     def load(self, state: bytes) -> None:
         """Take over a state. Raises StateError when it is damaged or of another version."""
+
+
+class CoreModel:
+    """A model that learns in the core, where it is used; here its state is taken out and put back.
+
+    Args:
+        save: Returns the state.
+        load: Takes over a state. Raises StateError when it is damaged or of another version.
+    """
+
+    def __init__(self, save: Callable[[], bytes], load: Callable[[bytes], None]) -> None:
+        self.save = save
+        self.load = load
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,3 +70,13 @@ class LogEvent:
     message: str = ""
     spoofable: bool = False
     fields: Mapping[str, Value] = field(default_factory=dict)
+
+    def text(self, name: str) -> str:
+        """Return a field that is a text; '' for any other and none."""
+        value = self.fields.get(name)
+        return value if isinstance(value, str) else ""
+
+    def number(self, name: str) -> int:
+        """Return a field that is a number; 0 for any other and none."""
+        value = self.fields.get(name)
+        return value if isinstance(value, int) and not isinstance(value, bool) else 0

@@ -75,8 +75,8 @@ class IdsAlert:
         events = [each for each in window.events if each.kind is LogKind.ALERT and each.address]
         events.sort(key=lambda each: (each.time, each.address, each.message, _target(each)))
         for event in events:
-            rank = _number(event, "severity") or 3
-            if rank > self.least or _number(event, "signature_id") in self.ignored:
+            rank = event.number("severity") or 3
+            if rank > self.least or event.number("signature_id") in self.ignored:
                 continue
             key = f"{event.address}/{event.service}/{_rule(event)}"
             changed[key] = self._take(key, event, _SEVERITIES.get(rank, Severity.LOW))
@@ -102,9 +102,9 @@ class IdsAlert:
         event = alerts.event
         subject = explain.subject_named(event.address, "")
         who = explain.label(subject, knowledge)
-        rule = explain.escaped(_text(event, "signature"), _SHOWN)
+        rule = explain.escaped(event.text("signature"), _SHOWN)
         engine = event.service.capitalize()
-        category = explain.escaped(_text(event, "category"), _SHOWN)
+        category = explain.escaped(event.text("category"), _SHOWN)
         targets = explain.listing(list(alerts.targets), alerts.total)
         times = explain.counted(alerts.count, "time")
         return Finding(
@@ -128,11 +128,11 @@ class IdsAlert:
                 "kind": "alert",
                 "service": event.service,
                 "signature": rule,
-                "signature_id": _number(event, "signature_id"),
+                "signature_id": event.number("signature_id"),
                 "category": category,
-                "severity": _number(event, "severity"),
-                "community_id": explain.escaped(_text(event, "community_id"), _SHOWN),
-                "protocol": explain.escaped(_text(event, "protocol"), _SHOWN),
+                "severity": event.number("severity"),
+                "community_id": explain.escaped(event.text("community_id"), _SHOWN),
+                "protocol": explain.escaped(event.text("protocol"), _SHOWN),
                 "alerts": alerts.count,
                 "log": event.source,
             },
@@ -140,27 +140,17 @@ class IdsAlert:
         )
 
 
-def _text(event: LogEvent, name: str) -> str:
-    value = event.fields.get(name)
-    return value if isinstance(value, str) else ""
-
-
-def _number(event: LogEvent, name: str) -> int:
-    value = event.fields.get(name)
-    return value if isinstance(value, int) and not isinstance(value, bool) else 0
-
-
 def _rule(event: LogEvent) -> str:
     """Return what names the engine's rule: its number, else its text."""
-    return str(_number(event, "signature_id") or _text(event, "signature"))
+    return str(event.number("signature_id") or event.text("signature"))
 
 
 def _target(event: LogEvent) -> str:
-    return _text(event, "target")
+    return event.text("target")
 
 
 def _service(event: LogEvent) -> tuple[str, ...]:
-    protocol, port = _text(event, "protocol"), _number(event, "target_port")
+    protocol, port = event.text("protocol"), event.number("target_port")
     if not protocol:
         return ()
     return (

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 from phage.detect import explain
 from phage.detect.detector import Exports
-from phage.detect.parties import mac_numbers
+from phage.detect.parties import known_subject, mac_numbers
 from phage.detect.tables import Recent
 from phage.intel.seen import shown
 from phage.records import Finding, Observation, Peer, Severity, Subject, Window
-from phage.records.address import format_address, format_mac, parse_mac
+from phage.records.address import format_address, format_mac
 from phage.records.indicator import IndicatorKind, Mention
 
 if TYPE_CHECKING:
@@ -122,12 +122,12 @@ class IntelMatch:
             if not mentions or (incoming and not self.incoming):
                 continue
             mac = int(row["dst_mac"] if is_source else row["src_mac"])
-            own = _subject(format_address(other), "" if mac in routers else format_mac(mac))
+            own = known_subject(format_address(other), format_mac(mac), routers)
             place = format_address(listed)
             port = int(row["dst_port"] if begins else row["src_port"])
             services = (explain.service(int(row["protocol"]), port),)
             if incoming:
-                subject, peer = _subject(place, ""), Peer(own.ip, own.mac, services)
+                subject, peer = known_subject(place, "", routers), Peer(own.ip, own.mac, services)
             else:
                 subject, peer = own, Peer(place, "", services)
             # An answer tells that the source is who it says; the first packet does not.
@@ -203,10 +203,9 @@ def _said(
     port = seen.dst_port
     if by_server:
         who, mac, place, port = seen.dst, seen.dst_mac, seen.src, seen.src_port
-    behind = bool(mac) and _number(mac) in routers
     peer = Peer(place, "", (explain.service(seen.protocol, port),))
     return _Meeting(
-        _subject(who, "" if behind else mac),
+        known_subject(who, mac, routers),
         mentions,
         "server" if by_server else "name",
         seen.time,
@@ -215,17 +214,6 @@ def _said(
         # Anyone can send a question over UDP in another's name.
         spoofable=seen.protocol != _TCP,
     )
-
-
-def _number(mac: str) -> int:
-    try:
-        return parse_mac(mac)
-    except ValueError:
-        return 0
-
-
-def _subject(ip: str, mac: str) -> Subject:
-    return Subject(mac=mac, ip=ip, device=mac or ip or "unknown")
 
 
 def _confidence(mentions: tuple[Mention, ...]) -> int:

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from phage.detect import explain
-from phage.detect.parties import mac_numbers
+from phage.detect.parties import known_subject, mac_numbers
 from phage.records import Finding, LogEvent, LogKind, Peer, Severity, Subject, Window
-from phage.records.address import parse_mac
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,51 +42,43 @@ class RetroHunt:
         """Look at one window of events."""
         routers = mac_numbers(knowledge.routers)
         events = [each for each in window.events if each.kind is LogKind.REMEMBERED]
-        events.sort(key=lambda each: (each.time, each.address, _text(each, "value")))
+        events.sort(key=lambda each: (each.time, each.address, each.text("value")))
         for event in events:
-            if _text(event, "way") != "from" or self.incoming:
-                yield self._finding(event, _subject(event, routers), knowledge)
+            if event.text("way") != "from" or self.incoming:
+                yield self._finding(
+                    event, known_subject(event.address, event.text("mac"), routers), knowledge
+                )
 
     def _finding(self, event: LogEvent, subject: Subject, knowledge: Knowledge) -> Finding:
-        value, indicator = _text(event, "value"), _text(event, "indicator")
-        sure, times = _number(event, "confidence"), _number(event, "times")
-        first = _number(event, "first") or event.time
+        value, indicator = event.text("value"), event.text("indicator")
+        sure, times = event.number("confidence"), event.number("times")
+        first = event.number("first") or event.time
         said = event.fields.get("feeds")
         feeds = [explain.clean(each, 32) for each in said] if isinstance(said, tuple) else []
         return Finding(
             detector=self.name,
             key=f"{subject.device}|{value}",
-            severity=_severity(_text(event, "way"), sure),
+            severity=_severity(event.text("way"), sure),
             score=sure / 100,
             subject=subject,
             summary=_sentence(event, subject, feeds, knowledge),
             first_seen=first,
             last_seen=max(first, event.time),
-            peers=(Peer(value),) if _text(event, "indicator_kind") == "network" else (),
+            peers=(Peer(value),) if event.text("indicator_kind") == "network" else (),
             packets=times,
             evidence={
                 "kind": "retro",
-                "direction": _text(event, "way"),
+                "direction": event.text("way"),
                 "indicator": explain.escaped(indicator, _SHOWN),
-                "indicator_kind": _text(event, "indicator_kind"),
+                "indicator_kind": event.text("indicator_kind"),
                 "seen": explain.escaped(value, _SHOWN),
                 "feeds": feeds[:16],
                 "confidence": sure,
-                "description": explain.escaped(_text(event, "description"), _SHOWN),
+                "description": explain.escaped(event.text("description"), _SHOWN),
                 "times": times,
             },
             spoofable=event.spoofable,
         )
-
-
-def _subject(event: LogEvent, routers: frozenset[int]) -> Subject:
-    mac = _text(event, "mac")
-    try:
-        behind = bool(mac) and parse_mac(mac) in routers
-    except ValueError:
-        behind = True
-    known = "" if behind else mac
-    return Subject(mac=known, ip=event.address, device=known or event.address or "unknown")
 
 
 def _severity(way: str, sure: int) -> Severity:
@@ -100,25 +91,15 @@ def _severity(way: str, sure: int) -> Severity:
 
 def _sentence(event: LogEvent, subject: Subject, feeds: list[str], knowledge: Knowledge) -> str:
     who = explain.label(subject, knowledge)
-    value = explain.clean(_text(event, "value"), 100)
-    verb = {"to": "turned to", "from": "was turned to by"}.get(_text(event, "way"), "named")
-    times = explain.counted(_number(event, "times"), "time")
-    span = event.time - (_number(event, "first") or event.time)
+    value = explain.clean(event.text("value"), 100)
+    verb = {"to": "turned to", "from": "was turned to by"}.get(event.text("way"), "named")
+    times = explain.counted(event.number("times"), "time")
+    span = event.time - (event.number("first") or event.time)
     over = f" over {explain.duration(span)}" if span > 0 else ""
     listed = f"{explain.listing(feeds)} {'lists' if len(feeds) == 1 else 'list'} since"
     return explain.sentence(
         [
             f"{who} {verb} {value} {times}{over}, which {listed}",
-            explain.clean(_text(event, "description"), 80),
+            explain.clean(event.text("description"), 80),
         ]
     )
-
-
-def _text(event: LogEvent, name: str) -> str:
-    value = event.fields.get(name)
-    return value if isinstance(value, str) else ""
-
-
-def _number(event: LogEvent, name: str) -> int:
-    value = event.fields.get(name)
-    return value if isinstance(value, int) and not isinstance(value, bool) else 0

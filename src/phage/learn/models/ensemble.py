@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from phage.learn.model import CoreModel
 
 
-class EnsembleModel:
+class EnsembleModel(CoreModel):
     """The core's model behind the model contract.
 
     It learns inside the engine, packet by packet; here its state is taken out and put back. It
@@ -18,15 +15,3 @@ class EnsembleModel:
 
     name = "ensemble"
     summary = "autoencoders for the network and for each device, learned online in the core"
-
-    def __init__(self, save: Callable[[], bytes], load: Callable[[bytes], None]) -> None:
-        self._save = save
-        self._load = load
-
-    def save(self) -> bytes:
-        """Return the state of the core's model."""
-        return self._save()
-
-    def load(self, state: bytes) -> None:
-        """Take over a state. Raises StateError when it is damaged or of another version."""
-        self._load(state)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import threading
 from typing import TYPE_CHECKING, LiteralString
 
 import psycopg
@@ -13,6 +12,7 @@ from phage.clock import SystemClock
 from phage.errors import StoreDataError, StoreError
 from phage.store.database import Row, Value, masked_url
 from phage.store.schema import TABLES
+from phage.store.transactions import Transactions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -34,18 +34,19 @@ INDEX_FACTOR = 1.75
 """What indexes and page headers make of a row: 445 octets of 256, with 200,000 flows."""
 
 
-class PostgresqlDatabase:
+class PostgresqlDatabase(Transactions):
     """One connection to a PostgreSQL server. Raises StoreError when it cannot be made.
 
     One that the server ended, as at its restart, is made again when it is next used.
     """
 
     dialect = "postgresql"
+    beginning = "BEGIN"
+    beginning_to_read = "BEGIN ISOLATION LEVEL REPEATABLE READ"
 
     def __init__(self, url: str, password: str = "", *, writable: bool = True) -> None:
         self.place = masked_url(url)
-        self._lock = threading.RLock()
-        self._depth = 0
+        super().__init__()
         options = f"-c statement_timeout={STATEMENT_MILLISECONDS} -c timezone=UTC"
         if not writable:
             options += " -c default_transaction_read_only=on"
@@ -128,34 +129,9 @@ class PostgresqlDatabase:
             cursor.execute(_own(sql))
             yield from cursor
 
-    @contextlib.contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Keep what is done inside together; one inside another is part of it."""
-        yield from self._transaction("BEGIN")
-
-    @contextlib.contextmanager
-    def snapshot(self) -> Iterator[None]:
-        """Read inside as of one moment."""
-        yield from self._transaction("BEGIN ISOLATION LEVEL REPEATABLE READ")
-
-    def _transaction(self, begin: LiteralString) -> Iterator[None]:
-        with self._lock:
-            if self._depth:
-                yield
-                return
-            with self._errors("cannot be written"):
-                self._connection.execute(begin)
-            self._depth += 1
-            try:
-                yield
-                with self._errors("cannot be written"):
-                    self._connection.execute("COMMIT")
-            except BaseException:
-                with contextlib.suppress(psycopg.Error):
-                    self._connection.execute("ROLLBACK")
-                raise
-            finally:
-                self._depth -= 1
+    def _roll_back(self) -> None:
+        with contextlib.suppress(psycopg.Error):
+            self._connection.execute("ROLLBACK")
 
     def lock_schema(self) -> None:
         """Keep other processes from changing the schema until the transaction ends."""

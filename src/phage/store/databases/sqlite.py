@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-import threading
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from phage.errors import StoreDataError, StoreError
+from phage.store.transactions import Transactions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -31,16 +31,17 @@ RECLAIM_PAGES = 2000
 _DATA_ERRORS = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError)
 
 
-class SqliteDatabase:
+class SqliteDatabase(Transactions):
     """One connection to an SQLite file. Raises StoreError when it cannot be opened."""
 
     dialect = "sqlite"
+    beginning = "BEGIN IMMEDIATE"
+    beginning_to_read = "BEGIN"
 
     def __init__(self, path: Path, *, writable: bool = True) -> None:
         self.path = path
         self.place = str(path)
-        self._lock = threading.RLock()
-        self._depth = 0
+        super().__init__()
         mode = "rwc" if writable else "ro"
         if not writable and not path.exists():
             message = f"{path}: there is no store yet; `phage run` makes it"
@@ -110,35 +111,10 @@ class SqliteDatabase:
             while rows := cursor.fetchmany(1000):
                 yield from rows
 
-    @contextlib.contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Keep what is done inside together; one inside another is part of it."""
-        yield from self._transaction("BEGIN IMMEDIATE")
-
-    @contextlib.contextmanager
-    def snapshot(self) -> Iterator[None]:
-        """Read inside as of one moment."""
-        yield from self._transaction("BEGIN")
-
-    def _transaction(self, begin: str) -> Iterator[None]:
-        with self._lock:
-            if self._depth:
-                yield
-                return
-            with self._errors("cannot be written"):
-                self._connection.execute(begin)
-            self._depth += 1
-            try:
-                yield
-                with self._errors("cannot be written"):
-                    self._connection.execute("COMMIT")
-            except BaseException:
-                with contextlib.suppress(sqlite3.Error):
-                    if self._connection.in_transaction:
-                        self._connection.execute("ROLLBACK")
-                raise
-            finally:
-                self._depth -= 1
+    def _roll_back(self) -> None:
+        with contextlib.suppress(sqlite3.Error):
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
 
     def lock_schema(self) -> None:
         """Do nothing: BEGIN IMMEDIATE has locked the file."""
