@@ -40,6 +40,9 @@ MAX_CONNECTIONS = 8
 SECONDS = 5.0
 """How long a peer may take for its request, and for reading the answer."""
 
+ANSWER_SECONDS = 30.0
+"""How long an answer may take: a small box under attack has other things to do."""
+
 _CREDENTIALS = struct.Struct("=iII")
 
 Answer = dict[str, Any]
@@ -163,7 +166,7 @@ class ControlServer:
             return {"error": "phage failed to carry this out; see its log"}
 
 
-def ask(path: Path, request: Request, seconds: float = SECONDS) -> Answer:
+def ask(path: Path, request: Request, seconds: float = ANSWER_SECONDS) -> Answer:
     """Ask the daemon that listens on a socket; return its answer.
 
     Raises:

@@ -89,5 +89,4 @@ def replay() -> Iterator[Replay]:
 
 @pytest.fixture
 def fetcher() -> Fetcher:
-    limits = FetchLimits(octets=1 << 20, seconds=2.0, silence=1.0)
-    return Fetcher(SystemClock(), limits)
+    return Fetcher(SystemClock(), FetchLimits(octets=1 << 20))

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from phage.clock import SystemClock
 from phage.intel.feed import FeedError, Unchanged
-from phage.intel.fetch import Fetcher, read_key
+from phage.intel.fetch import Fetcher, FetchLimits, read_key
 
 if TYPE_CHECKING:
     from http.server import BaseHTTPRequestHandler
@@ -86,7 +87,7 @@ def _slow(handler: BaseHTTPRequestHandler) -> None:
     handler.send_response(200)
     handler.end_headers()
     with contextlib.suppress(OSError):
-        for _ in range(100):
+        while True:
             handler.wfile.write(b"1")
             handler.wfile.flush()
             time.sleep(0.05)
@@ -107,7 +108,6 @@ def _no_http(handler: BaseHTTPRequestHandler) -> None:
     ("raw", "reason"),
     [
         (_endless, "larger than 1 MiB"),
-        (_slow, "took longer"),
         (_short, "broke|IncompleteRead"),
         (_no_http, "http://127.0.0.1: "),
     ],
@@ -119,6 +119,13 @@ def test_hostile_streams_are_refused(
     replay.replies["/hostile"].raw = raw  # type: ignore[assignment]
     with pytest.raises(FeedError, match=reason):
         fetcher.get(url)
+
+
+def test_a_stream_that_never_ends_is_left(replay: Replay) -> None:
+    url = replay.put("/slow", b"")
+    replay.replies["/slow"].raw = _slow
+    with pytest.raises(FeedError, match="took longer"):
+        Fetcher(SystemClock(), FetchLimits(seconds=0.5)).get(url)
 
 
 @pytest.mark.parametrize(

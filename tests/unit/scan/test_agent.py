@@ -45,7 +45,7 @@ def described(folder: Path, **more: Any) -> Path:
         "pattern": "FOUND: (?P<label>.+)",
         "version": ["--version"],
         "definitions": str(folder / "scanner.py"),
-        "timeout": 5,
+        "timeout": 60,
         **more,
     }
     path = folder / "scanner.json"

@@ -34,7 +34,7 @@ def opened(judge: FakeJudge) -> Iterator[Callable[..., IcapFront]]:
     made: list[IcapFront] = []
 
     def make(**settings: Any) -> IcapFront:
-        front = IcapFront(**{"listen": "127.0.0.1:0", "patience": 5.0, **settings})
+        front = IcapFront(**{"listen": "127.0.0.1:0", "patience": 60.0, **settings})
         front.open(judge)
         made.append(front)
         return front

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import threading
-import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from phage.clock import SystemClock
+from phage.clock import FixedClock, SystemClock
 from phage.errors import PhageError
 from phage.records.scanjob import JobState, ScanJob
 from phage.scan.queue import QueueError
@@ -16,6 +15,8 @@ from phage.scan.queues.local import LocalQueue
 from phage.store.databases.sqlite import SqliteDatabase
 from phage.store.schema import migrate
 from phage.store.store import Store
+from phage.testing.records import EPOCH
+from phage.testing.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,12 +41,12 @@ def serve(
     ]
     for thread in threads:
         thread.start()
-    late = time.monotonic() + 60
-    while not ready() and time.monotonic() < late:
-        time.sleep(0.01)
-    stop.set()
-    for thread in threads:
-        thread.join()
+    try:
+        until("what the queue has to do", ready)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
 
 
 def test_every_job_is_done_once(store: Store) -> None:
@@ -85,7 +86,7 @@ def test_a_job_that_fails_is_given_up(store: Store) -> None:
 
 def test_a_dead_worker_loses_its_job(store: Store) -> None:
     """What a worker says after its lease has ended is refused."""
-    queue = LocalQueue(table=store.scan_jobs, lease_seconds=0.2)
+    queue = LocalQueue(table=store.scan_jobs)
     queue.put([ScanJob("j", "a" * 64)])
     clock = SystemClock()
     (lost,) = store.scan_jobs.lease("dead", 1, clock.now(), clock.now() + 10**8)
@@ -96,14 +97,25 @@ def test_a_dead_worker_loses_its_job(store: Store) -> None:
     assert (job.verdict, job.attempts) == ("second", 2)
 
 
-def test_a_slow_worker_keeps_its_job(store: Store) -> None:
-    queue = LocalQueue(table=store.scan_jobs, lease_seconds=0.3)
+def test_a_slow_worker_keeps_its_job(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, extended, extend = FixedClock(EPOCH), [], store.scan_jobs.extend
+    queue = LocalQueue(table=store.scan_jobs, lease_seconds=0.3, clock=clock)
     tries: list[str] = []
+
+    def count(*arguments: Any) -> bool:
+        kept = extend(*arguments)
+        extended.append(kept)
+        return kept
 
     def handle(job: ScanJob) -> str:
         tries.append(job.worker)
-        time.sleep(1.0)
+        for _ in range(5):  # A second, in which the lease would have ended three times.
+            clock.nanoseconds += 2 * 10**8
+            before = len(extended)
+            until("the lease to be extended", lambda before=before: len(extended) >= before + 2)  # type: ignore[misc]
         return "v"
+
+    monkeypatch.setattr(store.scan_jobs, "extend", count)
 
     queue.put([ScanJob("j", "a" * 64)])
     serve(queue, handle, 2, lambda: queue.state().counts.get("done", 0) == 1)

@@ -11,15 +11,24 @@ from typing import TYPE_CHECKING
 import pytest
 
 from phage.clock import SystemClock
-from phage.devices.discovery import credentials
+from phage.devices.discovery import banners, credentials, logins
 from phage.devices.discovery.banners import Banners
 from phage.devices.discovery.credentials import Credentials
 from phage.devices.discovery.pace import Pace
 from phage.devices.discovery.udp import UdpScan
 from phage.records.scan import Service
+from phage.testing.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a busy machine take its time to answer."""
+    for name in ("CONNECT_SECONDS", "ANSWER_SECONDS", "HOST_SECONDS"):
+        monkeypatch.setattr(banners, name, PATIENCE)
+    monkeypatch.setattr(logins, "ANSWER_SECONDS", PATIENCE)
 
 
 @contextlib.contextmanager
@@ -35,7 +44,7 @@ def server(answer: Callable[[socket.socket], None]) -> Iterator[int]:
                     link, _ = listener.accept()
                 except TimeoutError:
                     continue
-                link.settimeout(60)
+                link.settimeout(PATIENCE)
                 with link, contextlib.suppress(OSError):
                     answer(link)
 
@@ -53,7 +62,8 @@ def ask(port: int) -> Service:
     return service
 
 
-def test_who_speaks_first_is_heard() -> None:
+def test_who_speaks_first_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(banners, "GREETING_SECONDS", PATIENCE)
     with server(lambda link: link.sendall(b"SSH-2.0-OpenSSH_9.9\r\n")) as port:
         assert ask(port).software == "OpenSSH 9.9"
 
@@ -136,7 +146,7 @@ def test_a_pace_is_kept() -> None:
             return int(self.at * 1e9)
 
         def monotonic(self) -> float:
-            self.at += 0.001
+            self.at += 0.01
             return self.at
 
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as link:

@@ -29,6 +29,7 @@ pytestmark = pytest.mark.usefixtures("hasty")
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(credentials, "PAUSE_SECONDS", 0.0)
     monkeypatch.setattr(logins, "QUIET_SECONDS", 0.1)
+    monkeypatch.setattr(logins, "ANSWER_SECONDS", 60.0)  # Machines are loaded.
 
 
 class Door(asyncssh.SSHServer):
