@@ -144,7 +144,7 @@ def test_detectors_share_the_parts_and_replace_the_lost(client: Redis) -> None:
     # The first one dies without a word: soon the second has all, and what came meanwhile.
     first.beat()
     publish(client, "t", window(*hosts, slot=1), "edge")
-    seen = []
+    seen: list[int] = []
 
     def has_all() -> bool:
         second.beat()
