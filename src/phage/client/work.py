@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from inspect import signature
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from phage.client.client import Client, ClientError
 from phage.scan.master import Claim, MasterError, Release, Wanted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from phage.records.scantask import EngineReport, WorkerReport
     from phage.scan.vault import Readable
+
+T = TypeVar("T")
 
 PATH = "/api/v1/work"
 
@@ -43,13 +46,16 @@ class WorkClient:
             "faults": dict(report.faults),
         }
         told = self._ask(self._client, "/beat", body)
-        releases = {name: Release(**each) for name, each in told["releases"].items()}
-        return Wanted(releases, bool(told["end"]))
+        with _understood(self._client.url):
+            releases = {name: _made(Release, each) for name, each in told["releases"].items()}
+            return Wanted(releases, bool(told["end"]))
 
     def claim(self, task: str, worker: str) -> Claim | None:
         """Take a task; None when there is nothing to do. Raises MasterError."""
-        told = self._ask(self._client, f"/tasks/{task}/claim", {"worker": worker})["claim"]
-        return Claim(**told) if told else None
+        answer = self._ask(self._client, f"/tasks/{task}/claim", {"worker": worker})
+        with _understood(self._client.url):
+            told = answer["claim"]
+            return _made(Claim, told) if told else None
 
     @contextmanager
     def sample(self, claim: Claim) -> Iterator[Readable]:
@@ -89,7 +95,7 @@ class WorkClient:
 
     def _held(self, client: Client, claim: Claim, what: str, **body: object) -> bool:
         told = self._ask(client, f"/tasks/{claim.task}/{what}", {"lease": claim.lease, **body})
-        return bool(told["held"])
+        return bool(told.get("held"))
 
     @staticmethod
     def _ask(client: Client, path: str, body: Mapping[str, object]) -> dict[str, Any]:
@@ -98,9 +104,26 @@ class WorkClient:
         except ClientError as error:
             raise _of(error) from error
         if not isinstance(found, dict):
-            message = f"{client.url}: answered what phage does not; is the address right?"
-            raise MasterError(message)
+            raise _strange(client.url)
         return found
+
+
+def _made(record: Callable[..., T], told: Mapping[str, Any]) -> T:
+    """Make a record of what is told; what a later phage tells besides is left out."""
+    return record(**{name: told[name] for name in signature(record).parameters if name in told})
+
+
+@contextmanager
+def _understood(url: str) -> Iterator[None]:
+    """Raise MasterError where an answer is not what it should be."""
+    try:
+        yield
+    except (KeyError, TypeError, AttributeError) as error:
+        raise _strange(url) from error
+
+
+def _strange(url: str) -> MasterError:
+    return MasterError(f"{url}: answered what phage does not; is the address right?")
 
 
 def _of(error: ClientError) -> MasterError:

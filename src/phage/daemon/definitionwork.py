@@ -75,9 +75,12 @@ class DefinitionKeeper:
                 self._take(engine, release, master)
             except MasterError as error:  # Again with the next beat.
                 _log.error("definitions of %s cannot be fetched: %s", engine, error)
-            except (PhageError, OSError) as error:
-                self.refused[engine] = f"{release.id}: {error}"[:1000]
-                _log.error("definitions of %s are refused: %s", engine, error)
+            except Exception as error:  # noqa: BLE001  Whatever an engine makes of them.
+                if not isinstance(error, PhageError | OSError):
+                    _log.exception("definitions of %s", engine)
+                text = str(error) or type(error).__name__
+                self.refused[engine] = f"{release.id}: {text}"[:1000]
+                _log.error("definitions of %s are refused: %s", engine, text)
             else:
                 self.refused.pop(engine, None)
                 changed.append(engine)
@@ -99,7 +102,7 @@ class DefinitionKeeper:
         with (
             tempfile.TemporaryDirectory(prefix="phage-definitions-") as name,
             master.definitions(release) as source,
-            revealed(source, release.name, Path(name)) as content,
+            revealed(source, release.name, Path(name), LARGEST) as content,
         ):
             if content.hashes.sha256 != release.sha256:
                 message = "the file came damaged"

@@ -115,6 +115,7 @@ class Dispatcher:
         engines = self.engines()
         known = "" if job.force or job.passwords else self._known(job, engines)
         if known:
+            self._let_go(job.sha256, job.id)
             return known
         folder = self._members / job.id
         members = Vault(folder, self._settings.workers.members_size)
@@ -219,9 +220,14 @@ class Dispatcher:
                 again = about.priority == Priority.RESCAN
                 self._store.samples.save(verdict, again=again)
         self._forget(job)
-        if made and not self._settings.keep:
-            self._vault.remove(plan.sha256)
+        if made:
+            self._let_go(plan.sha256, job)
         return made
+
+    def _let_go(self, sha256: str, job: str) -> None:
+        """Remove a sample that is not to be kept, unless another job needs it."""
+        if not self._settings.keep and not self._store.scan_jobs.is_awaited(sha256, job):
+            self._vault.remove(sha256)
 
     def _forget(self, job: str) -> None:
         self._store.scan_tasks.forget(job)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import signal
 import subprocess  # noqa: TID251  Starts phage itself.
 import sys
 import threading
@@ -144,11 +145,20 @@ class OwnWorker:
             for line in process.stderr:
                 self._said.append(line.strip())
                 _log.info("worker: %s", line.strip()[:1000])
-        if process.wait() > 0:
+        code = process.wait()
+        if code and not self._stop.is_set():
             last = next((line for line in reversed(self._said) if line), "")
-            self._failed(last or f"ended with {process.returncode}")
+            killed = f"the worker was killed by {_signal(-code)}" if code < 0 else ""
+            self._failed(killed or last or f"ended with {code}")
 
     def _failed(self, why: str) -> None:
         self.fault = why
         self._not_before = self._clock.monotonic() + AGAIN_SECONDS
         _log.error("files are not scanned: %s", why, extra={"limit": "own-worker"})
+
+
+def _signal(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

@@ -55,6 +55,12 @@ class Releases:
             message = f"no worker serves {engine} now, so that nobody could try its definitions"
             raise PhageError(message)
         self._vault.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for releases in self._by_engine().values():  # Others make room, not what is in force.
+            for each in releases:
+                if each.state in {ReleaseState.OUT, ReleaseState.CANARY}:
+                    self._vault.touch(each.sha256)
+                if each.state is ReleaseState.OUT:
+                    break
         if not self._vault.put(content):
             message = f"{content.name}: is larger than all definitions that are kept"
             raise PhageError(message)

@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import contextlib
 import re
+import socket
+import threading
 from typing import TYPE_CHECKING, Any
 
 from phage.errors import ConfigError
 from phage.scan.queue import QueueError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from phage.records.scantask import ScanTask
 
@@ -37,6 +39,9 @@ CONNECT_SECONDS = 5.0
 
 CONFIRM_SECONDS = 10.0
 """A broker that is out of memory or disk takes nothing, and says nothing."""
+
+DO_SECONDS = 60.0
+"""Nor does it answer other questions; the library would wait for ever."""
 
 HEARTBEAT_SECONDS = 20
 
@@ -115,6 +120,7 @@ class Publisher:
         self._app = make_app(url)
         self._connection: Any = None
         self._producer: Any = None
+        self._socket: socket.socket | None = None
         self._queues: dict[str, Any] = {}
 
     def publish(self, tasks: Sequence[ScanTask]) -> list[str]:
@@ -159,22 +165,36 @@ class Publisher:
         connection, self._connection, self._producer = self._connection, None, None
         self._queues.clear()
         if connection is not None:
-            with contextlib.suppress(Exception):  # It may be broken in any way.
-                connection.release()
+            with contextlib.suppress(Exception), self._bounded(CONNECT_SECONDS):
+                connection.release()  # It may be broken in any way.
 
     def _do(self, work: Callable[[], None]) -> None:
         try:
             if self._connection is None:
                 self._open()
-            work()
+            with self._bounded(DO_SECONDS):
+                work()
         except Exception as error:
             self.close()
             message = f"RabbitMQ does not do what is asked: {str(error) or type(error).__name__}"
             raise QueueError(message) from error
 
+    @contextlib.contextmanager
+    def _bounded(self, seconds: float) -> Iterator[None]:
+        """Cut the connection when something takes too long: who waits then hears of that."""
+        end = threading.Timer(seconds, _cut, [self._socket])
+        end.daemon = True
+        end.start()
+        try:
+            yield
+        finally:
+            end.cancel()
+            end.join()
+
     def _open(self) -> None:
         self._connection = self._app.connection_for_write()
         self._connection.ensure_connection(max_retries=1, timeout=CONNECT_SECONDS)
+        self._socket = self._connection.connection.transport.sock
         self._producer = self._connection.Producer(serializer="json")
 
     def _queue(self, engine: str) -> Any:  # noqa: ANN401  Celery has no types.
@@ -184,3 +204,9 @@ class Publisher:
             queue(self._connection.default_channel).declare()
             self._queues[engine] = queue
         return self._queues[engine]
+
+
+def _cut(connection: socket.socket | None) -> None:
+    if connection is not None:
+        with contextlib.suppress(OSError):  # It was closed meanwhile.
+            connection.shutdown(socket.SHUT_RDWR)

@@ -114,9 +114,13 @@ class Scanner:
 
     def known(self, content: Content) -> Verdict | None:
         """Return the verdict that these engines have given this file before; None for none."""
+        return self.judged(content.hashes.sha256)
+
+    def judged(self, sha256: str) -> Verdict | None:
+        """Return the same of a file by its hash."""
         if self._samples is None:
             return None
-        verdict = self._samples.verdict(content.hashes.sha256, self.fingerprint)
+        verdict = self._samples.verdict(sha256, self.fingerprint)
         if verdict is None or any(not row.category.is_answer for row in verdict.results):
             return None
         return verdict

@@ -126,7 +126,7 @@ class Seat:
             raise PhageError(message)
         with (
             self._master.sample(claim) as source,
-            revealed(source, claim.name, self._options.folder) as content,
+            revealed(source, claim.name, self._options.folder, claim.size) as content,
         ):
             if content.hashes.sha256 != claim.sha256:
                 message = "the file came damaged"

@@ -38,14 +38,24 @@ class Readable(Protocol):
         """Return octets, fewer at the end."""
 
 
-def revealed(source: Readable, name: str = "", folder: Path | None = None) -> Content:
-    """Return the sample that disguised octets are. Raises PhageError where they are none."""
+def revealed(
+    source: Readable, name: str = "", folder: Path | None = None, most: int | None = None
+) -> Content:
+    """Return the sample that disguised octets are.
+
+    Raises PhageError where they are none, or more than `most`.
+    """
     if source.read(len(MAGIC)) != MAGIC:
         message = f"{name or 'what was read'}: is no sample of phage"
         raise PhageError(message)
 
     def chunks() -> Iterator[bytes]:
+        size = 0
         while chunk := source.read(CHUNK):
+            size += len(chunk)
+            if most is not None and size > most:
+                message = f"{name or 'what was read'}: is larger than {most:,} octets"
+                raise PhageError(message)
             yield chunk.translate(_TABLE)
 
     return Content.of_chunks(chunks(), name, folder)
@@ -113,6 +123,11 @@ class Vault:
         except OSError:
             message = f"the sample {sha256} is not kept any more; scan the file itself"
             raise PhageError(message) from None
+
+    def touch(self, sha256: str) -> None:
+        """Have a sample count as new: it is still needed."""
+        with contextlib.suppress(OSError):
+            os.utime(self._path(sha256))
 
     def has(self, sha256: str) -> bool:
         """Tell whether a sample is kept."""

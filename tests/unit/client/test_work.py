@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -117,6 +117,25 @@ def test_a_master_that_is_away_may_be_asked_again() -> None:
     assert not raised.value.refused
     with pytest.raises(MasterError), work.definitions(Release("abcdef12")):
         pass
+
+
+class Odd(Client):
+    """Answers what another phage might."""
+
+    def ask(self, method: str, path: str, body: object = None) -> Any:
+        if path.endswith("/beat"):
+            release = {"id": "a1", "sha256": "f" * 64, "name": "n", "signature": "of later"}
+            return {"releases": {"yara": release}, "end": False, "more": 1}
+        return {"claim": {"task": TASK}} if path.endswith("/claim") else {}
+
+
+def test_what_a_later_master_says_besides_is_left_out() -> None:
+    client = Odd("http://127.0.0.1:1", "x")
+    work = WorkClient(client, client)
+    assert work.beat(REPORT).releases == {"yara": Release("a1", "f" * 64, "n")}
+    with pytest.raises(MasterError, match="answered what phage does not"):
+        work.claim(TASK, "w")
+    assert not work.extend(Claim(TASK, "0" * 32, "yara", "f" * 64))
 
 
 def test_a_token_for_something_else_is_refused(lab: ApiLab, work: WorkClient) -> None:

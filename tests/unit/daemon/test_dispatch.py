@@ -275,6 +275,22 @@ def test_a_message_that_is_lost_is_sent_again(farm: Farm) -> None:
     assert farm.queue.lost == 1
 
 
+def test_a_sample_that_is_not_to_be_kept_stays_while_another_job_needs_it(farm: Farm) -> None:
+    farm.dispatcher._settings = farm.dispatcher._settings.model_copy(update={"keep": False})
+    farm.beat()
+    farm.submit(b"hello")
+    farm.submit(b"hello", "again.txt", other := "0" * 31 + "2")
+    sha256 = farm.tasks()[0].sha256
+    for job, kept in ((JOB, True), (other, False)):
+        for task in farm.tasks(job):
+            farm.answer(task)
+        farm.dispatcher.tick()
+        assert verdict(farm, job).outcome is Outcome.CLEAN
+        assert farm.vault.has(sha256) is kept
+    farm.submit(b"hello", "known.txt", "0" * 31 + "3")
+    assert not farm.vault.has(sha256)
+
+
 def test_without_workers_samples_wait(farm: Farm) -> None:
     assert not farm.queue.has_room()
     farm.beat()

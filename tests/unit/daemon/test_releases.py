@@ -119,6 +119,27 @@ def test_what_a_worker_has_of_others_is_its_own(releases: Releases) -> None:
     assert releases.wanted(worker("one", releases, release="somebody-else-s")) == {}
 
 
+def test_what_is_out_is_not_crowded_out_by_what_is_new(releases: Releases) -> None:
+    releases._vault.most = 2500
+    worker("one", releases)
+    out = begin(releases, bytes(1000))
+    later(releases, 601)
+    worker_ = worker("one", releases, release=out)
+    releases.wanted(worker_)
+    later(releases, 601)
+    releases.wanted(worker_)
+    assert releases._store.scan_releases.list()[0].state is ReleaseState.OUT
+    for number in range(4):
+        later(releases, 1)
+        worker("one", releases, release=out)
+        id_ = begin(releases, b"%d" % number * 900)
+        releases.withdraw(id_)
+    assert releases._vault.crowded
+    file, size = releases.open(out)
+    file.close()
+    assert size > 1000
+
+
 class FakeMaster:
     """Has files of releases."""
 
@@ -151,7 +172,14 @@ class FakeGate:
         self.done.append(f"+{engine}")
 
 
-def test_a_worker_takes_tests_and_goes_back(tmp_path: Path) -> None:
+def stumble(*_: object) -> None:
+    message = "cannot be cut"
+    raise ValueError(message)
+
+
+def test_a_worker_takes_tests_and_goes_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("yara_x")
     settings = ScanSettings(isolation="none", workers=WorkerSettings(good=(tmp_path / "good",)))
     (tmp_path / "good").mkdir()
@@ -185,6 +213,11 @@ def test_a_worker_takes_tests_and_goes_back(tmp_path: Path) -> None:
     assert with_first != plain
     assert keep(second) == ["yara"]
     assert keeper.release("yara") == "b2"
+    # Refused are those that the engine stumbles over, whatever it says of them.
+    with monkeypatch.context() as patched:
+        patched.setattr("phage.daemon.definitionwork.update", stumble)
+        assert keep(released("c2", RULE.replace("Extra", "Odd"))) == []
+    assert keeper.refused["yara"] == "c2: cannot be cut"
     # Refused are those that find something in what is good.
     assert keep(released("c3", RULE.replace('"extra"', '"a good program"'))) == []
     assert keeper.refused["yara"].startswith("c3: ")

@@ -156,6 +156,17 @@ def test_while_much_waits_nothing_is_added(desk: Desk, monkeypatch: pytest.Monke
     assert [desk.look() for _ in range(2)] == [2, 0]
 
 
+def test_where_nothing_is_kept_two_jobs_of_a_file_both_get_the_verdict(desk: Desk) -> None:
+    desk.service.scanner.vault = None
+    with Content.of_bytes(b"sent twice") as content:
+        desk.vault.put(content)
+        sha256 = content.hashes.sha256
+    desk.queue.put([new_job(sha256, "a.com"), new_job(sha256, "b.com")])
+    desk.run()
+    assert not desk.vault.has(sha256)
+    assert len({job.verdict for job in desk.store.scan_jobs.list()} - {""}) == 1
+
+
 def test_hashes_of_feeds_are_new_definitions(desk: Desk) -> None:
     sha256 = desk.scan(b"listed later")
     assert desk.look() == 0

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import socket
+import struct
+import threading
 from dataclasses import asdict
 from typing import Any
 
@@ -49,6 +52,45 @@ def test_a_broker_that_is_away_is_told() -> None:
     publisher = Publisher("amqp://127.0.0.1:1//")
     with pytest.raises(QueueError, match="RabbitMQ"):
         publisher.depth("yara")
+
+
+def _method(channel: int, class_: int, method: int, arguments: bytes) -> bytes:
+    payload = struct.pack("!HH", class_, method) + arguments
+    return struct.pack("!BHI", 1, channel, len(payload)) + payload + b"\xce"
+
+
+def _speak(server: socket.socket) -> None:
+    """Let a client in as AMQP 0-9-1 does, up to its channel, and say nothing more."""
+    with server.accept()[0] as connection, connection.makefile("rb") as source:
+        words = [
+            _method(0, 10, 10, b"\0\x09\0\0\0\0\0\0\0\x05PLAIN\0\0\0\x05en_US"),  # start
+            _method(0, 10, 30, struct.pack("!HIH", 10, 131_072, 0)),  # tune
+            _method(0, 10, 41, b"\0"),  # open-ok
+            _method(1, 20, 11, b"\0\0\0\0"),  # channel.open-ok
+        ]
+        heard = [1, 1, 2, 1]  # Messages that come before each.
+        source.read(8)
+        heard[0] = 0
+        for word, count in zip(words, heard, strict=True):
+            for _ in range(count):
+                size = struct.unpack("!BHI", source.read(7))[2]
+                source.read(size + 1)
+            connection.sendall(word)
+        source.read()
+
+
+def test_a_broker_that_says_nothing_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("phage.scan.broker.DO_SECONDS", 0.5)
+    monkeypatch.setattr("phage.scan.broker.CONNECT_SECONDS", 60.0)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        silent = threading.Thread(target=_speak, args=(server,))
+        silent.start()
+        publisher = Publisher(f"amqp://u:p@127.0.0.1:{server.getsockname()[1]}//")
+        with pytest.raises(QueueError, match="RabbitMQ does not do what is asked"):
+            publisher.depth("yara")
+        publisher.close()
+        silent.join(60)
+        assert not silent.is_alive()
 
 
 class FakeSeat:

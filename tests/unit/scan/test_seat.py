@@ -42,7 +42,9 @@ class FakeMaster:
     def claim(self, task: str, worker: str) -> Claim | None:
         if self.faults:
             raise self.faults.pop()
-        return Claim(task, "1" * 32, self.engine, self.sha256, "a.com") if self.there else None
+        if not self.there:
+            return None
+        return Claim(task, "1" * 32, self.engine, self.sha256, "a.com", len(EICAR))
 
     @contextmanager
     def sample(self, claim: Claim) -> Iterator[Any]:

@@ -13,6 +13,9 @@ from phage.scan.launcher import FLEET_TAG, WORKER_TAG, Joining, LaunchError, Mac
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+ANSWER_SECONDS = 30
+"""How long the cloud may take to answer; the library itself would wait for ever."""
+
 GONE = {"DELETED", "SOFT_DELETED", "ERROR"}
 
 
@@ -91,7 +94,10 @@ class OpenstackLauncher:
         try:
             if self._connection is None:
                 self._connection = openstack.connect(
-                    cloud=self.cloud or None, app_name="phage", load_envvars=not self.cloud
+                    cloud=self.cloud or None,
+                    app_name="phage",
+                    load_envvars=not self.cloud,
+                    api_timeout=ANSWER_SECONDS,
                 )
             return ask(self._connection)
         except (SDKException, ClientException) as error:

@@ -177,6 +177,15 @@ class ScanJobRepository:
         )
         return next((job.origin for job in map(_job, rows) if job.origin is not None), None)
 
+    def is_awaited(self, sha256: str, besides: str = "") -> bool:
+        """Tell whether a job of a sample is not done, besides one of them."""
+        rows = self._database.query(
+            "SELECT 1 FROM scan_jobs WHERE sha256 = ? AND id <> ? "
+            "AND state IN ('queued', 'leased') LIMIT 1",
+            (sha256, besides),
+        )
+        return bool(rows)
+
     def counts(self) -> dict[str, int]:
         """Return how many jobs there are by state, and the age of the oldest that waits."""
         rows = self._database.query("SELECT state, count(*) FROM scan_jobs GROUP BY state")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from phage.scan.launcher import Joining, LaunchError, Machine
-from phage.scan.launchers.openstack import OpenstackLauncher
+from phage.scan.launchers.openstack import ANSWER_SECONDS, OpenstackLauncher
 
 pytest.importorskip("openstack")
 
@@ -138,6 +138,7 @@ def test_created_listed_deleted(cloud: Cloud) -> None:
     assert (asked["imageRef"], asked["flavorRef"]) == ("image-1", "small")
     text = base64.b64decode(asked["user_data"]).decode()
     assert "phage_secret" in text
+    assert launcher._connection.config.config["api_timeout"] == ANSWER_SECONDS
     launcher.end(found)
     launcher.end(found)
     assert launcher.machines("av") == []
