@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def test_many_users_are_answered(tmp_path: Path) -> None:
     location = StoreLocation.of("", "", tmp_path / "store.sqlite3")
-    cookie = fill(location, Scale(devices=200, flows=1000, findings=300, decisions=100, pairs=20))
+    cookie = fill(location, Scale(200, 1000, 300, decisions=100, pairs=20, samples=20))
     with api.serving(location) as server:
         waits = api.Waits()
         while len(waits.seconds) < len(api.PATHS):

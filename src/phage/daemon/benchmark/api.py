@@ -1,8 +1,8 @@
 """How long the API and the pages let people wait, over a store of a large network.
 
-10,000 devices, 1,000,000 flows and 100,000 findings; 50 users at a time, each of whom asks for
-something else as soon as the answer has begun, and again after a pause as people make it. The
-server runs in a process of its own, as in `phage run`.
+10,000 devices, 1,000,000 flows, 100,000 findings, 20,000 samples and 300 rules; 50 users at a time,
+each of whom asks for something else as soon as the answer has begun, and again after a pause as
+people make it. The server runs in a process of its own, as in `phage run`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from phage.api.server import ApiServer
 from phage.api.services import Services
 from phage.clock import SystemClock
 from phage.config.settings import Settings
-from phage.daemon.benchmark.largestore import Scale, fill
+from phage.daemon.benchmark.largebook import make_book
+from phage.daemon.benchmark.largestore import Scale, fill, sha256_of
 from phage.daemon.benchmark.live import cpu_seconds
 from phage.daemon.settingsdesk import LocalSettingsDesk
 from phage.errors import PhageError
@@ -62,8 +63,13 @@ PATHS = (
     "/findings/{finding}",
     "/decisions",
     "/decisions?show=ended",
+    "/decisions/{decision}",
+    "/rules",
+    "/rules/large.yaml",
     "/feeds",
     "/files",
+    "/files?q=invoice-{a}&outcome=infected",
+    "/files/{sample}",
     "/settings",
     "/users",
     "/audit",
@@ -75,6 +81,7 @@ PATHS = (
     "/api/v1/findings?host=10.0.{a}.{b}",
     "/api/v1/findings/{finding}",
     "/api/v1/attacks",
+    "/api/v1/attacks?host=10.0.{a}.{b}",
     "/api/v1/flows",
     "/api/v1/flows?host=10.0.{a}.{b}",
     "/api/v1/flows?application=ssh&limit=50",
@@ -84,7 +91,11 @@ PATHS = (
     "/api/v1/devices/10.0.{a}.{b}",
     "/api/v1/traffic/top",
     "/api/v1/traffic/peers?host=10.0.{a}.{b}",
+    "/api/v1/traffic/top?kind=pair&since=2020-01-01T00:00:00Z&limit=100",
     "/api/v1/decisions",
+    "/api/v1/rules",
+    "/api/v1/samples",
+    "/api/v1/samples/{sample}",
     "/api/v1/networks",
     "/api/v1/feeds",
     "/api/v1/threats",
@@ -179,7 +190,11 @@ def serving(location: StoreLocation) -> Iterator[Server]:
 def serve(url: str) -> None:
     """Serve until standard input ends; print the port."""
     location, clock = StoreLocation(url), SystemClock()
-    with open_store(location, clock) as store, contextlib.closing(StorePool(location)) as pool:
+    with (
+        tempfile.TemporaryDirectory(prefix="phage-bench-api-") as folder,
+        open_store(location, clock) as store,
+        contextlib.closing(StorePool(location)) as pool,
+    ):
         services = Services(
             clock=clock,
             access=make_access(store, clock),
@@ -191,6 +206,7 @@ def serve(url: str) -> None:
             home=("10.0.0.0/8",),
             catalog=Catalog,
             steer=_nothing,
+            rules=make_book(Path(folder), pool.reading, clock),
             settings=LocalSettingsDesk(Settings(), None, {}),
         )
         server = ApiServer(make_app(services, Dashboard()), "127.0.0.1", 0)
@@ -234,10 +250,7 @@ async def _user(
     with contextlib.closing(writer):
         while time.perf_counter() < end:
             kind = dice.choice(PATHS)
-            path = kind.format(
-                a=dice.randrange(40), b=dice.randrange(250) + 1,
-                finding=f"{dice.randrange(100_000):016x}",
-            )  # fmt: skip
+            path = kind.format_map(_places(dice))
             asked = time.perf_counter()
             head = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nCookie: {COOKIE}={cookie}\r\n\r\n"
             writer.write(head.encode())
@@ -246,6 +259,17 @@ async def _user(
             await _rest(reader, path, status)
             if pause:
                 await asyncio.sleep(pause * (0.5 + dice.random()))
+
+
+def _places(dice: random.Random) -> dict[str, object]:
+    """Return something of each kind of record, to ask for."""
+    return {
+        "a": dice.randrange(40),
+        "b": dice.randrange(250) + 1,
+        "finding": f"{dice.randrange(100_000):016x}",
+        "decision": f"{dice.randrange(10_000) + 1:026d}",
+        "sample": sha256_of(dice.randrange(20_000)),
+    }
 
 
 async def _rest(reader: asyncio.StreamReader, path: str, status: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -14,6 +15,17 @@ from phage.records.decision import Action, Decision, Direction, Target, TargetKi
 from phage.records.device import Device, Seen
 from phage.records.finding import Finding, FindingState, Peer, Severity, Subject
 from phage.records.flow import Flow
+from phage.records.sample import (
+    Category,
+    EngineKind,
+    EngineResult,
+    EngineVersion,
+    Outcome,
+    Part,
+    Reason,
+    Sample,
+    Verdict,
+)
 from phage.store.repositories.counters import MINUTE, MinuteCounter
 from phage.store.repositories.traffic import Traffic, TrafficKind
 from phage.store.store import open_store
@@ -28,6 +40,14 @@ SECOND = 10**9
 HOUR = 3600 * SECOND
 DAYS = 7
 
+_FLOOD = {
+    "target": "10.0.0.1", "direction": "incoming", "peak_packets_per_second": 180_000,
+    "packets_per_second": 90_000, "peak_bits_per_second": 1.5e9, "sources": 4000,
+    "vectors": [{"name": "dns", "share": 0.9}, {"name": "ntp", "share": 0.1}],
+    "top_sources": [[f"198.51.100.{number}", 1000 - number] for number in range(20)],
+}  # fmt: skip
+"""Evidence of an attack by volume."""
+
 
 @dataclass(frozen=True, slots=True)
 class Scale:
@@ -38,6 +58,7 @@ class Scale:
     findings: int = 100_000
     decisions: int = 10_000
     pairs: int = 3_000
+    samples: int = 20_000
 
 
 def address_of(number: int) -> str:
@@ -69,6 +90,9 @@ def fill(location: StoreLocation, scale: Scale) -> str:
             numbers = range(begin, min(begin + BATCH, scale.findings))
             store.findings.save(_findings(numbers, scale, now, dice))
         store.decisions.save(_decisions(scale, now))
+        with store.database.transaction():
+            for number in range(scale.samples):
+                store.samples.save(_verdict(number, now))
         for hour in range(DAYS * 24):
             store.traffic.save(_traffic(scale, now - hour * HOUR, dice))
         store.counters.save(_counters(now, dice))
@@ -119,7 +143,7 @@ def _flows(numbers: range, scale: Scale, now: int, dice: random.Random) -> list[
 
 
 def _findings(numbers: range, scale: Scale, now: int, dice: random.Random) -> Iterator[Finding]:
-    severities, detectors = list(Severity), ("portscan", "anomaly", "bruteforce", "beaconing")
+    severities, detectors = list(Severity), ("portscan", "anomaly", "volumetric", "beaconing")
     for number in numbers:
         device = mac_of(number % scale.devices)
         yield Finding(
@@ -131,8 +155,45 @@ def _findings(numbers: range, scale: Scale, now: int, dice: random.Random) -> It
             last_seen=now - (scale.findings - number) * 59 * SECOND,
             peers=(Peer(f"198.51.100.{number % 250 + 1}", "", ("tcp/22",)),),
             id=f"{number:016x}", packets=number % 5000,
+            evidence=_FLOOD if number % 4 == 2 else {},
             state=FindingState.OPEN if number > scale.findings - 40 else FindingState.CLOSED,
         )  # fmt: skip
+
+
+def sha256_of(number: int) -> str:
+    """Return the SHA-256 of a sample."""
+    return hashlib.sha256(str(number).encode()).hexdigest()
+
+
+def _verdict(number: int, now: int) -> Verdict:
+    """Return what engines say of a sample: of each archive, two files and one bad one in ten."""
+    bad, sha256, seen = number % 10 == 0, sha256_of(number), now - number * 20 * SECOND
+    names = (f"invoice-{number}.zip",)
+    sample = Sample(sha256, sha256[:40], sha256[:32], 9000 + number, "zip", names, seen, seen)
+    results = tuple(
+        EngineResult(
+            engine, EngineKind.EVILNESS, Category.MALICIOUS if bad else Category.UNDETECTED,
+            "Eicar-Test-Signature" if bad else "", EngineVersion("1", "27500"), seconds=0.02,
+        )
+        for engine in ("clamav", "yara", "hashlist", "office")
+    )  # fmt: skip
+    reasons = (Reason(Outcome.INFECTED, f"clamav Eicar in {names[0]}", "clamav"),)
+    return Verdict(
+        f"{number:026d}",
+        sample,
+        Outcome.INFECTED if bad else Outcome.CLEAN,
+        complete=True,
+        time=seen,
+        reasons=reasons if bad else (),
+        results=results,
+        parts=(
+            Part((), sha256, sample.size, "zip", results),
+            Part(("a.doc",), sha256_of(-number - 1), 4000, "doc", results),
+        ),
+        parts_total=2,
+        fingerprint="bench",
+        isolation="full",
+    )
 
 
 def _decisions(scale: Scale, now: int) -> Iterator[Decision]:

@@ -24,6 +24,8 @@ router = APIRouter(include_in_schema=False)
 
 TOP = 15
 FLOWS = 50
+HOSTS = 100
+"""Of which `TOP` at home and `TOP` elsewhere are shown."""
 MAX_EXPORTERS = 100
 
 _READ = Depends(needs("flows:read"))
@@ -66,7 +68,7 @@ def _sums(store: Store, period: Period) -> dict[str, Any]:
     return {
         "octets": traffic_chart(store, period),
         "packets": packets_chart(store, period),
-        "hosts": top(TrafficKind.HOST, period.since, period.now, 200),
+        "hosts": top(TrafficKind.HOST, period.since, period.now, HOSTS),
         "pairs": top(TrafficKind.PAIR, period.since, period.now, TOP),
         "exporters": store.exporters.list(MAX_EXPORTERS),
         "services": top(TrafficKind.SERVICE, period.since, period.now, TOP),
