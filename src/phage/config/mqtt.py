@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 
@@ -45,5 +46,11 @@ class MqttSettings(Section):
     def _check_url(cls, value: str) -> str:
         if value and not value.startswith(("mqtt://", "mqtts://")):
             message = "must begin with mqtt:// or mqtts://"
+            raise ValueError(message)
+        parts = urlsplit(value)
+        if value and not (
+            parts.hostname and parts.port != 0
+        ):  # A port beyond 65535 is a ValueError.
+            message = "must name a host, as mqtt://HOST:1883"
             raise ValueError(message)
         return value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import threading
@@ -42,6 +43,9 @@ with each look at them."""
 REMEMBERED = 4096
 """Files and devices that are remembered for that."""
 
+STOP_SECONDS = 5.0
+"""How long stopping waits for what is being kept."""
+
 Take = tuple["Vault", "Queue"]
 
 
@@ -74,8 +78,9 @@ class CarvedFiles:
 
     def stop(self) -> None:
         """Queue what waits, and stop."""
-        self._waiting.put(None)
-        self._thread.join(timeout=5.0)
+        with contextlib.suppress(queue.Full):
+            self._waiting.put(None, timeout=STOP_SECONDS)
+            self._thread.join(timeout=STOP_SECONDS)
 
     def put(self, files: Sequence[CarvedFile]) -> None:
         """Take files that are whole; never waits."""
@@ -135,6 +140,9 @@ class CarvedFiles:
                 except (PhageError, OSError) as error:
                     self.dropped += 1
                     _log.error("files from traffic: %s", error, extra={"limit": "carving"})
+                except Exception:  # noqa: BLE001  One odd file must not end it for all.
+                    self.dropped += 1
+                    _log.exception("a file from traffic", extra={"limit": "carving"})
 
 
 def origin_of(file: CarvedFile) -> Origin:

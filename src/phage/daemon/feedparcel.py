@@ -97,8 +97,8 @@ def read_parcel(path: Path) -> Iterator[tuple[str, str, int, Harvest]]:
                     int(about["updated"]),
                     _harvest(str(name), networks, lines),
                 )
-    except (OSError, tarfile.TarError, ValueError, RecursionError, KeyError, TypeError,
-            AttributeError) as error:  # fmt: skip
+    except (OSError, tarfile.TarError, ValueError, OverflowError, RecursionError, KeyError,
+            TypeError, AttributeError) as error:  # fmt: skip
         message = f"{path}: is no file of `phage feeds export`, or is damaged: {error}"
         raise ParcelError(message) from error
 

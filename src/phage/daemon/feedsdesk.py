@@ -120,7 +120,7 @@ class LocalFeedsDesk:
         """Get a feed, keep nothing, and return what would be used."""
         with self._lock:
             trial = self._trials.get(name) or self._begin(name)
-            if trial.state is not None and not self._rests(trial):
+            if trial.over.is_set() and (trial.state is None or not self._rests(trial)):
                 trial = self._begin(name)
         trial.over.wait(TEST_SECONDS)
         return trial.state

@@ -98,7 +98,11 @@ def join(url: str, invitation: str) -> Membership:
         answer = link.post("/api/v1/sensors/join", b"{}", "application/json")
     finally:
         link.close()
-    return Membership(url, str(answer["name"]), str(answer["token"]), fingerprint.lower())
+    name, own = answer.get("name"), answer.get("token")
+    if not (isinstance(name, str) and isinstance(own, str) and own):
+        message = f"{url}: answered what phage does not; is the address right?"
+        raise UplinkError(message)
+    return Membership(url, name, own, fingerprint.lower())
 
 
 @dataclass
@@ -141,7 +145,9 @@ class Uplink:
             status, reason, said = self._asked(method, path, body, kind, most)
         except (OSError, http.client.HTTPException) as error:
             self.close()
-            if was_open:  # It may have been closed there while nothing was sent.
+            if was_open and not isinstance(
+                error, TimeoutError
+            ):  # It may have been closed there while nothing was sent.
                 return self._ask(method, path, body, kind, most)
             message = f"{self.member.url}: {getattr(error, 'strerror', None) or error}"
             raise UplinkError(message) from error
@@ -161,7 +167,8 @@ class Uplink:
         connection.request(method, path, body or None, headers)
         answer = connection.getresponse()
         said = answer.read(most)
-        if not answer.isclosed():  # More than there may be: what follows is no answer's beginning.
+        # More than there may be: what follows is no answer's beginning. Or the controller closes.
+        if not answer.isclosed() or connection.sock is None:
             self.close()
         return answer.status, answer.reason, said
 
@@ -183,6 +190,7 @@ class Uplink:
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         made = http.client.HTTPSConnection(host, parts.port, timeout=SECONDS, context=context)
         made.connect()
+        made.auto_open = 0  # Else it connects again by itself, and nobody looks at whom it meets.
         if pinned:
             shown = made.sock.getpeercert(binary_form=True) or b""
             if not hmac.compare_digest(hashlib.sha256(shown).hexdigest(), pinned):
@@ -211,7 +219,7 @@ def _advice(said: Any) -> Advice | None:  # noqa: ANN401  JSON.
             int(said["since"]),
             int(said["until"]),
         )
-    except (KeyError, ValueError, TypeError):
+    except (KeyError, ValueError, TypeError, OverflowError):
         _log.warning("a controller's advice cannot be read", extra={"limit": "uplink"})
         return None
 

@@ -45,6 +45,9 @@ class MqttLink:
         password: Password at the broker.
         ca_file: Certificates to trust instead of the system's.
         on_connect: Called after each new connection, to tell what the broker may not have kept.
+
+    Raises:
+        ConfigError: The package is missing, or the certificates cannot be read.
     """
 
     def __init__(
@@ -70,7 +73,12 @@ class MqttLink:
         if user:
             self._client.username_pw_set(user, password)
         if self._parts.scheme == "mqtts":
-            self._client.tls_set(ca_certs=str(ca_file) if ca_file is not None else None)
+            try:
+                self._client.tls_set(ca_certs=str(ca_file) if ca_file is not None else None)
+            except (OSError, ValueError) as error:
+                reason = getattr(error, "strerror", None) or error
+                message = f"outputs.mqtt.ca_file: {ca_file}: {reason}"
+                raise ConfigError(message) from error
         self._client.on_connect = self._on_connect
         self._client.on_disconnect = self._on_disconnect
         self._client.on_connect_fail = lambda *_: self._ill("cannot be reached")

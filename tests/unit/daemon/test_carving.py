@@ -61,6 +61,26 @@ def test_files_are_kept_and_queued_once_a_minute(tmp_path: Path) -> None:
         assert carved.keep(file(), vault, jobs)
 
 
+def test_an_odd_file_does_not_end_it_for_others(tmp_path: Path) -> None:
+    with open_store(StoreLocation.of("", "", tmp_path / "store.sqlite3"), SystemClock()) as store:
+        jobs: Queue = make_queue(ScanSettings(), store, SystemClock())
+        vault = Vault(tmp_path / "samples", most=1000)
+        carved = CarvedFiles(lambda _: (vault, jobs), SystemClock())
+        odd = file(b"odd")
+        object.__setattr__(odd, "dst", b"no address")
+        carved.start()
+        carved.put([odd, file(b"named", "a\udcff\0b.com"), file(b"good")])
+        carved.stop()
+        assert (carved.queued, carved.dropped) == (2, 1)
+
+
+def test_stopping_waits_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(carving, "STOP_SECONDS", 0.01)
+    carved = CarvedFiles(lambda _: None, SystemClock())  # type: ignore[arg-type, return-value]
+    carved.put([file()] * carving.WAITING)
+    carved.stop()
+
+
 def test_what_nobody_takes_in_time_is_dropped_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     def never(_: ExitStack) -> tuple[Vault, Queue]:
         raise AssertionError

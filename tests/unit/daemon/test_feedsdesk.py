@@ -85,6 +85,20 @@ def test_a_feed_is_tried_and_not_kept(desk: LocalFeedsDesk, watched: Watched) ->
     assert (state.entries, dict(state.left_out)) == (1, {"public resolver": 1})
 
 
+def test_a_trial_that_went_wrong_is_followed_by_another(
+    desk: LocalFeedsDesk, watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.enable("mine", on=True)
+    assert watched.has(1)
+    told: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", told.append)
+    with monkeypatch.context() as patched:
+        patched.setattr("phage.daemon.feedsdesk.try_feed", lambda *_: 1 // 0)
+        assert desk.test("mine") is None
+    assert told
+    assert desk.test("mine") is not None
+
+
 @pytest.mark.parametrize(
     "url",
     [

@@ -7,15 +7,21 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import pytest
+from pydantic import ValidationError
+
 from phage.clock import FixedClock
 from phage.config.mqtt import MqttSettings
 from phage.daemon.homeassistant import ENTITIES, MAX_OPEN, HomeAssistantSink
+from phage.errors import ConfigError
 from phage.records import FindingState, Severity
+from phage.telemetry.mqtt import MqttLink
 from phage.testing.records import EPOCH, make_finding
 from phage.testing.windows import WindowBuilder, at
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 
 class Kept:
@@ -43,6 +49,20 @@ def watch(sink: HomeAssistantSink, clock: FixedClock) -> None:
     sink.window(window)
     clock.nanoseconds += 10 * 10**9
     sink.window(window)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://h", "mqtt://", "mqtt://:1883", "mqtt://h:99999", "mqtts://["]
+)
+def test_an_address_that_is_none_is_refused_when_settings_are_read(url: str) -> None:
+    with pytest.raises(ValidationError, match="url"):
+        MqttSettings(url=url)
+
+
+def test_certificates_that_are_not_there_are_named(tmp_path: Path) -> None:
+    pytest.importorskip("paho")
+    with pytest.raises(ConfigError, match=r"ca_file: .*none\.pem: No such file"):
+        MqttLink("mqtts://h", "available", ca_file=tmp_path / "none.pem")
 
 
 def test_every_entity_reads_something_that_is_told() -> None:
