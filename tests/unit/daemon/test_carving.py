@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     import pytest
 
+    from phage.scan.content import Content
     from phage.scan.queue import Queue
 
 
@@ -61,15 +62,23 @@ def test_files_are_kept_and_queued_once_a_minute(tmp_path: Path) -> None:
         assert carved.keep(file(), vault, jobs)
 
 
-def test_an_odd_file_does_not_end_it_for_others(tmp_path: Path) -> None:
+def test_an_odd_file_does_not_end_it_for_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with open_store(StoreLocation.of("", "", tmp_path / "store.sqlite3"), SystemClock()) as store:
         jobs: Queue = make_queue(ScanSettings(), store, SystemClock())
         vault = Vault(tmp_path / "samples", most=1000)
+        put = Vault.put
+
+        def stumble(vault: Vault, content: Content) -> bool:
+            if content.size == 3:
+                raise ValueError
+            return put(vault, content)
+
+        monkeypatch.setattr(Vault, "put", stumble)
         carved = CarvedFiles(lambda _: (vault, jobs), SystemClock())
-        odd = file(b"odd")
-        object.__setattr__(odd, "dst", b"no address")
         carved.start()
-        carved.put([odd, file(b"named", "a\udcff\0b.com"), file(b"good")])
+        carved.put([file(b"odd"), file(b"named", "a\udcff\0b.com"), file(b"good")])
         carved.stop()
         assert (carved.queued, carved.dropped) == (2, 1)
 
