@@ -19,23 +19,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from phage.testing.waiting import PATIENCE, until
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 TOOLS = ("ip", "curl", "nmap")
-PATIENCE = 60.0
-"""Seconds that anything awaited may take: the wait ends with the event, and machines are loaded."""
 QUIET = 2.5
 """Seconds without a packet after which all is judged: a probe has a second to be answered."""
-
-
-def until(what: str, ready: Callable[[], object], patience: float = PATIENCE) -> None:
-    """Wait until something is so; fail with what it was when it does not come."""
-    late = time.monotonic() + patience
-    while not ready():
-        if time.monotonic() > late:
-            pytest.fail(f"waited {patience:.0f} s in vain for: {what}")
-        time.sleep(0.05)
 
 
 class Program:
@@ -89,7 +80,7 @@ class Program:
 
         try:
             until(f"a line like {pattern!r}", ready, patience)
-        except pytest.fail.Exception as error:
+        except AssertionError as error:
             pytest.fail(f"{error}; it said:\n{self.transcript()}")
         return self.says(pattern)[0]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.system.conftest import until
+from phage.testing.waiting import until
 
 if TYPE_CHECKING:
     from tests.system.conftest import Host, Lab, Program

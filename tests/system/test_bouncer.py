@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from typing import TYPE_CHECKING
 
 import pytest
+
+from phage.testing.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,14 +42,6 @@ nftables:
   ipv6: {{enabled: true, set-only: false, table: crowdsec6, chain: crowdsec6-chain}}
 prometheus: {{enabled: false}}
 """
-
-
-def until(what: str, ready: Callable[[], bool]) -> None:
-    """Wait until something is so."""
-    late = time.monotonic() + PATIENCE
-    while not ready():
-        if time.monotonic() > late:
-            pytest.fail(f"waited in vain for {what}")
 
 
 def tell(phage: Phage, *words: str, typed: str = "") -> str:

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.system.conftest import phage_command, until
+from tests.system.conftest import phage_command
 
 from phage.scan.trials import EICAR
 from phage.testing import containers
+from phage.testing.waiting import until
 
 if TYPE_CHECKING:
     from tests.system.conftest import Host, Lab

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.system.conftest import phage_command, until
+from tests.system.conftest import phage_command
+
+from phage.testing.waiting import until
 
 if TYPE_CHECKING:
     from tests.system.conftest import Host, Lab

@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.system.conftest import Lab, Phage, until
 from tests.system.sshd import TOOLS, guess, start_sshd
+
+from phage.testing.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from tests.system.conftest import Lab, Phage
 
 pytestmark = pytest.mark.system
 

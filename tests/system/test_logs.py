@@ -15,6 +15,7 @@ from phage.collect.logs.source import LogSource
 from phage.config.settings import Settings
 from phage.daemon.pipeline import Pipeline, make_detectors, make_knowledge
 from phage.records import FindingState
+from phage.testing.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,14 +29,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.system
 
 INNOCENT = "203.0.113.9"
-
-
-def until(what: str, ready: Callable[[], object]) -> None:
-    """Wait until something is so; the wait ends with the event."""
-    late = time.monotonic() + 60
-    while not ready():
-        assert time.monotonic() < late, f"waited in vain for {what}"
-        time.sleep(0.02)
 
 
 class Kept:

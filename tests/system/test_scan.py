@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +31,7 @@ from phage.scan.vault import Vault
 from phage.scan.work import WorkOptions
 from phage.store.store import StoreLocation, open_store
 from phage.testing import containers
+from phage.testing.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -382,11 +382,3 @@ def test_results_of_engines_that_did_not_change_are_kept(tmp_path: Path, definit
             third.id,
             first.id,
         ]
-
-
-def until(what: str, ready: Any) -> None:
-    late = time.monotonic() + PATIENCE
-    while not ready():
-        if time.monotonic() > late:
-            pytest.fail(f"waited {PATIENCE:.0f} s in vain for: {what}")
-        time.sleep(0.2)

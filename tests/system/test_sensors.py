@@ -10,12 +10,14 @@ import subprocess
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
+from phage.testing.waiting import until
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
 pytestmark = pytest.mark.system
@@ -29,13 +31,6 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def until(ready: Callable[[], Any], what: Callable[[], str]) -> None:
-    end = time.monotonic() + PATIENCE
-    while not ready():
-        assert time.monotonic() < end, what()
-        time.sleep(0.1)
 
 
 class Phage:
@@ -165,7 +160,7 @@ def test_a_sensor_joins_is_heard_and_is_revoked(lab: tuple[str, str], tmp_path: 
     controller = Phage(home, "run", "--no-interface", **settings)
     sensor = again = None
     try:
-        until(lambda: controller.says("watching"), controller.said)
+        until(controller.said, lambda: controller.says("watching"))
         made = phage(home, "users", "add", "anna", "--role", "admin")
         assert made.returncode == 0, made.stderr
         invited = phage(home, "sensors", "invite", "edge", **settings)
@@ -175,7 +170,7 @@ def test_a_sensor_joins_is_heard_and_is_revoked(lab: tuple[str, str], tmp_path: 
         joining = ("sensor", "--join", url, token, "-i", "lan0")
         quiet = {"capture__mode": "full"}
         sensor = Phage(folder, *joining, namespace=namespace, **quiet)
-        until(lambda: sensor.says("sensing lan0"), sensor.said)
+        until(sensor.said, lambda: sensor.says("sensing lan0"))
         assert (folder / "state" / "sensor.json").stat().st_mode & 0o077 == 0
         # The invitation is used up, and a forged server is not talked to.
         twice = phage(tmp_path / "thief", *joining)
@@ -192,10 +187,10 @@ def test_a_sensor_joins_is_heard_and_is_revoked(lab: tuple[str, str], tmp_path: 
         # It knows who it is after a restart.
         sensor.end()
         again = Phage(folder, "sensor", "-i", "lan0", namespace=namespace, **quiet)
-        until(lambda: again.says("sensing lan0"), again.said)
+        until(again.said, lambda: again.says("sensing lan0"))
         revoked = phage(home, "sensors", "revoke", "edge")
         assert revoked.returncode == 0, revoked.stderr
-        until(lambda: again.process.poll() is not None, again.said)
+        until(again.said, lambda: again.process.poll() is not None)
         assert again.process.returncode == 1
         assert again.says("revoked"), again.said()
     finally:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.system.conftest import phage_command, phage_json, until
+from tests.system.conftest import phage_command, phage_json
+
+from phage.testing.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,15 +16,12 @@ import pytest
 
 from phage.daemon.control import ask
 from phage.daemon.requests import AddDecision, RevokeDecisions, Status
+from phage.testing.waiting import PATIENCE, until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from phage.daemon.requests import Request
 
 TOOLS = ("ip", "nft", "ping", "nmap")
-PATIENCE = 60.0
-"""Seconds that anything awaited may take: the wait ends with the event, and machines are loaded."""
 
 STRANGER, ROUTER_OUT = "198.51.100.9", "198.51.100.1"
 SERVER, ROUTER_IN = "192.168.77.9", "192.168.77.1"
@@ -43,16 +39,6 @@ rules:
     action: ban
     for: 1h
 """
-
-
-def until(what: str, ready: Callable[[], object], patience: float = PATIENCE) -> float:
-    """Wait until something is so; return for how many seconds."""
-    began = time.monotonic()
-    while not ready():
-        if time.monotonic() > began + patience:
-            pytest.fail(f"waited {patience:.0f} s in vain for: {what}")
-        time.sleep(0.02)
-    return time.monotonic() - began
 
 
 def run(*command: str, check: bool = True) -> str:

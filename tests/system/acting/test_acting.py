@@ -12,10 +12,11 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.system.acting.site import PATIENCE, ROUTER_IN, ROUTER_OUT, SERVER, STRANGER, Site, until
+from tests.system.acting.site import ROUTER_IN, ROUTER_OUT, SERVER, STRANGER, Site
 
 from phage.daemon.control import ControlError
 from phage.respond.responders.ipset import IpsetResponder
+from phage.testing.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.system
 
@@ -155,7 +156,7 @@ def test_what_somebody_else_flushed_is_back(site: Site) -> None:
 
 def test_a_ban_ends_when_its_time_is_over(site: Site) -> None:
     site.phage()
-    site.add(STRANGER, seconds=3.0)
+    site.add(STRANGER, seconds=8.0)
     until("the ban", lambda: not site.reaches())
     until("its end", lambda: site.banned() == set())
     until("peace", site.reaches)
@@ -218,7 +219,7 @@ def test_rules_on_trial_go_back_by_themselves(site: Site) -> None:
         command = (sys.executable, "-m", "phage", "rules", *words, "--state-dir", str(site.state))
         site.inside("router", *command)
 
-    rules("apply", "--confirm", "2")
+    rules("apply", "--confirm", "10")
     until("the rule", lambda: not site.reaches())
     until("its end", site.reaches)
     rules("apply", "--confirm", "60")

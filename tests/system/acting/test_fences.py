@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from tests.system.acting.site import ROUTER_IN, SERVER, until
+from tests.system.acting.site import ROUTER_IN, SERVER
+
+from phage.testing.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +30,7 @@ HOURS = 240
 
 SERVE = """
 import http.server, sys, threading
+from phage.testing.waiting import until
 for port in map(int, sys.argv[1:]):
     server = http.server.ThreadingHTTPServer(("", port), http.server.SimpleHTTPRequestHandler)
     threading.Thread(target=server.serve_forever).start()

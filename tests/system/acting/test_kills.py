@@ -17,11 +17,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.system.acting.site import Site, parent, until
+from tests.system.acting.site import Site, parent
 
 from phage.clock import SystemClock
 from phage.daemon.control import ControlError
 from phage.store.store import StoreLocation, open_reader
+from phage.testing.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -135,7 +136,7 @@ def test_ledger_and_kernel_agree_after_any_kill(
 def test_nothing_is_left_after_expiry_though_nobody_lives_to_see_it(site: Site) -> None:
     site.phage()
     for number in range(20):
-        site.add(f"203.0.113.{number}", SHORT)
+        site.add(f"203.0.113.{number}", 3 * SHORT)
     assert len(site.banned()) == 20
     site.stop(signal.SIGKILL)
     until("the kernel's own end of it", lambda: not site.banned())

@@ -7,7 +7,9 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.system.acting.site import SERVER, until
+from tests.system.acting.site import SERVER
+
+from phage.testing.waiting import until
 
 if TYPE_CHECKING:
     from tests.system.acting.site import Site

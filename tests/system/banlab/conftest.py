@@ -17,6 +17,7 @@ import pytest
 
 from phage.records.decision import Action, Decision, Target, TargetKind
 from phage.respond.remote import EnforcerError, RemoteResponder
+from phage.testing.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -131,14 +132,6 @@ def ban(value: str, number: int = 0, seconds: float = 600, **other: object) -> D
     return Decision(Target(kind, value), action, "", now, until, identity, **other)  # type: ignore[arg-type]
 
 
-def wait(what: str, ready: object, patience: float = PATIENCE) -> None:
-    late = time.monotonic() + patience
-    while not ready():  # type: ignore[operator]
-        if time.monotonic() > late:
-            pytest.fail(f"waited {patience:.0f} s in vain for: {what}")
-        time.sleep(0.02)
-
-
 @pytest.fixture
 def lab() -> Iterator[Lab]:
     if os.geteuid() != 0:
@@ -186,5 +179,5 @@ def build(lab: Lab) -> None:
         run("ip", "-n", inside, "link", "set", "eth0", "up")
         run("ip", "-n", inside, "route", "add", "default", "via", f"10.78.{number}.1")
         run("ip", "-n", inside, "-6", "route", "add", "default", "via", f"fd78:{number}::1")
-    wait("the way through", lambda: lab.near.reaches("10.78.2.2"))
-    wait("the way through by IPv6", lambda: lab.near.reaches("fd78:2::2"))
+    until("the way through", lambda: lab.near.reaches("10.78.2.2"))
+    until("the way through by IPv6", lambda: lab.near.reaches("fd78:2::2"))

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.system.banlab.conftest import ban, wait
+from tests.system.banlab.conftest import ban
 
 from phage.respond.remote import EnforcerError, RemoteResponder
+from phage.testing.waiting import until
 
 if TYPE_CHECKING:
     import subprocess
@@ -63,7 +64,7 @@ def connected(lab: Lab) -> RemoteResponder:
             return False
         return True
 
-    wait("the enforcer", answers)
+    until("the enforcer", answers)
     return responder
 
 
@@ -105,7 +106,7 @@ def test_it_ends_with_its_starter_and_bans_stay(
             return True
         return False
 
-    wait("its end", ended)
+    until("its end", ended)
     assert not lab.near.reaches("10.78.2.2")
 
 
@@ -134,7 +135,7 @@ def test_another_takes_over_when_it_is_killed(lab: Lab, starter: subprocess.Pope
     for _ in range(3):
         (serving,) = children(keeper)
         os.kill(serving, signal.SIGKILL)
-        wait("another", lambda gone=serving: children(keeper) not in ([], [gone]))
+        until("another", lambda gone=serving: children(keeper) not in ([], [gone]))  # type: ignore[misc]
         assert responder.is_disturbed(), "it knows nothing of what the last one did"
         responder.protect([ipaddress.ip_network("10.78.1.3")])
         responder.replace([ban("10.78.1.2"), ban("10.78.1.3", 1)], time.time_ns())
@@ -148,7 +149,7 @@ def test_it_goes_with_its_keeper(lab: Lab, starter: subprocess.Popen[str]) -> No
     connected(lab)
     (serving,) = children(keeper)
     os.kill(keeper, signal.SIGKILL)
-    wait("its end", lambda: not commandline(serving))
+    until("its end", lambda: not commandline(serving))
 
 
 def children(pid: int) -> list[int]:

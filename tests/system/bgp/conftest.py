@@ -32,13 +32,13 @@ from phage.records.decision import (
 )
 from phage.respond.responders.flowspec import Flowspec
 from phage.respond.responders.rtbh import Rtbh
+from phage.testing.waiting import PATIENCE, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from phage.respond.bgp.announcer import Announcer
 
-PATIENCE = 30.0
 TOOLS = ("ip", "bird", "gobgpd", "gobgp", "exabgp")
 ROUTER4, ROUTER6 = "10.78.0.1", "fd78::1"
 OURS4, OURS6 = "10.78.0.2", "fd78::2"
@@ -88,16 +88,6 @@ GOBGP = """
     f'  [[neighbors.afi-safis]]\n    [neighbors.afi-safis.config]\n      afi-safi-name = "{name}"\n'
     for name in ("ipv4-unicast", "ipv6-unicast", "ipv4-flowspec", "ipv6-flowspec")
 )
-
-
-def until(what: str, ready: Callable[[], bool], patience: float = PATIENCE) -> float:
-    """Wait until something holds; return how long that took in seconds, or fail."""
-    begun = time.monotonic()
-    while not ready():
-        if time.monotonic() - begun > patience:
-            pytest.fail(f"no {what} in {patience:.0f} s")
-        time.sleep(0.002)
-    return time.monotonic() - begun
 
 
 def ip(*arguments: str) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from phage.records.decision import Direction, Pattern, Rate, ReceiptState
+from phage.testing.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,11 +25,7 @@ DNS_ANSWERS = Pattern(protocol=17, source_ports=((53, 53), (100, 123)), lengths=
 
 def wait_for(found: Callable[[], set[str]], wanted: set[str]) -> float:
     """Wait until what is found is as wanted; return the seconds that took."""
-    begun = time.monotonic()
-    while found() != wanted:
-        assert time.monotonic() - begun < 30, f"found {found()}, not {wanted}"
-        time.sleep(0.002)
-    return time.monotonic() - begun
+    return until(lambda: f"{wanted}, not {found()}", lambda: found() == wanted, pause=0.002)
 
 
 def test_each_condition_arrives_at_bird_as_it_was_meant(network: Network) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from phage.records.decision import ReceiptState
+from phage.testing.waiting import until
 
 if TYPE_CHECKING:
     from tests.system.bgp.conftest import Network
@@ -26,11 +27,13 @@ V4, V6 = "203.0.113.7", "2001:db8::7"
 
 def wait_for(what: str, network: Network, table: str, wanted: set[str]) -> float:
     """Wait until a table of BIRD holds exactly these; return the seconds that took."""
-    begun = time.monotonic()
-    while (found := network.bird.table(table)) != wanted:
-        assert time.monotonic() - begun < 30, f"no {what}: {sorted(found ^ wanted)[:5]} differ"
-        time.sleep(0.002)
-    return time.monotonic() - begun
+
+    def differing() -> set[str]:
+        return network.bird.table(table) ^ wanted
+
+    return until(
+        lambda: f"{what}: {sorted(differing())[:5]} differ", lambda: not differing(), pause=0.002
+    )
 
 
 def blackholes(*numbers: int) -> set[str]:
@@ -134,8 +137,7 @@ def test_a_lost_session_comes_back_with_exactly_what_is_in_force(network: Networ
     network.reconcile(rtbh, [kept, ended])
     wait_for("routes", network, "master4", blackholes(1, 2))
     network.bird.stop()
-    while not network.do(rtbh.is_disturbed):
-        time.sleep(0.01)
+    until("the loss", lambda: network.do(rtbh.is_disturbed))
     lost = network.do(rtbh.replace, [kept, ended], 0)
     assert [each.state for each in lost] == [ReceiptState.FAILED] * 2
     assert "no session" in lost[0].detail
@@ -158,7 +160,7 @@ def test_a_killed_speaker_is_started_again_and_told_all(network: Network) -> Non
     wait_for("route", network, "master4", blackholes(7))
     os.kill(exabgp_of(rtbh), signal.SIGKILL)
     wait_for("withdrawal", network, "master4", set())
-    assert network.do(rtbh.is_disturbed)
+    until("the loss", lambda: network.do(rtbh.is_disturbed))
     network.reconcile(rtbh, [decision])
     wait_for("route", network, "master4", blackholes(7))
 
@@ -197,10 +199,7 @@ sys.stdin.read()
         wait_for("route", network, "master4", blackholes(7))
         phage.kill()
         wait_for("withdrawal", network, "master4", set())
-    deadline = time.monotonic() + 60
-    while folder.exists():
-        assert time.monotonic() < deadline, "the configuration may hold a password"
-        time.sleep(0.01)
+    until("the end of a configuration that may hold a password", lambda: not folder.exists())
 
 
 def test_routes_are_kept_over_a_restart_where_that_is_set(network: Network) -> None:

@@ -13,7 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
-import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,11 +21,13 @@ import pytest
 
 from phage.clock import SystemClock
 from phage.store.store import Store, StoreLocation, open_store
+from phage.testing import waiting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
 PATIENCE = 120.0
+until = partial(waiting.until, patience=PATIENCE, pause=0.1)
 RABBITMQ = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 WORKER_RIGHTS = {"configure": "^engine", "write": "^engine", "read": "^engine"}
 """What a worker's account in RabbitMQ needs, as the how-to says."""
@@ -55,15 +57,6 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def until(what: str, ready: Callable[[], bool], seconds: float = PATIENCE) -> None:
-    """Wait until something is so; fail when it does not come."""
-    late = time.monotonic() + seconds
-    while not ready():
-        if time.monotonic() > late:
-            pytest.fail(f"waited in vain for {what}")
-        time.sleep(0.1)
 
 
 class Server:
