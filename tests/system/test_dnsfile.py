@@ -14,6 +14,7 @@ import pytest
 
 from phage.records.decision import Action, Decision, ReceiptState, Target, TargetKind
 from phage.respond.responders.dnsfile import DnsFile
+from phage.testing.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.system
 
 REAL = "192.0.2.80"
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 def ask(port: int, name: str) -> str:
@@ -54,9 +55,7 @@ def port(tmp_path: Path) -> Iterator[int]:
     program = shutil.which("dnsmasq") or "/usr/sbin/dnsmasq"
     if os.geteuid() != 0 or not os.access(program, os.X_OK):
         pytest.skip("needs root and dnsmasq")
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
-        free.bind(("127.0.0.1", 0))
-        chosen = int(free.getsockname()[1])
+    chosen = free_port()
     (tmp_path / "hosts").mkdir()
     server = subprocess.Popen(
         [program, "--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts",

@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from phage.testing.redis import free_port
+from phage.testing.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,8 +15,8 @@ from phage.config.mqtt import MqttSettings
 from phage.daemon.homeassistant import ENTITIES, HomeAssistantSink
 from phage.telemetry.mqtt import MqttLink
 from phage.testing.mosquitto import mosquitto
+from phage.testing.ports import free_port
 from phage.testing.records import make_finding
-from phage.testing.redis import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

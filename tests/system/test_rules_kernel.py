@@ -275,7 +275,7 @@ def test_a_rule_set_that_the_kernel_refuses_leaves_the_old_one(
 
 def test_a_trial_ends_in_the_kernel_though_nobody_is_left(bench: Bench) -> None:
     bench.switch.apply(PacketRules((rule(PacketAction.COUNT),)), 0)
-    bench.switch.apply(DROP_ALL, 1.0)
+    bench.switch.apply(DROP_ALL, 3.0)
     bench.switch.close()  # As if killed: nothing of it runs any more.
     assert bench.stops(udp(53))
     late = time.monotonic() + 60

@@ -121,7 +121,7 @@ def run(*command: str, text: str = "") -> str:
     return done.stdout
 
 
-def talk(namespace: str, address: str, source: str = "", patience: float = 20.0) -> int:
+def talk(namespace: str, address: str, source: str = "", patience: float = 60.0) -> int:
     """Connect from a namespace, send octets, return how many come back."""
     with inside(namespace):
         where = (source, 0) if source else None

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from phage.testing.ports import free_port
 from phage.testing.redis import redis_server
 from phage.testing.waiting import until
 
@@ -33,13 +34,6 @@ def url(tmp_path: Path) -> Iterator[str]:
             yield found
     except FileNotFoundError as error:
         pytest.skip(str(error))
-
-
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Role:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from phage.testing.ports import free_port
 from phage.testing.waiting import until
 
 if TYPE_CHECKING:
@@ -24,13 +24,6 @@ pytestmark = pytest.mark.system
 
 PATIENCE = 90.0
 PASSWORD = "correct horse battery"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Phage:

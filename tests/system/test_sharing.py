@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import sys
-import time
-from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -23,6 +20,7 @@ from phage.intel.share import Sharing, misp_feed, offences
 from phage.records import Severity, Subject
 from phage.store.store import StoreLocation
 from phage.testing.apilab import api_lab, quick_passwords
+from phage.testing.ports import await_port, free_port
 from phage.testing.records import EPOCH, make_finding
 
 if TYPE_CHECKING:
@@ -33,7 +31,6 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.system, pytest.mark.filterwarnings("ignore")]
 
-PATIENCE = 20.0
 SHARING = Sharing("phage", ("192.168.0.0/16", "8.8.4.0/24"), Severity.MEDIUM, 10 * 86_400.0)
 OBJECTS = "91a7b528-80eb-42ed-a74d-c6fbd5a26116"
 
@@ -53,11 +50,6 @@ def attackers(count: int) -> Iterator[Finding]:
     yield replace(
         own, id="TOLD", detector="intelmatch", subject=Subject("", "9.9.9.8", "x"), spoofable=False
     )
-
-
-def free_port() -> int:
-    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
-        return int(listener.getsockname()[1])
 
 
 @pytest.fixture
@@ -125,13 +117,7 @@ def medallion(tmp_path: Path) -> Iterator[str]:
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     ) as server:  # fmt: skip
         try:
-            end = time.monotonic() + PATIENCE
-            while time.monotonic() < end:
-                try:
-                    socket.create_connection(("127.0.0.1", port), 1).close()
-                    break
-                except OSError:
-                    time.sleep(0.05)
+            await_port(port, server)
             yield f"http://localhost:{port}/r/collections/{OBJECTS}/"
         finally:
             server.kill()

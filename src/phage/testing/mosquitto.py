@@ -7,7 +7,7 @@ import subprocess  # noqa: TID251  A server for tests.
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from phage.testing.redis import await_port, free_port
+from phage.testing.ports import await_port, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

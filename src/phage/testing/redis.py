@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess  # noqa: TID251  A server for tests.
-import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+from phage.testing.ports import await_port, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,25 +36,3 @@ def redis_server(folder: Path) -> Iterator[str]:
     finally:
         server.terminate()
         server.wait(timeout=60)
-
-
-def free_port() -> int:
-    """Return a port of loopback on which nobody listens."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
-
-
-def await_port(port: int, server: subprocess.Popen[bytes]) -> None:
-    """Wait until a server answers."""
-    for _ in range(400):
-        try:
-            socket.create_connection(("127.0.0.1", port), 1.0).close()
-        except OSError:
-            if server.poll() is not None:
-                raise
-            threading.Event().wait(0.05)
-        else:
-            return
-    message = f"{server.args!r} does not answer"
-    raise TimeoutError(message)

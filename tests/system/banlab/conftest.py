@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 TOOLS = ("ip", "nft", "ping", "conntrack")
-PATIENCE = 30.0
+PATIENCE = 60.0
 SECOND = 1_000_000_000
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page, Playwright
 
 SIZES = {"desktop": (1360, 900), "phone": (390, 844)}
-PATIENCE = 30_000.0
+PATIENCE = 60_000.0
 """Milliseconds that anything awaited in a page may take."""
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,7 @@ from phage.testing.household import MEMBERS, FakeDaemon, furnish
 from phage.testing.pages import FINDING, OPEN, PAGES
 from phage.testing.records import EPOCH, make_decision, make_finding
 from phage.testing.scandesk import FakeScanDesk
+from phage.testing.waiting import until
 from phage.web.dashboard import Dashboard
 
 if TYPE_CHECKING:
@@ -61,8 +61,7 @@ def served(tmp_path: Path) -> Iterator[Served]:
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, daemon=True)
         thread.start()
-        while not server.started:
-            time.sleep(0.02)
+        until("the server", lambda: server.started)
         port = server.servers[0].sockets[0].getsockname()[1]
         yield Served(lab, f"http://127.0.0.1:{port}")
         server.should_exit = server.force_exit = True
@@ -146,8 +145,10 @@ def test_what_hostile_devices_say_never_runs(served: Served, chromium: Chromium)
         page.goto("/devices")
         page.get_by_label("Find", exact=True).fill("alert")
         page.locator("#list").get_by_text("onerror").first.wait_for()
-        assert served.lab.services.events is not None
-        served.lab.services.events.publish("finding", {"id": HOSTILE, "summary": HOSTILE})
+        hub = served.lab.services.events
+        assert hub is not None
+        until("the stream of events", lambda: len(hub))
+        hub.publish("finding", {"id": HOSTILE, "summary": HOSTILE})
         page.wait_for_timeout(500)
         assert page.locator("img").count() == 0
 
@@ -228,19 +229,16 @@ def test_an_installed_dashboard_notifies_of_findings(served: Served, chromium: C
         log_in(page)
         page.evaluate("navigator.serviceWorker.ready.then(() => true)")
         finding = {"severity": "high", "state": "open", "summary": "Somebody tried 900 ports."}
+        until("the stream of events", lambda: len(hub))
         hub.publish("finding", {"id": "a" * 16, **finding})  # The bell is off: nothing is shown.
         page.locator("#tell").click()
         page.get_by_text("You are told of new findings").wait_for()
         for _ in range(2):  # What is told twice is shown once.
             hub.publish("finding", {"id": "b" * 16, **finding})
         hub.publish("finding", {"id": "c" * 16, **finding, "state": "closed"})
-        shown = []
-        for _ in range(100):
-            page.wait_for_timeout(100)
-            shown = page.evaluate(
-                "async () => (await (await navigator.serviceWorker.ready).getNotifications())"
-                ".map((each) => [each.title, each.body, each.data])"
-            )
-            if shown:
-                break
+        shown = page.wait_for_function(
+            "async () => { const worker = await navigator.serviceWorker.ready;"
+            " const shown = await worker.getNotifications();"
+            " return shown.length && shown.map((each) => [each.title, each.body, each.data]); }"
+        ).json_value()
     assert shown == [["phage: high", finding["summary"], f"/findings/{'b' * 16}"]]

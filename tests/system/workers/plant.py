@@ -22,6 +22,7 @@ import pytest
 from phage.clock import SystemClock
 from phage.store.store import Store, StoreLocation, open_store
 from phage.testing import waiting
+from phage.testing.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,14 +50,6 @@ def absent() -> str:
 def _postgresql() -> Path | None:
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
     return found[-1].parent if found else None
-
-
-def free_port() -> int:
-    """Return a port that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Server:
@@ -241,7 +234,7 @@ class Plant:
         try:
             with socket.create_connection(("127.0.0.1", self.broker_port), 2) as probe:
                 probe.sendall(b"AMQP\x00\x00\x09\x01")
-                probe.settimeout(60)
+                probe.settimeout(5)
                 return bool(probe.recv(1))
         except OSError:
             return False

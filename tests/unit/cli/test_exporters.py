@@ -16,6 +16,7 @@ from phage.clock import FixedClock, SystemClock
 from phage.records.exporter import Exporter
 from phage.store.repositories.traffic import Traffic, TrafficKind
 from phage.store.store import StoreLocation, open_store
+from phage.testing.ports import free_port
 from phage.testing.records import EPOCH
 
 if TYPE_CHECKING:
@@ -80,9 +81,7 @@ def _netflow5() -> bytes:
 @pytest.mark.usefixtures("_signals")
 @pytest.mark.parametrize("form", ["jsonl", "table"])
 def test_records_are_printed_as_they_come(phage: Phage, form: str) -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     stop = threading.Event()
 
     def send() -> None:
