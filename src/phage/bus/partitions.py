@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from phage.bus.codec import MessageError, decode, encode
-from phage.records import LogEvent, Observation, Window
-from phage.records.columns import FLOW, HOST, MATCH, REQUEST, SCORE, TRAFFIC, VOLUME
+from phage.bus.sound import is_sound
+from phage.records import Window
+from phage.records.columns import TRAFFIC, VOLUME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -41,16 +42,6 @@ FIELD = b"w"
 
 MOST_WAITING = 64
 """Half-seconds that wait for other sensors; of more, as where clocks differ, the oldest go on."""
-
-_COLUMNS = {
-    "flows": FLOW,
-    "hosts": HOST,
-    "scores": SCORE,
-    "matches": MATCH,
-    "volumes": VOLUME,
-    "traffic": TRAFFIC,
-    "requests": REQUEST,
-}
 
 _MULTIPLIERS = np.array(
     [0x9E37_79B9_7F4A_7C15 * (2 * number + 1) & 0xFFFF_FFFF_FFFF_FFFF for number in range(16)],
@@ -292,23 +283,6 @@ class Share:
         self._roster.leave()
 
 
-def is_sound(record: object) -> bool:
-    """Tell whether a record is a window with the columns that it says: others may have made it."""
-    return (
-        isinstance(record, Window)
-        and all(type(each) is int and 0 <= each < 2**63 for each in (record.start, record.end))
-        and all(
-            isinstance(rows := getattr(record, name), np.ndarray) and rows.dtype == kind
-            for name, kind in _COLUMNS.items()
-        )
-        and all(
-            isinstance(some := getattr(record, name), tuple)
-            and all(isinstance(each, kind) for each in some)
-            for name, kind in (("observations", Observation), ("events", LogEvent))
-        )
-    )
-
-
 def publish(client: Redis, prefix: str, window: Window, sensor: str) -> int:
     """Add a window to the streams of its parts; return how many. Raises RedisError."""
     cuts = split(window, sensor)
@@ -364,8 +338,8 @@ class Merger:
     def take(self, window: Window, now: int) -> Window | None:
         """Keep the counters of a window; return what of it need not wait."""
         for rows, kept in ((window.volumes, self._volumes), (window.traffic, self._traffic)):
-            for time in np.unique(rows["time"]).tolist():
-                kept.setdefault(time, []).append(rows[rows["time"] == time])
+            for time, part in _by_time(rows):
+                kept.setdefault(time, []).append(part)
                 self._since.setdefault(time, now)
         rest = replace(window, volumes=window.volumes[:0], traffic=window.traffic[:0])
         carries = any(len(getattr(rest, name)) for name in ("flows", "hosts", "scores", "matches"))
@@ -385,3 +359,10 @@ class Merger:
                 traffic=np.concatenate(traffic) if traffic else np.empty(0, TRAFFIC),
                 from_exports=True,
             )
+
+
+def _by_time(rows: Columns) -> Iterator[tuple[int, Columns]]:
+    """Yield the rows of each time apart."""
+    rows = rows[np.argsort(rows["time"], kind="stable")]
+    times, first = np.unique(rows["time"], return_index=True)
+    return zip(times.tolist(), np.split(rows, first[1:]), strict=False)

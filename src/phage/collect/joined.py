@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from phage.bus.codec import MessageError, decode
-from phage.bus.partitions import Merger, is_sound
+from phage.bus.partitions import Merger
+from phage.bus.sound import is_sound
 from phage.clock import SystemClock
 from phage.collect.collector import WithoutPackets
 from phage.records import Advice, Window

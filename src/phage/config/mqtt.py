@@ -48,9 +48,7 @@ class MqttSettings(Section):
             message = "must begin with mqtt:// or mqtts://"
             raise ValueError(message)
         parts = urlsplit(value)
-        if value and not (
-            parts.hostname and parts.port != 0
-        ):  # A port beyond 65535 is a ValueError.
+        if value and not (parts.hostname and parts.port != 0):  # Beyond 65535 is a ValueError.
             message = "must name a host, as mqtt://HOST:1883"
             raise ValueError(message)
         return value

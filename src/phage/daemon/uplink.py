@@ -145,9 +145,8 @@ class Uplink:
             status, reason, said = self._asked(method, path, body, kind, most)
         except (OSError, http.client.HTTPException) as error:
             self.close()
-            if was_open and not isinstance(
-                error, TimeoutError
-            ):  # It may have been closed there while nothing was sent.
+            # It may have been closed there while nothing was sent; who is slow may have heard it.
+            if was_open and not isinstance(error, TimeoutError):
                 return self._ask(method, path, body, kind, most)
             message = f"{self.member.url}: {getattr(error, 'strerror', None) or error}"
             raise UplinkError(message) from error

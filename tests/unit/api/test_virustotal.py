@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -88,6 +89,15 @@ def test_what_is_in_a_file_and_what_it_was_in(lab: ApiLab, client: TestClient) -
     assert client.get(f"/api/v3/files/{PACKED}/comments").json()["data"] == []
     assert client.get(f"/api/v3/files/{PACKED}/compressed_parents").json()["data"] == []
     assert client.get(f"/api/v3/files/{PACKED}/nothing").status_code == 404
+
+
+def test_a_file_that_was_in_another_only(lab: ApiLab, client: TestClient) -> None:
+    packed = eicar_verdict(lab.clock.now())
+    inside = replace(packed.parts[-1], sha256="ab" * 32, path=("deep", "c.com"))
+    lab.store.samples.save(replace(packed, parts=(*packed.parts, inside)))
+    for digest in ("ab" * 32, "AB" * 32):
+        found = client.get(f"/api/v3/files/{digest}").json()["data"]
+        assert found["attributes"]["meaningful_name"] == "c.com"
 
 
 @pytest.mark.parametrize(

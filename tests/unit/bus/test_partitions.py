@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -10,8 +11,10 @@ import pytest
 
 from phage.bus.codec import encode
 from phage.bus.partitions import FIELD, MOST_WAITING, Merger, Share
-from phage.records import Window
+from phage.bus.sound import MOST_TIMES
+from phage.records import LogEvent, Observation, Window
 from phage.records.columns import HOST, VOLUME
+from phage.records.logevent import LogKind
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -28,8 +31,29 @@ def read(record: object) -> tuple[list[Window], int]:
     return list(share.read(0.0)), share.dropped
 
 
+def of_times(count: int) -> Any:
+    rows = np.zeros(count, VOLUME)
+    rows["time"] = np.arange(count)
+    return rows
+
+
+OBSERVATION = Observation(
+    "dns", 1, 2, "192.0.2.1", "192.0.2.2", 53, 53, "", "", 0, 17, 0, 3, {"names": ("a", "b")}
+)
+EVENT = LogEvent(LogKind.AUTH_FAILED, 1, "/var/log/auth.log", "sshd", "192.0.2.1")
+
+
+def odd(record: Any, **values: Any) -> Any:
+    """Return a record of which a field is what it should not be."""
+    return replace(record, **values)
+
+
 def test_a_window_is_taken() -> None:
-    windows, dropped = read(Window(1, 2, volumes=np.zeros(1, VOLUME)))
+    sent = Window(
+        1, 2, 3, 4, volumes=of_times(MOST_TIMES), observations=(OBSERVATION,), events=(EVENT,),
+        counters={"dropped": 1},
+    )  # fmt: skip
+    windows, dropped = read(sent)
     assert [each.end for each in windows] == [2]
     assert dropped == 0
 
@@ -43,6 +67,18 @@ def test_a_window_is_taken() -> None:
         {"end": 2**70},
         {"observations": ("none",)},
         {"events": [1]},
+        {"packets": "many"},
+        {"octets": -1},
+        {"learning": None},
+        {"counters": {"dropped": "x"}},
+        {"counters": ()},
+        {"observations": (odd(OBSERVATION, src=None),)},
+        {"observations": (odd(OBSERVATION, time=1.5),)},
+        {"observations": (odd(OBSERVATION, fields={"name": (1, 2)}),)},
+        {"observations": (odd(OBSERVATION, fields={"name": {"a": 1}}),)},
+        {"events": (odd(EVENT, address=7),)},
+        {"events": (odd(EVENT, fields=None),)},
+        {"volumes": of_times(MOST_TIMES + 1)},
     ],
 )
 def test_a_window_of_other_things_is_refused(odd: dict[str, Any]) -> None:
@@ -59,3 +95,15 @@ def test_sensors_whose_clocks_differ_do_not_hold_each_other_up() -> None:
         seen += [window.end // SLOT for window in merger.ready(number * SLOT)]
         assert len(merger._since) <= MOST_WAITING
     assert max(seen) > ahead
+
+
+def test_rows_of_a_half_second_are_joined_in_their_order() -> None:
+    merger = Merger()
+    rows = np.zeros(6, VOLUME)
+    rows["time"] = [2, 1, 2, 3, 1, 2]
+    rows["hosts"] = range(6)
+    rest = merger.take(Window(1, 2, volumes=rows), 0)
+    assert rest is None
+    kept = {time: parts[0]["hosts"].tolist() for time, parts in merger._volumes.items()}
+    assert kept == {1: [1, 4], 2: [0, 2, 5], 3: [3]}
+    assert [window.end for window in merger.ready(10**10)] == [1, 2, 3]

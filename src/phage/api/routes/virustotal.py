@@ -139,15 +139,15 @@ async def tell_upload_url(request: Request, services: Served) -> Any:
 @router.get("/files/{hash}", response_model=One, dependencies=[_READ])
 def show_file(request: Request, services: Served, hash: Hash) -> Any:
     """Show a file, also one that was in another one only."""
-    base = _base(request)
+    base, wanted = _base(request), hash.lower()
     with services.reading() as store:
-        sample = store.samples.get(hash.lower())
+        sample = store.samples.get(wanted)
         if sample is not None:
             return {"data": file_object(sample, store.samples.verdict(sample.sha256), base)}
-        for parent in store.samples.containers(hash, 1):
+        for parent in store.samples.containers(wanted, 1):
             verdict = store.samples.verdict(parent.sha256)
             for part in verdict.parts if verdict is not None else ():
-                if part.sha256 == hash.lower():
+                if part.sha256 == wanted:
                     return {"data": part_object(part, base)}
     raise _unknown(hash)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from phage.records.scan import Service
+
+_log = logging.getLogger(__name__)
 
 PAIRS = (
     ("admin", "admin"),
@@ -70,13 +73,21 @@ class Credentials:
                 group.create_task(one(*each))
 
     async def _service(self, address: str, service: Service) -> None:
-        attempt = ATTEMPTS[service.name]
-        if await attempt(address, service.port, *_NOBODY) is not False:
+        if await _attempt(address, service, *_NOBODY) is not False:
             return  # It asks for no password, lets everybody in, or does not answer.
         for user, password in PAIRS:
             await asyncio.sleep(PAUSE_SECONDS)
             if self.stop.is_set():
                 return
-            if await attempt(address, service.port, user, password):
+            if await _attempt(address, service, user, password):
                 self.found.setdefault(address, {})[service.key] = user
                 return
+
+
+async def _attempt(address: str, service: Service, user: str, password: str) -> bool | None:
+    """Try once; None too where a service makes a library stumble: the others are still tried."""
+    try:
+        return await ATTEMPTS[service.name](address, service.port, user, password)
+    except Exception:  # noqa: BLE001  What is said there may be anything.
+        _log.warning("%s: %s makes no sense", address, service.key, extra={"limit": "logins"})
+        return None

@@ -129,6 +129,23 @@ def test_a_page_that_lets_everybody_in_proves_nothing(monkeypatch: pytest.Monkey
     assert tried.found == {}
 
 
+def test_a_service_that_makes_a_library_stumble_keeps_no_other_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def stumbles(*_: object) -> bool | None:
+        raise IndexError
+
+    async def lets_in(address: str, port: int, user: str, password: str) -> bool | None:
+        return (user, password) == ("root", "root")
+
+    monkeypatch.setattr(credentials, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(credentials, "ATTEMPTS", {"ssh": stumbles, "telnet": lets_in})
+    tried = Credentials(threading.Event())
+    services = [Service("tcp", 22, "ssh"), Service("tcp", 23, "telnet")]
+    tried.run([("127.0.0.1", services), ("127.0.0.2", services)])
+    assert tried.found == {f"127.0.0.{n}": {"tcp/23": "root"} for n in (1, 2)}
+
+
 def test_udp_without_a_community_asks_no_snmp() -> None:
     pace = Pace(SystemClock(), 0.0, threading.Event())
     UdpScan(pace, "").run([("127.0.0.1", 0)])
