@@ -10,7 +10,32 @@ say() { echo "phage setup: $*" >&2; }
 lack() { say "$*"; exit 1; }
 as_root() { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; }
 
+# A network may fail for a moment, and another apt-get may hold the lock.
+export PIP_RETRIES=${PIP_RETRIES:-10} PIP_DEFAULT_TIMEOUT=${PIP_DEFAULT_TIMEOUT:-60}
+export CARGO_NET_RETRY=${CARGO_NET_RETRY:-10}
+# Tools that build a package come in the versions that it is tested with, too.
+export PIP_CONSTRAINT=${PIP_CONSTRAINT:-constraints.txt}
+
+apt() {
+  DEBIAN_FRONTEND=noninteractive apt-get -qq -o Acquire::Retries=5 -o DPkg::Lock::Timeout=300 "$@" >&2
+}
+
+again() { # COMMAND...: three times before it is given up
+  local pause
+  for pause in 5 20; do
+    "$@" && return 0
+    say "trying again in $pause s: $*"
+    sleep "$pause"
+  done
+  "$@"
+}
+
 apt_updated=
+apt_update() {
+  [ -n "$apt_updated" ] || again apt update
+  apt_updated=1
+}
+
 apt_install() {
   local missing=() name
   for name in "$@"; do
@@ -19,9 +44,8 @@ apt_install() {
   [ ${#missing[@]} = 0 ] && return 0
   as_root || lack "lacks ${missing[*]}; install with: sudo apt-get install -y ${missing[*]}"
   say "installing ${missing[*]}"
-  [ -n "$apt_updated" ] || apt-get -qq update >&2
-  apt_updated=1
-  DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "${missing[@]}" >&2 \
+  apt_update
+  again apt install -y --no-install-recommends "${missing[@]}" \
     || lack "could not install ${missing[*]}"
 }
 
@@ -42,8 +66,7 @@ fi
 
 # Rust: a recent one if there is one, else Debian's (kept current there for the browsers).
 tools/cargo.sh --check 2>/dev/null || {
-  if as_root && apt-get -qq update >&2 && apt-cache show cargo-web >/dev/null 2>&1; then
-    apt_updated=1
+  if as_root && apt_update && apt-cache show cargo-web >/dev/null 2>&1; then
     apt_install rustc-web cargo-web gcc libc6-dev
   fi
   tools/cargo.sh --check || lack "lacks Rust 1.89 or later; install with: sudo apt-get install -y rustc-web cargo-web gcc libc6-dev"
@@ -66,14 +89,16 @@ inputs() {
 sum=$(inputs | sha256sum)
 [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$sum" ] && exit 0
 
+pip_install() { $venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt "$@"; }
+
 eval "$(tools/cargo.sh --environment)"
 if [ "$mode" = dev ]; then
   say "building phage and installing what the tests need"
   # Helm's own code as a library, which judges the chart; it says that it needs Python 3.12, and works with 3.11.
-  $venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --ignore-requires-python helm-sdkpy==0.1.32
-  $venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,discovery,docs,postgres,scan]'
+  again pip_install --no-deps --ignore-requires-python helm-sdkpy==0.1.32
+  again pip_install -e '.[dev,discovery,docs,postgres,scan]'
 else
   say "building phage (a few minutes the first time)"
-  $venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt .
+  again pip_install .
 fi
 echo "$sum" > "$stamp"
