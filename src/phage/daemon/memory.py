@@ -9,10 +9,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from phage.clock import Clock
 
-_M_ARENA_MAX = -8
+_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
 _ARENAS = 2
 """The GNU C library gives each thread that allocates an arena of its own, which is never given
 back; those of a dozen threads that mostly wait come to megabytes."""
+
+_LARGE = 128 * 1024
+"""Octets from which on something gets pages of its own, which are given back when it goes. Left to
+itself the C library raises this with each large piece that is freed, to 32 MB: then the columns of
+windows come to lie between what lives on."""
 
 TRIM_SECONDS = 30.0
 """How often what was freed is given back: the C library does so only from the end of its memory,
@@ -24,6 +29,7 @@ def share_arenas() -> None:
     mallopt = _of_c_library("mallopt")
     if mallopt is not None:
         mallopt(_M_ARENA_MAX, _ARENAS)
+        mallopt(_M_MMAP_THRESHOLD, _LARGE)
 
 
 def settle() -> None:

@@ -9,6 +9,15 @@ session took place.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from phage.records.columns import Event, TcpState
+
+if TYPE_CHECKING:
+    from phage.detect.rows import Bools
+    from phage.records import Columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +90,27 @@ SERVICES = (
 )
 
 BY_PORT = {port: service for service in SERVICES for port in service.ports}
+
+_PORTS = np.array(sorted(BY_PORT), np.uint16)
+_LARGEST = np.array(
+    [(BY_PORT[port].up[1], BY_PORT[port].down[1]) for port in _PORTS.tolist()], "u8"
+)
+_LASTS = np.array([round(BY_PORT[port].lasts_s * 1e9) for port in _PORTS.tolist()])
+_TCP = 6
+
+
+def over_or_sessions(flows: Columns) -> Bools:
+    """Tell which flows show how an attempt to log in went: they are over, or a session by now."""
+    ports, state = flows["dst_port"], flows["state"]
+    place = np.minimum(np.searchsorted(_PORTS, ports), len(_PORTS) - 1)
+    login = (_PORTS[place] == ports) & (flows["protocol"] == _TCP) & (flows["packets"][:, 1] > 0)
+    login &= (state >= TcpState.ESTABLISHED) & (state != TcpState.REFUSED)
+    over = (flows["event"] & Event.ENDED) != 0
+    over |= (state == TcpState.CLOSED) | (state == TcpState.RESET)
+    lasted = flows["last"] - flows["start"] > _LASTS[place]
+    told: Bools = login & (over | lasted | (flows["payload"] > _LARGEST[place]).any(axis=1))
+    return told
+
 
 # Words in the targets of requests that log in: what login pages and their scripts are called.
 LOGIN_WORDS = (

@@ -14,14 +14,17 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
+import numpy as np
+
 from phage.detect.parties import HostKey, host_key
 from phage.detect.tables import Recent, Usual
 from phage.records.columns import Event, TcpState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Container, Iterable
 
-    from phage.detect.rows import Flow
+    from phage.detect.rows import Bools, Flow
+    from phage.records import Columns
 
 T = TypeVar("T")
 
@@ -43,6 +46,8 @@ _EPHEMERAL = 32_768
 _ANSWERING = frozenset(
     {53, 67, 68, 69, 123, 137, 138, 161, 443, 500, 1900, 3478, 3702, 4500, 5351, 5353, 5355, 5683}
 )
+_ANSWERING_PORTS = np.array(sorted(_ANSWERING), np.uint16)
+_REGISTERED = 1024  # From here on ports are not those of a system's own services (RFC 6335).
 
 AT_HOME = 1 << 24
 """Bit of a service that tells that the target is at home."""
@@ -85,17 +90,25 @@ def outcome_of(row: Flow) -> Outcome:
     return _plain_outcome(row)
 
 
-def is_talk(row: Flow) -> bool:
-    """Tell whether a flow that began in an earlier window goes on and is answered.
+def talk(flows: Columns) -> Bools:
+    """Tell which flows began in an earlier window, go on and are answered.
 
     It is what nearly all rows are, and says nothing new of a source that failed nowhere.
     """
-    if row.event != Event.UPDATED or not row.received or row.errors:
-        return False
-    if row.protocol == _TCP:
-        opened = not row.flags_sent & _SYN or row.flags_received & _SYN
-        return bool(row.state == TcpState.ESTABLISHED and opened)
-    return row.protocol == _UDP and _udp_outcome(row) is Outcome.ANSWERED
+    sent, received = flows["flags"][:, 0], flows["flags"][:, 1]
+    opened = ((sent & _SYN) == 0) | ((received & _SYN) != 0)
+    established = (flows["protocol"] == _TCP) & (flows["state"] == TcpState.ESTABLISHED) & opened
+    late = np.isin(flows["src_port"], _ANSWERING_PORTS) & (flows["dst_port"] >= _REGISTERED)
+    asked = (flows["protocol"] == _UDP) & ~late
+    going_on = (flows["event"] == Event.UPDATED) & (flows["packets"][:, 1] > 0)
+    answered: Bools = going_on & (flows["errors"] == 0) & (established | asked)
+    return answered
+
+
+def by_sources(flows: Columns, keys: Container[HostKey]) -> Bools:
+    """Tell which flows are of one of these sources."""
+    ends = zip(flows["src_mac"].tolist(), flows["src"].tolist(), strict=True)
+    return np.array([mac in keys or src in keys for mac, src in ends], bool)
 
 
 def is_two_way(row: Flow) -> bool:
@@ -118,7 +131,7 @@ def _plain_outcome(row: Flow) -> Outcome:
 
 
 def _udp_outcome(row: Flow) -> Outcome:
-    if row.src_port in _ANSWERING and row.dst_port >= 1024:
+    if row.src_port in _ANSWERING and row.dst_port >= _REGISTERED:
         return Outcome.UNKNOWN
     outcome = _plain_outcome(row)
     if outcome is Outcome.SILENT and row.dst_port >= _EPHEMERAL:

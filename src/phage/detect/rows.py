@@ -1,20 +1,25 @@
-"""The rows of a window as Python sees them: named tuples, sorted, bounded in number.
+"""The rows of a window as detectors see them: columns, and tuples of the rows they choose.
 
-A window is read once for all detectors: `rows_of` remembers the last one. NumPy's structured arrays
-cost microseconds per field of a single row, so rows are unpacked with `struct`; NumPy is used only
-to choose which rows to keep when there are many.
+A window is read once for all detectors: `rows_of` remembers the last one. Which rows matter is told
+by columns as a whole. NumPy's structured arrays cost microseconds per field of a single row, so
+the rows that are looked at one by one are unpacked with `struct`.
 """
 
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from phage.records import Columns, Window
 from phage.records.columns import HostMark
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterator
+
+Bools = npt.NDArray[np.bool_]
 
 # Rows of flows that detectors look at in one window. Four detectors at about 4 microseconds a row
 # stay within 20 ms of a window's 250 ms; no home reaches it but in a flood.
@@ -138,28 +143,90 @@ class Score(NamedTuple):
     mature: int
 
 
-@dataclass(frozen=True, slots=True)
 class Rows:
-    """The rows of one window, sorted; `dropped` counts the flow and host rows that were left out.
+    """The rows of one window: columns to choose by, and named tuples of what was chosen.
 
-    `complete` tells that every flow that moved in the window is there: only then does a missing
-    answer mean that there was none.
+    A detector tells by a mask over the columns which rows can matter to it, and has tuples of these
+    alone: most rows of a window are flows that only go on.
+
+    Attributes:
+        flow_columns: Rows of flows in the order in which they began.
+        host_columns: Rows of hosts, in no order; their tuples are sorted.
+        routers: MAC addresses of the hosts that pass on what others send.
+        dropped: How many rows of flows and hosts were left out.
+        complete: Tells that every flow that moved in the window is there: only then does a missing
+            answer mean that there was none.
     """
 
-    flows: tuple[Flow, ...]
-    hosts: tuple[Host, ...]
-    scores: tuple[Score, ...]
-    routers: frozenset[int]
-    dropped: int
-    complete: bool
+    __slots__ = (
+        "_flows",
+        "_hosts",
+        "_score_columns",
+        "_scores",
+        "complete",
+        "dropped",
+        "flow_columns",
+        "host_columns",
+        "routers",
+    )
+
+    def __init__(self, window: Window) -> None:
+        self.flow_columns = flows = _flow_columns(window.flows)
+        self.host_columns = hosts = _host_columns(window.hosts)
+        self._score_columns = window.scores
+        left_out = len(window.flows) - len(flows)
+        routers = hosts["mac"][(hosts["marks"] & HostMark.ROUTER) != 0]
+        self.routers = frozenset(routers.tolist()) - {0}
+        self.dropped = left_out + len(window.hosts) - len(hosts)
+        self.complete = not left_out and len(flows) < MOST_FLOWS
+        self._flows: tuple[Flow, ...] | None = None
+        self._hosts: tuple[Host, ...] | None = None
+        self._scores: tuple[Score, ...] | None = None
+
+    @property
+    def flows(self) -> tuple[Flow, ...]:
+        """All rows of flows, made once."""
+        if self._flows is None:
+            self._flows = tuple(_flows_of(self.flow_columns))
+        return self._flows
+
+    @property
+    def hosts(self) -> tuple[Host, ...]:
+        """All rows of hosts, sorted, made once."""
+        if self._hosts is None:
+            self._hosts = tuple(_hosts_of(self.host_columns))
+        return self._hosts
+
+    @property
+    def scores(self) -> tuple[Score, ...]:
+        """All rows of scores, sorted, made once."""
+        if self._scores is None:
+            self._scores = tuple(_score_rows(self._score_columns))
+        return self._scores
+
+    def flows_in(self, numbers: Container[int]) -> Bools:
+        """Tell which flows are among those with these numbers."""
+        return np.array([each in numbers for each in self.flow_columns["id"].tolist()], bool)
+
+    def flows_where(self, chosen: Bools) -> Iterator[Flow]:
+        """Return the flows that a mask chooses, in the order in which they began."""
+        return _flows_of(self.flow_columns[chosen])
+
+    def hosts_where(self, chosen: Bools) -> list[Host]:
+        """Return the hosts that a mask chooses, sorted."""
+        return _hosts_of(self.host_columns[chosen])
 
 
-def _flow_rows(columns: Columns) -> list[Flow]:
+def _flow_columns(columns: Columns) -> Columns:
     if len(columns) > MOST_FLOWS:
         columns = _choose_flows(columns)
     # Ascending numbers are ascending times of beginning.
-    columns = columns[np.argsort(columns["id"], kind="stable")]
-    return list(map(Flow._make, _FLOW.iter_unpack(columns.tobytes())))
+    chosen: Columns = columns[np.argsort(columns["id"], kind="stable")]
+    return chosen
+
+
+def _flows_of(columns: Columns) -> Iterator[Flow]:
+    return map(Flow._make, _FLOW.iter_unpack(columns.tobytes()))
 
 
 def _choose_flows(columns: Columns) -> Columns:
@@ -183,13 +250,18 @@ def _choose_flows(columns: Columns) -> Columns:
     return columns[order[chosen]]
 
 
-def _host_rows(columns: Columns) -> list[Host]:
-    if len(columns) > MOST_HOSTS:
-        packets = columns["packets"].sum(axis=1)
-        away = (columns["marks"] & HostMark.HOME) ^ HostMark.HOME
-        words = np.ascontiguousarray(columns["address"]).view("<u8").reshape(-1, 2)
-        order = np.lexsort((words[:, 0], words[:, 1], columns["mac"], -packets.astype("i8"), away))
-        columns = columns[order[:MOST_HOSTS]]
+def _host_columns(columns: Columns) -> Columns:
+    if len(columns) <= MOST_HOSTS:
+        return columns
+    packets = columns["packets"].sum(axis=1)
+    away = (columns["marks"] & HostMark.HOME) ^ HostMark.HOME
+    words = np.ascontiguousarray(columns["address"]).view("<u8").reshape(-1, 2)
+    order = np.lexsort((words[:, 0], words[:, 1], columns["mac"], -packets.astype("i8"), away))
+    chosen: Columns = columns[order[:MOST_HOSTS]]
+    return chosen
+
+
+def _hosts_of(columns: Columns) -> list[Host]:
     return sorted(map(Host._make, _HOST.iter_unpack(columns.tobytes())), key=_host_order)
 
 
@@ -212,30 +284,15 @@ def _score_order(raw: tuple[object, ...]) -> tuple[object, ...]:
     return raw[:12]
 
 
-def read_rows(window: Window) -> Rows:
-    """Read the rows of a window."""
-    hosts = _host_rows(window.hosts) if len(window.hosts) else []
-    flows = _flow_rows(window.flows) if len(window.flows) else []
-    left_out = len(window.flows) - len(flows)
-    return Rows(
-        flows=tuple(flows),
-        hosts=tuple(hosts),
-        scores=tuple(_score_rows(window.scores)) if len(window.scores) else (),
-        routers=frozenset(row.mac for row in hosts if row.marks & HostMark.ROUTER and row.mac),
-        dropped=left_out + len(window.hosts) - len(hosts),
-        complete=not left_out and len(flows) < MOST_FLOWS,
-    )
-
-
 _EMPTY = Window(start=0, end=0)
 # The last window and its rows, replaced as one: every detector reads the same window in turn.
-_last: list[tuple[Window, Rows]] = [(_EMPTY, read_rows(_EMPTY))]
+_last: list[tuple[Window, Rows]] = [(_EMPTY, Rows(_EMPTY))]
 
 
 def rows_of(window: Window) -> Rows:
     """Return the rows of a window, read at most once in a row."""
     known, rows = _last[0]
     if known is not window:
-        rows = read_rows(window)
+        rows = Rows(window)
         _last[0] = (window, rows)
     return rows

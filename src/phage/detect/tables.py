@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, KeysView
 from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
@@ -29,6 +29,10 @@ class Recent(Generic[K, V]):
 
     def __iter__(self) -> Iterator[K]:
         return iter(self._entries)
+
+    def keys(self) -> KeysView[K]:
+        """Return the keys, the least recently used first."""
+        return self._entries.keys()
 
     def values(self) -> Iterable[V]:
         """Return the values, the least recently used first."""
@@ -135,6 +139,33 @@ class Distinct(Generic[K]):
     def since(self, time: int) -> int:
         """Return how many are not older than this."""
         return sum(1 for seen in self.times.values() if seen >= time)
+
+
+class Lately(Generic[K]):
+    """Things noted within one to two periods; at most `capacity`, what comes then is not noted.
+
+    For work that need not be done again so soon: what is forgotten is done once more.
+    """
+
+    __slots__ = ("_turn", "capacity", "noted", "period")
+
+    def __init__(self, period: int, capacity: int) -> None:
+        self.period = period
+        self.capacity = capacity
+        self.noted: dict[K, int] = {}
+        self._turn = 0
+
+    def add(self, thing: K) -> None:
+        """Note a thing."""
+        if len(self.noted) < self.capacity:
+            self.noted[thing] = self._turn
+
+    def pass_time(self, now: int) -> None:
+        """Forget what was noted before the last period."""
+        turn = now // self.period
+        if turn != self._turn:
+            self._turn = turn
+            self.noted = {thing: at for thing, at in self.noted.items() if at >= turn - 1}
 
 
 class Tally:

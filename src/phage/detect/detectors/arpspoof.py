@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
+import numpy as np
+
 from phage.detect import explain
 from phage.detect.claims import Binding, Claim, Claims, Owner, is_virtual
 from phage.detect.impostors import Impostor, LinkServers
-from phage.detect.rows import Host, rows_of
+from phage.detect.rows import rows_of
 from phage.detect.tables import Distinct, Recent
 from phage.records import Feature, Finding, Observation, Peer, Severity, Subject, Window
 from phage.records.address import format_address, format_mac
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from phage.detect.detector import Knowledge
+    from phage.records import Columns
 
 _SECOND = 1_000_000_000
 _SHOWN = 16
@@ -106,10 +109,7 @@ class Arpspoof:
         messages = [seen for seen in window.observations if seen.kind in _KINDS]
         if len(messages) > 1:
             messages.sort(key=_order)
-        rows = rows_of(window)
-        for row in rows.hosts:
-            if row.mac and row.sent:
-                self._note_host(row)
+        self._note_hosts(rows_of(window).host_columns)
         for seen in messages:
             if seen.kind in {"arp", "nd"}:
                 self._look_at_claim(seen, knowledge, changed)
@@ -119,13 +119,17 @@ class Arpspoof:
         for spoof in changed.values():
             yield self._finding(spoof, knowledge)
 
-    def _note_host(self, row: Host) -> None:
-        mac = format_mac(row.mac)
-        if row.marks & HostMark.ROUTER and len(self._routers) < 64:
-            self._routers[mac] = None
-        ip = format_address(row.address)
-        self._claims.alive((row.vlan, ip), mac, row.last)
-        self._servers.alive(mac, row.last)
+    def _note_hosts(self, hosts: Columns) -> None:
+        """Note who sent something, in the order in which hosts were heard."""
+        hosts = hosts[(hosts["mac"] != 0) & (hosts["packets"][:, 0] > 0)]
+        hosts = hosts[np.lexsort((hosts["mac"], hosts["last"], hosts["first"]))]
+        columns = (hosts[name].tolist() for name in ("mac", "address", "vlan", "last", "marks"))
+        for number, address, vlan, last, marks in zip(*columns, strict=True):
+            mac = format_mac(number)
+            if marks & HostMark.ROUTER and len(self._routers) < 64:
+                self._routers[mac] = None
+            self._claims.alive((vlan, format_address(address)), mac, last)
+            self._servers.alive(mac, last)
 
     def _look_at_claim(
         self, seen: Observation, knowledge: Knowledge, changed: dict[str, _Spoof]

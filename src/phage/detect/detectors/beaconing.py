@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, ClassVar
 from phage.detect import explain
 from phage.detect.names import NamesTable
 from phage.detect.parties import HostKey, host_key, is_group, mac_numbers
-from phage.detect.rows import Flow, rows_of
-from phage.detect.tables import Recent
+from phage.detect.rows import Flow, Rows, rows_of
+from phage.detect.tables import Lately, Recent
 from phage.devices.domainnames import registered_domain
 from phage.records import Feature, Finding, Observation, Peer, Severity, Subject, Window
 from phage.records.address import format_address, parse_address
@@ -26,9 +26,14 @@ _SECOND = 1_000_000_000
 _MINUTE = 60 * _SECOND
 _HOUR = 3600 * _SECOND
 _MAPPED = bytes(10) + b"\xff\xff"
+_TCP, _UDP = 6, 17
 # Services that are regular by nature and carry no orders: names, time, keeping a NAT open, leases.
 _REGULAR = frozenset(
-    {(6, 53), (6, 853), *((17, port) for port in (53, 67, 123, 500, 1900, 3478, 4500, 5351, 5353))}
+    {
+        (_TCP, 53),
+        (_TCP, 853),
+        *((_UDP, port) for port in (53, 67, 123, 500, 1900, 3478, 4500, 5351, 5353)),
+    }
 )
 _WEB = frozenset({80, 443})
 
@@ -140,6 +145,8 @@ class Beaconing:
     _users: Recent[bytes, HostKey] = field(init=False, repr=False)
     _shared: Recent[bytes, None] = field(init=False, repr=False)
     _names: NamesTable = field(init=False, repr=False)
+    _settled: Lately[int] = field(init=False, repr=False)
+    """Flows whose peers are known: they say nothing new, and are looked at once in a while."""
     _started: int = field(init=False, default=0, repr=False)
 
     def __post_init__(self) -> None:
@@ -150,6 +157,7 @@ class Beaconing:
         self._users = Recent(self.most_series)
         self._shared = Recent(self.most_series)
         self._names = NamesTable()
+        self._settled = Lately(_MINUTE, self.most_known)
 
     @property
     def dropped(self) -> int:
@@ -164,17 +172,22 @@ class Beaconing:
         for seen in window.observations:
             if seen.kind in {"dns", "tls", "http", "quic"}:
                 self._note_name(seen)
-        routers: frozenset[int] | None = None
-        for row in rows_of(window).flows:
-            # From home to elsewhere, with packets in this window.
-            if row.home != 1 or row.protocol not in (6, 17) or not row.event & Event.UPDATED:
-                continue
-            if routers is None:
-                routers = mac_numbers(knowledge.routers)
+        routers = mac_numbers(knowledge.routers)
+        self._settled.pass_time(window.end)
+        for row in self._outgoing(rows_of(window)):
             key = host_key(row.src, row.src_mac, home=True, routers=routers)
             finding = self._look_at(row, key, knowledge, learning=learning)
             if finding is not None:
                 yield finding
+
+    def _outgoing(self, rows: Rows) -> Iterator[Flow]:
+        """Return flows from home to elsewhere, with packets in this window, that may say more."""
+        flows = rows.flow_columns
+        chosen = (flows["home"] == 1) & ((flows["event"] & Event.UPDATED) != 0)
+        chosen &= (flows["protocol"] == _TCP) | (flows["protocol"] == _UDP)
+        if self._settled.noted:
+            chosen &= ~rows.flows_in(self._settled.noted)
+        return rows.flows_where(chosen)
 
     def _note_name(self, seen: Observation) -> None:
         if seen.kind == "dns":
@@ -193,6 +206,7 @@ class Beaconing:
         self, row: Flow, key: HostKey, knowledge: Knowledge, *, learning: bool
     ) -> Finding | None:
         if is_group(row.dst, row.dst_mac) or (row.protocol, row.dst_port) in _REGULAR:
+            self._settled.add(row.id)
             return None
         device = self._devices.use(key)
         if device is None:
@@ -203,8 +217,10 @@ class Beaconing:
             if learning:
                 device.learned = True
             self._learn(device, row, service, key)
+            self._settled.add(row.id)
             return None
         if self._known.get(row.dst) is not None or self._is_shared(row.dst, key):
+            self._settled.add(row.id)
             return None
         contact: _Contact = (key, row.dst, service)
         series = self._series.use(contact)

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 from phage.detect import explain
 from phage.detect.detector import Exports
-from phage.detect.logins import BY_PORT, LOGIN_WORDS, LoginService
+from phage.detect.logins import BY_PORT, LOGIN_WORDS, LoginService, over_or_sessions
 from phage.detect.parties import mac_numbers
 from phage.detect.rows import Flow, rows_of
 from phage.detect.tables import Distinct, Recent, Tally, Usual
 from phage.records import Feature, Finding, Observation, Peer, Severity, Subject, Window
-from phage.records.columns import Event, TcpState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 _SECOND = 1_000_000_000
 _MINUTE = 60 * _SECOND
 _TCP = 6
-_OVER = frozenset({TcpState.CLOSED, TcpState.RESET})
 _SHOWN = 16
 # MQTT 3.1.1 section 3.2.2.3 and 5.0 section 3.2.2.2: bad user name or password, not authorised.
 _MQTT_REFUSED = frozenset({4, 5, 134, 135})
@@ -158,12 +156,12 @@ class Bruteforce:
         messages.sort(key=lambda seen: (seen.time, seen.packet, seen.flow, seen.src_port))
         for seen in messages:
             self._read(seen, changed)
-        for row in rows_of(window).flows:
-            if row.protocol != _TCP:
-                continue
-            service = BY_PORT.get(row.dst_port)
-            if service is not None and row.state >= TcpState.ESTABLISHED and row.received:
-                self._look_at(row, service, routers, changed)
+        rows = rows_of(window)
+        told = over_or_sessions(rows.flow_columns)
+        if self._sessions:
+            told &= ~rows.flows_in(self._sessions.keys())
+        for row in rows.flows_where(told):
+            self._look_at(row, BY_PORT[row.dst_port], routers, changed)
         for key, attack in changed.items():
             yield self._finding(key, attack, knowledge)
 
@@ -181,9 +179,6 @@ class Bruteforce:
         lasted = row.last - row.start
         large = row.payload_sent > service.up[1] or row.payload_received > service.down[1]
         session = large or lasted > service.lasts_s * _SECOND
-        over = row.event & Event.ENDED or row.state in _OVER
-        if not (over or session) or row.state == TcpState.REFUSED or row.id in self._sessions:
-            return
         client = _party(row.src, row.src_mac, row.home & 1, routers)
         server = _party(row.dst, row.dst_mac, row.home & 2, routers)
         pair = self._pair(client, server, row.dst_port, row.start)

@@ -208,9 +208,11 @@ class Dnstunnel:
             self._judge(lookups, client, domain, changed)
         # Messages that were left out would make honest flows look strange.
         if len(window.observations) < 4096:
-            for row in rows_of(window).flows:
-                if row.dst_port == _DNS and row.sent >= self.strange_packets:
-                    self._look_at_flow(row, routers, changed)
+            rows = rows_of(window)
+            flows = rows.flow_columns
+            many = flows["packets"][:, 0] >= self.strange_packets
+            for row in rows.flows_where(many & (flows["dst_port"] == _DNS)):
+                self._look_at_flow(row, routers, changed)
         for key, case in changed.items():
             yield self._finding(key, case, knowledge)
 

@@ -18,12 +18,13 @@ from phage.detect.probes import (
     Pair,
     Probes,
     Source,
+    by_sources,
     fast_sources,
-    is_talk,
     is_two_way,
     kind_of,
     outcome_of,
     protocol_of,
+    talk,
 )
 from phage.detect.rows import Flow, Rows, rows_of
 from phage.detect.scans import SHOWN, Scan
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from phage.detect.detector import Knowledge
-    from phage.records import Observation
+    from phage.records import Columns, Observation
 
 _SECOND = 1_000_000_000
 _UDP = 17
@@ -185,10 +186,13 @@ class Portscan:
             del self._flooded[next(iter(self._flooded))]
         fast = frozenset() if rows.complete else fast_sources(rows.flows, routers)
         stirred = self._probes.stirred()
-        for row in rows.flows:
-            if is_talk(row) and row.src_mac not in stirred and row.src not in stirred:
-                self._note_contact(row)
-            elif row.ip_version and not is_group(row.dst, row.dst_mac):
+        flows = rows.flow_columns
+        said = talk(flows)
+        if stirred:
+            said &= ~by_sources(flows, stirred)
+        self._note_contacts(flows[said])
+        for row in rows.flows_where(~said & (flows["ip_version"] != 0)):
+            if not is_group(row.dst, row.dst_mac):
                 self._look_at_flow(row, now, routers, fast, touched)
         self._expire_pending(rows, now, touched)
         for key in list(self._held):
@@ -214,7 +218,8 @@ class Portscan:
         pair: Pair = (row.dst, (row.home & 2) << 23 | row.protocol << 16 | row.dst_port)
         started = bool(row.event & Event.STARTED)
         if outcome is Outcome.ANSWERED:
-            self._note_contact(row)
+            if row.home == 1:
+                self._answered_outside = max(self._answered_outside, row.last)
             source = probes.get(key)
             if source is not None and source.size:
                 was_failed = pair in source.failed
@@ -233,9 +238,10 @@ class Portscan:
         elif started or pair not in source.pending:
             probes.wait(source, pair, row.start)
 
-    def _note_contact(self, row: Flow) -> None:
-        if row.home == 1 and row.last > self._answered_outside:
-            self._answered_outside = row.last
+    def _note_contacts(self, answered: Columns) -> None:
+        """Note when somebody at home was answered from outside last."""
+        latest = answered["last"][answered["home"] == 1].max(initial=0)
+        self._answered_outside = max(self._answered_outside, int(latest))
 
     def _fail(self, source: Source, pair: Pair, time: int, weight: int) -> None:
         # A name that was looked up just before is the opposite of guessing addresses.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from phage.detect import explain
 from phage.detect.parties import is_group, mac_numbers
-from phage.detect.rows import Flow, Host, Rows, rows_of
+from phage.detect.rows import Bools, Flow, Host, Rows, rows_of
 from phage.detect.shapes import SynShape, shapes_of
 from phage.detect.tables import Recent, Usual
 from phage.records import Feature, Finding, Peer, Severity, Subject, Window
@@ -148,12 +148,12 @@ class Synflood:
         for shape in shapes_of(window):
             self._look_at_shape(shape, window, routers, changed)
         # With rows left out it is not known what was completed; then the shapes tell.
-        if rows.flows and rows.complete:
+        if len(rows.flow_columns) and rows.complete:
             self._look_at_half_open(rows, window, changed)
         seconds = max(window.end - window.start, _SECOND // 4) / _SECOND
-        for row in rows.hosts:
-            if row.received >= _BUSY or row.sent >= _BUSY:
-                self._look_at_host(row, rows, window, seconds, changed)
+        packets = rows.host_columns["packets"]
+        for row in rows.hosts_where((packets[:, 0] >= _BUSY) | (packets[:, 1] >= _BUSY)):
+            self._look_at_host(row, rows, window, seconds, changed)
         for victim, flood in changed.values():
             yield self._finding(victim, flood, knowledge)
 
@@ -221,9 +221,7 @@ class Synflood:
     ) -> None:
         touched: dict[bytes, None] = {}
         known = self._half_open
-        for row in rows.flows:
-            if row.protocol != _TCP:
-                continue
+        for row in rows.flows_where(self._opening(rows)):
             if row.id in known:
                 if row.state not in _BEGUN:
                     self._close(row.id)
@@ -242,6 +240,15 @@ class Synflood:
             known_victim = self._victims.get(address)
             if known_victim is not None and len(known_victim.half_open) >= self.slow_half_open:
                 self._judge_half_open(known_victim, window, changed)
+
+    def _opening(self, rows: Rows) -> Bools:
+        """Tell which flows begin as connections, or are among those that are half open."""
+        flows = rows.flow_columns
+        opening: Bools = (flows["event"] & Event.STARTED) != 0
+        if self._half_open:
+            opening |= rows.flows_in(self._half_open)
+        opening &= flows["protocol"] == _TCP
+        return opening
 
     def _open(self, victim: _Victim, row: Flow) -> None:
         victim.half_open[row.id] = (row.start, row.dst_port, row.src)
