@@ -20,6 +20,9 @@ FOLLOWED = 256
 LOOK_SECONDS = 0.25
 """How often it is looked how far they are."""
 
+END_SECONDS = 10.0
+"""How long closing waits for a look that is being taken."""
+
 
 class Hands(Protocol):
     """A worker that is started when there is work."""
@@ -54,13 +57,19 @@ class Follower:
             self._last[analysis.id] = analysis
             if len(self._last) > FOLLOWED:
                 self._last.popitem(last=False)
+            if self._stop.is_set():
+                return
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="phage-follow", daemon=True)
                 self._thread.start()
 
     def close(self) -> None:
-        """Stop looking."""
+        """Stop looking: nobody is told of anything, and nothing is asked, after that."""
         self._stop.set()
+        with self._lock:
+            thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(END_SECONDS)
 
     def _run(self) -> None:
         while not self._stop.wait(LOOK_SECONDS):

@@ -92,16 +92,16 @@ class Vault:
             return True
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._make_room(content.size)
-        descriptor, name = tempfile.mkstemp(prefix=".new-", dir=path.parent)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
+        with tempfile.NamedTemporaryFile(prefix=".new-", dir=path.parent, delete=False) as file:
+            try:
                 file.write(MAGIC)
                 for chunk in content.chunks():
                     file.write(chunk.translate(_TABLE))
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+                file.flush()
+                Path(file.name).replace(path)
+            except BaseException:
+                Path(file.name).unlink(missing_ok=True)
+                raise
         self._used += content.size
         return True
 

@@ -224,7 +224,7 @@ def test_a_full_disk_is_told_and_leaves_nothing_behind(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("phage.scan.vault.os.fdopen", full)
+    monkeypatch.setattr("phage.scan.vault.Path.replace", full)
     with pytest.raises(NoRoomError, match="No space left"):
         bench.submit()
     assert [path for path in bench.vault.folder.rglob("*") if path.is_file()] == []

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import select
+import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,7 @@ class Waiter:
     def __init__(self) -> None:
         self._poll = select.poll()
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._closing = threading.RLock()  # A signal may wake who is just closing.
         self._poll.register(self._wake, select.POLLIN)
         self._inotify: Inotify | None = None
         self._watched: dict[Path, int] = {}
@@ -88,15 +90,18 @@ class Waiter:
 
     def wake(self) -> None:
         """End all waiting, now and later; may be called from a signal handler."""
-        with contextlib.suppress(OSError):
-            os.eventfd_write(self._wake, 1)
+        with self._closing, contextlib.suppress(OSError):
+            if self._wake >= 0:  # Else the number may be another file's by now.
+                os.eventfd_write(self._wake, 1)
 
     def close(self) -> None:
         """Give everything back."""
         if self._inotify is not None:
             self._inotify.close()
-        with contextlib.suppress(OSError):
-            os.close(self._wake)
+        with self._closing:
+            wake, self._wake = self._wake, -1
+            if wake >= 0:
+                os.close(wake)
 
 
 class LogCollector(WithoutPackets):
@@ -127,10 +132,14 @@ class LogCollector(WithoutPackets):
     def open(self) -> None:
         """Open every feed. Raises CaptureError."""
         self._waiter = Waiter()
-        for feed in self._feeds:
-            feed.open()
-            feed.look(self._clock.monotonic())
-        self._waiter.watch(self._feeds)
+        try:
+            for feed in self._feeds:
+                feed.open()
+                feed.look(self._clock.monotonic())
+            self._waiter.watch(self._feeds)
+        except BaseException:
+            self._give_back()
+            raise
 
     def windows(self) -> Iterator[Window]:
         """Yield a window of events as soon as there is one, until stopped or all feeds end."""
@@ -225,6 +234,9 @@ class LogCollector(WithoutPackets):
     def close(self) -> None:
         """Save how far was read, and close the feeds."""
         self.save_positions()
+        self._give_back()
+
+    def _give_back(self) -> None:
         for feed in self._feeds:
             feed.close()
         if self._waiter is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -41,6 +42,7 @@ class ToldFeed:
     dropped: int = 0
     _waiting: deque[LogEvent] = field(default_factory=deque, init=False)
     _bell: int = field(default=-1, init=False)
+    _closing: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def tell(self, events: Iterable[LogEvent]) -> None:
         """Hand events over; any thread may."""
@@ -49,8 +51,9 @@ class ToldFeed:
                 self.dropped += 1
                 continue
             self._waiting.append(event)
-        if self._bell >= 0:
-            os.eventfd_write(self._bell, 1)
+        with self._closing:
+            if self._bell >= 0:
+                os.eventfd_write(self._bell, 1)
 
     def open(self) -> None:
         """Make the bell that wakes who waits."""
@@ -94,9 +97,10 @@ class ToldFeed:
 
     def close(self) -> None:
         """Give the bell back."""
-        if self._bell >= 0:
-            os.close(self._bell)
-            self._bell = -1
+        with self._closing:  # Who rings afterwards would ring what has the number then.
+            if self._bell >= 0:
+                os.close(self._bell)
+                self._bell = -1
 
 
 class ToldCollector(LogCollector):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import stat
 import threading
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -19,9 +21,6 @@ from phage.collect.logs.journal import JournalFeed
 from phage.collect.logs.parser import Context, SyslogParser
 from phage.errors import CaptureError
 from phage.records import LogEvent, LogKind
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 NOW = 1_795_230_390_000_000_000
 
@@ -47,6 +46,15 @@ def alert(**changes: Any) -> dict[str, Any]:
         "flow": {"pkts_toserver": 5, "pkts_toclient": 4, "bytes_toclient": 3000},
     }
     return record | changes
+
+
+def waiting_descriptors() -> int:
+    """Return how many descriptors this process has that logs are waited for by."""
+    count = 0
+    for each in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):  # The one by which it is looked.
+            count += str(each.readlink()) in {"anon_inode:inotify", "anon_inode:[eventfd]"}
+    return count
 
 
 def parsed(record: object) -> tuple[LogEvent, ...]:
@@ -155,8 +163,10 @@ def test_a_file_that_is_no_socket_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "eve.sock"
     path.write_text("mine", encoding="ascii")
     collector = EveJsonCollector([str(path)], transport="stream")
+    before = waiting_descriptors()
     with pytest.raises(CaptureError, match="cannot listen"):
         collector.open()
+    assert waiting_descriptors() == before
     assert path.read_text(encoding="ascii") == "mine"
 
 
