@@ -170,7 +170,7 @@ class Once:
     @staticmethod
     async def _refuse(status: int, text: str, scope: Scope, receive: Receive, send: Send) -> None:
         error = ProblemError(status, text, kind="idempotency")
-        response = problem_response(error, scope["state"].get("request_id", ""))
+        response = problem_response(error, scope["state"].get("request_id", ""), scope["path"])
         await response(scope, receive, send)
 
 

@@ -73,3 +73,12 @@ def test_logging_in_is_never_answered_from_memory(lab: ApiLab) -> None:
         client.post("/api/v1/session", json=body, headers=key).json()["csrf"] for _ in range(2)
     }
     assert len(secrets) == 2
+
+
+def test_a_used_key_is_refused_in_the_words_of_the_path(lab: ApiLab) -> None:
+    client, key = lab.client(), {"Idempotency-Key": "one"}
+    bodies: list[dict[str, object]] = [{}, {"remediation_components": []}]
+    first, other = (client.post("/v1/usage-metrics", json=body, headers=key) for body in bodies)
+    assert (first.status_code, other.status_code) == (201, 422)
+    assert other.headers["content-type"] == "application/json"
+    assert "Idempotency-Key" in other.json()["message"]
