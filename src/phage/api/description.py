@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import json
+import threading
+import zlib
 from typing import TYPE_CHECKING, Any
 
 from fastapi.openapi.utils import get_openapi
@@ -42,14 +46,23 @@ _CHANGING = {"409": "It cannot be done as things stand.", "412": "It has changed
 
 
 def install(app: FastAPI) -> None:
-    """Have the app describe itself exactly."""
+    """Have the app describe itself exactly.
 
-    def openapi() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            app.openapi_schema = _describe(app)
-        return app.openapi_schema
+    What is kept is the text, packed: as objects it takes 7 MB, and few ever ask for it.
+    """
+    lock, kept = threading.Lock(), b""
 
-    app.openapi = openapi  # type: ignore[method-assign]
+    def text() -> bytes:
+        nonlocal kept
+        with lock:
+            if not kept:
+                made = json.dumps(_describe(app), separators=(",", ":"), allow_nan=False)
+                kept = zlib.compress(made.encode())
+                gc.collect()  # What described it refers to itself.
+            return zlib.decompress(kept)
+
+    app.openapi = lambda: json.loads(text())  # type: ignore[method-assign]
+    app.state.description = text
 
 
 def _describe(app: FastAPI) -> dict[str, Any]:

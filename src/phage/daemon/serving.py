@@ -19,6 +19,7 @@ from phage.daemon.control import Caller
 from phage.daemon.feedsdesk import LocalFeedsDesk
 from phage.daemon.fences import Fences
 from phage.daemon.intel import make_sharing
+from phage.daemon.memory import settle
 from phage.daemon.ownprogram import OwnProgram, OwnWorker
 from phage.daemon.requests import request_of
 from phage.daemon.ruledesk import LocalRuleDesk
@@ -169,6 +170,7 @@ def start_api(
             secure=own.tls != "off",
         )
         app = make_app(services, Dashboard(), strict_transport=own.tls == "given")
+        settle()  # Making it leaves megabytes behind.
         return ApiServer(app, host, port, tls, listener)
 
     server = Doorstep(host, port, make)

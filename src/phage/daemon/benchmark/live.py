@@ -13,8 +13,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from phage.access.access import make_access
+from phage.access.roles import Role
+from phage.api.security import COOKIE
+from phage.clock import SystemClock
+from phage.config.statedir import StateDirectory
 from phage.daemon.benchmark import traffic
 from phage.errors import PhageError
+from phage.store.store import StoreLocation, open_store
+from phage.web.render import MENU
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -206,42 +213,56 @@ def cpu_seconds(pid: int) -> float:
 
 
 _VISITOR = """
-import time, urllib.error, urllib.request
-for _ in range(300):
-    try:
-        urllib.request.urlopen("http://127.0.0.1:8080{path}", timeout=30)
-    except urllib.error.HTTPError:
-        break
-    except urllib.error.URLError:  # It has not begun to serve.
-        time.sleep(0.1)
-    else:
-        break
+import sys, time, urllib.error, urllib.request
+for path in sys.argv[2:]:
+    asked = urllib.request.Request("http://127.0.0.1:8080" + path, headers={"Cookie": sys.argv[1]})
+    for _ in range(300):
+        try:
+            urllib.request.urlopen(asked, timeout=30).read()
+        except urllib.error.HTTPError:
+            break
+        except urllib.error.URLError:  # It has not begun to serve.
+            time.sleep(0.1)
+        else:
+            break
 """
 
 
 def idle_memory() -> tuple[float, float]:
     """Return the proportional set size in bytes of `phage run` on a quiet interface.
 
-    First as it starts, then after a visit to the dashboard.
+    First once its server was asked for a sign of life, then after a visit to every page of the
+    dashboard's menu.
     """
     with veth() as namespace, tempfile.TemporaryDirectory(prefix="phage-idle-") as folder:
         Path(folder).chmod(0o711)
         _ip("-n", namespace, "link", "set", "lo", "up")
         inside = ["ip", "netns", "exec", namespace, sys.executable]
+        visit = [*inside, "-c", _VISITOR]
         daemon = subprocess.Popen(
             [*inside, "-m", "phage", "run", "-i", "right", "--state-dir", folder],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
         try:
-            subprocess.run([*inside, "-c", _VISITOR.format(path="/healthz")], check=True)
+            subprocess.run([*visit, "", "/healthz"], check=True)
             time.sleep(5)
             quiet = proportional_set_size(daemon.pid)
-            subprocess.run([*inside, "-c", _VISITOR.format(path="/")], check=True, timeout=60)
+            pages = [place.path for _, places in MENU for place in places]
+            subprocess.run([*visit, _cookie(Path(folder)), *pages], check=True, timeout=300)
             return float(quiet), float(proportional_set_size(daemon.pid))
         finally:
             daemon.terminate()
             daemon.wait(timeout=20)
+
+
+def _cookie(state: Path) -> str:
+    """Return the cookie of a new admin's session."""
+    clock = SystemClock()
+    with open_store(StoreLocation.of("", "", StateDirectory(state).store), clock) as store:
+        access = make_access(store, clock)
+        access.users.add("bench", Role.ADMIN)
+        return f"{COOKIE}={access.sessions.begin('bench', '127.0.0.1', 'bench')}"
 
 
 def proportional_set_size(pid: int) -> int:
