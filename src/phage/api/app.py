@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from typing import TYPE_CHECKING, Protocol
 
 from fastapi import FastAPI
 
-from phage.api import description, problem, routes
+from phage.api import description, problem
 from phage.api.memory import Memory
 from phage.api.middleware import Audited, Surroundings
+from phage.api.nouns import Later, Nouns, find_routers
 from phage.api.repeats import Once, Unchanged
 from phage.api.routes.sensors import MAX_MODEL, MAX_WINDOW, MODELS, WINDOWS
 from phage.api.security import guards_of
@@ -41,18 +40,23 @@ class Pages(Protocol):
         """Return the page that tells a problem, or leads to the login; None: as the API does."""
 
 
-def find_routers() -> list[APIRouter]:
-    """Return the router of each file in `routes/`, by name."""
-    names = sorted(module.name for module in pkgutil.iter_modules(routes.__path__))
-    return [importlib.import_module(f"{routes.__name__}.{name}").router for name in names]
-
-
 def make_app(
-    services: Services, pages: Pages | None = None, *, strict_transport: bool = False
+    services: Services,
+    pages: Pages | None = None,
+    *,
+    strict_transport: bool = False,
+    is_lazy: bool = False,
 ) -> FastAPI:
     """Return the app that serves the API, and the pages if there are any.
 
-    Raises ValueError for a route without a guard: none is open by mistake.
+    Args:
+        services: What routes ask of the daemon.
+        pages: The dashboard.
+        strict_transport: Tell browsers to come by TLS only.
+        is_lazy: Make the nouns of the API when the first program asks for one.
+
+    Raises:
+        ValueError: A route has no guard: none is open by mistake.
     """
     app = FastAPI(
         title="phage",
@@ -65,16 +69,15 @@ def make_app(
     app.state.services = services
     app.state.pages = pages
     app.state.memory = Memory(services.clock)
-    app.state.routers = [*find_routers(), *(pages.routers if pages is not None else ())]
-    for router in app.state.routers:
-        for route in router.routes:
-            if len(guards_of(route)) != 1:
-                message = f"{getattr(route, 'path', route)} needs exactly one guard"
-                raise ValueError(message)
-        app.include_router(router)
+    app.state.routers = []
+    app.state.nouns = Later(lambda: _add(app, find_routers(at_once=False)))
+    _add(app, [*find_routers(at_once=True), *(pages.routers if pages is not None else ())])
+    if not is_lazy:
+        app.state.nouns()
     problem.install(app)
     description.install(app)
     # The last is the outermost.
+    app.add_middleware(Nouns, make=app.state.nouns)
     app.add_middleware(Audited, services=services)
     app.add_middleware(Once, clock=services.clock)
     app.add_middleware(Unchanged)
@@ -82,6 +85,17 @@ def make_app(
         Surroundings, services=services, strict_transport=strict_transport, large=_large(services)
     )
     return app
+
+
+def _add(app: FastAPI, routers: Sequence[APIRouter]) -> None:
+    for router in routers:
+        for route in router.routes:
+            if len(guards_of(route)) != 1:
+                message = f"{getattr(route, 'path', route)} needs exactly one guard"
+                raise ValueError(message)
+        # Not included, which would copy them: they are whole as they are.
+        app.router.routes.extend(router.routes)
+    app.state.routers += routers
 
 
 def _large(services: Services) -> dict[str, int]:

@@ -56,6 +56,7 @@ def install(app: FastAPI) -> None:
         nonlocal kept
         with lock:
             if not kept:
+                app.state.nouns()
                 made = json.dumps(_describe(app), separators=(",", ":"), allow_nan=False)
                 kept = zlib.compress(made.encode())
                 gc.collect()  # What described it refers to itself.

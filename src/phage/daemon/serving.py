@@ -169,7 +169,7 @@ def start_api(
             hosts=tuple(name.lower() for name in own.hosts),
             secure=own.tls != "off",
         )
-        app = make_app(services, Dashboard(), strict_transport=own.tls == "given")
+        app = make_app(services, Dashboard(), strict_transport=own.tls == "given", is_lazy=True)
         settle()  # Making it leaves megabytes behind.
         return ApiServer(app, host, port, tls, listener)
 

@@ -14,7 +14,8 @@ from fastapi.routing import APIRoute
 
 from phage.access.roles import PERMISSIONS, Role, allowed, expanded
 from phage.api import app as app_module
-from phage.api.app import find_routers, make_app
+from phage.api.app import make_app
+from phage.api.nouns import find_routers
 from phage.api.security import guards_of, needs
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ PUBLIC = {
 
 ROUTES = [
     (method, route.path, guards_of(route)[0].permission)
-    for router in find_routers()
+    for at_once in (True, False)
+    for router in find_routers(at_once=at_once)
     for route in router.routes
     if isinstance(route, APIRoute)
     for method in sorted(route.methods or ())
@@ -94,7 +96,7 @@ def test_a_route_without_a_guard_keeps_the_app_from_starting(
 ) -> None:
     router = APIRouter()
     router.get("/open")(lambda: None)
-    monkeypatch.setattr(app_module, "find_routers", lambda: [router])
+    monkeypatch.setattr(app_module, "find_routers", lambda **_: [router])
     with pytest.raises(ValueError, match="/open needs exactly one guard"):
         make_app(lab.services)
 

@@ -109,18 +109,20 @@ class TrafficRepository:
         where there are dozens of spans. Whoever is returned is added up over all spans.
         """
         limit = max(0, min(limit, MAX_PAGE))
-        spans = self._spans(kind, since, until)
+        spans = self._spans(since, until)
         busiest = self._busiest(kind, spans, limit)
         if not busiest:
             return []
         rows = self._database.query(
             f"WITH spans (span, begun) AS (VALUES {_places(spans)}), "
-            f"hosts (name, peer) AS (VALUES {_places(busiest)}) "
-            # SQLite keeps the order of CROSS JOIN: each row is looked up by its key.
-            f"SELECT traffic.name, traffic.peer, 0, {_SUMS} FROM hosts CROSS JOIN spans "
-            "CROSS JOIN traffic WHERE traffic.span = spans.span AND traffic.kind = ? "
-            "AND traffic.begun = spans.begun AND traffic.name = hosts.name "
-            "AND traffic.peer = hosts.peer GROUP BY traffic.name, traffic.peer "
+            f"hosts (name, peer) AS (VALUES {_places(busiest)}), "
+            "wanted AS MATERIALIZED (SELECT * FROM spans CROSS JOIN hosts) "
+            # Each row is looked up by its key: SQLite keeps the order of CROSS JOIN, and
+            # PostgreSQL knows how many are wanted.
+            f"SELECT traffic.name, traffic.peer, 0, {_SUMS} FROM wanted CROSS JOIN traffic "
+            "WHERE traffic.span = wanted.span AND traffic.kind = ? "
+            "AND traffic.begun = wanted.begun AND traffic.name = wanted.name "
+            "AND traffic.peer = wanted.peer GROUP BY traffic.name, traffic.peer "
             f"ORDER BY sum({_OCTETS}) DESC, traffic.name, traffic.peer",
             (*_flat(spans), *_flat(busiest), str(kind)),
         )
@@ -145,15 +147,15 @@ class TrafficRepository:
         ]
         return self._sums(halves, since, until, limit)
 
-    def _spans(self, kind: TrafficKind, since: int, until: int) -> list[tuple[int, int]]:
+    def _spans(self, since: int, until: int) -> list[tuple[int, int]]:
         """Return the spans of which a time is made up, as length and begin."""
-        of_kind = "FROM traffic WHERE span = ? AND kind = ?"
         found: list[tuple[int, int]] = []
         for span, begin, end in _parts(since, until):
             first, last = (
                 self._database.query(  # One by one: SQLite finds only a lone one by index.
-                    f"SELECT (SELECT min(begun) {of_kind}), (SELECT max(begun) {of_kind})",
-                    (span, str(kind)) * 2,
+                    "SELECT (SELECT min(begun) FROM traffic WHERE span = ?), "
+                    "(SELECT max(begun) FROM traffic WHERE span = ?)",
+                    (span, span),
                 )[0]
             )
             if first is not None and last is not None:
