@@ -22,8 +22,8 @@ RawWindow: TypeAlias = tuple[
 def build() -> dict[str, str]:
     """Return version, SIMD kernel and target of the core."""
 
-def row_sizes() -> tuple[int, int, int, int]:
-    """Return the sizes in octets of a flow, host, score and match row."""
+def row_sizes() -> tuple[int, int, int, int, int]:
+    """Return the sizes in octets of a flow, host, score, match and use row."""
 
 @final
 class Engine:
@@ -68,6 +68,9 @@ class Engine:
         self,
     ) -> list[tuple[int, bytes, bytes, int, int, int, str, str, bytes]]:
         """Return and forget the window's files, each as `phage.records.carved` has it."""
+
+    def take_uses(self) -> bytes:
+        """Return the USE rows of the window that `next` returned last, once."""
 
     def take_volumes(self) -> tuple[bytes, bytes]:
         """Return and forget the volumes (VOLUME rows) and traffic (TRAFFIC rows) of the window."""
@@ -292,6 +295,9 @@ class ExportEngine:
 
         From then on records are told in this way only, and there are no windows.
         """
+
+    def take_uses(self) -> bytes:
+        """Return the USE rows of the window that `next` returned last, once."""
 
     def take_volumes(self) -> tuple[bytes, bytes]:
         """Return VOLUME and TRAFFIC rows of the window that `next` returned last, once."""

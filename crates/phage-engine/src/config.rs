@@ -54,6 +54,8 @@ pub struct EngineConfig {
     pub volume_capacity: usize,
     /// Rows of flows in one window.
     pub flow_rows: usize,
+    /// Uses of devices that are followed; 0 for none.
+    pub use_rows: usize,
     /// Rows of hosts in one window.
     pub host_rows: usize,
     /// Rows of matches in one window.
@@ -102,6 +104,7 @@ impl Default for EngineConfig {
             remote_capacity: 65_536,
             volume_capacity: 131_072,
             flow_rows: 16_384,
+            use_rows: 8192,
             host_rows: 4096,
             match_rows: 4096,
             observations: 4096,

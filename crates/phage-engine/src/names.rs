@@ -63,6 +63,8 @@ pub(crate) fn of_flows(flows: &FlowCounters) -> Vec<(String, u64)> {
     list.add("flows.omitted_packets", flows.omitted_packets);
     list.add("flows.deferred", flows.deferred);
     list.add("flows.collisions", flows.collisions);
+    list.add("uses", flows.uses);
+    list.add("uses.dropped", flows.uses_dropped);
     list.0
 }
 

@@ -86,6 +86,7 @@ impl Stages {
                 &FlowLimits {
                     capacity: config.flow_capacity,
                     rows: config.flow_rows,
+                    uses: config.use_rows,
                     active_timeout_s: config.active_timeout_s,
                     idle_timeout_s: config.idle_timeout_s,
                     ..FlowLimits::default()
@@ -296,6 +297,7 @@ impl Stages {
     /// Hands the open window on and begins another.
     pub(crate) fn close(&mut self, open: &mut Window, closed: &mut VecDeque<Window>) {
         self.flows.window(open.end, &mut open.flows);
+        self.flows.uses(open.end, &mut open.uses);
         self.hosts.window(&mut open.hosts);
         let hosts = &self.hosts;
         self.scorer

@@ -4,7 +4,7 @@ use phage_carve::CarvedFile;
 use phage_decode::app::Message;
 use phage_flow::requests::RequestRow;
 use phage_flow::volume::{TrafficRow, VolumeRow};
-use phage_flow::{FlowRow, HostRow};
+use phage_flow::{FlowRow, HostRow, UseRow};
 use phage_model::ScoreRow;
 
 use crate::matching::MatchRow;
@@ -53,6 +53,8 @@ pub struct Window {
     pub octets: u64,
     /// Flows touched or ended.
     pub flows: Vec<FlowRow>,
+    /// What devices did, by service and peer.
+    pub uses: Vec<UseRow>,
     /// Active hosts.
     pub hosts: Vec<HostRow>,
     /// Scored devices.

@@ -19,5 +19,5 @@ pub use home::{Home, HomeFault};
 pub use host::catalog::{BEHAVIOUR, BEHAVIOUR_CATALOG};
 pub use host::{DeviceIdentity, HostCounters, HostLimits, HostTable};
 pub use reassembly::{Reassembler, ReassemblyCounters, ReassemblyLimits};
-pub use rows::{FlowRow, HostRow};
+pub use rows::{FlowRow, HostRow, UseRow};
 pub use volume::{Volume, VolumeCounters, VolumeLimits, VolumeSlot};

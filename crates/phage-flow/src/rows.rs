@@ -112,6 +112,60 @@ pub struct FlowRow {
 
 const _: () = assert!(size_of::<FlowRow>() == 152);
 
+/// [`UseRow::port`] of ports that belong to no service.
+pub const NO_SERVICE_PORT: i32 = -1;
+
+/// What one device did in one window by one service with one peer, of all its flows that began or
+/// ended. `[0]` is what the device sent, `[1]` what it received.
+#[derive(Clone, Copy, Debug, Default, PartialEq, bytemuck::NoUninit)]
+#[repr(C)]
+pub struct UseRow {
+    /// When the first of its flows began that began, nanoseconds since the Unix epoch.
+    pub first: i64,
+    /// When the last of them began.
+    pub last: i64,
+    /// Time of the last packet of those that ended.
+    pub end: i64,
+    /// MAC of the device.
+    pub mac: u64,
+    /// MAC of the peer's side.
+    pub peer_mac: u64,
+    /// Address of the device.
+    pub address: [u8; 16],
+    /// Address of the peer; of several that are far and asked the device, the first.
+    pub peer: [u8; 16],
+    /// Packets of the flows that ended.
+    pub packets: [u64; 2],
+    /// Octets of the flows that ended.
+    pub octets: [u64; 2],
+    /// Octets of that flow among them that moved most.
+    pub largest: [u64; 2],
+    /// Flows that began.
+    pub begun: u32,
+    /// Flows that ended.
+    pub ended: u32,
+    /// Of these, flows without an answer.
+    pub failed: u32,
+    /// The service's port; 0 where there is none, [`NO_SERVICE_PORT`] where it belongs to none.
+    pub port: i32,
+    /// Sum of the logarithms (base 2) of the octets of each flow that ended.
+    pub sizes: f32,
+    /// Sum of their squares.
+    pub squares: f32,
+    /// The lowest and the highest port of the service.
+    pub ports: [u16; 2],
+    /// IP protocol.
+    pub protocol: u8,
+    /// 0: the device began; 1: the peer did, and was answered.
+    pub way: u8,
+    /// Whether the peer is at home too.
+    pub near: u8,
+    /// Fills the row up to a multiple of its alignment.
+    pub reserved: u8,
+}
+
+const _: () = assert!(size_of::<UseRow>() == 152);
+
 /// Bits of [`HostRow::marks`].
 pub mod host {
     /// The address is at home (own networks).

@@ -3,7 +3,7 @@
 use phage_decode::catalog::Feature;
 use phage_decode::Fault;
 use phage_engine::MatchRow;
-use phage_flow::{FlowRow, HostRow, BEHAVIOUR_CATALOG};
+use phage_flow::{FlowRow, HostRow, UseRow, BEHAVIOUR_CATALOG};
 use phage_model::{ScoreRow, DAMPED_CATALOG};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
@@ -39,13 +39,14 @@ pub(crate) fn build(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     Ok(facts)
 }
 
-/// Return the sizes in octets of a flow, host, score and match row.
+/// Return the sizes in octets of a flow, host, score, match and use row.
 #[pyfunction]
-pub(crate) fn row_sizes() -> (usize, usize, usize, usize) {
+pub(crate) fn row_sizes() -> (usize, usize, usize, usize, usize) {
     (
         size_of::<FlowRow>(),
         size_of::<HostRow>(),
         size_of::<ScoreRow>(),
         size_of::<MatchRow>(),
+        size_of::<UseRow>(),
     )
 }

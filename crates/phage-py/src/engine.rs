@@ -11,6 +11,7 @@ use phage_decode::pcap::CaptureWriter;
 use phage_engine::{Engine, EngineConfig, EngineError, Observation, Progress, Selection, Window};
 use phage_flow::requests::RequestRow;
 use phage_flow::volume::{TrafficRow, VolumeRow};
+use phage_flow::UseRow;
 use pyo3::exceptions::{PyOSError, PyPermissionError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
@@ -30,6 +31,8 @@ pub(crate) struct PyEngine {
     volumes: (Vec<VolumeRow>, Vec<TrafficRow>),
     /// Sources of requests of that window.
     requests: Vec<RequestRow>,
+    /// What devices did, of that window.
+    uses: Vec<UseRow>,
     /// Files of the windows that were handed out and not taken yet.
     files: Vec<CarvedFile>,
 }
@@ -70,6 +73,7 @@ impl PyEngine {
             engine: Mutex::new(engine),
             volumes: <(Vec<VolumeRow>, Vec<TrafficRow>)>::default(),
             requests: Vec::new(),
+            uses: Vec::new(),
             files: Vec::new(),
         })
     }
@@ -121,6 +125,7 @@ impl PyEngine {
                     std::mem::take(&mut window.traffic),
                 );
                 self.requests = std::mem::take(&mut window.requests);
+                self.uses = std::mem::take(&mut window.uses);
                 self.files = std::mem::take(&mut window.files);
                 window_to_python(py, &window).map(Some)
             }
@@ -146,6 +151,10 @@ impl PyEngine {
             py,
             bytemuck::cast_slice(&std::mem::take(&mut self.requests)),
         )
+    }
+
+    fn take_uses<'py>(&mut self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, bytemuck::cast_slice(&std::mem::take(&mut self.uses)))
     }
 
     fn take_files<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {

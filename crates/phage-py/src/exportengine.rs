@@ -10,6 +10,7 @@ use phage_capture::FileSource;
 use phage_decode::export::Origin;
 use phage_engine::{EngineError, ExportConfig, ExportEngine, Progress};
 use phage_flow::volume::{TrafficRow, VolumeRow};
+use phage_flow::UseRow;
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
@@ -25,6 +26,8 @@ pub(crate) struct PyExportEngine {
     engine: Mutex<ExportEngine>,
     /// Rows of volumes, and traffic, of the window that was handed out last.
     volumes: (Vec<VolumeRow>, Vec<TrafficRow>),
+    /// What devices did, of that window.
+    uses: Vec<UseRow>,
 }
 
 impl PyExportEngine {
@@ -55,6 +58,7 @@ impl PyExportEngine {
         Ok(Self {
             engine: Mutex::new(engine),
             volumes: <(Vec<VolumeRow>, Vec<TrafficRow>)>::default(),
+            uses: Vec::new(),
         })
     }
 
@@ -123,6 +127,7 @@ impl PyExportEngine {
             .map_err(|error| raise(&error))?;
         match progress {
             Progress::Window(mut window) => {
+                self.uses = std::mem::take(&mut window.uses);
                 self.volumes = (
                     std::mem::take(&mut window.volumes),
                     std::mem::take(&mut window.traffic),
@@ -140,6 +145,10 @@ impl PyExportEngine {
         let engine = self.engine();
         py.detach(|| engine.describe(wait, options))
             .map_err(|error| raise(&error))
+    }
+
+    fn take_uses<'py>(&mut self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, bytemuck::cast_slice(&std::mem::take(&mut self.uses)))
     }
 
     fn take_volumes<'py>(&mut self, py: Python<'py>) -> (Bound<'py, PyBytes>, Bound<'py, PyBytes>) {

@@ -43,7 +43,7 @@ _TYPES = {
 
 _COLUMNS = {
     name: getattr(columns, name)
-    for name in ("FLOW", "HOST", "SCORE", "MATCH", "VOLUME", "TRAFFIC", "REQUEST")
+    for name in ("FLOW", "HOST", "SCORE", "MATCH", "VOLUME", "TRAFFIC", "REQUEST", "USE")
 }
 
 LARGEST = 64 << 20

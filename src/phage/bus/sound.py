@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from phage.records import LogEvent, Observation, Window
-from phage.records.columns import FLOW, HOST, MATCH, REQUEST, SCORE, TRAFFIC, VOLUME
+from phage.records.columns import FLOW, HOST, MATCH, REQUEST, SCORE, TRAFFIC, USE, VOLUME
 from phage.records.logevent import LogKind
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ MOST_TIMES = 1024
 
 _COLUMNS = {
     "flows": FLOW,
+    "uses": USE,
     "hosts": HOST,
     "scores": SCORE,
     "matches": MATCH,

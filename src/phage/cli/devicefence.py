@@ -1,68 +1,130 @@
-"""What `phage devices propose`, `enforce` and `release` do."""
+"""What `phage devices propose`, `enforce`, `release` and `quarantine` do."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from phage.api.profileshapes import blocked_shape, proposal_shape
 from phage.cli.output import emit_one, say
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
+    from phage.cli.devicechange import Change
     from phage.cli.settings import Chosen
-    from phage.devices.fence import Blocked, Grade
+
+Record = dict[str, Any]
 
 
-def propose(chosen: Chosen, name: str, grade: Grade, days: int, form: str) -> None:
+def propose(change: Change, name: str, grade: str, days: int) -> None:
     """Print the rules that would fence a device in, and what they would have blocked."""
-    from phage.devices import proposal
-
-    with chosen.reader() as store:
-        proposed = proposal.propose(store, name, grade, days, _system_of(chosen))
-    emit_one(form, proposal_shape(proposed), proposed.rules.splitlines())
-    if proposed.objection:
-        say(f"not yet: {proposed.objection}")
-    _tell(proposed.blocked, days)
+    told = _proposal(change, name, grade, days)
+    emit_one(change.form, told, str(told["rules"]).splitlines())
+    if told["objection"]:
+        say(f"not yet: {told['objection']}")
+    _tell(told["would_have_blocked"], days)
 
 
 def enforce(
-    chosen: Chosen, name: str, grade: Grade, file: Path | None, *, force: bool, days: int
+    change: Change, name: str, grade: str, file: Path | None, *, force: bool, days: int
 ) -> None:
     """Bring the rules that fence a device in into force. Raises PhageError."""
-    from phage.devices import proposal
+    rules = file.read_text(encoding="utf-8") if file else ""
+    blocked = _blocked(change, name, grade, days)
+    done, said = _fence(change, "enforce", name, grade=grade, rules=rules, force=force)
+    _tell(blocked, days)
+    told = {**done, "grade": grade, "would_have_blocked": blocked, "days": days}
+    change.tell(told, f"{name} is fenced in{said}")
+
+
+def release(change: Change, name: str) -> None:
+    """Take a device's fence away. Raises PhageError."""
+    done, said = _fence(change, "release", name)
+    change.tell(done, f"{name} is free{said}")
+
+
+def quarantine(change: Change, name: str, seconds: float, reason: str) -> None:
+    """Hold every MAC address of a device in quarantine. Raises PhageError."""
+    if change.there is not None:
+        held = change.there.act(name, "quarantine", seconds=seconds, reason=reason)["decisions"]
+    else:
+        held = _held(change.chosen, name, seconds, reason)
+    decisions = [each["decision"] for each in held]
+    lines = [
+        f"{name}: {each['id']} holds {_target(each['target'])} in quarantine" for each in decisions
+    ]
+    change.tell({"device": name, "decisions": decisions}, *lines)
+
+
+def _target(target: Mapping[str, object] | str) -> object:
+    return target if isinstance(target, str) else target["value"]
+
+
+def _held(chosen: Chosen, name: str, seconds: float, reason: str) -> list[Record]:
+    from phage.daemon.requests import AddDecision, checked
+    from phage.devices.proposal import MAX_DEVICES, find
 
     with chosen.reader() as store:
+        found = find(store.devices.list(MAX_DEVICES), name)
+    return [
+        chosen.ask(
+            checked(
+                AddDecision,
+                target=target,
+                action="quarantine",
+                direction="both",
+                seconds=seconds,
+                reason=reason or f"quarantine of {found.shown} by hand",
+            )
+        )
+        for target in [seen.value for seen in found.macs] or [found.ip]
+    ]
+
+
+def _proposal(change: Change, name: str, grade: str, days: int) -> Record:
+    from phage.devices import proposal
+    from phage.devices.fence import Grade
+
+    if change.there is not None:
+        return change.there.read(name, "proposal", grade=grade, days=days)
+    with change.chosen.reader() as store:
+        proposed = proposal.propose(store, name, Grade(grade), days, _system_of(change.chosen))
+    return proposal_shape(proposed)
+
+
+def _blocked(change: Change, name: str, grade: str, days: int) -> list[Record]:
+    """Return what a fence would have blocked."""
+    from phage.devices import proposal
+
+    if change.there is not None:
+        return list(_proposal(change, name, grade, days)["would_have_blocked"])
+    with change.chosen.reader() as store:
         device, profile = proposal.known(store, name)
-        blocked = proposal.tried(store, device, profile, days, _system_of(chosen))
-    rules = file.read_text(encoding="utf-8") if file else ""
-    said = _fence(chosen, "enforce", device.id, grade=str(grade), rules=rules, force=force)
-    _tell(blocked, days)
-    say(f"{device.shown} is fenced in{said}")
-
-
-def release(chosen: Chosen, name: str) -> None:
-    """Take a device's fence away. Raises PhageError."""
-    said = _fence(chosen, "release", name)
-    say(f"{name} is free{said}")
+        tried = proposal.tried(store, device, profile, days, _system_of(change.chosen))
+    return [blocked_shape(each) for each in tried]
 
 
 def _fence(
-    chosen: Chosen, act: Literal["enforce", "release"], device: str, **values: object
-) -> str:
-    """Fence a device in, or free it; return what there is to say of it."""
+    change: Change, act: Literal["enforce", "release"], device: str, **values: object
+) -> tuple[Record, str]:
+    """Fence a device in, or free it; return what was done, and what there is to say of it."""
     from phage.cli.devicestore import fence
     from phage.daemon.requests import FenceDevice, checked
 
-    done = fence(chosen, checked(FenceDevice, act=act, device=device, **values))
-    if act == "release" and not done.there:
-        return ": it was not fenced in"
-    if not done.runs:
-        return ", from the next `phage run` on"
-    if not done.enforced:
-        return "; nothing is in force, since policy.enforce is off"
-    return ""
+    if change.there is not None:
+        done = {**change.there.act(device, act, **values), "runs": True}
+    else:
+        told = fence(change.chosen, checked(FenceDevice, act=act, device=device, **values))
+        done = {"there": told.there, "runs": told.runs, "enforced": told.enforced}
+    done = {"device": device, "act": act, **done}
+    if act == "release" and not done["there"]:
+        return done, ": it was not fenced in"
+    if not done["runs"]:
+        return done, ", from the next `phage run` on"
+    if not done["enforced"]:
+        return done, "; nothing is in force, since policy.enforce is off"
+    return done, ""
 
 
 def _system_of(chosen: Chosen) -> Callable[[str], int]:
@@ -71,11 +133,12 @@ def _system_of(chosen: Chosen) -> Callable[[str], int]:
     return make_geography(chosen.settings().intel.places).system_of
 
 
-def _tell(blocked: Sequence[Blocked], days: int) -> None:
+def _tell(blocked: Iterable[Record], days: int) -> None:
     """Say what would have been blocked."""
-    total = sum(each.flows for each in blocked)
-    say(f"would have blocked {total} flows in the last {days} days{':' if blocked else ''}")
-    for said in map(blocked_shape, blocked[:20]):
+    rows = list(blocked)
+    total = sum(each["flows"] for each in rows)
+    say(f"would have blocked {total} flows in the last {days} days{':' if rows else ''}")
+    for said in rows[:20]:
         say(
             f"  {said['flows']} {said['way']} {said['protocol']}/{said['port']} {said['peer']} "
             f"({said['address']}), last {said['last']}"

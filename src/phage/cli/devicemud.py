@@ -9,33 +9,41 @@ from phage.clock import SystemClock
 from phage.errors import StateError
 
 if TYPE_CHECKING:
-    from phage.cli.settings import Chosen
+    from phage.cli.devicechange import Change
     from phage.records.profile import ProfileKey
 
 
-def show(chosen: Chosen, name: str) -> None:
-    """Print a profile as a description. Raises DeviceError, StateError."""
+def show(change: Change, name: str) -> None:
+    """Print a profile as a description. Raises PhageError."""
     from phage.cli.output import encode
     from phage.devices.mud import to_mud
     from phage.devices.proposal import known
 
-    with chosen.reader() as store:
-        device, profile = known(store, name)
-    print(encode(to_mud(device, profile, SystemClock().now()), indent=2))
+    if change.there is not None:
+        found = change.there.read(name, "mud")
+    else:
+        with change.chosen.reader() as store:
+            device, profile = known(store, name)
+        found = to_mud(device, profile, SystemClock().now())
+    print(encode(found, indent=2))
 
 
-def told(chosen: Chosen, name: str) -> str:
-    """Return the address of its description that a device tells. Raises DeviceError, StateError."""
+def told(change: Change, name: str) -> str:
+    """Return the address of its description that a device tells. Raises PhageError."""
+    from phage.api.deviceshapes import evidence_shape
     from phage.devices.proposal import MAX_DEVICES, find
     from phage.records.device import Attribute
 
-    with chosen.reader() as store:
-        device = find(store.devices.list(MAX_DEVICES), name)
-    traits = [trait for trait in device.traits if trait.attribute is Attribute.MUD]
-    if not traits:
-        message = f"{device.shown} tells no address of a description (DHCP option 161, LLDP)"
+    if change.there is not None:
+        traits = change.there.read(name)["traits"]
+    else:
+        with change.chosen.reader() as store:
+            traits = evidence_shape(find(store.devices.list(MAX_DEVICES), name))["traits"]
+    places = [each for each in traits if each["attribute"] == Attribute.MUD]
+    if not places:
+        message = f"{name} tells no address of a description (DHCP option 161, LLDP)"
         raise StateError(message)
-    return max(traits, key=lambda trait: (trait.weight, trait.seen)).value
+    return str(max(places, key=lambda each: (each["weight"], each["seen"]))["value"])
 
 
 def read(source: str, *, public: bool) -> tuple[ProfileKey, ...]:

@@ -10,7 +10,7 @@ from phage.clock import rfc3339
 from phage.records.device import CONCLUDED, Attribute
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from phage.records.device import Device, DeviceEvent
 
@@ -100,3 +100,23 @@ def _guess(device: Device, attribute: Attribute) -> Iterator[str]:
     if guess.rivals:
         rivals = ", ".join(f"{value} ({confidence:.0%})" for value, confidence in guess.rivals)
         yield f"             or {rivals}"
+
+
+def explain_row(row: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the lines that tell a person about a device, of what the API answers of it."""
+    yield row["name"]
+    yield ""
+    for name in ("id", "present", "first_seen", "last_seen", "vendor", "product", "category"):
+        yield f"{name.replace('_', ' '):<11}{row[name]}"
+    for name, guess in row["guesses"].items():
+        yield f"{name:<11}{guess['value']} ({guess['confidence']:.0%}): {'; '.join(guess['why'])}"
+    for kind, several in row["seen"].items():
+        yield ""
+        yield kind
+        for seen in several:
+            yield f"  {seen['value']}  last seen {seen['last']}"
+    if row["history"]:
+        yield ""
+        yield "history"
+        for event in row["history"]:
+            yield f"  {event['at']}  {event['what']}  {event['detail']}"

@@ -39,6 +39,9 @@ class WindowEngine(Protocol):
     def ended(self) -> bool:
         """Tell whether the input has ended and every window was handed out."""
 
+    def take_uses(self) -> bytes:
+        """Return the rows of uses of the window that was returned last."""
+
     def take_volumes(self) -> tuple[bytes, bytes]:
         """Return the rows of volumes, and of traffic, of the window that was returned last."""
 
@@ -130,9 +133,8 @@ class EngineCollector(Generic[E]):
 
     def _window(self, raw: RawWindow, counters: Mapping[str, int]) -> Window:
         """Make a window of what the engine returned last."""
-        return window_from_raw(
-            raw, counters, self.engine.take_volumes(), from_exports=self.from_exports
-        )
+        volumes, uses = self.engine.take_volumes(), self.engine.take_uses()
+        return window_from_raw(raw, counters, volumes, uses=uses, from_exports=self.from_exports)
 
     def counters(self) -> Mapping[str, int]:
         """Return the engine's cumulative counters."""

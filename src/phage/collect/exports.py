@@ -44,6 +44,7 @@ class ExportSettings:
     device_capacity: int = 4096
     remote_capacity: int = 65_536
     flow_rows: int = 16_384
+    use_rows: int = 8192
     host_rows: int = 4096
     match_rows: int = 4096
     followed: int = 100_000

@@ -46,6 +46,7 @@ class EngineSettings:
     device_capacity: int = 4096
     remote_capacity: int = 65_536
     flow_rows: int = 16_384
+    use_rows: int = 8192
     host_rows: int = 4096
     match_rows: int = 4096
     observations: int = 4096
@@ -71,7 +72,8 @@ class PacketCollector(EngineCollector[Engine]):
         requests = self.engine.take_requests()
         if self.on_files is not None and (files := self.engine.take_files()):
             self.on_files([CarvedFile(*each) for each in files])
-        return window_from_raw(raw, counters, self.engine.take_volumes(), requests)
+        volumes, uses = self.engine.take_volumes(), self.engine.take_uses()
+        return window_from_raw(raw, counters, volumes, requests, uses)
 
     def frames(self, selection: FrameSelection) -> bytes:
         """Return the frames that are still in the ring and selected, as a pcap file."""

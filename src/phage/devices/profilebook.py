@@ -23,6 +23,8 @@ from phage.records.profile import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from phage.devices.used import Used
+
 _SECOND = 1_000_000_000
 MINUTE_NS = 60 * _SECOND
 DAY_NS = 86_400 * _SECOND
@@ -86,6 +88,7 @@ class Use:
     flows: int = 0
     sent: int = 0
     received: int = 0
+    failed: int = 0
     period: float = 0.0
     jitter: float = 0.0
     hours: int = 0
@@ -98,10 +101,10 @@ class Use:
     odd_minute: int = -1
     """The last minute of which nothing is learned."""
 
-    def begin(self, at: int) -> None:
-        """Note one use."""
+    def begin(self, at: int, count: int = 1, last: int = 0) -> None:
+        """Note so many uses, the first at one time and the last at another."""
         if self.flows:
-            gap = (at - self.last) / _SECOND
+            gap = (max(at, last) - self.last) / count / _SECOND
             if gap > 0:
                 share = max(0.05, 1.0 / min(self.flows, 20))
                 off = abs(gap - self.period) / max(self.period, 1.0)
@@ -109,26 +112,28 @@ class Use:
                 self.period += share * (gap - self.period)
         if at // DAY_NS != self.last // DAY_NS and self.flows:
             self.days += 1
-        self.flows += 1
-        self.last = max(self.last, at)
+        self.flows += count
+        self.last = max(self.last, at, last)
         self.hours |= 1 << hour_of_week(at)
         minute = at // MINUTE_NS
         if minute != self.minute:
             if self.odd_minute != self.minute:  # What was an excess is not usual afterwards.
                 self.most = max(self.most, self.in_minute)
             self.minute, self.in_minute = minute, 0
-        self.in_minute += 1
+        self.in_minute += count
 
-    def end(self, sent: int, received: int) -> None:
-        """Note how much a use moved."""
-        self.sent += sent
-        self.received += received
-        size = math.log2(sent + received + 1)
-        self.measured += 1
-        share = max(0.02, 1.0 / self.measured)
-        off = size - self.volume
+    def end(self, used: Used) -> None:
+        """Note how much uses moved that ended."""
+        self.sent += used.octets[0]
+        self.received += used.octets[1]
+        self.failed += used.failed
+        self.measured += used.ended
+        share = max(1.0 - 0.98**used.ended, used.ended / self.measured)
+        mean = used.sizes / used.ended
+        within = max(0.0, used.squares / used.ended - mean * mean)
+        off = mean - self.volume
         self.volume += share * off
-        self.variance = (1 - share) * (self.variance + share * off * off)
+        self.variance = (1 - share) * (self.variance + share * off * off) + share * within
 
     @property
     def spread(self) -> float:
@@ -140,7 +145,7 @@ class Use:
         return KeyUse(
             self.first, self.last, self.days, self.flows, self.sent, self.received,
             round(self.period, 3), round(self.jitter, 4), self.hours, max(self.most, 1),
-            round(self.volume, 3), round(self.spread, 3),
+            round(self.volume, 3), round(self.spread, 3), self.failed,
         )  # fmt: skip
 
 
@@ -148,7 +153,7 @@ def use_of(record: KeyUse) -> Use:
     """Return the mutable side of a record."""
     return Use(
         record.first, record.last, record.days, record.flows, record.sent, record.received,
-        record.period, record.jitter, record.hours, record.most, record.volume,
+        record.failed, record.period, record.jitter, record.hours, record.most, record.volume,
         record.spread**2, record.flows,
     )  # fmt: skip
 
@@ -179,6 +184,8 @@ class Book:
     renewed: int = 0
     dropped: int = 0
     changed: bool = True
+    version: int = 0
+    """Grows when something that was done has another key from now on."""
 
     def generalised(self, key: ProfileKey) -> ProfileKey:
         """Return a key, its port EPHEMERAL where the service's is chosen anew each time."""
@@ -200,6 +207,7 @@ class Book:
 
     def _fold(self, service: tuple[Way, int, str]) -> None:
         """Make one key of those of a service whose port is chosen anew each time."""
+        self.version += 1
         for table in (self.keys, self.waiting):
             alike = [
                 key
@@ -219,19 +227,23 @@ class Book:
         """Tell whether the profile is saturated, so that what is new deviates."""
         return self.phase is not Phase.OBSERVE
 
-    def begin(self, key: ProfileKey, at: int, *, trusted: bool) -> bool:
-        """Note that a key is used; tell whether it is new and deviates.
+    def begin(
+        self, key: ProfileKey, at: int, *, trusted: bool, count: int = 1, last: int = 0
+    ) -> bool:
+        """Note that a key is used so many times; tell whether it is new and deviates.
 
         `trusted` is false while nothing may be learned of the device.
         """
-        self.until = max(self.until, at)
+        self.until = max(self.until, at, last)
         self.changed = True
         use = self.keys.get(key)
         if use is not None:
-            use.begin(at)
+            use.begin(at, count, last)
             return False
         if trusted and not self.is_learned:
-            self._learn(key, Use(at, at), at)
+            use = Use(at, at)
+            use.begin(at, count, last)
+            self._keep(key, use)
             return False
         waiting = self.waiting.get(key)
         fresh = waiting is None
@@ -240,15 +252,11 @@ class Book:
                 del self.waiting[min(self.waiting, key=lambda each: self.waiting[each].last)]
                 self.dropped += 1
             waiting = self.waiting[key] = Use(at, at)
-        waiting.begin(at)
+        waiting.begin(at, count, last)
         if trusted and waiting.days >= REPEAT_DAYS:
             del self.waiting[key]
             self._keep(key, waiting)
         return fresh and self.is_learned
-
-    def _learn(self, key: ProfileKey, use: Use, at: int) -> None:
-        use.begin(at)
-        self._keep(key, use)
 
     def _keep(self, key: ProfileKey, use: Use) -> None:
         if len(self.keys) >= MAX_KEYS:
@@ -258,6 +266,8 @@ class Book:
 
     def put_name(self, address: str, name: str) -> None:
         """Note what a name server calls an address; kept beyond the name's time to live."""
+        if self.names.get(address) != name or address in self.claims:
+            self.version += 1
         self.claims.pop(address, None)
         _put(self.names, address, name)
 
@@ -267,6 +277,7 @@ class Book:
         Once it is fenced in, what it says opens nothing.
         """
         if address not in self.names and self.phase is not Phase.ENFORCE:
+            self.version += self.claims.get(address) != name
             _put(self.claims, address, name)
 
     def name_of(self, address: str) -> str:

@@ -16,6 +16,7 @@ _PORTS = frozenset({6, 17, 33, 132, 136})
 """Protocols with ports: TCP, UDP, DCCP, SCTP, UDP-Lite."""
 
 
+@lru_cache(maxsize=8192)
 def key_of(
     way: Way, protocol: int, port: int, peer: str, name: str, role: str, system: int = 0
 ) -> ProfileKey:

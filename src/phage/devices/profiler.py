@@ -1,7 +1,8 @@
 """Follows what devices do, window by window, and tells what of it deviates from their profiles.
 
-A flow is looked at when it begins, or as soon as it is known what the other end is called: the
-device's own look-ups and hellos say it, and are remembered beyond their time to live.
+The core merges the flows of a window by device, service and peer. Such a use is looked at as soon
+as it is known what the other end is called: the device's own look-ups and hellos say it, and are
+remembered beyond their time to live.
 """
 
 from __future__ import annotations
@@ -10,11 +11,9 @@ from collections import Counter, OrderedDict
 from heapq import nsmallest
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from phage.devices.domainnames import service_name
+from phage.devices.ends import Ends
 from phage.devices.fleet import Fleet, knows_peer
-from phage.devices.openflows import TCP, OpenFlow, is_answered, was_open
 from phage.devices.profilebook import (
     DAY_NS,
     EXCESS,
@@ -29,8 +28,8 @@ from phage.devices.profilebook import (
 )
 from phage.devices.profilekeys import key_of
 from phage.devices.rates import RateMeter
+from phage.devices.used import WAYS, Used
 from phage.records.address import format_address, format_mac
-from phage.records.columns import Event
 from phage.records.device import PERSONAL, Attribute
 from phage.records.profile import Deviation, DeviationKind, Phase, ProfileKey, Way
 
@@ -41,13 +40,16 @@ if TYPE_CHECKING:
     from phage.devices.inventory import Inventory
     from phage.records.observation import Observation
     from phage.records.profile import Profile
-    from phage.records.window import Columns, Window
+    from phage.records.window import Window
 
-MAX_OPEN = 65_536
-"""Flows that are followed until their end."""
+MAX_WAITING_USES = 16_384
+"""Uses that wait until it is known what the other end is called."""
 
 PATIENCE_NS = 3_000_000_000
-"""How long a flow waits for its name: a hello comes within a round trip."""
+"""How long a use waits for a name: a hello comes within a round trip."""
+
+MAX_KNOWN = 8192
+"""Uses of which it is remembered what they are in a profile."""
 
 MAX_BOOKS = 16_384
 FORGOTTEN = 256
@@ -59,8 +61,6 @@ MANY_NAMES = 40
 """A device that talks to more registered domains is used by a person, whatever it is."""
 
 LOOK_NS = 600 * 1_000_000_000
-
-_HOME_BITS = {"src": 1, "dst": 2}
 
 
 class Profiler:
@@ -87,9 +87,12 @@ class Profiler:
         self.dropped = 0
         self._least_ns = least_ns
         self._books: dict[str, Book] = {}
-        self._open: OrderedDict[int, OpenFlow] = OrderedDict()
-        self._waiting: OrderedDict[int, None] = OrderedDict()
-        self._asked: dict[int, None] = {}
+        self._waiting: OrderedDict[tuple[object, ...], Used] = OrderedDict()
+        self._known: OrderedDict[tuple[object, ...], Used] = OrderedDict()
+        """What was used lately, by what the core tells it apart."""
+        self._named: set[tuple[object, ...]] = set()
+        """Devices with addresses that got a name in this window."""
+        self._ends = Ends(inventory)
         self._rates = RateMeter()
         self._fleet = Fleet(inventory.table, self._books)
         self._look_at = 0
@@ -153,7 +156,7 @@ class Profiler:
                 found += self._ask(observation)
             elif observation.kind in _NAMING:
                 self._take_name(observation)
-        found += self._take_flows(window)
+        found += self._take_uses(window)
         found += self._take_hosts(window)
         if not 0 <= self._look_at - window.end <= LOOK_NS:
             self._look_at = window.end + LOOK_NS
@@ -168,18 +171,20 @@ class Profiler:
             name, answers = said.get("query"), said.get("answer")
             if said.get("response") is not True or not isinstance(answers, tuple):
                 return
-            book = self._known(observation.dst_mac, observation.dst)
+            book = self._book_at(observation.dst_mac, observation.dst)
             for answer in answers:
                 kind, _, address = answer.partition(" ")
                 if kind in {"A", "AAAA"} and book is not None and isinstance(name, str):
                     book.put_name(address, name[:253])
+                    self._named.add((book.device, address))
             return
         name = said.get("host") if observation.kind == "http" else said.get("sni")
         if not isinstance(name, str) or said.get("server") or "." not in name:
             return
-        book = self._known(observation.src_mac, observation.src)
+        book = self._book_at(observation.src_mac, observation.src)
         if book is not None:
             book.put_claim(observation.dst, name.partition(":")[0][:253])
+            self._named.add((book.device, observation.dst))
 
     def _ask(self, observation: Observation) -> Iterator[Deviation]:
         """Note what a device looks up: a name says more than the address of a resolver."""
@@ -189,115 +194,111 @@ class Profiler:
             return
         if name.endswith((".arpa", ".local", ".lan", ".home")):
             return
-        self._book(entry)
-        key = ProfileKey(Way.OUT, 17, 53, f"asks:{service_name(name[:253])}")
-        asked = OpenFlow(
-            entry.id, observation.src_mac, observation.src, Way.OUT, 17, 53, observation.dst,
-            "router", observation.time, 0, key=key,
+        book = self._book(entry)
+        asked = Used(
+            book, observation.src_mac, observation.src, Way.OUT, 17, 53, observation.dst,
+            "router", observation.time, observation.time,
         )  # fmt: skip
+        asked.key = ProfileKey(Way.OUT, 17, 53, f"asks:{service_name(name[:253])}")
+        asked.version = book.version
         yield from self._judge(asked)
 
-    def _known(self, mac: str, ip: str) -> Book | None:
+    def _book_at(self, mac: str, ip: str) -> Book | None:
         entry = self._entry(mac, ip)
         return self._book(entry) if entry is not None else None
 
-    # --- flows -----------------------------------------------------------------------------------
+    # --- uses ------------------------------------------------------------------------------------
 
-    def _take_flows(self, window: Window) -> Iterator[Deviation]:
-        rows = window.flows
-        if len(rows):
-            self._note_answers(rows)
-            rows = rows[(rows["event"] & (Event.STARTED | Event.ENDED)) != 0]
-            columns = {name: rows[name].tolist() for name in _COLUMNS}
-            for index in range(len(rows)):
-                row = {name: column[index] for name, column in columns.items()}
-                if row["event"] & Event.STARTED:
-                    self._begin(row)
-                if row["event"] & Event.ENDED:
-                    yield from self._end(row)
-        for number in list(self._waiting):
-            flow = self._open.get(number)
-            if flow is None:
-                del self._waiting[number]
+    def _take_uses(self, window: Window) -> Iterator[Deviation]:
+        if self._ends.look():
+            self._known.clear()
+        for row in window.uses.tolist():
+            used = self._used(row)
+            if used is None:
                 continue
-            if flow.way is Way.IN and not flow.answered:
+            place = used.book.device, used.way, used.protocol, used.port, used.peer
+            waiting = self._waiting.get(place) if used.key is None else None
+            if waiting is not None:
+                waiting.add(used)
+                if _may_be_named(waiting):
+                    continue
+                used = self._waiting.pop(place)
+            elif _may_be_named(used) and not used.book.name_of(used.peer):
+                self._wait(place, used)
                 continue
-            named = self._books[flow.device].name_of(flow.peer) if self._is_kept(flow) else ""
-            if named or window.end >= flow.deadline:
-                del self._waiting[number]
-                yield from self._judge(flow)
+            yield from self._judge(used)
+        yield from self._take_waiting(window.end)
 
-    def _note_answers(self, rows: Columns) -> None:
-        """Note which of those who asked a device were answered: only that is the device's doing."""
-        if not self._asked:
+    def _take_waiting(self, now: int) -> Iterator[Deviation]:
+        """Judge what got a name meanwhile, and what waited for too long."""
+        if self._named:
+            named = [place for place in self._waiting if (place[0], place[4]) in self._named]
+            self._named.clear()
+            for place in named:
+                yield from self._judge(self._waiting.pop(place))
+        while self._waiting:
+            place, used = next(iter(self._waiting.items()))
+            if 0 <= now - used.first < PATIENCE_NS:
+                return
+            del self._waiting[place]
+            yield from self._judge(used)
+
+    def _wait(self, place: tuple[object, ...], used: Used) -> None:
+        """Have a use wait until it is known what the other end is called."""
+        self._waiting[place] = used
+        if len(self._waiting) > MAX_WAITING_USES:
+            self._waiting.popitem(last=False)
+            self.dropped += 1
+
+    def _used(self, row: tuple[Any, ...]) -> Used | None:
+        """Return what a row tells, if its device has a profile."""
+        (
+            first, last, end, number, peer_number, address, peer_address, _packets, octets,
+            largest, begun, ended, failed, port, sizes, squares, _ports, protocol, way, near,
+        ) = row  # fmt: skip
+        amounts = first, last, begun, end, ended, failed, octets, largest, sizes, squares
+        place = number, address, peer_address, port, protocol, way, near
+        known = self._known.get(place)
+        if known is not None and known.key and self._books.get(known.book.device) is known.book:
+            known.again(*amounts)
+            return known
+        found = self._ends.find(number, address)
+        if found is None:
+            return None
+        entry, mac, ip = found
+        peer = format_address(peer_address)
+        role = self._role(format_mac(peer_number), peer) if near else ""
+        used = Used(self._book(entry), mac, ip, WAYS[way & 1], protocol, port, peer, role, *amounts)
+        self._known[place] = used
+        if len(self._known) > MAX_KNOWN:
+            self._known.popitem(last=False)
+        return used
+
+    def _judge(self, used: Used) -> Iterator[Deviation]:
+        """Note that a device did something, and tell whether it deviates."""
+        book = used.book
+        if self._books.get(book.device) is not book:
             return
-        tcp = rows["protocol"] == TCP
-        answered = np.where(tcp, was_open(rows), rows["packets"][:, 1] > 0)
-        for number in rows["id"][answered].tolist():
-            place = number * 2 + 1
-            if place in self._asked:
-                del self._asked[place]
-                self._open[place].answered = True
+        key = used.key
+        if key is None or used.version != book.version:
+            key = used.key = self._key_of(used)
+            used.version = book.version
+        if used.begun:
+            yield from self._begin(used, key)
+        if used.ended:
+            yield from self._settle(used, key)
 
-    def _begin(self, row: dict[str, Any]) -> None:
-        """Follow a flow for each of its ends that is a device of ours."""
-        if not row["protocol"]:  # ARP: its rate is looked at.
-            return
-        for number, (end, other, way) in enumerate(
-            (("src", "dst", Way.OUT), ("dst", "src", Way.IN))
-        ):
-            if not row["home"] & _HOME_BITS[end]:
-                continue
-            mac, ip = format_mac(row[f"{end}_mac"]), format_address(row[end])
-            entry = self._entry(mac, ip)
-            if entry is None:
-                continue
-            self._book(entry)
-            peer = format_address(row[other])
-            near = row["home"] & _HOME_BITS[other]
-            role = self._role(format_mac(row[f"{other}_mac"]), peer) if near else ""
-            place = row["id"] * 2 + number
-            self._open[place] = OpenFlow(
-                entry.id, mac, ip, way, row["protocol"], row["dst_port"], peer, role,
-                row["start"], row["start"] + (0 if near or way is Way.IN else PATIENCE_NS),
-            )  # fmt: skip
-            self._waiting[place] = None
-            if way is Way.IN:
-                self._asked[place] = None
-            if len(self._open) > MAX_OPEN:
-                oldest, _ = self._open.popitem(last=False)
-                self._asked.pop(oldest, None)
-                self.dropped += 1
-
-    def _end(self, row: dict[str, Any]) -> Iterator[Deviation]:
-        for number in (0, 1):
-            place = row["id"] * 2 + number
-            flow = self._open.pop(place, None)
-            unanswered = self._asked.pop(place, place) is None and not is_answered(row)
-            if flow is None or unanswered or not self._is_kept(flow):
-                continue
-            if flow.key is None:
-                yield from self._judge(flow)
-            mine = 0 if flow.way is Way.OUT else 1
-            sent, received = int(row["octets"][mine]), int(row["octets"][1 - mine])
-            yield from self._settle(flow, sent, received, row["last"])
-
-    def _judge(self, flow: OpenFlow) -> Iterator[Deviation]:
-        """Note that a flow began, and tell whether it deviates."""
-        if not self._is_kept(flow):
-            return
-        book = self._books[flow.device]
-        name = book.name_of(flow.peer)
-        if flow.key is None:
-            flow.key = self._key_of(flow, book, name)
-        key = flow.key
+    def _begin(self, used: Used, key: ProfileKey) -> Iterator[Deviation]:
+        book = used.book
         known = book.keys.get(key)
-        odd = known is not None and book.is_learned and is_odd_hour(known, book, flow.begun)
-        trusted = self._trusts(flow) and not self.distrusts(flow.peer, name)
-        if book.begin(key, flow.begun, trusted=trusted):
-            self._new[flow.device] += 1
-            if self._new[flow.device] <= MOST_NEW:
-                yield self._deviation(flow, DeviationKind.NEW, flow.begun)
+        odd = known is not None and book.is_learned and is_odd_hour(known, book, used.first)
+        trusted = not self._attacked & {used.mac, used.ip} and (
+            known is not None or not self.distrusts(used.peer, book.name_of(used.peer))
+        )
+        if book.begin(key, used.first, trusted=trusted, count=used.begun, last=used.last):
+            self._new[book.device] += 1
+            if self._new[book.device] <= MOST_NEW:
+                yield self._deviation(used, DeviationKind.NEW, used.first)
             else:
                 self.dropped += 1
             return
@@ -305,37 +306,39 @@ class Profiler:
         if use is None:
             return
         if odd:
-            yield self._deviation(flow, DeviationKind.HOUR, flow.begun)
+            yield self._deviation(used, DeviationKind.HOUR, used.first)
         usual = max(use.most, 1)
         if book.is_learned and use.in_minute > max(LEAST_RATE, EXCESS * usual):
             if use.odd_minute != use.minute:
-                yield self._deviation(flow, DeviationKind.RATE, flow.begun, use.in_minute, usual)
+                yield self._deviation(used, DeviationKind.RATE, used.first, use.in_minute, usual)
             use.odd_minute = use.minute
         elif not trusted:
             use.odd_minute = use.minute
 
-    def _key_of(self, flow: OpenFlow, book: Book, name: str) -> ProfileKey:
-        """Return the key of a flow; what was learned of a network before its system holds."""
-        what = flow.way, flow.protocol, flow.port, flow.peer, name, flow.role
+    def _key_of(self, used: Used) -> ProfileKey:
+        """Return the key of a use; what was learned of a network before its system holds."""
+        book, name = used.book, used.book.name_of(used.peer)
+        what = used.way, used.protocol, used.port, used.peer, name, used.role
         key = key_of(*what)
         if key.peer.startswith("net:") and key not in book.keys:
-            key = key_of(*what, self.system_of(flow.peer))
+            key = key_of(*what, self.system_of(used.peer))
         return book.generalised(key)
 
-    def _settle(self, flow: OpenFlow, sent: int, received: int, at: int) -> Iterator[Deviation]:
-        """Note how much a flow moved, and tell whether that deviates."""
-        book = self._books[flow.device]
-        use = book.keys.get(flow.key) if flow.key is not None else None
+    def _settle(self, used: Used, key: ProfileKey) -> Iterator[Deviation]:
+        """Note how much flows moved that ended, and tell whether that deviates."""
+        book = used.book
+        use = book.keys.get(key)
         if use is None:
             return
-        octets = sent + received
-        excess = is_volume_excess(use, octets)
-        if received >= FIRMWARE_OCTETS and received > 8 * 2**use.volume and not flow.role:
-            book.renewed = at
+        sent, received = used.largest
+        excess = is_volume_excess(use, sent + received)
+        if received >= FIRMWARE_OCTETS and received > 8 * 2**use.volume and not used.role:
+            book.renewed = used.end
         if excess and book.is_learned and sent > received:
-            yield self._deviation(flow, DeviationKind.VOLUME, at, octets, round(2**use.volume))
+            usual = round(2**use.volume)
+            yield self._deviation(used, DeviationKind.VOLUME, used.end, sent + received, usual)
         if not excess or not book.is_learned:
-            use.end(sent, received)
+            use.end(used)
 
     # --- rates of the whole device ---------------------------------------------------------------
 
@@ -352,11 +355,7 @@ class Profiler:
     # --- who is who ------------------------------------------------------------------------------
 
     def _entry(self, mac: str, ip: str) -> Entry | None:
-        """Return a device that has a profile: routers do everything for everybody."""
-        if mac in self.inventory.routers:
-            return None
-        table = self.inventory.table
-        return table.with_mac(mac) or table.with_address(ip)
+        return self._ends.entry(mac, ip)
 
     def _role(self, mac: str, ip: str) -> str:
         if mac in self.inventory.routers:
@@ -379,9 +378,6 @@ class Profiler:
             )
         return book
 
-    def _is_kept(self, flow: OpenFlow) -> bool:
-        return flow.device in self._books
-
     def _is_personal(self, entry: Entry) -> bool:
         guess = entry.guesses(entry.last_seen).get(Attribute.CATEGORY)
         return guess is not None and guess.value in PERSONAL
@@ -392,22 +388,19 @@ class Profiler:
         names = {key.peer for key in book.keys if key.peer.startswith("name:")} if book else ()
         return not self._is_personal(entry) and len(names) <= MANY_NAMES
 
-    def _trusts(self, flow: OpenFlow) -> bool:
-        return not self._attacked & {flow.mac, flow.ip}
-
     # --- what is told ----------------------------------------------------------------------------
 
     def _deviation(
-        self, flow: OpenFlow, kind: DeviationKind, at: int, value: float = 0.0, usual: float = 0.0
+        self, used: Used, kind: DeviationKind, at: int, value: float = 0.0, usual: float = 0.0
     ) -> Deviation:
-        book, entry = self._books[flow.device], self.inventory.table.get(flow.device)
-        key = flow.key
+        book, entry = used.book, self.inventory.table.get(used.book.device)
+        key = used.key
         alike, fleet = False, False
         if entry is not None and key is not None and kind is DeviationKind.NEW:
             alike, fleet = self._fleet.compare(entry, key, at)
         same = key is not None and knows_peer(book, key)
         return Deviation(
-            flow.device, flow.mac, flow.ip, flow.peer, at, kind, key, "", value, usual,
+            book.device, used.mac, used.ip, used.peer, at, kind, key, "", value, usual,
             simple=entry is not None and self.is_simple(entry),
             peers_alike=alike,
             fleet=fleet,
@@ -436,8 +429,9 @@ class Profiler:
                 self.inventory.table.tell(id_, book.until, "learned", detail)
 
 
+def _may_be_named(used: Used) -> bool:
+    """Tell whether the device's hello may yet say what the other end is called."""
+    return used.key is None and used.way is Way.OUT and not used.role and used.begun > used.ended
+
+
 _NAMING = frozenset({"dns", "tls", "quic", "http"})
-_COLUMNS = (
-    "id", "start", "last", "src", "dst", "src_mac", "dst_mac", "octets", "dst_port", "protocol",
-    "home", "event", "state", "packets", "payload",
-)  # fmt: skip

@@ -133,6 +133,33 @@ MATCH = np.dtype(
     align=True,
 )
 
+USE = np.dtype(
+    [
+        ("first", "<i8"),
+        ("last", "<i8"),
+        ("end", "<i8"),
+        ("mac", "<u8"),
+        ("peer_mac", "<u8"),
+        ("address", "V16"),
+        ("peer", "V16"),
+        ("packets", "<u8", (2,)),
+        ("octets", "<u8", (2,)),
+        ("largest", "<u8", (2,)),
+        ("begun", "<u4"),
+        ("ended", "<u4"),
+        ("failed", "<u4"),
+        ("port", "<i4"),
+        ("sizes", "<f4"),
+        ("squares", "<f4"),
+        ("ports", "<u2", (2,)),
+        ("protocol", "u1"),
+        ("way", "u1"),
+        ("near", "u1"),
+    ],
+    align=True,
+)
+"""What one device did in a window by one service with one peer (`UseRow` of the core)."""
+
 REQUEST = np.dtype(
     [
         ("last", "<i8"),
@@ -220,7 +247,7 @@ TRAFFIC = np.dtype(
 )
 """Some of the traffic of half a second, chosen in proportion to packets."""
 
-ROW_SIZES = (FLOW.itemsize, HOST.itemsize, SCORE.itemsize, MATCH.itemsize)
+ROW_SIZES = (FLOW.itemsize, HOST.itemsize, SCORE.itemsize, MATCH.itemsize, USE.itemsize)
 
 
 class TrafficClass(enum.IntEnum):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from phage.records.address import format_address, format_mac
-from phage.records.columns import FLOW, HOST, MATCH, REQUEST, SCORE, TRAFFIC, VOLUME
+from phage.records.columns import FLOW, HOST, MATCH, REQUEST, SCORE, TRAFFIC, USE, VOLUME
 from phage.records.observation import Observation
 from phage.records.window import Window
 
@@ -43,6 +43,7 @@ def window_from_raw(
     counters: Mapping[str, int],
     volumes: tuple[bytes, bytes] = (b"", b""),
     requests: bytes = b"",
+    uses: bytes = b"",
     *,
     from_exports: bool = False,
 ) -> Window:
@@ -55,6 +56,7 @@ def window_from_raw(
         packets=packets,
         octets=octets,
         flows=np.frombuffer(flows, dtype=FLOW),
+        uses=np.frombuffer(uses, dtype=USE),
         hosts=np.frombuffer(hosts, dtype=HOST),
         scores=np.frombuffer(scores, dtype=SCORE),
         matches=np.frombuffer(matches, dtype=MATCH),

@@ -59,6 +59,7 @@ class KeyUse:
         most: Most uses within a minute.
         volume: Mean of the logarithm (base 2) of a use's octets.
         spread: Its standard deviation.
+        failed: Uses that nobody answered.
     """
 
     first: int
@@ -73,6 +74,7 @@ class KeyUse:
     most: int = 0
     volume: float = 0.0
     spread: float = 0.0
+    failed: int = 0
 
 
 class Phase(enum.StrEnum):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from phage.records.columns import FLOW, HOST, MATCH, REQUEST, SCORE, TRAFFIC, VOLUME
+from phage.records.columns import FLOW, HOST, MATCH, REQUEST, SCORE, TRAFFIC, USE, VOLUME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,9 +27,9 @@ def _empty(dtype: np.dtype[Any]) -> Columns:
 class Window:
     """What was seen from `start` to `end` (nanoseconds since the Unix epoch).
 
-    `flows`, `hosts`, `scores`, `matches`, `volumes` and `traffic` are structured arrays of the
-    dtypes in `columns`; each holds at most as many rows as the core's limits allow, and `counters`
-    says how many were left out. `volumes` and `traffic` are of the half-seconds that have ended;
+    `flows`, `uses`, `hosts`, `scores`, `matches`, `volumes` and `traffic` are structured arrays of
+    the dtypes in `columns`; each holds at most as many rows as the core's limits allow, and
+    `counters` says how many were left out. `volumes` and `traffic` are of the half-seconds that have ended;
     `requests` are counted where that is wanted, by source. `events` are those of logs; a window of
     a collector of logs has nothing else. `from_exports` tells that exporters told of flows, as a
     rule of sampled packets and each direction apart.
@@ -40,6 +40,7 @@ class Window:
     packets: int = 0
     octets: int = 0
     flows: Columns = field(default_factory=lambda: _empty(FLOW))
+    uses: Columns = field(default_factory=lambda: _empty(USE))
     hosts: Columns = field(default_factory=lambda: _empty(HOST))
     scores: Columns = field(default_factory=lambda: _empty(SCORE))
     matches: Columns = field(default_factory=lambda: _empty(MATCH))

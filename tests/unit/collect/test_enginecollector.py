@@ -30,6 +30,9 @@ class FakeEngine:
     def ended(self) -> bool:
         return not self.raws
 
+    def take_uses(self) -> bytes:
+        return b""
+
     def take_volumes(self) -> tuple[bytes, bytes]:
         return b"", b""
 

@@ -11,11 +11,13 @@ from phage.devices.inventory import Inventory
 from phage.devices.profilebook import DAY_NS, MAX_SERVICES, MINUTE_NS, Book, book_of
 from phage.devices.profilekeys import key_of
 from phage.devices.profiler import MOST_NEW, Profiler
+from phage.devices.used import Used
 from phage.records import Observation, Window
 from phage.records.address import parse_address, parse_mac
 from phage.records.columns import FLOW, HOST, Event, HostMark, TcpState
 from phage.records.device import Attribute
 from phage.records.profile import EPHEMERAL, Deviation, DeviationKind, Phase, ProfileKey, Way
+from phage.testing.uses import uses_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,9 +52,8 @@ class Home:
             row["mac"], row["address"] = parse_mac(mac), parse_address(ip)
             row["marks"], row["last"] = HostMark.HOME | HostMark.DEVICE, self.now
         hosts["arp_request"][0, 0] = self.arp
-        rows = np.array([row.tobytes() for row in flows], f"V{FLOW.itemsize}").view(FLOW)
         window = Window(
-            self.now, self.now + SECOND, flows=rows, hosts=hosts, observations=observations
+            self.now, self.now + SECOND, uses=uses_of(flows), hosts=hosts, observations=observations
         )
         self.now += SECOND
         self.inventory.take(window)
@@ -237,8 +238,8 @@ def test_something_new_is_normal_when_it_comes_again_another_day() -> None:
 
 def test_nothing_is_learned_of_whom_findings_name() -> None:
     home = Home()
-    row = home.flow(dst="203.0.113.9", port=23)
-    window = Window(home.now, home.now + SECOND, flows=np.frombuffer(row.tobytes(), dtype=FLOW))
+    uses = uses_of([home.flow(dst="203.0.113.9", port=23)])
+    window = Window(home.now, home.now + SECOND, uses=uses)
     home.window()
     home.profiler.take(window, frozenset({CAMERA_IP}))
     assert ProfileKey(Way.OUT, 6, 23, "net:203.0.0.0/16") not in home.keys
@@ -326,7 +327,28 @@ def test_a_book_comes_back_from_its_record() -> None:
     book = Book("d", BEGIN)
     for number in range(30):
         book.begin(NAMED, BEGIN + number * 300 * SECOND, trusted=True)
-        book.keys[NAMED].end(1000, 3000)
+        book.keys[NAMED].end(
+            Used(
+                book,
+                "",
+                "",
+                Way.OUT,
+                6,
+                443,
+                CLOUD,
+                "",
+                0,
+                0,
+                0,
+                0,
+                1,
+                0,
+                (1000, 3000),
+                (1000, 3000),
+                12.0,
+                144.0,
+            )
+        )
     record = book.record()
     assert record.keys[NAMED].period == 300.0
     assert book_of(record, 0).record() == record

@@ -27,6 +27,8 @@ pub struct ExportConfig {
     pub remote_capacity: usize,
     /// Rows of flows in one window.
     pub flow_rows: usize,
+    /// Uses of devices that are followed; 0 for none.
+    pub use_rows: usize,
     /// Rows of hosts in one window.
     pub host_rows: usize,
     /// Rows of matches in one window.
@@ -78,6 +80,7 @@ impl Default for ExportConfig {
             device_capacity: 4096,
             remote_capacity: 65_536,
             flow_rows: 16_384,
+            use_rows: 8192,
             host_rows: 4096,
             match_rows: 4096,
             // 400,000 records a second: beyond it flows are a flood, which counters tell better.

@@ -66,6 +66,7 @@ impl ExportStages {
         let flow_limits = FlowLimits {
             capacity: config.flow_capacity,
             rows: config.flow_rows,
+            uses: config.use_rows,
             active_timeout_s: config.active_timeout_s,
             idle_timeout_s: config.idle_timeout_s,
             ..FlowLimits::default()
@@ -220,6 +221,7 @@ impl ExportStages {
         self.flush(open);
         self.in_window = 0;
         self.flows.window(open.end, &mut open.flows);
+        self.flows.uses(open.end, &mut open.uses);
         self.hosts.window(&mut open.hosts);
         open.matches = self.matching.take();
         if let Some(volume) = &mut self.volume {
@@ -240,6 +242,7 @@ impl ExportStages {
             return;
         }
         self.flows.window(now, &mut open.flows);
+        self.flows.uses(now, &mut open.uses);
         if !open.volumes.is_empty() || !open.flows.is_empty() {
             (open.start, open.end) = (now, now);
             closed.push_back(std::mem::take(open));

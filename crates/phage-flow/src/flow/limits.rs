@@ -7,6 +7,8 @@ pub struct FlowLimits {
     pub capacity: usize,
     /// Rows of one window, and ended flows kept for it.
     pub rows: usize,
+    /// Uses that are followed for profiles of devices, and their rows in a window; 0 for none.
+    pub uses: usize,
     /// Seconds after which a flow is continued by a new record (30 minutes, as exporters do).
     pub active_timeout_s: u32,
     /// Seconds of silence after which any flow ends; absent: by kind, as below.
@@ -26,6 +28,7 @@ impl Default for FlowLimits {
         Self {
             capacity: 65_536,
             rows: 16_384,
+            uses: 0,
             active_timeout_s: 1800,
             idle_timeout_s: None,
             idle_established_s: 300,
@@ -64,6 +67,10 @@ pub struct FlowCounters {
     pub omitted_octets: u64,
     /// Updates of flows that go on, put off to the next window for want of room.
     pub deferred: u64,
+    /// Uses of devices that were merged into rows.
+    pub uses: u64,
+    /// Uses for which the window had no room.
+    pub uses_dropped: u64,
     /// Look-ups that met another flow under the same 64-bit key.
     pub collisions: u64,
 }

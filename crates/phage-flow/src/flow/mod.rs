@@ -13,6 +13,7 @@ mod rows;
 mod share;
 #[cfg(test)]
 mod tests;
+mod uses;
 
 use phage_decode::packet::{protocol, Packet};
 use phage_decode::Keys;
@@ -77,7 +78,7 @@ impl FlowTable {
             wheel: Wheel::new(),
             listed: Vec::new(),
             due: Vec::new(),
-            ended: rows::Ended::new(limits.rows),
+            ended: rows::Ended::new(limits.rows, limits.uses),
             next_id: 1,
             counters: FlowCounters::default(),
             clock: i64::MIN,
@@ -473,5 +474,6 @@ impl FlowTable {
         }
         self.ended.drain(rows);
         self.ended.limit(limit);
+        self.ended.uses.finish();
     }
 }

@@ -23,6 +23,8 @@ pub(super) mod traits {
     pub(in crate::flow) const ANSWERED: u16 = 1 << 8;
     /// An exporter told of it: `syn_time` is the time of its last packet, `last` when it was told.
     pub(in crate::flow) const TOLD: u16 = 1 << 9;
+    /// It was counted as a use of the initiator; the next bit is that of the responder.
+    pub(in crate::flow) const USED: u16 = 1 << 10;
 }
 
 /// The flow that a slot holds; `id` 0 is an empty slot.
@@ -246,16 +248,27 @@ impl Flow {
         }
     }
 
+    /// When its last packet was: an exporter tells of it later.
+    pub(super) fn row_last(&self) -> i64 {
+        if self.traits & traits::TOLD == 0 {
+            self.last
+        } else {
+            self.told_last()
+        }
+    }
+
+    /// Bits of the ends that it was counted as a use of, as in `home`.
+    #[inline]
+    pub(super) fn used(&self) -> u8 {
+        (self.traits / traits::USED) as u8 & 3
+    }
+
     /// The row of the flow.
     pub(super) fn row(&self, event: u8, end_reason: u8) -> FlowRow {
         FlowRow {
             id: self.id,
             start: self.start,
-            last: if self.traits & traits::TOLD == 0 {
-                self.last
-            } else {
-                self.told_last()
-            },
+            last: self.row_last(),
             src: self.src,
             dst: self.dst,
             src_mac: self.src_mac,
@@ -285,6 +298,7 @@ impl Flow {
     /// Starts the next record of the same flow: counters at 0, all else goes on.
     pub(super) fn continue_as(&mut self, id: u64, time: i64) {
         self.id = id;
+        self.traits &= !(3 * traits::USED);
         self.start = time;
         self.packets = [0; 2];
         self.octets = [0; 2];

@@ -1,8 +1,9 @@
 //! From flows to the rows of a window.
 
 use super::record::{traits, Flow, SECOND};
+use super::uses::Uses;
 use super::{FlowCounters, FlowTable};
-use crate::rows::{event, FlowRow};
+use crate::rows::{event, FlowRow, UseRow};
 use crate::table::prefetch::prefetch;
 
 /// Seconds that a clock may go back before the wheel is set anew; less is packets out of order.
@@ -15,13 +16,16 @@ const AHEAD: usize = 8;
 pub(super) struct Ended {
     rows: Vec<FlowRow>,
     limit: usize,
+    /// What devices did, of flows that began as well.
+    pub(super) uses: Uses,
 }
 
 impl Ended {
-    pub(super) fn new(limit: usize) -> Self {
+    pub(super) fn new(limit: usize, uses: usize) -> Self {
         Self {
             rows: Vec::new(),
             limit: limit.max(2),
+            uses: Uses::new(uses),
         }
     }
 
@@ -42,6 +46,7 @@ impl Ended {
         }
         counters.ended_packets += packets;
         counters.ended_octets += octets;
+        self.uses.end(flow);
         let limit = if flow.is_unanswered() {
             self.limit / 2
         } else {
@@ -118,6 +123,9 @@ impl FlowTable {
             let Some(flow) = self.flows.get_mut(slot as usize) else {
                 continue;
             };
+            if flow.id != 0 && flow.event != 0 {
+                self.ended.uses.see(flow);
+            }
             let standing = flow.standing(now);
             let due = flow.event & event::STARTED != 0 || flow.told.is_old(standing);
             if flow.id == 0 || flow.event == 0 {
@@ -138,5 +146,13 @@ impl FlowTable {
         }
         self.listed.truncate(waiting);
         self.counters.deferred += deferred;
+    }
+
+    /// Appends what devices did, of the flows that [`FlowTable::window`] or [`FlowTable::finish`]
+    /// saw: what they had not done for ten seconds, and what was gathered for as long.
+    pub fn uses(&mut self, now: i64, rows: &mut Vec<UseRow>) {
+        let uses = &mut self.ended.uses;
+        uses.window(now, rows);
+        (self.counters.uses, self.counters.uses_dropped) = (uses.merged, uses.dropped);
     }
 }

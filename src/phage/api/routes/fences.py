@@ -121,6 +121,15 @@ class Held(BaseModel):
     decisions: list[Decided]
 
 
+class Keys(BaseModel):
+    """Things that a device may do."""
+
+    keys: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=320)]],
+        Field(min_length=1, max_length=400, description='As "out 6 443 name:example.org".'),
+    ]
+
+
 class MudBody(BaseModel):
     """A manufacturer usage description (RFC 8520)."""
 
@@ -200,6 +209,13 @@ def quarantine_device(
         for target in [seen.value for seen in device.macs] or [device.ip]
     ]  # fmt: skip
     return {"decisions": held}
+
+
+@router.post("/allow", response_model=Edited, dependencies=[_WRITE])
+def allow_keys(body: Keys, request: Request, edit: Edit) -> Any:
+    """Say that things are normal for a device."""
+    request.state.audit = f"{len(body.keys)} keys"
+    return edit(act="allow", values=tuple(body.keys))
 
 
 @router.get("/mud", response_model=dict[str, Any], dependencies=[_READ])

@@ -9,8 +9,16 @@ import click
 
 from phage.api.deviceshapes import event_shape
 from phage.api.scanshapes import affected_shape
+from phage.cli.devicechange import Change, edit_options
+from phage.cli.deviceremote import RemoteDevices
 from phage.cli.devicescan import scan, scans
-from phage.cli.deviceshapes import EVENT_COLUMNS, LIST_COLUMNS, device_shape, explain
+from phage.cli.deviceshapes import (
+    EVENT_COLUMNS,
+    LIST_COLUMNS,
+    device_shape,
+    explain,
+    explain_row,
+)
 from phage.cli.devicevulnerabilities import (
     affected_by,
     explain_affected,
@@ -20,7 +28,7 @@ from phage.cli.output import Column, emit, emit_one, output_option, say
 from phage.cli.remote import remote_options
 from phage.cli.settings import settings_options
 from phage.cli.times import Moment, Span
-from phage.clock import SystemClock
+from phage.clock import SystemClock, rfc3339
 from phage.records.device import CATEGORIES, CONCLUDED
 
 if TYPE_CHECKING:
@@ -85,7 +93,9 @@ def list_(
     """List devices, those seen last first."""
     if remote is not None:
         told = remote.devices(limit, category=category, present=present or None)
-        rows = (row for row in told if not label or label in row["labels"])
+        rows = [
+            {**row, "shown": row["name"]} for row in told if not label or label in row["labels"]
+        ]
         emit(form, rows, LIST_COLUMNS, empty="no devices")
         return
     with chosen.reader() as store:
@@ -103,11 +113,17 @@ def list_(
 @command.command()
 @click.argument("device")
 @output_option
+@remote_options
 @settings_options
-def show(chosen: Chosen, device: str, form: str) -> None:
+def show(chosen: Chosen, remote: Client | None, device: str, form: str) -> None:
     """Show a device: what it is and why, under which addresses, and what happened to it."""
     from phage.devices.proposal import find
 
+    if remote is not None:
+        there = RemoteDevices(remote)
+        found = {**there.read(device), "history": there.history(device, 20)}
+        emit_one(form, found, explain_row(found))
+        return
     with chosen.reader() as store:
         known = find(store.devices.list(100_000), device)
         events = store.devices.events(known.id, limit=20)
@@ -123,11 +139,23 @@ def show(chosen: Chosen, device: str, form: str) -> None:
 @click.option("--since", type=Moment(SystemClock()), help="Since a time, or how long ago (2h).")
 @click.option("--limit", type=click.IntRange(1, 100_000), default=100, show_default=True)
 @output_option
+@remote_options
 @settings_options
-def history(chosen: Chosen, device: str, since: int | None, limit: int, form: str) -> None:
+def history(
+    chosen: Chosen,
+    remote: Client | None,
+    device: str,
+    since: int | None,
+    limit: int,
+    form: str,
+) -> None:
     """List what happened to DEVICE, else to all: who is new, came, went, was renamed or joined."""
     from phage.devices.proposal import find
 
+    if remote is not None:
+        told = RemoteDevices(remote).history(device, limit, rfc3339(since) if since else "")
+        emit(form, told, EVENT_COLUMNS, empty="nothing happened")
+        return
     with chosen.reader() as store:
         id_ = find(store.devices.list(100_000), device).id if device else ""
         events = store.devices.events(id_, since, limit)
@@ -137,20 +165,20 @@ def history(chosen: Chosen, device: str, since: int | None, limit: int, form: st
 @command.command()
 @click.argument("device")
 @click.argument("name")
-@settings_options
-def rename(chosen: Chosen, device: str, name: str) -> None:
+@edit_options
+def rename(change: Change, device: str, name: str) -> None:
     """Give DEVICE a NAME, by which rules can ask for it; '' takes it away."""
-    _edit(chosen, "rename", device, (name,), f"named {name!r}")
+    change.edit("rename", device, (name,), f"named {name!r}")
 
 
 @command.command()
 @click.argument("device")
 @click.argument("labels", nargs=-1)
 @click.option("--remove", multiple=True, help="A label to take away.")
-@settings_options
-def label(chosen: Chosen, device: str, labels: tuple[str, ...], remove: tuple[str, ...]) -> None:
+@edit_options
+def label(change: Change, device: str, labels: tuple[str, ...], remove: tuple[str, ...]) -> None:
     """Give DEVICE labels, by which rules can ask for it, and take some away."""
-    _edit(chosen, "label", device, labels, "labels are changed", remove)
+    change.edit("label", device, labels, "labels are changed", remove)
 
 
 @command.command()
@@ -160,9 +188,9 @@ def label(chosen: Chosen, device: str, labels: tuple[str, ...], remove: tuple[st
 @click.option("--category", type=click.Choice(("", *CATEGORIES)), help="What kind of thing it is.")
 @click.option("--system", help="Its operating system.")
 @click.option("--kind", help="The kind of those that were learned from examples.")
-@settings_options
+@edit_options
 def identify(
-    chosen: Chosen,
+    change: Change,
     device: str,
     vendor: str | None,
     product: str | None,
@@ -176,33 +204,33 @@ def identify(
     if not values:
         message = "say at least one of --vendor, --product, --category, --system"
         raise click.UsageError(message)
-    _edit(chosen, "tell", device, values, f"{', '.join(values)}, as you say")
+    change.edit("tell", device, values, f"{', '.join(values)}, as you say")
 
 
 @command.command()
 @click.argument("device")
 @click.argument("others", nargs=-1, required=True)
-@settings_options
-def merge(chosen: Chosen, device: str, others: tuple[str, ...]) -> None:
+@edit_options
+def merge(change: Change, device: str, others: tuple[str, ...]) -> None:
     """Say that OTHERS are the same thing as DEVICE, under other addresses."""
-    _edit(chosen, "merge", device, others, "merged; `phage devices split` undoes it")
+    change.edit("merge", device, others, "merged; `phage devices split` undoes it")
 
 
 @command.command()
 @click.argument("device")
 @click.argument("mac")
-@settings_options
-def split(chosen: Chosen, device: str, mac: str) -> None:
+@edit_options
+def split(change: Change, device: str, mac: str) -> None:
     """Say that the MAC address is another thing than DEVICE; they are never joined again."""
-    _edit(chosen, "split", device, (mac,), f"{mac} is a device of its own")
+    change.edit("split", device, (mac,), f"{mac} is a device of its own")
 
 
 @command.command()
 @click.argument("device")
-@settings_options
-def forget(chosen: Chosen, device: str) -> None:
+@edit_options
+def forget(change: Change, device: str) -> None:
     """Forget DEVICE and all that is known of it; it is new when it is seen again."""
-    _edit(chosen, "forget", device, (), "forgotten")
+    change.edit("forget", device, (), "forgotten")
 
 
 @command.command()
@@ -226,18 +254,21 @@ def train(chosen: Chosen, folder: Path, form: str, *, tested: bool) -> None:
 @command.command()
 @click.argument("device")
 @output_option
+@remote_options
 @settings_options
-def profile(chosen: Chosen, device: str, form: str) -> None:
+def profile(chosen: Chosen, remote: Client | None, device: str, form: str) -> None:
     """Show what DEVICE normally does: with whom, by what, how often, how regularly."""
     from phage.api.profileshapes import profile_shape
     from phage.devices.proposal import known
 
-    with chosen.reader() as store:
-        found, learned = known(store, device)
-    shape = profile_shape(learned)
+    if remote is not None:
+        shape = RemoteDevices(remote).read(device, "profile")
+    else:
+        with chosen.reader() as store:
+            shape = profile_shape(known(store, device)[1])
     if form == "table":
         emit(form, shape["keys"], PROFILE_COLUMNS, empty="nothing is normal for it yet")
-        say(f"{found.shown}: {learned.phase}; {len(learned.waiting)} things are not normal yet")
+        say(f"{device}: {shape['phase']}; {len(shape['waiting'])} things are not normal yet")
     else:
         emit_one(form, shape, ())
 
@@ -246,14 +277,12 @@ def profile(chosen: Chosen, device: str, form: str) -> None:
 @click.argument("device")
 @_GRADE
 @_DAYS
-@output_option
-@settings_options
-def propose(chosen: Chosen, device: str, grade: str, days: int, form: str) -> None:
+@edit_options
+def propose(change: Change, device: str, grade: str, days: int) -> None:
     """Print rules that fence DEVICE in, and what they would have blocked in the last days."""
     from phage.cli.devicefence import propose as act
-    from phage.devices.fence import Grade
 
-    act(chosen, device, Grade(grade), days, form)
+    act(change, device, grade, days)
 
 
 @command.command()
@@ -266,54 +295,39 @@ def propose(chosen: Chosen, device: str, grade: str, days: int, form: str) -> No
     help="Rules as you edited them.",
 )
 @click.option("--force", is_flag=True, help="Also where something speaks against it.")
-@settings_options
+@edit_options
 def enforce(
-    chosen: Chosen, device: str, grade: str, days: int, file: Path | None, *, force: bool
+    change: Change, device: str, grade: str, days: int, file: Path | None, *, force: bool
 ) -> None:
     """Let DEVICE do what it normally does, and act on the rest."""
     from phage.cli.devicefence import enforce as act
-    from phage.devices.fence import Grade
 
-    act(chosen, device, Grade(grade), file, force=force, days=days)
+    act(change, device, grade, file, force=force, days=days)
 
 
 @command.command()
 @click.argument("device")
-@settings_options
-def release(chosen: Chosen, device: str) -> None:
+@edit_options
+def release(change: Change, device: str) -> None:
     """Take the fence of DEVICE away."""
     from phage.cli.devicefence import release as act
 
-    act(chosen, device)
+    act(change, device)
 
 
 @command.command()
 @click.argument("device")
 @click.option("--for", "seconds", type=Span(least=1), default="1d", show_default=True)
 @click.option("--reason", default="", help="Why, for whoever looks later.")
-@settings_options
-def quarantine(chosen: Chosen, device: str, seconds: float, reason: str) -> None:
+@edit_options
+def quarantine(change: Change, device: str, seconds: float, reason: str) -> None:
     """Let DEVICE reach only what it needs to be mended: DHCP, DNS and ping of the router.
 
     `phage decisions revoke` takes it back.
     """
-    from phage.daemon.requests import AddDecision, checked
-    from phage.devices.proposal import find
+    from phage.cli.devicefence import quarantine as act
 
-    with chosen.reader() as store:
-        found = find(store.devices.list(100_000), device)
-    for target in [seen.value for seen in found.macs] or [found.ip]:
-        answer = chosen.ask(
-            checked(
-                AddDecision,
-                target=target,
-                action="quarantine",
-                direction="both",
-                seconds=seconds,
-                reason=reason or f"quarantine of {found.shown} by hand",
-            )
-        )
-        say(f"{found.shown}: {answer['decision']['id']} holds {target} in quarantine")
+    act(change, device, seconds, reason)
 
 
 @command.command()
@@ -324,8 +338,8 @@ def quarantine(chosen: Chosen, device: str, seconds: float, reason: str) -> None
 @click.option(
     "--fetch", is_flag=True, help="The same, from the address that it tells by DHCP or LLDP."
 )
-@settings_options
-def mud(chosen: Chosen, device: str, source: str | None, *, fetch: bool) -> None:
+@edit_options
+def mud(change: Change, device: str, source: str | None, *, fetch: bool) -> None:
     """Print what DEVICE normally does as a MUD file (RFC 8520), or import one."""
     from phage.cli import devicemud
 
@@ -333,24 +347,9 @@ def mud(chosen: Chosen, device: str, source: str | None, *, fetch: bool) -> None
         message = "--import names a file and --fetch asks the device for one: give one of them"
         raise click.UsageError(message)
     if source is None and not fetch:
-        devicemud.show(chosen, device)
+        devicemud.show(change, device)
         return
-    place = source or devicemud.told(chosen, device)
+    place = source or devicemud.told(change, device)
     keys = devicemud.read(place, public=fetch)
     values = tuple(map(str, keys))
-    _edit(chosen, "allow", device, values, f"{len(keys)} things are normal by {place}")
-
-
-def _edit(
-    chosen: Chosen,
-    act: str,
-    device: str,
-    values: tuple[str, ...],
-    done: str,
-    removed: tuple[str, ...] = (),
-) -> None:
-    from phage.cli.devicestore import edit
-    from phage.daemon.requests import EditDevice, checked
-
-    request = checked(EditDevice, act=act, device=device, values=values, removed=removed)
-    say(f"{edit(chosen, request)}: {done}")
+    change.edit("allow", device, values, f"{len(keys)} things are normal by {place}")
