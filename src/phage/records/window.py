@@ -29,10 +29,10 @@ class Window:
 
     `flows`, `uses`, `hosts`, `scores`, `matches`, `volumes` and `traffic` are structured arrays of
     the dtypes in `columns`; each holds at most as many rows as the core's limits allow, and
-    `counters` says how many were left out. `volumes` and `traffic` are of the half-seconds that have ended;
-    `requests` are counted where that is wanted, by source. `events` are those of logs; a window of
-    a collector of logs has nothing else. `from_exports` tells that exporters told of flows, as a
-    rule of sampled packets and each direction apart.
+    `counters` says how many were left out. `volumes` and `traffic` are of the half-seconds that
+    have ended; `requests` are counted where that is wanted, by source. `events` are those of logs;
+    a window of a collector of logs has nothing else. `from_exports` tells that exporters told of
+    flows, as a rule of sampled packets and each direction apart.
     """
 
     start: int
