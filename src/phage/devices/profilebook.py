@@ -21,9 +21,7 @@ from phage.records.profile import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from phage.devices.used import Used
+    from collections.abc import Iterator, Mapping, Sequence
 
 _SECOND = 1_000_000_000
 MINUTE_NS = 60 * _SECOND
@@ -122,15 +120,14 @@ class Use:
             self.minute, self.in_minute = minute, 0
         self.in_minute += count
 
-    def end(self, used: Used) -> None:
-        """Note how much uses moved that ended."""
-        self.sent += used.octets[0]
-        self.received += used.octets[1]
-        self.failed += used.failed
-        self.measured += used.ended
-        share = max(1.0 - 0.98**used.ended, used.ended / self.measured)
-        mean = used.sizes / used.ended
-        within = max(0.0, used.squares / used.ended - mean * mean)
+    def end(self, octets: Sequence[int], count: int, sizes: float, squares: float) -> None:
+        """Note how much so many uses moved that ended: `sizes` are logarithms, added up."""
+        self.sent += octets[0]
+        self.received += octets[1]
+        self.measured += count
+        share = max(1.0 - 0.98**count, count / self.measured)
+        mean = sizes / count
+        within = max(0.0, squares / count - mean * mean)
         off = mean - self.volume
         self.volume += share * off
         self.variance = (1 - share) * (self.variance + share * off * off) + share * within

@@ -330,6 +330,7 @@ class Profiler:
         use = book.keys.get(key)
         if use is None:
             return
+        use.failed += used.failed
         sent, received = used.largest
         excess = is_volume_excess(use, sent + received)
         if received >= FIRMWARE_OCTETS and received > 8 * 2**use.volume and not used.role:
@@ -338,7 +339,7 @@ class Profiler:
             usual = round(2**use.volume)
             yield self._deviation(used, DeviationKind.VOLUME, used.end, sent + received, usual)
         if not excess or not book.is_learned:
-            use.end(used)
+            use.end(used.octets, used.ended, used.sizes, used.squares)
 
     # --- rates of the whole device ---------------------------------------------------------------
 

@@ -11,7 +11,6 @@ from phage.devices.inventory import Inventory
 from phage.devices.profilebook import DAY_NS, MAX_SERVICES, MINUTE_NS, Book, book_of
 from phage.devices.profilekeys import key_of
 from phage.devices.profiler import MOST_NEW, Profiler
-from phage.devices.used import Used
 from phage.records import Observation, Window
 from phage.records.address import parse_address, parse_mac
 from phage.records.columns import FLOW, HOST, Event, HostMark, TcpState
@@ -327,28 +326,7 @@ def test_a_book_comes_back_from_its_record() -> None:
     book = Book("d", BEGIN)
     for number in range(30):
         book.begin(NAMED, BEGIN + number * 300 * SECOND, trusted=True)
-        book.keys[NAMED].end(
-            Used(
-                book,
-                "",
-                "",
-                Way.OUT,
-                6,
-                443,
-                CLOUD,
-                "",
-                0,
-                0,
-                0,
-                0,
-                1,
-                0,
-                (1000, 3000),
-                (1000, 3000),
-                12.0,
-                144.0,
-            )
-        )
+        book.keys[NAMED].end((1000, 3000), 1, 12.0, 144.0)
     record = book.record()
     assert record.keys[NAMED].period == 300.0
     assert book_of(record, 0).record() == record
