@@ -1,6 +1,41 @@
 //! What an engine is told when it is made. Every field has a default; unknown ones are refused.
 
+use phage_flow::volume::{parse_service, Group, Watch};
 use serde::Deserialize;
+
+use crate::engine::EngineError;
+
+/// What is counted besides hosts and prefixes.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WatchConfig {
+    /// Services, as in "tcp/80", with the numbers of their rows.
+    pub services: Vec<(String, u8)>,
+    /// Groups: what their rows have for an address, in hexadecimal, and their networks.
+    pub groups: Vec<(String, Vec<String>)>,
+}
+
+impl WatchConfig {
+    /// Reads it.
+    pub(crate) fn read(&self) -> Result<Watch, EngineError> {
+        let setting = |what: String| EngineError::Setting(what);
+        let mut services = Vec::with_capacity(self.services.len());
+        for (text, number) in &self.services {
+            services
+                .push(parse_service(text, *number).map_err(|fault| setting(fault.to_string()))?);
+        }
+        let mut groups = Vec::with_capacity(self.groups.len());
+        for (name, networks) in &self.groups {
+            let value = u128::from_str_radix(name, 16)
+                .map_err(|_| setting(format!("{name:?} are no 16 octets in hexadecimal")))?;
+            groups.push(Group {
+                name: value.to_be_bytes(),
+                networks: networks.clone(),
+            });
+        }
+        Watch::new(&services, &groups).map_err(|fault| setting(fault.to_string()))
+    }
+}
 
 /// Settings of one engine (one shard: one thread, one set of tables).
 #[derive(Clone, Debug, Deserialize)]
@@ -38,6 +73,8 @@ pub struct EngineConfig {
     pub applications: bool,
     /// Whether volumes are counted.
     pub volumes: bool,
+    /// Services that volumes are counted of by themselves, and groups of networks.
+    pub watch: WatchConfig,
     /// Bytes of the ring of frames kept as evidence; 0 for none.
     pub ring_octets: usize,
     /// Bytes kept of a frame in the ring.
@@ -95,6 +132,7 @@ impl Default for EngineConfig {
             keep_scores: false,
             applications: true,
             volumes: true,
+            watch: WatchConfig::default(),
             // At a home's mean packet this is several thousand packets.
             ring_octets: 4 << 20,
             ring_snap: 1514,

@@ -79,6 +79,7 @@ impl Stages {
         let home =
             Home::new(&config.home).map_err(|error| EngineError::Setting(error.to_string()))?;
         let secret = Secret::from_seed(config.seed);
+        let watch = config.watch.read()?;
         Ok(Self {
             secret,
             columns: Columns::new(),
@@ -110,7 +111,9 @@ impl Stages {
                     rows: config.host_rows,
                     ..VolumeLimits::default()
                 };
-                Volume::new(limits, &home, secret)
+                let mut volume = Volume::new(limits, &home, secret);
+                volume.watch(watch);
+                volume
             }),
             damped: Damped::new(&DampedConfig {
                 sources: config.stream_capacity,

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use phage_capture::datagram::ListenConfig;
 use phage_decode::export::Origin;
-use phage_engine::export::ExporterConfig;
+use phage_engine::export::{ExporterConfig, Taken};
 use phage_engine::{ExportConfig, ExportEngine, Progress, Window};
 
 const WAIT: Duration = Duration::from_millis(20);
@@ -158,6 +158,8 @@ fn sampling_is_applied_once() {
             address: "127.0.0.0/8".to_owned(),
             sampling: 100,
             force: false,
+            take: Taken::All,
+            interfaces: Vec::new(),
         }],
         ..ExportConfig::default()
     };
@@ -171,6 +173,31 @@ fn sampling_is_applied_once() {
         windows[0].hosts.is_empty(),
         "half of each handshake is missing"
     );
+}
+
+#[test]
+fn what_two_routers_tell_counts_once() {
+    for (find_duplicates, packets) in [(true, 14 + 4), (false, 2 * 14 + 4)] {
+        let config = ExportConfig {
+            find_duplicates,
+            ..ExportConfig::default()
+        };
+        let (mut engine, to) = listening(&config, &ListenConfig::default());
+        let own = message(1, &[record([(1, 50_001), SERVER], 0x18, 4)]);
+        for (address, datagram) in [
+            ("127.0.0.1:0", connection()),
+            ("127.0.0.2:0", connection()),
+            ("127.0.0.2:0", own),
+        ] {
+            let socket = UdpSocket::bind(address).unwrap();
+            socket.send_to(&datagram, &to[0]).unwrap();
+        }
+        let windows = windows(&mut engine, 5);
+        let sum: u64 = windows.iter().map(|window| window.packets).sum();
+        assert_eq!(sum, packets);
+        let duplicates = counter(&mut engine, "exports.duplicates");
+        assert_eq!(duplicates, if find_duplicates { 2 } else { 0 });
+    }
 }
 
 #[test]

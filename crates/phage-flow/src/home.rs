@@ -50,7 +50,7 @@ pub struct Home {
 impl Default for Home {
     /// The private networks.
     fn default() -> Self {
-        Self::of(PRIVATE.iter().filter_map(|network| parse(network)))
+        Self::of(PRIVATE.iter().filter_map(|network| interval(network)))
     }
 }
 
@@ -67,7 +67,7 @@ impl Home {
         let mut intervals = Vec::with_capacity(networks.len());
         for network in networks {
             let text = network.as_ref().trim();
-            intervals.push(parse(text).ok_or_else(|| HomeFault {
+            intervals.push(interval(text).ok_or_else(|| HomeFault {
                 network: text.to_owned(),
             })?);
         }
@@ -124,7 +124,7 @@ fn within<T: Copy + Ord>(intervals: &[(T, T)], value: T) -> bool {
 }
 
 /// The interval of a network in CIDR notation, among the 16-byte addresses.
-fn parse(text: &str) -> Option<(u128, u128)> {
+pub(crate) fn interval(text: &str) -> Option<(u128, u128)> {
     let (address, length) = match text.split_once('/') {
         Some((address, length)) => (address, Some(length.parse::<u32>().ok()?)),
         None => (text, None),
@@ -150,7 +150,7 @@ mod tests {
     use super::*;
 
     fn address(text: &str) -> [u8; 16] {
-        parse(text).unwrap().0.to_be_bytes()
+        interval(text).unwrap().0.to_be_bytes()
     }
 
     #[test]

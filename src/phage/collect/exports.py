@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from phage.collect.collector import WithoutPackets
@@ -23,13 +23,16 @@ class ExporterSettings:
     """What is set by hand for an exporter, or a network of them.
 
     `sampling` is one packet in so many (0: as it tells), used also against what it tells where
-    `force` is set.
+    `force` is set. `take` says which records are taken, "all", "ingress", "egress" or "none", and
+    `interfaces` at which interfaces (by SNMP index; none means all).
     """
 
     address: str
     name: str = ""
     sampling: int = 0
     force: bool = False
+    take: str = "all"
+    interfaces: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,7 @@ class ExportSettings:
     seed: int = 1
     tick_ms: int = 250
     flows: bool = True
+    watch: Mapping[str, object] = field(default_factory=dict)
     flow_capacity: int = 65_536
     device_capacity: int = 4096
     remote_capacity: int = 65_536
@@ -56,6 +60,7 @@ class ExportSettings:
     correct_clocks: bool = True
     allowed: tuple[str, ...] = ()
     exporters: tuple[ExporterSettings, ...] = ()
+    find_duplicates: bool = True
 
     def to_json(self) -> str:
         """Return the settings as the core reads them: names of exporters are not its business."""

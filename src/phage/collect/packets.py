@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from phage.collect.enginecollector import EngineCollector
@@ -33,6 +33,7 @@ class EngineSettings:
     flows: bool = True
     hosts: bool = True
     volumes: bool = True
+    watch: Mapping[str, object] = field(default_factory=dict)
     requests: str | None = None
     request_sources: int = 65_536
     request_rows: int = 4096

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -53,6 +53,16 @@ class ExporterSettings(Section):
     force: bool = Field(
         default=False, description="Use this rate even where the exporter tells another one."
     )
+    take: Literal["all", "ingress", "egress", "none"] = Field(
+        "all",
+        description="Records that are taken: all, of what comes in, of what goes out, none.",
+    )
+    interfaces: tuple[Annotated[int, Field(ge=0, lt=2**32)], ...] = Field(
+        (),
+        max_length=10_000,
+        description="Interfaces (SNMP index) at whose side records are taken, for example those to "
+        "the Internet; empty: all.",
+    )
 
 
 class FlowInputSettings(Section):
@@ -84,6 +94,11 @@ class FlowInputSettings(Section):
     )
     exporters: tuple[ExporterSettings, ...] = Field(
         (), max_length=10_000, description="Names and rates of sampling; the longest prefix counts."
+    )
+    find_duplicates: bool = Field(
+        default=True,
+        description="Count a flow once that several exporters tell of, or one both as it comes in "
+        "and as it goes out. Not with sampling: set `take` and `interfaces` of exporters there.",
     )
     correct_clocks: bool = Field(
         default=True,

@@ -10,10 +10,15 @@ from pydantic import Field, model_validator
 from phage.config.kinds import Network, Size
 from phage.config.section import Section
 from phage.records.threshold import MEASURES, Threshold
+from phage.records.watched import GROUP, MOST_SERVICES, HostGroup, Watched, numbered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import Self
+
+_PORT = r"(?:0|[1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d{2}|655[0-2]\d|6553[0-5])"
+SERVICE = rf"^(?:(?:tcp|udp)/{_PORT}(?:-{_PORT})?)?$"
+"""A service, or nothing: tcp/80, udp/1000-2000."""
 
 Vector = Literal[
     "any", "tcp", "syn", "syn-ack", "rst", "udp", "reply", "query", "icmp", "fragment", "other"
@@ -31,8 +36,16 @@ class ThresholdSettings(Section):
     direction: Literal["in", "out", "both"] = Field(
         "both", description="What is received, what is sent, or each of them."
     )
-    per: Literal["host", "/28", "/24", "/20", "/16", "/64", "/56", "/48"] = Field(
-        "host", description="What is measured: each host, or each prefix of a length."
+    per: Literal["host", "/28", "/24", "/20", "/16", "/64", "/56", "/48", "group"] = Field(
+        "host",
+        description="What is measured: each host, each prefix of a length, or all hosts of the "
+        "group together.",
+    )
+    service: str = Field(
+        "",
+        pattern=SERVICE,
+        description="Only packets to a service count, for example tcp/80 or udp/1000-2000: what a "
+        "host is sent there, or sends to others there.",
     )
     packets: float | None = Field(None, gt=0, le=1e12, description="Packets a second.")
     bits: Size | None = Field(None, ge=1, description="Bits a second, for example 500M or 1G.")
@@ -47,6 +60,9 @@ class ThresholdSettings(Section):
     def _measures_something(self) -> Self:
         if self.packets is None and self.bits is None and self.flows is None:
             message = "set packets, bits or flows"
+            raise ValueError(message)
+        if self.service and self.per != "host":
+            message = "a service is counted per host"
             raise ValueError(message)
         return self
 
@@ -74,9 +90,34 @@ class VolumeSettings(Section):
     groups: tuple[ThresholdGroupSettings, ...] = Field(
         (), max_length=256, description="Networks with thresholds of their own."
     )
+    services: tuple[Annotated[str, Field(pattern=SERVICE)], ...] = Field(
+        (),
+        max_length=MOST_SERVICES,
+        description="Services of hosts whose volumes are learned by themselves, for example "
+        "tcp/443; those of thresholds are so anyhow.",
+    )
     spare: tuple[Network, ...] = Field(
         (), max_length=10_000, description="Networks whose volumes are never judged."
     )
+
+    @model_validator(mode="after")
+    def _can_be_counted(self) -> Self:
+        if any(each.per == "group" for each in self.thresholds):
+            message = "thresholds per group belong to a group"
+            raise ValueError(message)
+        names = [group.name for group in self.groups]
+        if len(set(names)) < len(names):
+            message = "two groups have the same name"
+            raise ValueError(message)
+        self.watched()
+        return self
+
+    def watched(self) -> Watched:
+        """Return what is counted besides hosts and prefixes."""
+        every = (*self.thresholds, *(each for group in self.groups for each in group.thresholds))
+        services = {*self.services, *(each.service for each in every if each.service)}
+        groups = tuple(HostGroup(each.name, tuple(map(str, each.networks))) for each in self.groups)
+        return Watched(numbered(services), groups)
 
     def records(self) -> tuple[Threshold, ...]:
         """Return all thresholds as records."""
@@ -97,6 +138,7 @@ class VolumeSettings(Section):
 
 _LENGTHS = {
     "host": 128,
+    "group": GROUP,
     "/28": 124,
     "/24": 120,
     "/20": 116,
@@ -124,6 +166,7 @@ def _records(
                 length=_LENGTHS[settings.per],
                 seconds=settings.seconds,
                 strict=settings.strict,
+                service=settings.service,
             )
 
 

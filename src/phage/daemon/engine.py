@@ -31,6 +31,7 @@ def engine_settings(
         applications=looks_into,
         ring_octets=4 << 20 if looks_into else 0,
         requests=settings.capture.requests,
+        watch=settings.volumes.watched().as_core(),
         home=tuple(map(str, home or settings.home)),
         seed=seed,
         longest_tick_ms=longest_tick_ms,

@@ -55,9 +55,18 @@ def export_settings(settings: Settings, *, seed: int, home: Sequence[str] = ()) 
         correct_clocks=flows.correct_clocks,
         allowed=tuple(map(str, flows.allow)),
         exporters=tuple(
-            ExporterSettings(str(each.address), each.name, each.sampling, each.force)
+            ExporterSettings(
+                str(each.address),
+                each.name,
+                each.sampling,
+                each.force,
+                each.take,
+                each.interfaces,
+            )
             for each in flows.exporters
         ),
+        find_duplicates=flows.find_duplicates,
+        watch=settings.volumes.watched().as_core(),
     )
 
 

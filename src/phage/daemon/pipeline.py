@@ -93,6 +93,7 @@ def make_knowledge(settings: Settings, home: Sequence[str] = ()) -> Knowledge:
         budget=settings.learning.budget,
         catalog=tuple(CatalogEntry(*entry) for entry in feature_catalog()),
         thresholds=settings.volumes.records(),
+        watched=settings.volumes.watched(),
         spared=settings.volumes.spared(),
     )
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol, runtime_checkable
 
+from phage.records.watched import Watched
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -51,6 +53,7 @@ class Knowledge:
         attacked: MAC and IP addresses of all whom open findings of specific detectors name.
         intelligence: What threat intelligence says; None where there are no feeds.
         thresholds: How much traffic is too much; () where nothing is set.
+        watched: Services and groups whose volumes are counted.
         spared: Networks whose traffic is never judged by its volume: 16 octets, IPv4 mapped, and
             the length.
         deviations: How devices deviate from their profiles in this window.
@@ -66,6 +69,7 @@ class Knowledge:
     attacked: frozenset[str] = frozenset()
     intelligence: Intelligence | None = None
     thresholds: tuple[Threshold, ...] = ()
+    watched: Watched = field(default_factory=Watched)
     spared: tuple[tuple[bytes, int], ...] = ()
     deviations: tuple[Deviation, ...] = ()
 

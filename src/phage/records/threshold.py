@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from phage.records.watched import GROUP
+
 MEASURES = ("packets", "bits", "flows")
 """What is measured, a second."""
 
@@ -28,6 +30,7 @@ class Threshold:
             for each /24 of IPv4.
         seconds: Over how long the mean is taken: 1 or 5.
         strict: Whether it holds for what looks harmless too: transfers, answered traffic.
+        service: To which service packets go, "tcp/80"; '' for all.
     """
 
     value: float
@@ -39,16 +42,20 @@ class Threshold:
     length: int = 128
     seconds: int = 1
     strict: bool = False
+    service: str = ""
 
     def __str__(self) -> str:
         """Return it as people read it: "20,000 packets/s to a host"."""
         what = self.measure if self.vector == "any" else f"{self.vector} {self.measure}"
         where = "to" if self.incoming else "from"
-        return f"{self.value:,.0f} {what}/s {where} {self.whom}"
+        service = f" to {self.service}" if self.service else ""
+        return f"{self.value:,.0f} {what}/s{service} {where} {self.whom}"
 
     @property
     def whom(self) -> str:
         """Whom it is about, in words."""
+        if self.length == GROUP:
+            return f"all of group {self.group}"
         short = self.length - 96 if self.length > 96 else self.length
         each = "a host" if self.length == 128 else f"a /{short}"
         return each if self.group == "default" else f"{each} of group {self.group}"

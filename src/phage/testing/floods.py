@@ -17,11 +17,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from phage.records.columns import TRAFFIC, VOLUME, TrafficClass
+from phage.records.watched import FIRST_SERVICE, GROUP, Watched, group_key
 from phage.records.window import Window
 from phage.testing.windows import EPOCH, SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 SLOT = SECOND // 2
 _AMPLIFIERS = frozenset({17, 19, 53, 69, 111, 123, 137, 161, 389, 1900, 3702, 5353, 11_211})
@@ -50,11 +53,13 @@ class Network:
         home: Its own addresses.
         sampling: One packet in so many is seen.
         seed: Of all that is random; the same seed gives the same packets.
+        watched: Services and groups that are counted besides; a service is one port.
     """
 
     home: str = "198.18.0.0/20"
     sampling: int = 100
     seed: int = 1
+    watched: Watched = field(default_factory=Watched)
     packets: list[tuple[float, Packet]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -155,8 +160,13 @@ class Network:
                 if address not in self.network:
                     continue
                 number = int(address) | (0xFFFF << 32 if address.version == 4 else 0)
-                for length in _LENGTHS[address.version]:
-                    key = ((number >> (128 - length)) << (128 - length), length)
+                for key in (
+                    *(
+                        ((number >> (128 - length)) << (128 - length), length)
+                        for length in _LENGTHS[address.version]
+                    ),
+                    *self._besides(packet, address, number),
+                ):
                     row = sums.setdefault(key, np.zeros(1, VOLUME)[0])
                     self._add(row, packet, sent)
                     hosts[key].add(number)
@@ -170,7 +180,17 @@ class Network:
             rows[place]["hosts"] = len(hosts[number, length])
             rows[place]["sources"] = len(sources[number, length])
         notable = (rows["packets"].sum(axis=2) >= 100).any(axis=1)
-        return rows[notable & ((rows["hosts"] > 1) | (rows["length"] == 128))]
+        return rows[notable & ((rows["hosts"] > 1) | (rows["length"] >= 128))]
+
+    def _besides(self, packet: Packet, address: Address, number: int) -> Iterator[tuple[int, int]]:
+        """Yield the keys of the service and the groups that a packet of a host is counted for."""
+        service = f"{'tcp' if packet.protocol == 6 else 'udp'}/{packet.dst_port}"
+        for text, place in self.watched.services:
+            if text == service and packet.protocol in {6, 17}:
+                yield number, FIRST_SERVICE + place
+        for group in self.watched.groups:
+            if any(address in ipaddress.ip_network(text) for text in group.networks):
+                yield int.from_bytes(group_key(group.name), "big"), GROUP
 
     def _add(self, row: Any, packet: Packet, sent: int) -> None:  # noqa: ANN401  A row.
         kind = class_of(packet)

@@ -8,6 +8,7 @@ import struct
 import threading
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from phage.collect.collector import Collector, FrameSelection
@@ -18,6 +19,7 @@ from phage.collect.exports import ExportCollector, ExporterSettings, ExportSetti
 from phage.errors import CaptureError, StateError
 from phage.native import PrefixSet
 from phage.records.address import format_address
+from phage.records.watched import FIRST_SERVICE, GROUP, HostGroup, Watched, group_key, numbered
 from phage.testing.waiting import until
 
 if TYPE_CHECKING:
@@ -63,8 +65,9 @@ class Running:
     def _run(self) -> None:
         self.windows.extend(self.collector.windows())
 
-    def send(self, *datagrams: bytes) -> None:
+    def send(self, *datagrams: bytes, exporter: str = "127.0.0.1") -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            sender.bind((exporter, 0))
             for datagram in datagrams:
                 sender.sendto(datagram, self.to)
 
@@ -116,6 +119,58 @@ def test_rates_by_hand_and_names_of_exporters(running: Callable[..., Running]) -
     (exporter,) = run.collector.exporters()
     assert (exporter.name, exporter.address, exporter.records) == ("edge", "127.0.0.1", 1)
     assert exporter.drift > 10**15
+
+
+@pytest.mark.parametrize(
+    ("settings", "packets", "counter"),
+    [
+        (ExportSettings(), 7, "exports.duplicates"),
+        (ExportSettings(find_duplicates=False), 12, ""),
+        (
+            ExportSettings(exporters=(ExporterSettings("127.0.0.2", take="none"),)),
+            5,
+            "exports.left_out",
+        ),
+        (
+            # It comes in by interface 3.
+            ExportSettings(
+                exporters=(ExporterSettings("127.0.0.2", take="ingress", interfaces=(4, 9)),)
+            ),
+            5,
+            "exports.left_out",
+        ),
+    ],
+)
+def test_a_flow_that_two_routers_tell_of(
+    running: Callable[..., Running], settings: ExportSettings, packets: int, counter: str
+) -> None:
+    run = running(settings)
+    run.send(netflow5(packets=5))
+    run.send(netflow5(packets=7), exporter="127.0.0.2")
+    until("both", lambda: run.collector.counters()["records"] == 2)
+    run.stop()
+    assert sum(window.packets for window in run.windows) == packets
+    if counter == "exports.duplicates":
+        assert run.collector.counters()["exports.duplicate_packets"] == 5
+    elif counter:
+        assert run.collector.counters()[counter] == 1
+
+
+def test_services_and_groups_have_rows_of_their_own(running: Callable[..., Running]) -> None:
+    watched = Watched(numbered(["tcp/443"]), (HostGroup("lab", ("10.0.0.0/24",)),))
+    run = running(ExportSettings(home=("10.0.0.0/8",), watch=watched.as_core()))
+    run.send(netflow5(packets=5000))
+    until("it", lambda: any(len(window.volumes) for window in run.windows))
+    rows = np.concatenate([window.volumes for window in run.windows])
+    # It is paid out over its time: all of one half-second.
+    places = {int(row["length"]): row for row in rows[rows["time"] == rows["time"][0]]}
+    (number,) = dict(watched.services).values()
+    assert {128, FIRST_SERVICE + number, GROUP} <= places.keys()
+    assert bytes(places[GROUP]["address"]) == group_key("lab")
+    for length in (FIRST_SERVICE + number, GROUP):
+        assert places[length]["packets"].tolist() == places[128]["packets"].tolist()
+    with pytest.raises(ValueError, match="no service"):
+        running(ExportSettings(watch={"services": [["http", 1]]}))
 
 
 def test_templates_outlive_a_restart(running: Callable[..., Running]) -> None:

@@ -177,7 +177,7 @@ impl Domain {
         let late = gap > u32::MAX / 2;
         if restarted {
             self.counters.restarts += 1;
-        } else if late && uptime.is_none() && sequence < self.next.unwrap_or(0) / 2 {
+        } else if late && uptime.is_none() && is_beginning(sequence, gap) {
             // Without an uptime, a number that falls far back is a new beginning.
             self.counters.restarts += 1;
         } else if late {
@@ -190,6 +190,14 @@ impl Domain {
         self.previous = Some(sequence);
         self.next = units.map(|units| sequence.wrapping_add(units));
     }
+}
+
+/// Whether a sequence number that is behind by so many begins anew: zero, or so far behind that no
+/// message is on its way for so long.
+fn is_beginning(sequence: u32, gap: u32) -> bool {
+    const FAR: u32 = 10_000;
+    let behind = gap.wrapping_neg();
+    sequence == 0 || behind > FAR && sequence < behind
 }
 
 /// The domains that are known.

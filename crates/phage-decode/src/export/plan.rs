@@ -125,7 +125,7 @@ impl Plan {
     fn other(&mut self, field: Field, uptime: bool) -> Option<Target> {
         match (field.enterprise, field.number) {
             (0, 104 | 313 | 315) => self.frame = true,
-            (0, 50 | 305 | 306 | 309 | 310) => self.rates = true,
+            (0, 50 | 305 | 306 | 309 | 310 | 311) => self.rates = true,
             (0, 160) => self.boot |= uptime,
             _ => {}
         }

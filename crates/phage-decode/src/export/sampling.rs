@@ -34,6 +34,7 @@ impl Rate {
                 (0, 48 | 302) => rate.sampler = Some(value() as u32),
                 (0, 305) => spaced.0 = Some(value()),
                 (0, 306) => spaced.1 = value(),
+                (0, 311) => rate.interval = rate.interval.or(inverse(octets)),
                 (0, 309) => population.0 = value(),
                 (0, 310) => population.1 = value(),
                 (SCOPE, 2) => rate.interface = positive(value()),
@@ -55,6 +56,15 @@ impl Rate {
         }
         rate
     }
+}
+
+/// One packet in so many, of a probability (RFC 5477, 8.2.7): a number of IEEE 754.
+fn inverse(octets: &[u8]) -> Option<u32> {
+    let probability = match *octets {
+        [a, b, c, d] => f64::from(f32::from_be_bytes([a, b, c, d])),
+        _ => f64::from_be_bytes(*octets.first_chunk()?),
+    };
+    (probability > 0.0 && probability <= 1.0).then(|| (1.0 / probability).round() as u32)
 }
 
 fn positive(value: u64) -> Option<u32> {

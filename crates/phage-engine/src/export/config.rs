@@ -3,6 +3,8 @@
 
 use serde::Deserialize;
 
+use crate::config::WatchConfig;
+
 /// Settings of one engine of exports.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -19,6 +21,8 @@ pub struct ExportConfig {
     pub volumes: bool,
     /// Hosts whose volumes are counted.
     pub volume_capacity: usize,
+    /// Services that volumes are counted of by themselves, and groups of networks.
+    pub watch: WatchConfig,
     /// Flows in the table.
     pub flow_capacity: usize,
     /// Own hosts with counters.
@@ -51,6 +55,23 @@ pub struct ExportConfig {
     pub allowed: Vec<String>,
     /// What is set by hand for exporters; the longest prefix counts.
     pub exporters: Vec<ExporterConfig>,
+    /// Whether flows that several exporters tell of are counted once.
+    pub find_duplicates: bool,
+}
+
+/// Which flow records of an exporter are taken.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum Taken {
+    /// All.
+    #[default]
+    All,
+    /// Those of packets that come in, at the interfaces that are named.
+    Ingress,
+    /// Those of packets that go out, at the interfaces that are named.
+    Egress,
+    /// None.
+    None,
 }
 
 /// What is set by hand for an exporter, or a network of them.
@@ -65,6 +86,12 @@ pub struct ExporterConfig {
     /// Whether the rate counts even where the exporter tells another one.
     #[serde(default)]
     pub force: bool,
+    /// Which records are taken.
+    #[serde(default)]
+    pub take: Taken,
+    /// The interfaces at whose side records are taken; empty is all of them.
+    #[serde(default)]
+    pub interfaces: Vec<u32>,
 }
 
 impl Default for ExportConfig {
@@ -76,6 +103,7 @@ impl Default for ExportConfig {
             flows: true,
             volumes: true,
             volume_capacity: 131_072,
+            watch: WatchConfig::default(),
             flow_capacity: 65_536,
             device_capacity: 4096,
             remote_capacity: 65_536,
@@ -93,6 +121,7 @@ impl Default for ExportConfig {
             correct_clocks: true,
             allowed: Vec::new(),
             exporters: Vec::new(),
+            find_duplicates: true,
         }
     }
 }

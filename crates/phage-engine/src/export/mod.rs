@@ -8,6 +8,7 @@
 
 mod columns;
 mod config;
+mod duplicates;
 mod policy;
 mod stages;
 
@@ -28,7 +29,7 @@ use phage_match::PrefixSet;
 
 use crate::engine::{EngineError, Progress};
 use crate::window::Window;
-pub use config::{ExportConfig, ExporterConfig};
+pub use config::{ExportConfig, ExporterConfig, Taken};
 use stages::ExportStages;
 
 /// Frames of a capture file that are looked at together.

@@ -1,4 +1,4 @@
-//! Who may send, and the rates of sampling that are set by hand.
+//! Who may send, which records are taken, and the rates of sampling that are set by hand.
 
 use std::net::IpAddr;
 
@@ -6,7 +6,7 @@ use phage_decode::export::FlowRecord;
 use phage_flow::Home;
 use phage_match::{Prefix, PrefixSet};
 
-use super::config::{ExportConfig, ExporterConfig};
+use super::config::{ExportConfig, ExporterConfig, Taken};
 use crate::engine::EngineError;
 
 /// A rate above this is a mistake of an exporter: no router looks at one packet in 16 million.
@@ -16,7 +16,47 @@ const MOST: u32 = 1 << 24;
 pub(super) struct Policy {
     allowed: Option<Home>,
     prefixes: PrefixSet,
-    rates: Vec<(u32, bool)>,
+    set: Vec<Set>,
+}
+
+/// What is set for one exporter, or a network of them.
+struct Set {
+    rate: u32,
+    force: bool,
+    take: Taken,
+    /// Ascending; empty for all.
+    interfaces: Vec<u32>,
+}
+
+impl Set {
+    fn new(exporter: &ExporterConfig) -> Self {
+        let mut interfaces = exporter.interfaces.clone();
+        interfaces.sort_unstable();
+        Self {
+            rate: exporter.sampling,
+            force: exporter.force,
+            take: exporter.take,
+            interfaces,
+        }
+    }
+
+    fn takes_all(&self) -> bool {
+        self.take == Taken::All && self.interfaces.is_empty()
+    }
+
+    /// Whether a record is taken. Without a direction it is one of what comes in, as RFC 7011 and
+    /// Cisco have it; of interfaces both sides count where no direction is asked for.
+    fn takes(&self, record: &FlowRecord) -> bool {
+        let at = |interface: u32| {
+            self.interfaces.is_empty() || self.interfaces.binary_search(&interface).is_ok()
+        };
+        match self.take {
+            Taken::All => at(record.in_interface) || at(record.out_interface),
+            Taken::Ingress => record.direction == 0 && at(record.in_interface),
+            Taken::Egress => record.direction == 1 && at(record.out_interface),
+            Taken::None => false,
+        }
+    }
 }
 
 impl Policy {
@@ -45,11 +85,7 @@ impl Policy {
             } else {
                 PrefixSet::new(&prefixes)
             },
-            rates: config
-                .exporters
-                .iter()
-                .map(|exporter| (exporter.sampling, exporter.force))
-                .collect(),
+            set: config.exporters.iter().map(Set::new).collect(),
         })
     }
 
@@ -61,22 +97,31 @@ impl Policy {
             .is_none_or(|allowed| allowed.contains(address))
     }
 
-    /// Puts the rate that counts into each record of a datagram: 1 where nobody knows one.
+    /// Puts the rate that counts into each record of a datagram, 1 where nobody knows one; leaves
+    /// those out that are not taken, and returns how many.
     #[inline]
-    pub(super) fn rate(&self, address: &[u8; 16], records: &mut [FlowRecord]) {
-        let set = if self.rates.is_empty() {
+    pub(super) fn apply(&self, address: &[u8; 16], records: &mut Vec<FlowRecord>) -> u64 {
+        let set = if self.set.is_empty() {
             None
         } else {
             let number = self.prefixes.lookup(address);
-            number.and_then(|number| self.rates.get(number as usize).copied())
+            number.and_then(|number| self.set.get(number as usize))
         };
-        let (rate, force) = set.filter(|(rate, _)| *rate > 0).unwrap_or((1, false));
+        let came = records.len();
+        if let Some(set) = set.filter(|set| !set.takes_all()) {
+            records.retain(|record| set.takes(record));
+        }
+        let (rate, force) = set
+            .filter(|set| set.rate > 0)
+            .map_or((1, false), |set| (set.rate, set.force));
+        let left_out = (came - records.len()) as u64;
         for record in records {
             if record.sampling == 0 || force {
                 record.sampling = rate;
             }
             record.sampling = record.sampling.min(MOST);
         }
+        left_out
     }
 }
 
@@ -120,6 +165,8 @@ mod tests {
                     address: (*address).to_owned(),
                     sampling: *sampling,
                     force: *force,
+                    take: Taken::All,
+                    interfaces: Vec::new(),
                 })
                 .collect(),
             ..ExportConfig::default()
@@ -128,11 +175,11 @@ mod tests {
     }
 
     fn rated(policy: &Policy, address: &str, told: u32) -> u32 {
-        let mut records = [FlowRecord {
+        let mut records = vec![FlowRecord {
             sampling: told,
             ..FlowRecord::default()
         }];
-        policy.rate(&mapped(address), &mut records);
+        assert_eq!(policy.apply(&mapped(address), &mut records), 0);
         records[0].sampling
     }
 
@@ -153,6 +200,52 @@ mod tests {
         assert_eq!(rated(&policy, "192.0.2.1", 0), 1);
         assert_eq!(rated(&policy, "192.0.2.1", u32::MAX), MOST);
         assert!(policy.admits(&mapped("192.0.2.1")));
+    }
+
+    #[test]
+    fn only_records_of_the_sides_that_are_set_are_taken() {
+        let taken = |take: Taken, interfaces: &[u32]| -> Vec<usize> {
+            let policy = Policy::new(&ExportConfig {
+                exporters: vec![ExporterConfig {
+                    address: "192.0.2.1".to_owned(),
+                    sampling: 0,
+                    force: false,
+                    take,
+                    interfaces: interfaces.to_vec(),
+                }],
+                ..ExportConfig::default()
+            })
+            .unwrap();
+            // Comes in at 1, goes out at 2; told as it comes, as it goes, and the way back.
+            let mut records: Vec<FlowRecord> = [(1, 2, 0), (1, 2, 1), (2, 1, 0)]
+                .iter()
+                .zip(0..)
+                .map(
+                    |(&(in_interface, out_interface, direction), packets)| FlowRecord {
+                        in_interface,
+                        out_interface,
+                        direction,
+                        packets: [packets, 0],
+                        ..FlowRecord::default()
+                    },
+                )
+                .collect();
+            let left_out = policy.apply(&mapped("192.0.2.1"), &mut records);
+            assert_eq!(left_out as usize + records.len(), 3);
+            let mut others = vec![FlowRecord::default()];
+            assert_eq!(policy.apply(&mapped("192.0.2.2"), &mut others), 0);
+            records
+                .iter()
+                .map(|record| record.packets[0] as usize)
+                .collect()
+        };
+        assert_eq!(taken(Taken::All, &[]), [0, 1, 2]);
+        assert_eq!(taken(Taken::All, &[2, 9]), [0, 1, 2]);
+        assert_eq!(taken(Taken::All, &[3]), [0_usize; 0]);
+        assert_eq!(taken(Taken::Ingress, &[]), [0, 2]);
+        assert_eq!(taken(Taken::Ingress, &[5, 1]), [0]);
+        assert_eq!(taken(Taken::Egress, &[2]), [1]);
+        assert_eq!(taken(Taken::None, &[]), [0_usize; 0]);
     }
 
     #[test]

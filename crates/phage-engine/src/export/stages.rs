@@ -10,6 +10,7 @@ use phage_flow::{touch, FlowLimits, FlowTable, Home, HostLimits, HostTable, BEHA
 
 use super::columns::ShareColumns;
 use super::config::ExportConfig;
+use super::duplicates::Duplicates;
 use super::policy::Policy;
 use crate::engine::EngineError;
 use crate::matching::Matching;
@@ -27,6 +28,8 @@ pub(super) struct ExportCounters {
     pub(super) octets: u64,
     /// Datagrams of senders that are not allowed.
     pub(super) refused: u64,
+    /// Records of sides or interfaces that are not taken.
+    pub(super) left_out: u64,
     /// Records without an address: counted, and no part of any flow.
     pub(super) nameless: u64,
     /// Records that were only counted, because the window had too many.
@@ -51,6 +54,7 @@ pub(super) struct ExportStages {
     hosts: HostTable,
     pub(super) matching: Matching,
     volume: Option<Volume>,
+    duplicates: Option<Duplicates>,
     pub(super) counters: ExportCounters,
     /// Records followed in the open window.
     in_window: u64,
@@ -63,6 +67,7 @@ impl ExportStages {
         let home =
             Home::new(&config.home).map_err(|error| EngineError::Setting(error.to_string()))?;
         let secret = Secret::from_seed(config.seed);
+        let watch = config.watch.read()?;
         let flow_limits = FlowLimits {
             capacity: config.flow_capacity,
             rows: config.flow_rows,
@@ -82,6 +87,7 @@ impl ExportStages {
             followed: config.followed,
             tick: i64::from(config.tick_ms) * 1_000_000,
             policy: Policy::new(config)?,
+            duplicates: config.find_duplicates.then(|| Duplicates::new(secret)),
             secret,
             decoder: ExportDecoder::new(ExportLimits {
                 domains: config.domains,
@@ -100,7 +106,9 @@ impl ExportStages {
                     hosts: config.volume_capacity,
                     ..VolumeLimits::default()
                 };
-                Volume::new(limits, &home, secret)
+                let mut volume = Volume::new(limits, &home, secret);
+                volume.watch(watch);
+                volume
             }),
             counters: ExportCounters::default(),
             in_window: 0,
@@ -132,7 +140,12 @@ impl ExportStages {
         let mut records = std::mem::take(&mut self.records);
         records.clear();
         self.decoder.feed(datagram, from, time, &mut records);
-        self.policy.rate(&from.address, &mut records);
+        let came = records.len();
+        self.counters.left_out += self.policy.apply(&from.address, &mut records);
+        if let Some(duplicates) = &mut self.duplicates {
+            duplicates.remove(&mut records, time);
+        }
+        self.counters.records += came as u64;
         if let Some(volume) = &mut self.volume {
             volume.records(&records, time);
         }
@@ -148,7 +161,6 @@ impl ExportStages {
         let [octets, octets_back] = record.octets;
         let packets = forth.saturating_add(back).max(1).saturating_mul(rate);
         let octets = octets.saturating_add(octets_back).saturating_mul(rate);
-        self.counters.records += 1;
         self.counters.packets = self.counters.packets.saturating_add(packets);
         self.counters.octets = self.counters.octets.saturating_add(octets);
         if open.packets == 0 {
@@ -284,6 +296,7 @@ impl ExportStages {
             ("source.octets", source.octets),
             ("source.dropped", source.dropped),
             ("exports.refused", counters.refused),
+            ("exports.left_out", counters.left_out),
             ("exports.nameless", counters.nameless),
             ("exports.unfollowed", counters.unfollowed),
             ("exports.sets_waiting", self.decoder.waiting() as u64),
@@ -297,6 +310,15 @@ impl ExportStages {
             if value > 0 {
                 list.push((format!("malformed.export_{name}"), value));
             }
+        }
+        let found = self.duplicates.as_ref().map(|found| found.counters);
+        let found = found.unwrap_or_default();
+        for (name, value) in [
+            ("exports.duplicates", found.records),
+            ("exports.duplicate_packets", found.packets),
+            ("exports.duplicates_crowded", found.crowded),
+        ] {
+            list.push((name.to_owned(), value));
         }
         list.extend(names::of_flows(&self.flows.counters()));
         list.extend(self.volume.iter().flat_map(names::of_volumes));

@@ -205,7 +205,7 @@ impl Hosts {
         known: bool,
     ) -> Booked {
         let address = if sent { &traffic.src } else { &traffic.dst };
-        if let Some(slot) = self.find(key, address, u8::MAX) {
+        if let Some(slot) = self.find(key, address, 128) {
             return Booked::Host(self.add(slot, traffic, sent, peer));
         }
         if known {
@@ -214,13 +214,34 @@ impl Hosts {
         self.book_new(traffic, key, peer, sent)
     }
 
+    /// Counts one end of traffic to a service, besides its host; tells whether there was room.
+    #[inline]
+    pub(super) fn book_service(
+        &mut self,
+        traffic: &Traffic,
+        key: u64,
+        peer: u64,
+        sent: bool,
+        service: u8,
+    ) -> bool {
+        let address = if sent { &traffic.src } else { &traffic.dst };
+        let key = turned(key, service);
+        let slot = self
+            .find(key, address, service)
+            .or_else(|| self.begin(*address, service, key));
+        if let Some(slot) = slot {
+            self.add(slot, traffic, sent, peer);
+        }
+        slot.is_some()
+    }
+
     #[inline]
     fn find(&mut self, key: u64, address: &[u8; 16], length: u8) -> Option<u32> {
         let entries = &self.entries;
         let (place, slot) = self.index.find(key, |slot| {
-            entries.get(slot as usize).is_some_and(|host| {
-                host.address == *address && (length == u8::MAX || host.length == length)
-            })
+            entries
+                .get(slot as usize)
+                .is_some_and(|host| host.address == *address && host.length == length)
         })?;
         let host = self.entries.get_mut(slot as usize)?;
         if host.slot != self.slot {
@@ -261,7 +282,7 @@ impl Hosts {
     /// Begins a host, or a prefix that stands for many; the last eighth is kept for these.
     fn begin(&mut self, address: [u8; 16], length: u8, key: u64) -> Option<u32> {
         let used = self.entries.len() - self.free.len();
-        if length == 128 && used >= self.capacity / 8 * 7 {
+        if length >= 128 && used >= self.capacity / 8 * 7 {
             return None;
         }
         if self.index.is_full(key) {
@@ -351,7 +372,13 @@ impl Hosts {
 
 /// The key of an entry; that of a prefix is not its first host's.
 fn key_of(address: &[u8; 16], length: u8, secret: &Secret) -> u64 {
-    keys::address(address, secret) ^ u64::from(128 - length)
+    turned(keys::address(address, secret), length)
+}
+
+/// The key of a host made that of what has another length: a prefix, or one of its services.
+#[inline]
+fn turned(key: u64, length: u8) -> u64 {
+    key ^ u64::from(length ^ 128).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 /// The prefix that stands for a host for which there is no room.

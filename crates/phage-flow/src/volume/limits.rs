@@ -53,11 +53,13 @@ pub struct VolumeCounters {
     pub rows_omitted: u64,
     /// Long flow records booked at once, because too many were being paid out.
     pub hurried: u64,
+    /// Those that were not booked by the service of their host, because there are too many hosts.
+    pub services_omitted: u64,
 }
 
 impl VolumeCounters {
     /// Names and values.
-    pub fn named(&self) -> [(&'static str, u64); 8] {
+    pub fn named(&self) -> [(&'static str, u64); 9] {
         [
             ("counted", self.counted),
             ("packets", self.packets),
@@ -67,6 +69,7 @@ impl VolumeCounters {
             ("uncounted", self.uncounted),
             ("rows_omitted", self.rows_omitted),
             ("hurried", self.hurried),
+            ("services_omitted", self.services_omitted),
         ]
     }
 }

@@ -22,6 +22,7 @@ mod rows;
 #[cfg(test)]
 mod tests;
 mod traffic;
+mod watch;
 
 use std::collections::VecDeque;
 
@@ -31,6 +32,10 @@ use phage_decode::{Keys, Packet, Secret};
 pub use class::{Class, CLASSES, GROUPS};
 pub use limits::{VolumeCounters, VolumeLimits};
 pub use rows::{TrafficRow, VolumeRow};
+pub use watch::{
+    parse_service, Group, Service, Watch, WatchFault, FIRST_SERVICE, GROUP, MOST_GROUPS,
+    MOST_SERVICES,
+};
 
 use crate::flow::FlowTouch;
 use crate::home::Home;
@@ -77,6 +82,7 @@ struct Located {
 pub struct Volume {
     limits: VolumeLimits,
     home: Home,
+    watch: Watch,
     hosts: Hosts,
     choice: Choice,
     instalments: Instalments,
@@ -94,6 +100,7 @@ impl Volume {
         Self {
             limits,
             home: home.clone(),
+            watch: Watch::default(),
             hosts: Hosts::new(limits.hosts, secret),
             choice: Choice::new(limits.traffic, secret.hash(1, 1, 0)),
             instalments: Instalments::new(limits.instalments),
@@ -103,6 +110,11 @@ impl Volume {
             slot: 0,
             counters: VolumeCounters::default(),
         }
+    }
+
+    /// Counts services and groups too.
+    pub fn watch(&mut self, watch: Watch) {
+        self.watch = watch;
     }
 
     /// Counts packets, closing slots by their times.
@@ -294,6 +306,15 @@ impl Volume {
 
     #[inline]
     fn book_end(&mut self, located: &Located, key: u64, peer: u64, sent: bool, known: bool) {
+        let service = self
+            .watch
+            .service(located.traffic.protocol, located.traffic.dst_port);
+        if service != 0 && !known {
+            let booked = self
+                .hosts
+                .book_service(&located.traffic, key, peer, sent, service);
+            self.counters.services_omitted += u64::from(!booked);
+        }
         match self.hosts.book(&located.traffic, key, peer, sent, known) {
             Booked::Host(0) => {}
             Booked::Host(shown) => {
@@ -309,7 +330,8 @@ impl Volume {
     fn close(&mut self) {
         let time = (self.slot + 1).saturating_mul(SLOT);
         let mut rows = Vec::new();
-        self.counters.rows_omitted += rollup::roll_up(&self.hosts, &self.limits, time, &mut rows);
+        self.counters.rows_omitted +=
+            rollup::roll_up(&self.hosts, &self.watch, &self.limits, time, &mut rows);
         let traffic = self.choice.take(time);
         self.hosts.turn(1);
         if rows.is_empty() && traffic.is_empty() {

@@ -6,6 +6,7 @@ use super::hosts::{Host, Hosts, UNASKED};
 use super::limits::VolumeLimits;
 use super::line::Line;
 use super::rows::VolumeRow;
+use super::watch::{Walk, Watch, GROUP};
 
 /// Lengths of the prefixes besides that of a host, the longest first; 96 more than those of IPv4.
 const V4: [u8; 4] = [96 + 28, 96 + 24, 96 + 20, 96 + 16];
@@ -93,10 +94,11 @@ fn is_notable(lines: &[Line; 2], octets: [u64; 2], limits: &VolumeLimits) -> boo
     by_line || octets.iter().any(|&octets| octets >= volume)
 }
 
-/// Rows of the hosts that moved and of their prefixes, those with most packets where there are more
-/// than fit; returns how many did not.
+/// Rows of the hosts that moved, of their services, prefixes and groups, those with most packets
+/// where there are more than fit; returns how many did not.
 pub(super) fn roll_up(
     hosts: &Hosts,
+    watch: &Watch,
     limits: &VolumeLimits,
     time: i64,
     rows: &mut Vec<VolumeRow>,
@@ -108,13 +110,23 @@ pub(super) fn roll_up(
     order.sort_unstable();
     let mut v4 = Ladder::new(&V4, limits, time);
     let mut v6 = Ladder::new(&V6, limits, time);
+    let mut groups = Groups::new(watch);
     for host in order.iter().filter_map(|&(_, slot)| hosts.get(slot)) {
-        let is_v4 = u128::from_be_bytes(host.address) >> 32 == 0xffff;
+        let sum = Sum::of(host);
+        if host.length > 128 {
+            if is_notable(&sum.lines, sum.octets, limits) {
+                rows.push(sum.row(time));
+            }
+            continue;
+        }
+        let is_v4 = sum.prefix >> 32 == 0xffff;
         let ladder = if is_v4 { &mut v4 } else { &mut v6 };
-        ladder.take(&Sum::of(host), rows);
+        ladder.take(&sum, rows);
+        groups.take(&sum);
     }
     v4.finish(rows);
     v6.finish(rows);
+    groups.finish(limits, time, rows);
     omit(rows, limits.rows)
 }
 
@@ -130,6 +142,39 @@ fn omit(rows: &mut Vec<VolumeRow>, most: usize) -> u64 {
         rows.truncate(most);
     }
     over as u64
+}
+
+/// Sums of the groups that hosts are in.
+struct Groups<'a> {
+    walk: Walk<'a>,
+    sums: Vec<Sum>,
+}
+
+impl<'a> Groups<'a> {
+    fn new(watch: &'a Watch) -> Self {
+        let sum = |name: &[u8; 16]| Sum {
+            prefix: u128::from_be_bytes(*name),
+            length: GROUP,
+            ..Sum::default()
+        };
+        Self {
+            walk: watch.walk(),
+            sums: watch.names().iter().map(sum).collect(),
+        }
+    }
+
+    /// Takes a host, or a prefix that stands for many, in the order of addresses.
+    fn take(&mut self, sum: &Sum) {
+        let place = self.walk.group(sum.prefix);
+        if let Some(group) = place.and_then(|place| self.sums.get_mut(place)) {
+            group.merge(sum);
+        }
+    }
+
+    fn finish(self, limits: &VolumeLimits, time: i64, rows: &mut Vec<VolumeRow>) {
+        let notable = |sum: &&Sum| sum.hosts > 0 && is_notable(&sum.lines, sum.octets, limits);
+        rows.extend(self.sums.iter().filter(notable).map(|sum| sum.row(time)));
+    }
 }
 
 /// Sums of the prefixes that are being filled, the longest first.

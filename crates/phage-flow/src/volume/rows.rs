@@ -30,7 +30,9 @@ pub struct VolumeRow {
     pub unasked: u32,
     /// Of these, packets that somebody has really seen; 65,535 for more.
     pub unasked_samples: u16,
-    /// Length of the prefix, 0 to 128; that of an IPv4 prefix is 96 longer.
+    /// Length of the prefix, 0 to 128; that of an IPv4 prefix is 96 longer. From 129 on it is a
+    /// service of the host ([`super::watch::FIRST_SERVICE`]); 255 is a group, whose name is the
+    /// address.
     pub length: u8,
     /// Fills the row up to a multiple of its alignment.
     pub reserved: [u8; 1],

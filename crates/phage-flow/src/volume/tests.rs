@@ -260,3 +260,74 @@ fn answers_that_nobody_asked_for_are_remembered() {
     let last = rows.last().unwrap();
     assert_eq!((last.unasked, last.unasked_samples), (400, 40));
 }
+
+#[test]
+fn services_and_groups_are_counted_besides() {
+    let mut volume = volume(VolumeLimits::default());
+    let services = [
+        parse_service("udp/4000", 0).unwrap(),
+        parse_service("tcp/80", 5).unwrap(),
+    ];
+    let group = Group {
+        name: [7; 16],
+        networks: vec!["10.0.0.0/26".into(), "10.9.0.0/16".into()],
+    };
+    volume.watch(Watch::new(&services, &[group]).unwrap());
+    let mut records = Vec::new();
+    for host in 0..128 {
+        records.push(udp(v4(AWAY + host), v4(HOME + host), 10));
+    }
+    let mut other = udp(v4(AWAY), v4(HOME + 3), 500);
+    other.dst_port = 4001;
+    // What a host of ours sends to a service elsewhere.
+    let mut out = udp(v4(HOME + 0x0009_0001), v4(AWAY), 700);
+    out.dst_port = 80;
+    out.protocol = 6;
+    records.extend([udp(v4(AWAY + 1), v4(HOME + 3), 600), other, out]);
+    volume.records(&records, second(100));
+    volume.advance(second(101));
+    let slots = slots(&mut volume);
+    let rows = |length: u8| -> Vec<&VolumeRow> {
+        slots[0]
+            .rows
+            .iter()
+            .filter(|row| row.length == length)
+            .collect()
+    };
+    assert_eq!(rows(128).len(), 2);
+    check_services(&rows(129), &rows(134), &rows(255));
+}
+
+fn check_services(udp: &[&VolumeRow], tcp: &[&VolumeRow], groups: &[&VolumeRow]) {
+    let [row] = udp[..] else { panic!("{udp:?}") };
+    assert_eq!(row.address, v4(HOME + 3));
+    assert_eq!(row.packets[0][Class::Reply as usize], 610);
+    let [row] = tcp[..] else { panic!("{tcp:?}") };
+    assert_eq!(row.address, v4(HOME + 0x0009_0001));
+    assert_eq!(row.packets[1][Class::Tcp as usize], 700);
+    let [row] = groups[..] else {
+        panic!("{groups:?}")
+    };
+    assert_eq!(row.address, [7; 16]);
+    // 64 of the /26, what else one of them is sent, and what the other network sends.
+    assert_eq!(row.packets[0][Class::Reply as usize], 640 + 600 + 500);
+    assert_eq!(row.packets[1][Class::Tcp as usize], 700);
+    assert_eq!(row.hosts, 65);
+}
+
+#[test]
+fn services_do_not_take_the_room_of_hosts() {
+    let mut volume = volume(VolumeLimits {
+        hosts: 16,
+        ..VolumeLimits::default()
+    });
+    volume.watch(Watch::new(&[parse_service("udp/1-65535", 0).unwrap()], &[]).unwrap());
+    for host in 0..64 {
+        volume.records(&[udp(v4(AWAY), v4(HOME + host), 500)], second(100));
+    }
+    volume.advance(second(101));
+    let rows = &slots(&mut volume)[0].rows;
+    let whole = rows.iter().find(|row| row.length == 96 + 16).unwrap();
+    assert_eq!(whole.packets[0][Class::Reply as usize], 64 * 500);
+    assert!(volume.counters().services_omitted > 0);
+}

@@ -21,6 +21,7 @@ from phage.detect.volumes.measures import (
     SOURCES,
     Rates,
     Slot,
+    Watching,
     octets_column,
     packets_column,
     split_slots,
@@ -38,10 +39,11 @@ from phage.detect.volumes.suspects import (
     suspects_of,
     vectors_of,
 )
-from phage.detect.volumes.targets import Target, beyond, outermost, target_of, weights_of, who
+from phage.detect.volumes.targets import Target, beyond, outermost, weights_of, who
 from phage.detect.volumes.thresholds import DEFAULT, Near, nearest
 from phage.learn.baseline import Baselines
 from phage.records.columns import TrafficClass
+from phage.records.watched import GROUP, Watched
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -119,6 +121,7 @@ class Volumetric:
     _ongoing: Ongoing = field(init=False, repr=False)
     _covers: dict[str, tuple[int, Cover]] = field(init=False, repr=False)
     _lost: int = field(init=False, default=0, repr=False)
+    _watched: Watched = field(init=False, default_factory=Watched, repr=False)
 
     def __post_init__(self) -> None:
         """Make the tables."""
@@ -147,6 +150,9 @@ class Volumetric:
         """Look at one window."""
         if not len(window.volumes) and not len(window.traffic):
             return
+        if knowledge.watched != self._watched:
+            self._watched = knowledge.watched
+            self._rates.watched = Watching.of(self._watched)
         changed: dict[str, Episode] = {}
         for time, rows, traffic in split_slots(window.volumes, window.traffic):
             self._samples.add(traffic, time)
@@ -195,8 +201,8 @@ class Volumetric:
         """Return what has no excuse; hosts are asked first, and a prefix has those of its parts."""
         kept: list[TooMuch] = []
         parts: list[tuple[Target, TooMuch, float]] = []
-        for each in sorted(candidates, key=lambda each: -slot.keys[each.row][16]):
-            target = target_of(slot.keys[each.row])
+        for each in sorted(candidates, key=lambda each: -slot.target(each.row).narrowness):
+            target = slot.target(each.row)
             harmless = sum(
                 excess
                 for part, other, excess in parts
@@ -206,29 +212,31 @@ class Volumetric:
                 continue
             if not self._is_excused(each, slot, learned):
                 kept.append(each)
-            elif not any(
+            elif not slot.service(each.row) and not any(
                 (other.kind, other.sent) == (each.kind, each.sent) and target.holds(part)
                 for part, other, _ in parts
             ):
-                parts.append((target, each, excess_of(slot, learned, each.row, (each,))))
+                parts.append((target, each, excess_of(slot, learned, (each,))))
         return kept
 
     def _shown(self, target: Target, time: int, *, sent: bool) -> Columns:
         """Return traffic of a target: of the last two seconds, if that is enough."""
-        rows = self._samples.of(target.address, target.length, sent=sent)
+        rows = self._samples.of(target, sent=sent)
         latest = rows[rows["time"] > time - 2 * _SECOND]
         return latest if len(latest) >= 64 else rows
 
     def _is_excused(self, each: TooMuch, slot: Slot, learned: Learned) -> bool:
         if each.strict:
             return False
-        rates = slot.slow[each.row] if each.slow else slot.fast[each.row]
-        target = target_of(slot.keys[each.row])
-        excess = rates - learned.mean[each.row]
+        # Answers of a service are its host's.
+        row = slot.host_row(each.row)
+        rates = slot.slow[row] if each.slow else slot.fast[row]
+        target = slot.target(row)
+        excess = rates - learned.mean[row]
         column = packets_column(each.kind, sent=each.sent)
         # Where the most of it is usual, all of it is judged, not the noise above.
         most_is_new = float(excess[column]) > 0.5 * float(rates[column])
-        is_warm = bool(learned.age[each.row] >= self._limits.warm)
+        is_warm = bool(learned.age[row] >= self._limits.warm)
         case = Case(
             kind=each.kind,
             sent=each.sent,
@@ -283,6 +291,9 @@ class Volumetric:
         # By lengths, of which there are few: of attacks and rows a flood makes many.
         for row, key in enumerate(slot.keys):
             number = int.from_bytes(key[:16])
+            if key[16] == GROUP:
+                frozen[row] |= self._ongoing.concerns(slot.target(row))
+                continue
             frozen[row] |= any(
                 length <= key[16] and number >> (128 - length) in prefixes
                 for length, prefixes in attacked.items()
@@ -298,7 +309,7 @@ class Volumetric:
     ) -> Iterator[tuple[list[Target], Target, dict[Target, Suspect]]]:
         """Yield who is attacked: targets, the prefix around them, and all suspects in it."""
         suspects = suspects_of(slot, learned, judged, sent=sent)
-        certain = {target_of(slot.keys[each.row]) for each in confirmed if each.sent == sent}
+        certain = {slot.target(each.row) for each in confirmed if each.sent == sent}
         for rooted in outermost(list(certain)):
             inside = {target: one for target, one in suspects.items() if rooted.holds(target)}
             excess = {target: one.excess for target, one in inside.items()}
@@ -311,11 +322,11 @@ class Volumetric:
         if target.is_host:
             return {}
         kinds = [each.kind for each in suspect.kinds]
-        latest = self._samples.of(target.address, target.length, sent=sent)
+        latest = self._samples.of(target, sent=sent)
         now = weights_of(latest[np.isin(latest["class"], kinds)], sent=sent)
         since = round((self._samples.recent_s + 1) * _SECOND)
         before, seconds = self._samples.before(slot.time - since)
-        mine = before[within(before, target.address, target.length, sent=sent)]
+        mine = before[within(before, target, sent=sent)]
         earlier = weights_of(mine[np.isin(mine["class"], kinds)], sent=sent)
         scale = self._samples.recent_s / seconds if seconds else 0.0
         return beyond(now, earlier, scale)
@@ -332,7 +343,7 @@ class Volumetric:
     ) -> Episode | None:
         """Add a slot to the attack on a target; one that is new begins."""
         around = [each for each in suspects if each.holds(target)]
-        suspect = suspects[max(around, key=lambda each: each.length, default=rooted)]
+        suspect = suspects[max(around, key=lambda each: each.narrowness, default=rooted)]
         beat = self._beat(target, suspect, slot, learned, sent=sent)
         return self._ongoing.take(target, beat, slot.time - SLOT, sent=sent)
 
@@ -340,7 +351,7 @@ class Volumetric:
         self, target: Target, suspect: Suspect, slot: Slot, learned: Learned, *, sent: bool
     ) -> Beat:
         row = suspect.row
-        latest = self._samples.of(target.address, target.length, sent=sent)
+        latest = self._samples.of(target, sent=sent)
         kinds = {int(each.kind) for each in suspect.kinds}
         mine = latest[np.isin(latest["class"], list(kinds))]
         now = mine[mine["time"] == slot.time]
@@ -350,12 +361,13 @@ class Volumetric:
         for each in suspect.kinds:
             rates = slot.slow if each.slow else slot.fast
             column = packets_column(each.kind, sent=sent)
-            excess = max(float(rates[row, column] - learned.mean[row, column]), 0.0)
+            at = each.row
+            excess = max(float(rates[at, column] - learned.mean[at, column]), 0.0)
             rate += excess
             group = octets_column(each.kind, sent=sent)
             columns = [c for c in range(PACKETS) if shares_group(c, group, sent=sent)]
-            total = max(float(rates[row, columns].sum()), 1.0)
-            bits += 8.0 * float(rates[row, group]) * excess / total
+            total = max(float(rates[at, columns].sum()), 1.0)
+            bits += 8.0 * float(rates[at, group]) * excess / total
             for name, share in vectors_of(each, mine, sent=sent).items():
                 vectors[name] = vectors.get(name, 0.0) + excess * share
         why = max((each.why for each in suspect.kinds), key=gravity)
@@ -384,12 +396,12 @@ class Volumetric:
         if known is not None and episode.last - known[0] < pause:
             return known[1]
         target = episode.target
-        now = self._samples.of(target.address, target.length, sent=episode.sent)
+        now = self._samples.of(target, sent=episode.sent)
         # A ramp begins before it is noticed: what was just before is no measure of the usual.
         before, _ = self._samples.before(episode.first - 15 * _SECOND)
         if not len(before):
             before, _ = self._samples.before(episode.first - _SECOND)
-        mine = before[within(before, target.address, target.length, sent=episode.sent)]
+        mine = before[within(before, target, sent=episode.sent)]
         attack = now[(now["time"] >= episode.first) & np.isin(now["class"], list(episode.kinds))]
         found = cover(attack[:2048], mine[-4096:])
         self._covers[episode.key] = (episode.last, found)

@@ -216,8 +216,8 @@ class Ongoing:
         for episode in self._episodes.values():
             related = episode.target.holds(target) or target.holds(episode.target)
             if episode.sent == sent and related:
-                closer = abs(episode.target.length - target.length)
-                if best is None or closer < abs(best.target.length - target.length):
+                closer = abs(episode.target.narrowness - target.narrowness)
+                if best is None or closer < abs(best.target.narrowness - target.narrowness):
                     best = episode
         if best is not None:
             best.vote(target)
@@ -226,9 +226,17 @@ class Ongoing:
     def attacked(self) -> dict[int, set[int]]:
         """Return the prefixes of all targets as numbers, by length."""
         found: dict[int, set[int]] = {}
-        for address, length in (episode.target for episode in self._episodes.values()):
-            found.setdefault(length, set()).add(int.from_bytes(address) >> (128 - length))
+        for episode in self._episodes.values():
+            for number, length in episode.target.prefixes:
+                found.setdefault(length, set()).add(number >> (128 - length))
         return found
+
+    def concerns(self, group: Target) -> bool:
+        """Tell whether a group is attacked, or what is in it or around it."""
+        return any(
+            group.holds(episode.target) or episode.target.holds(group)
+            for episode in self._episodes.values()
+        )
 
     def forget(self, before: int) -> list[str]:
         """Forget the attacks that have been quiet since then; return their keys."""

@@ -11,6 +11,7 @@ from phage.detect.volumes.episodes import Why
 from phage.detect.volumes.measures import CLASSES, PACKETS, SLOW_S, lower_bound, shares_of
 from phage.detect.volumes.thresholds import classes_of, exceeded
 from phage.records.columns import TrafficClass
+from phage.records.watched import GROUP, HOST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -180,7 +181,9 @@ def _by_threshold(
 def _by_limits(
     slot: Slot, bounds: _Bounds, learned: Learned, gathered: Floats, limits: Limits
 ) -> Iterator[TooMuch]:
-    wide = np.where(slot.rows["length"] == 128, 1.0, limits.wider).astype(np.float32)[:, None]
+    lengths = slot.rows["length"]
+    narrow = (lengths >= HOST) & (lengths != GROUP)
+    wide = np.where(narrow, 1.0, limits.wider).astype(np.float32)[:, None]
     kinds = [TrafficClass(column % CLASSES) for column in range(PACKETS)]
     floors = np.array([limits.floors.get(kind, np.inf) for kind in kinds], np.float32) * wide
     never = np.array([limits.never.get(kind, np.inf) for kind in kinds], np.float32) * wide
@@ -193,15 +196,21 @@ def _by_limits(
     enough = (bounds.seen >= limits.samples) & goes_on
     by_baseline = enough & warm & ((bounds.low > usual) | (lasting & (bounds.low > floors)))
     # What is never usual is judged without having been learned, but not against what was.
-    by_signature = enough & (bounds.low > np.maximum(never, limits.ratio * upper * warm))
+    # What a service is sent is sent to its host too.
+    by_signature = (
+        enough
+        & ~((lengths > HOST) & narrow)[:, None]
+        & (bounds.low > np.maximum(never, limits.ratio * upper * warm))
+    )
     for row, column in np.argwhere(by_baseline | by_signature):
         certain = bool(by_signature[row, column])
+        service = slot.service(int(row))
         limit = never[row, column] if certain else floors[row, column]
         if not certain:
             limit = max(float(limit), float(upper[row, column]) * 1.5)
         why = Why(
             by="signature" if certain else "baseline",
-            measure=_WORDS[kinds[column]],
+            measure=_WORDS[kinds[column]] + (f" to {service}" if service else ""),
             value=float(bounds.low[row, column]),
             limit=float(limit),
             usual=float(learned.mean[row, column]),

@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from phage.detect.volumes.targets import target_of, targets_of
 from phage.records.columns import TrafficClass
+from phage.records.watched import FIRST_SERVICE, HOST, is_service
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from phage.detect.volumes.targets import Target
     from phage.records import Columns
+    from phage.records.watched import Watched
 
 Floats = npt.NDArray[np.float32]
 
@@ -62,6 +66,20 @@ def octets_column(kind: int, *, sent: bool) -> int:
 
 
 @dataclass(frozen=True, slots=True)
+class Watching:
+    """The services of rows by their length, and the groups by their address."""
+
+    services: Mapping[int, str] = field(default_factory=dict)
+    groups: Mapping[bytes, Target] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, watched: Watched) -> Watching:
+        """Return what rows of this are."""
+        services = {FIRST_SERVICE + number: text for text, number in watched.services}
+        return cls(services, targets_of(watched.groups))
+
+
+@dataclass(frozen=True, slots=True)
 class Slot:
     """The rates of one slot; a row for each key that is told.
 
@@ -74,6 +92,7 @@ class Slot:
         slow: Rates over the last five seconds or so.
         seen: Packets really seen in the last second: received, sent.
         seen_slow: The same in the last five seconds.
+        watched: The services and groups that some rows are of.
     """
 
     time: int
@@ -84,6 +103,23 @@ class Slot:
     slow: Floats
     seen: Floats
     seen_slow: Floats
+    watched: Watching = field(default_factory=Watching)
+
+    def target(self, row: int) -> Target:
+        """Return what a row is of; that of a service is its host."""
+        return target_of(self.keys[row], self.watched.groups)
+
+    def service(self, row: int) -> str:
+        """Return the service that a row is of; '' for none."""
+        return self.watched.services.get(self.keys[row][16], "")
+
+    def host_row(self, row: int) -> int:
+        """Return the row of the host whose service a row is of; other rows are their own."""
+        key = self.keys[row]
+        if not is_service(key[16]):
+            return row
+        host = key[:16] + bytes((HOST,))
+        return self.keys.index(host) if host in self.keys else row
 
 
 @dataclass(slots=True)
@@ -113,6 +149,7 @@ class Rates:
 
     most: int = 8192
     dropped: int = 0
+    watched: Watching = field(default_factory=Watching)
     _past: dict[bytes, _Past] = field(default_factory=dict)
 
     def take(self, rows: Columns, time: int) -> Slot:
@@ -154,6 +191,7 @@ class Rates:
             slow=slow[:, :MEASURES] / np.float32(SLOW_S),
             seen=fast[:, MEASURES:],
             seen_slow=slow[:, MEASURES:],
+            watched=self.watched,
         )
 
 

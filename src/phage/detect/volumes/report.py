@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from phage.detect import explain
 from phage.detect.volumes.episodes import SHOWN
+from phage.detect.volumes.targets import Target
 from phage.records import Feature, Finding, Peer, Severity, Subject
 from phage.records.address import format_address
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 _SPREAD = 5
 """Services beyond these are no longer listed: the flood has no certain ones."""
+
+_LISTED = 64
+"""Networks of a group that are listed."""
 
 _PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmp6"}
 
@@ -87,6 +91,10 @@ def _services(episode: Episode) -> tuple[str, ...]:
     return tuple(found[:SHOWN])
 
 
+def _networks(group: Target) -> list[str]:
+    return [Target(number.to_bytes(16), length).text for number, length in group.networks[:_LISTED]]
+
+
 def _unit(why: Why) -> str:
     return "bits/s" if why.measure.endswith("bits") else "packets/s"
 
@@ -138,6 +146,7 @@ def _evidence(episode: Episode, cover: Cover) -> dict[str, object]:
         "kind": kinds[0] if kinds else "flood",
         "subject_is": "attacker" if episode.sent else "victim",
         "target": episode.target.text,
+        **({"networks": _networks(episode.target)} if episode.target.is_group else {}),
         "direction": "outgoing" if episode.sent else "incoming",
         "carpet": not episode.target.is_host,
         "vectors": [{"name": name, "share": round(shares[name], 3)} for name in kinds],

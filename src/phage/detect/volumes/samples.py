@@ -12,9 +12,12 @@ import numpy.typing as npt
 from phage.records.columns import TRAFFIC
 
 if TYPE_CHECKING:
+    from phage.detect.volumes.targets import Target
     from phage.records import Columns
 
 Bools = npt.NDArray[np.bool_]
+
+_ALL_64 = (1 << 64) - 1
 
 ALL, RECEIVED, SENT = 0, 1, 2
 """What rows were chosen among: all traffic, what a busy host received, what it sent."""
@@ -37,7 +40,7 @@ class Samples:
     _before: deque[tuple[int, Columns]] = field(default_factory=deque)
     _count: int = 0
     _joined: Columns | None = None
-    _chosen: dict[tuple[bytes, int, bool], Columns] = field(default_factory=dict)
+    _chosen: dict[tuple[Target, bool], Columns] = field(default_factory=dict)
 
     def add(self, rows: Columns, time: int) -> None:
         """Take the rows of a slot that ended."""
@@ -67,12 +70,12 @@ class Samples:
             self._joined = joined
         return self._joined
 
-    def of(self, address: bytes, length: int, *, sent: bool) -> Columns:
+    def of(self, target: Target, *, sent: bool) -> Columns:
         """Return the latest rows of one direction of a target, by the choice that shows most."""
-        key = (address, length, sent)
+        key = (target, sent)
         rows = self._chosen.get(key)
         if rows is None:
-            rows = self._chosen[key] = of_target(self.latest(), address, length, sent=sent)
+            rows = self._chosen[key] = of_target(self.latest(), target, sent=sent)
         return rows
 
     def before(self, time: int) -> tuple[Columns, float]:
@@ -84,29 +87,31 @@ class Samples:
         return rows, (time - parts[0][0]) / 1e9 + 0.5
 
 
-def within(rows: Columns, address: bytes, length: int, *, sent: bool) -> Bools:
-    """Tell which rows were sent by, or went to, a prefix (16 octets, 0 to 128 bits)."""
+def within(rows: Columns, target: Target, *, sent: bool) -> Bools:
+    """Tell which rows were sent by, or went to, a target."""
     field_name = "src" if sent else "dst"
     halves = np.ascontiguousarray(rows[field_name]).view(">u8").reshape(-1, 2)
-    high, low = int.from_bytes(address[:8], "big"), int.from_bytes(address[8:], "big")
-    high_mask = _mask(min(length, 64))
-    low_mask = _mask(max(length - 64, 0))
-    return np.asarray(
-        ((halves[:, 0] & np.uint64(high_mask)) == np.uint64(high & high_mask))
-        & ((halves[:, 1] & np.uint64(low_mask)) == np.uint64(low & low_mask))
-    )
+    found = np.zeros(len(rows), bool)
+    for number, length in target.prefixes:
+        high, low = number >> 64, number & _ALL_64
+        high_mask = _mask(min(length, 64))
+        low_mask = _mask(max(length - 64, 0))
+        found |= ((halves[:, 0] & np.uint64(high_mask)) == np.uint64(high & high_mask)) & (
+            (halves[:, 1] & np.uint64(low_mask)) == np.uint64(low & low_mask)
+        )
+    return found
 
 
 def _mask(bits: int) -> int:
     return ((1 << bits) - 1) << (64 - bits)
 
 
-def of_target(rows: Columns, address: bytes, length: int, *, sent: bool) -> Columns:
+def of_target(rows: Columns, target: Target, *, sent: bool) -> Columns:
     """Return the rows of one direction of a target, by the choice that shows most of it."""
-    mine = rows[within(rows, address, length, sent=sent)]
+    mine = rows[within(rows, target, sent=sent)]
     own = mine[mine["chosen"] == (SENT if sent else RECEIVED)]
     among = mine[mine["chosen"] == ALL]
-    chosen: Columns = own if length == 128 and len(own) > len(among) else among
+    chosen: Columns = own if target.is_host and len(own) > len(among) else among
     return chosen
 
 

@@ -85,14 +85,14 @@ def low_and_slow(
 
 
 def _judge(row: int, slot: Slot, samples: Samples, slow: Slow) -> TooMuch | None:
-    key, rates = slot.keys[row], slot.slow[row]
+    rates = slot.slow[row]
     received = max(float(rates[octets_column(TrafficClass.TCP, sent=False)]), 1.0)
     sent = float(rates[octets_column(TrafficClass.TCP, sent=True)])
     syn = float(rates[packets_column(TrafficClass.SYN, sent=False)])
     other = float(rates[packets_column(TrafficClass.TCP, sent=False)])
     if received / max(syn + other, 1.0) > slow.length or sent > slow.content * received:
         return None
-    latest = samples.of(key[:16], key[16], sent=False)
+    latest = samples.of(slot.target(row), sent=False)
     rows = latest[latest["protocol"] == 6]
     make = make_of(rows, sent=False)
     # Each source sends little: no few of them carry the traffic.

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from phage.detect.volumes.measures import PACKETS, octets_column, packets_column
-from phage.detect.volumes.targets import Target, target_of
 from phage.detect.volumes.vectors import names_of
 from phage.records.columns import TrafficClass
 
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from phage.detect.volumes.episodes import Why
     from phage.detect.volumes.excess import TooMuch
     from phage.detect.volumes.measures import Floats, Slot
+    from phage.detect.volumes.targets import Target
     from phage.learn.baseline import Learned
     from phage.records import Columns
 
@@ -70,22 +70,28 @@ def suspects_of(
     slot: Slot, learned: Learned, judged: Sequence[TooMuch], *, sent: bool
 ) -> dict[Target, Suspect]:
     """Return the suspects of one direction by target."""
-    rows: dict[int, list[TooMuch]] = {}
+    rows: dict[Target, tuple[int, dict[int, TooMuch]]] = {}
     for each in judged:
-        if each.sent == sent:
-            rows.setdefault(each.row, []).append(each)
-    found = {}
-    for row, kinds in rows.items():
-        target = target_of(slot.keys[row])
-        found[target] = Suspect(target, tuple(kinds), excess_of(slot, learned, row, kinds), row)
-    return found
+        if each.sent != sent:
+            continue
+        # A host and its services are one target: of a class the gravest reason counts.
+        _, kinds = rows.setdefault(slot.target(each.row), (slot.host_row(each.row), {}))
+        known = kinds.get(each.kind)
+        if known is None or gravity(each.why) > gravity(known.why):
+            kinds[each.kind] = each
+    return {
+        target: Suspect(
+            target, tuple(kinds.values()), excess_of(slot, learned, tuple(kinds.values())), row
+        )
+        for target, (row, kinds) in rows.items()
+    }
 
 
-def excess_of(slot: Slot, learned: Learned, row: int, kinds: Sequence[TooMuch]) -> float:
+def excess_of(slot: Slot, learned: Learned, kinds: Sequence[TooMuch]) -> float:
     """Return how many packets a second of these kinds are more than usual."""
     total = 0.0
     for each in kinds:
         rates: Floats = slot.slow if each.slow else slot.fast
         column = packets_column(each.kind, sent=each.sent)
-        total += max(float(rates[row, column] - learned.mean[row, column]), 1.0)
+        total += max(float(rates[each.row, column] - learned.mean[each.row, column]), 1.0)
     return total

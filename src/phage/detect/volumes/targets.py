@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+
+from phage.records.watched import GROUP, HOST, group_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from phage.records import Columns
+    from phage.records.watched import HostGroup
 
 EXPLAINS = 0.8
 """Part of the excess that the prefix of an attack has to explain."""
@@ -29,15 +33,36 @@ class Target(NamedTuple):
 
     address: bytes
     length: int
+    name: str = ""
+    networks: tuple[tuple[int, int], ...] = ()
 
     @property
     def is_host(self) -> bool:
         """Whether it is one address."""
-        return self.length == 128
+        return self.length == HOST
+
+    @property
+    def is_group(self) -> bool:
+        """Whether it is a group of networks."""
+        return self.length == GROUP
+
+    @property
+    def narrowness(self) -> int:
+        """How narrow it is: longer prefixes are narrower, groups are wider than any of them."""
+        return -1 if self.is_group else self.length
+
+    @property
+    def prefixes(self) -> tuple[tuple[int, int], ...]:
+        """The prefixes that it consists of: numbers of 128 bits, and lengths."""
+        if self.is_group:
+            return self.networks
+        return ((int.from_bytes(self.address, "big"), self.length),)
 
     @property
     def text(self) -> str:
-        """The prefix as people write it, with its length: "198.51.100.7/32"."""
+        """The prefix as people write it, with its length: "198.51.100.7/32"; "group shop"."""
+        if self.is_group:
+            return f"group {self.name}"
         number = int.from_bytes(self.address, "big")
         if number >> 32 == _V4 and self.length >= 96:
             return f"{ipaddress.IPv4Address(number & 0xFFFF_FFFF)}/{self.length - 96}"
@@ -45,15 +70,46 @@ class Target(NamedTuple):
 
     def holds(self, other: Target) -> bool:
         """Tell whether another target is in this one, or is it."""
+        if self.is_group or other.is_group:
+            return self == other or all(
+                any(_holds(mine, theirs) for mine in self.prefixes) for theirs in other.prefixes
+            )
         if other.length < self.length:
             return False
         mine, theirs = (int.from_bytes(each.address, "big") for each in (self, other))
         return (mine ^ theirs) >> (128 - self.length) == 0 if self.length else True
 
 
-def target_of(key: bytes) -> Target:
-    """Return the target of a key of 17 octets."""
-    return Target(key[:16], key[16])
+def _holds(mine: tuple[int, int], theirs: tuple[int, int]) -> bool:
+    return mine[1] <= theirs[1] and (mine[0] ^ theirs[0]) >> (128 - mine[1]) == 0
+
+
+def target_of(key: bytes, groups: Mapping[bytes, Target] | None = None) -> Target:
+    """Return the target of a key of 17 octets; that of a service is its host."""
+    address, length = key[:16], key[16]
+    if length == GROUP:
+        return (groups or {}).get(address) or Target(address, GROUP, address.hex())
+    return Target(address, min(length, HOST))
+
+
+def targets_of(groups: Sequence[HostGroup]) -> dict[bytes, Target]:
+    """Return groups as targets, by the address of their rows."""
+    return {
+        group_key(group.name): Target(
+            group_key(group.name), GROUP, group.name, tuple(map(mapped_network, group.networks))
+        )
+        for group in groups
+    }
+
+
+@lru_cache(maxsize=4096)
+def mapped_network(text: str) -> tuple[int, int]:
+    """Return a network as a number of 128 bits and a length; IPv4 among the mapped addresses."""
+    network = ipaddress.ip_network(text, strict=False)
+    number = int(network.network_address)
+    if network.version == 4:
+        return (_V4 << 32) | number, network.prefixlen + 96
+    return number, network.prefixlen
 
 
 def shortened(address: int, length: int) -> Target:
@@ -99,7 +155,7 @@ def who(
     whole = excess[rooted]
     explaining = [target for target in excess if excess[target] >= EXPLAINS * whole]
     # Of several that explain it the longest, of these the one that explains most.
-    best = max(explaining, key=lambda each: (each.length, excess[each], each.address))
+    best = max(explaining, key=lambda each: (each.narrowness, excess[each], each.address))
     if best.is_host:
         return [best]
     hosts = sorted(
@@ -108,7 +164,7 @@ def who(
     few = _carrying(hosts, excess, EXPLAINS * excess[best])
     if few and (len(few) <= FEW_HOSTS or _are_scattered(len(few), best)):
         return few
-    return [_longest(weights(), best)]
+    return [_longest(weights(), best) if not best.is_group else _part_of(weights(), best)]
 
 
 def _carrying(
@@ -126,7 +182,20 @@ def _carrying(
 
 def _are_scattered(count: int, around: Target) -> bool:
     """Tell whether so few hosts of a prefix that the prefix is not what they share."""
-    return (1 << min(128 - around.length, 32)) > 64 * count
+    return sum(1 << min(128 - length, 32) for _, length in around.prefixes) > 64 * count
+
+
+def _part_of(weights: Mapping[int, float], group: Target) -> Target:
+    """Return the prefix that explains an attack on a group; the group where no one does."""
+    for number, length in group.networks:
+        inside = sum(
+            weight
+            for address, weight in weights.items()
+            if (address ^ number) >> (128 - length) == 0
+        )
+        if inside > 0 and inside >= EXPLAINS * sum(weights.values()):
+            return _longest(weights, Target(number.to_bytes(16, "big"), length))
+    return group
 
 
 def _longest(weights: Mapping[int, float], around: Target) -> Target:
@@ -156,7 +225,11 @@ def _longest(weights: Mapping[int, float], around: Target) -> Target:
 def outermost(targets: Sequence[Target]) -> list[Target]:
     """Return the targets that are in no other one."""
     found: list[Target] = []
+    # Groups last: a prefix may hold one, and one may hold many prefixes.
     for target in sorted(set(targets), key=lambda each: (each.length, each.address)):
-        if not any(other.holds(target) for other in found):
-            found.append(target)
+        if any(other.holds(target) for other in found):
+            continue
+        if target.is_group:
+            found = [other for other in found if not target.holds(other)]
+        found.append(target)
     return found

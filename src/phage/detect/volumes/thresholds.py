@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -11,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from phage.detect.volumes.measures import CLASSES, FLOWS, GROUPS, PACKETS, octets_column
-from phage.detect.volumes.targets import target_of
+from phage.detect.volumes.targets import mapped_network
 from phage.records.columns import TrafficClass
 from phage.records.threshold import Threshold
+from phage.records.watched import GROUP, HOST, group_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -108,8 +108,7 @@ def nearest(slot: Slot, thresholds: Sequence[Threshold], most: int) -> tuple[Nea
                 best[row] = share, float(values[place]), threshold
     ranked = sorted(best.items(), key=lambda each: -each[1][0])[:most]
     return tuple(
-        Near(target_of(slot.keys[row]), threshold, value, slot.time)
-        for row, (_, value, threshold) in ranked
+        Near(slot.target(row), threshold, value, slot.time) for row, (_, value, threshold) in ranked
     )
 
 
@@ -123,8 +122,10 @@ def _measured(
     """
     groups = _group_of(slot, thresholds)
     lengths = slot.rows["length"]
+    services = {text: length for length, text in slot.watched.services.items()}
     for threshold in thresholds:
-        fits = lengths == threshold.length
+        service = services.get(threshold.service, 0) if threshold.service else 0
+        fits = lengths == (service if threshold.service else threshold.length)
         chosen = np.flatnonzero(fits & (groups == _number(thresholds, threshold.group)))
         if not len(chosen):
             continue
@@ -185,24 +186,18 @@ def _groups(
     return tuple(found.items())
 
 
-@lru_cache(maxsize=4096)
-def mapped_network(text: str) -> tuple[int, int]:
-    """Return a network as a number of 128 bits and a length; IPv4 among the mapped addresses."""
-    network = ipaddress.ip_network(text, strict=False)
-    number = int(network.network_address)
-    if network.version == 4:
-        return (0xFFFF << 32) | number, network.prefixlen + 96
-    return number, network.prefixlen
-
-
 def _group_of(slot: Slot, thresholds: Sequence[Threshold]) -> npt.NDArray[np.int64]:
     """Return the number of the group that each row is in; -1 for none."""
     groups = _groups(tuple(thresholds))
     numbers = np.full(len(slot.keys), -1, np.int64)
     if not groups:
         return numbers
+    places = {group_key(name): place for place, (name, _) in enumerate(groups)}
     for row, key in enumerate(slot.keys):
-        address, length = int.from_bytes(key[:16], "big"), key[16]
+        address, length = int.from_bytes(key[:16], "big"), min(key[16], HOST)
+        if key[16] == GROUP:
+            numbers[row] = places.get(key[:16], -1)
+            continue
         best = -1
         for place, (_, networks) in enumerate(groups):
             for network, bits in networks:

@@ -79,12 +79,14 @@ def roles_of(finding: Finding) -> Roles:
 
 
 def _prefix(finding: Finding) -> tuple[Party, ...]:
-    """Return the prefix that an attack is spread over, where the finding is about one."""
+    """Return the prefix that an attack is spread over, or those of a group, if it is about such."""
+    several = finding.evidence.get("networks")
+    texts = several if isinstance(several, list | tuple) else [finding.evidence.get("target", "")]
     try:
-        network = ipaddress.ip_network(str(finding.evidence.get("target", "")))
+        networks = [ipaddress.ip_network(str(text)) for text in texts]
     except ValueError:
         return ()
-    return (Party(str(network.network_address), network=str(network)),)
+    return tuple(Party(str(each.network_address), network=str(each)) for each in networks)
 
 
 def _services(texts: tuple[str, ...]) -> tuple[Service, ...]:

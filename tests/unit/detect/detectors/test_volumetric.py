@@ -13,6 +13,7 @@ from phage.detect.detectors.volumetric import Volumetric
 from phage.records import Window
 from phage.records.columns import TRAFFIC, VOLUME
 from phage.records.threshold import Threshold
+from phage.records.watched import GROUP, HostGroup, Watched, numbered
 from phage.testing.conformance.detectors import check_finding
 from phage.testing.floods import SLOT, Network, Packet
 from phage.testing.windows import EPOCH
@@ -244,6 +245,100 @@ def test_own_thresholds_hold_instead_of_the_usual_ones(network: Network) -> None
     assert isinstance(why, dict)
     assert (why["by"], why["limit"]) == ("threshold", 10_000)
     assert "group web" in why["threshold"]
+
+
+SHOP = HostGroup("shop", ("198.18.1.0/26", "198.18.9.0/26"))
+MUCH = 20_000
+
+
+def spread(network: Network, hosts: int = 64) -> Callable[[], Packet]:
+    """Return datagrams that nobody answers, to all hosts of the group, little to each."""
+
+    def packet() -> Packet:
+        third = network.random.choice([1, 9])
+        victim = f"198.18.{third}.{network.random.randrange(hosts)}"
+        return Packet(network.far(), victim, network.port(), 9000, 17, 0, 300)
+
+    return packet
+
+
+def test_a_group_is_judged_as_a_whole_by_its_threshold(network: Network) -> None:
+    network.watched = Watched(groups=(SHOP,))
+    # Below what is too much for each host and prefix.
+    network.send(BEGIN, END, 3200, spread(network))
+    limit = Threshold(2000.0, "packets", "udp", networks=SHOP.networks, group="shop", length=GROUP)
+    finding = one(detect(network, thresholds=(limit,), watched=network.watched))
+    assert finding.evidence["target"] == "group shop"
+    assert finding.evidence["networks"] == list(SHOP.networks)
+    assert finding.subject.device == "group shop"
+    why = finding.evidence["why"]
+    assert isinstance(why, dict)
+    assert why["by"] == "threshold"
+    assert "all of group shop" in why["threshold"]
+    assert float(str(finding.evidence["peak_packets_per_second"])) > 2500
+
+
+def test_a_group_has_a_baseline(network: Network) -> None:
+    network.watched = Watched(groups=(SHOP,))
+    network.send(BEGIN, END, 7000, spread(network))
+    finding = one(detect(network, watched=network.watched, thresholds=(QUIET,)))
+    assert finding.evidence["target"] == "group shop"
+    why = finding.evidence["why"]
+    assert isinstance(why, dict)
+    assert why["by"] == "baseline"
+
+
+def test_who_is_attacked_in_a_group_is_named_and_not_the_group(network: Network) -> None:
+    network.watched = Watched(groups=(HostGroup("shop", ("198.18.4.0/24", "198.18.9.0/24")),))
+    network.send(BEGIN, END, 40_000, spoofed(network, 17, 0, 100))
+    finding = one(detect(network, watched=network.watched))
+    assert finding.evidence["target"] == f"{VICTIM}/32"
+
+
+def test_half_of_a_group_is_named_as_the_prefix_that_it_is(network: Network) -> None:
+    network.watched = Watched(groups=(HostGroup("shop", ("198.18.7.0/24", "198.18.9.0/24")),))
+    network.send(BEGIN, END, 80_000, reflected(network, 53, 1200, victims=256))
+    finding = one(detect(network, watched=network.watched))
+    assert finding.evidence["target"] == "198.18.7.0/24"
+
+
+QUIET = Threshold(1e9, "packets")
+"""Instead of the built-in thresholds."""
+
+
+def test_a_service_has_a_threshold_of_its_own(network: Network) -> None:
+    network.watched = Watched(services=numbered(("udp/9000", "tcp/80")))
+    # Much of other traffic hides what one service is sent.
+    network.send(0, END, MUCH, lambda: Packet(network.far(), VICTIM, network.port(), 7777, 17))
+    network.send(0, END, MUCH, lambda: Packet(VICTIM, network.far(), 7777, network.port(), 17))
+    network.send(
+        BEGIN, END, 4000, lambda: Packet(network.far(), VICTIM, network.port(), 9000, 17, 0, 90)
+    )
+    limit = Threshold(2000.0, "packets", strict=True, service="udp/9000")
+    finding = one(detect(network, thresholds=(limit, QUIET), watched=network.watched))
+    assert finding.evidence["target"] == f"{VICTIM}/32"
+    why = finding.evidence["why"]
+    assert isinstance(why, dict)
+    assert "to udp/9000" in why["threshold"]
+    other = Threshold(2000.0, "packets", strict=True, service="tcp/80")
+    assert detect(network, thresholds=(other, QUIET), watched=network.watched) == {}
+
+
+def test_requests_to_a_service_count_where_they_are_asked_for_strictly(network: Network) -> None:
+    network.watched = Watched(services=numbered(("tcp/80",)))
+
+    def asks() -> Packet:
+        flags, octets = network.random.choice([(2, 60), (16, 52), (16, 52), (24, 400)])
+        return Packet(network.far(), VICTIM, network.port(), 80, 6, flags, octets)
+
+    network.send(BEGIN, END, 6000, asks)
+    network.send(
+        BEGIN, END, 6000, lambda: Packet(VICTIM, network.far(), 80, network.port(), 6, 24, 900)
+    )
+    for strict, count in ((False, 0), (True, 1)):
+        limit = Threshold(2000.0, "packets", strict=strict, service="tcp/80")
+        found = detect(network, thresholds=(limit, QUIET), watched=network.watched)
+        assert len(found) == count
 
 
 def test_who_is_spared_is_not_judged(network: Network) -> None:
