@@ -30,6 +30,9 @@ _log = logging.getLogger(__name__)
 SECONDS = 5.0
 """How long an answer may take; what is counted meanwhile waits, up to a bound."""
 
+JOIN_SECONDS = 60.0
+"""The same when it joins: who calls first has the controller's API made, which takes its time."""
+
 MAX_ANSWER = 1 << 20
 
 MODELS = "/api/v1/sensors/models"
@@ -93,7 +96,7 @@ class Membership:
 def join(url: str, invitation: str) -> Membership:
     """Join a controller by an invitation, which is used up. Raises UplinkError."""
     token, _, fingerprint = invitation.strip().partition(SEPARATOR)
-    link = Uplink(Membership(url, "", token, fingerprint.lower()))
+    link = Uplink(Membership(url, "", token, fingerprint.lower()), JOIN_SECONDS)
     try:
         answer = link.post("/api/v1/sensors/join", b"{}", "application/json")
     finally:
@@ -111,9 +114,11 @@ class Uplink:
 
     Attributes:
         member: Who this is.
+        seconds: How long an answer may take.
     """
 
     member: Membership
+    seconds: float = SECONDS
     _connection: http.client.HTTPConnection | None = field(default=None, init=False, repr=False)
 
     def put(self, window: Window) -> list[Advice]:
@@ -181,13 +186,13 @@ class Uplink:
         parts = _split(self.member.url)
         host = parts.hostname or ""
         if parts.scheme == "http":
-            self._connection = http.client.HTTPConnection(host, parts.port, timeout=SECONDS)
+            self._connection = http.client.HTTPConnection(host, parts.port, timeout=self.seconds)
             return self._connection
         pinned = self.member.fingerprint
         context = ssl.create_default_context()
         if pinned:  # Its own certificate: known by its fingerprint, whoever signed it.
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        made = http.client.HTTPSConnection(host, parts.port, timeout=SECONDS, context=context)
+        made = http.client.HTTPSConnection(host, parts.port, timeout=self.seconds, context=context)
         made.connect()
         made.auto_open = 0  # Else it connects again by itself, and nobody looks at whom it meets.
         if pinned:

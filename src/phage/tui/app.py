@@ -79,6 +79,7 @@ class TopApp(App[None]):
         self._source = source
         self._seconds = seconds
         self._paused = False
+        self._looking = False
         self.view: View | None = None
 
     def compose(self) -> ComposeResult:
@@ -108,9 +109,17 @@ class TopApp(App[None]):
         if not self._paused:
             self._look()
 
-    @work(thread=True, exclusive=True, group="look")
     def _look(self) -> None:
-        view = self._source.look()
+        if not self._looking:  # A daemon that is slow to answer is not asked by more and more.
+            self._looking = True
+            self._look_aside()
+
+    @work(thread=True, group="look")
+    def _look_aside(self) -> None:
+        try:
+            view = self._source.look()
+        finally:
+            self._looking = False
         self.call_from_thread(self.show, view)
 
     def show(self, view: View) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +9,7 @@ import pytest
 from textual.widgets import DataTable, Input, Label, TabbedContent
 
 from phage.errors import PhageError
+from phage.testing.waiting import PATIENCE
 from phage.tui.app import TopApp, status_line
 from phage.tui.dialogs import BanForm, Confirm, Details, LabelForm
 from phage.tui.panels import Panel
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from textual.pilot import Pilot
+    from textual.screen import Screen
 
 BAN = {
     "id": "01ABC", "target": "203.0.113.9", "packets": 12_345, "octets": 9_000_000, "rule": "Scans",
@@ -74,15 +77,25 @@ def drive(
 ) -> None:
     async def run() -> None:
         async with app.run_test(size=size) as pilot:
-            await settle(pilot)
+            await until(pilot, lambda: app.view is not None)
+            await pilot.pause()
             await act(pilot)
 
     asyncio.run(run())
 
 
-async def settle(pilot: Pilot[None]) -> None:
-    await pilot.app.workers.wait_for_complete()
+async def until(pilot: Pilot[None], ready: Callable[[], object]) -> None:
+    """Wait until something is on the screen: a busy machine is late to draw."""
+    async with asyncio.timeout(PATIENCE):
+        while not ready():
+            await pilot.pause(0.01)
+
+
+async def shown(pilot: Pilot[None], dialog: type[Screen[Any]]) -> Screen[Any]:
+    """Return a dialog, once it takes keys."""
+    await until(pilot, lambda: isinstance(pilot.app.screen, dialog) and pilot.app.screen.is_mounted)
     await pilot.pause()
+    return pilot.app.screen
 
 
 def table(app: TopApp, panel: str) -> DataTable[Any]:
@@ -111,7 +124,7 @@ def test_everything_is_on_the_screen() -> None:
         ):
             assert part in status
         await pilot.press("2")
-        assert app.query_one(TabbedContent).active == "devices"
+        await until(pilot, lambda: app.query_one(TabbedContent).active == "devices")
         assert cells(app, "device-table")[2] == HOST["mac"]
         await pilot.press("3")
         assert cells(app, "drop-table") == ["store_dropped", "4"]
@@ -126,9 +139,9 @@ def test_hostile_text_is_shown_and_steers_nothing() -> None:
         assert cells(app, "findings")[4] == r"bad [red]\x1b[31m name"
         table(app, "findings").focus()
         await pilot.press("enter")
-        assert isinstance(app.screen, Details)
+        await shown(pilot, Details)
         await pilot.press("escape")
-        assert not isinstance(app.screen, Details)
+        await until(pilot, lambda: not isinstance(app.screen, Details))
 
     drive(app, act)
 
@@ -140,14 +153,14 @@ def test_somebody_is_blocked_after_a_confirmation() -> None:
     async def act(pilot: Pilot[None]) -> None:
         table(app, "sources").focus()
         await pilot.press("b")
-        assert isinstance(app.screen, BanForm)
-        assert app.screen.query_one("#target", Input).value == HOST["ip"]
-        app.screen.query_one("#duration", Input).value = "2 d"
+        form = await shown(pilot, BanForm)
+        assert form.query_one("#target", Input).value == HOST["ip"]
+        form.query_one("#duration", Input).value = "2 d"
         await pilot.press("enter")
-        assert isinstance(app.screen, Confirm)
+        await shown(pilot, Confirm)
         assert not source.done
         await pilot.press("y")
-        await settle(pilot)
+        await until(pilot, lambda: source.done)
         assert source.done == [("ban", HOST["ip"], 172_800.0, "")]
 
     drive(app, act)
@@ -159,12 +172,14 @@ def test_enter_at_a_question_means_no() -> None:
 
     async def act(pilot: Pilot[None]) -> None:
         await pilot.press("u")
-        assert isinstance(app.screen, Confirm)
+        await shown(pilot, Confirm)
         await pilot.press("enter")
-        await settle(pilot)
+        await until(pilot, lambda: not isinstance(app.screen, Confirm))
         assert not source.done
-        await pilot.press("u", "y")
-        await settle(pilot)
+        await pilot.press("u")
+        await shown(pilot, Confirm)
+        await pilot.press("y")
+        await until(pilot, lambda: source.done)
         assert source.done == [("unban", "01ABC")]
 
     drive(app, act)
@@ -177,12 +192,14 @@ def test_what_makes_no_sense_is_told_and_not_sent(name: str, wrong: str) -> None
 
     async def act(pilot: Pilot[None]) -> None:
         await pilot.press("b")
-        app.screen.query_one("#target", Input).value = "203.0.113.9"
-        app.screen.query_one(f"#{name}", Input).value = wrong
+        form = await shown(pilot, BanForm)
+        form.query_one("#target", Input).value = "203.0.113.9"
+        form.query_one(f"#{name}", Input).value = wrong
         await pilot.press("enter")
+        await until(pilot, lambda: str(form.query_one("#fault", Label).render()))
         assert isinstance(app.screen, BanForm)
-        assert str(app.screen.query_one("#fault", Label).render())
         await pilot.press("escape")
+        await until(pilot, lambda: not isinstance(app.screen, BanForm))
         assert not source.done
 
     drive(app, act)
@@ -193,12 +210,12 @@ def test_a_finding_is_labelled() -> None:
     app = TopApp(source)
 
     async def act(pilot: Pilot[None]) -> None:
-        await pilot.press("l")
-        assert isinstance(app.screen, LabelForm)
-        await pilot.press("n")
-        await settle(pilot)
-        await pilot.press("l", "escape", "l", "t")
-        await settle(pilot)
+        for key in ("n", "escape", "t"):
+            await pilot.press("l")
+            await shown(pilot, LabelForm)
+            await pilot.press(key)
+            await until(pilot, lambda: not isinstance(app.screen, LabelForm))
+        await until(pilot, lambda: len(source.done) == 2)
         assert source.done == [("label", "f1", "not an attack"), ("label", "f1", "none")]
 
     drive(app, act)
@@ -210,8 +227,12 @@ def test_a_refusal_is_told() -> None:
 
     async def act(pilot: Pilot[None]) -> None:
         table(app, "sources").focus()
-        await pilot.press("b", "enter", "y")
-        await settle(pilot)
+        await pilot.press("b")
+        await shown(pilot, BanForm)
+        await pilot.press("enter")
+        await shown(pilot, Confirm)
+        await pilot.press("y")
+        await until(pilot, lambda: app._notifications)
         assert [each.message for each in app._notifications] == ["it is on the allow-list"]
 
     drive(app, act)
@@ -226,6 +247,7 @@ def test_without_a_daemon_it_says_so_and_shows_what_is_stored() -> None:
         assert app.query_one("#bans .empty", Label).display
         assert cells(app, "findings")[3] == "192.168.1.7"
         await pilot.press("u")
+        await until(pilot, lambda: app._notifications)
         assert [each.message for each in app._notifications] == ["nobody is blocked"]
 
     drive(app, act)
@@ -239,12 +261,37 @@ def test_the_cursor_stays_on_its_row_while_others_come() -> None:
     async def act(pilot: Pilot[None]) -> None:
         source.view = replace(VIEW, live={**VIEW.live, "bans": [other, BAN]})
         await pilot.press("r")
-        await settle(pilot)
+        await until(pilot, lambda: table(app, "bans").row_count == 2)
         chosen = app.query_one("#bans", Panel).chosen
         assert chosen is not None
         assert chosen["id"] == "01ABC"
 
     drive(app, act)
+
+
+def test_a_daemon_that_is_slow_is_not_asked_by_more_and_more() -> None:
+    asked, go = [], threading.Event()
+
+    class Slow(FakeSource):
+        def look(self) -> View:
+            asked.append(1)
+            go.wait(PATIENCE)
+            return self.view
+
+    app = TopApp(Slow())
+
+    async def run() -> None:
+        async with app.run_test() as pilot:
+            await until(pilot, lambda: asked)
+            for _ in range(3):
+                await pilot.press("r")
+            assert len(asked) == 1
+            go.set()
+            await until(pilot, lambda: app.view is not None)
+            await pilot.press("r")
+            await until(pilot, lambda: len(asked) > 1)
+
+    asyncio.run(run())
 
 
 def test_it_fits_a_small_terminal_and_can_be_paused() -> None:
@@ -254,7 +301,7 @@ def test_it_fits_a_small_terminal_and_can_be_paused() -> None:
     async def act(pilot: Pilot[None]) -> None:
         assert app.query_one("#bans").size.width > 60
         await pilot.press("space")
-        assert "PAUSED" in str(app.query_one("#status", Label).render())
+        await until(pilot, lambda: "PAUSED" in str(app.query_one("#status", Label).render()))
 
     drive(app, act, size=(80, 24))
 
