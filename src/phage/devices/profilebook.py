@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 from phage.records.profile import (
     EPHEMERAL,
+    NO_PORT,
+    USUAL_PORTS,
     KeyUse,
     Phase,
     Profile,
@@ -238,10 +240,11 @@ class Book:
             use.begin(at, count, last)
             return False
         if trusted and not self.is_learned:
+            fresh = self._has_settled(kind_of(key))
             use = Use(at, at)
             use.begin(at, count, last)
             self._keep(key, use)
-            return False
+            return fresh
         waiting = self.waiting.get(key)
         fresh = waiting is None
         if waiting is None:
@@ -294,8 +297,16 @@ class Book:
         told = set(self.names.values())
         yield from [each for each in self.claims.items() if each[1] not in told]
 
-    def expected_new(self) -> float:
-        """Return how many new keys are to be expected in a week.
+    def _has_settled(self, kind: str) -> bool:
+        """Tell whether no new keys of a kind are to be expected, though others may be.
+
+        Who meets new names all his life may never have been asked from outside.
+        """
+        observed = self.until - self.since >= self.least_ns
+        return bool(kind) and observed and self.expected_new(kind) < NEW_A_WEEK
+
+    def expected_new(self, kind: str = "") -> float:
+        """Return how many new keys, or new ones of a kind, are to be expected in a week.
 
         By those that came in the later half of the observation: devices do most that they ever do
         in their first days, and rare things come later, if at all.
@@ -304,7 +315,11 @@ class Book:
         if span <= 0:
             return math.inf
         half = self.until - span // 2
-        fresh = sum(1 for key, use in self.keys.items() if use.first > half and is_telling(key))
+        fresh = sum(
+            1
+            for key, use in self.keys.items()
+            if use.first > half and is_telling(key) and kind in {"", kind_of(key)}
+        )
         return fresh * WEEK_NS / (span / 2)
 
     def look(self, *, simple: bool = True) -> bool:
@@ -366,6 +381,17 @@ def _put(names: dict[str, str], address: str, name: str) -> None:
 def is_telling(key: ProfileKey) -> bool:
     """Tell whether a key says something: pings and groups come and go with others at home."""
     return key.protocol not in {1, 2, 58} and not key.peer.startswith("group:")
+
+
+def kind_of(key: ProfileKey) -> str:
+    """Return what sort of thing a key is, where it is one that tells by itself; else ''."""
+    if not is_telling(key):
+        return ""
+    if key.way is Way.IN:
+        return "serves others" if key.peer == "internet" else "serves at home"
+    if key.peer.startswith("device:"):
+        return "asks a device"
+    return "" if key.port in USUAL_PORTS or key.port == NO_PORT else "asks by another port"
 
 
 def excesses(

@@ -296,11 +296,7 @@ class Profiler:
             known is not None or not self.distrusts(used.peer, book.name_of(used.peer))
         )
         if book.begin(key, used.first, trusted=trusted, count=used.begun, last=used.last):
-            self._new[book.device] += 1
-            if self._new[book.device] <= MOST_NEW:
-                yield self._deviation(used, DeviationKind.NEW, used.first)
-            else:
-                self.dropped += 1
+            yield from self._novelty(book, used)
             return
         use = book.keys.get(key)
         if use is None:
@@ -323,6 +319,17 @@ class Profiler:
         if key.peer.startswith("net:") and key not in book.keys:
             key = key_of(*what, self.system_of(used.peer))
         return book.generalised(key)
+
+    def _novelty(self, book: Book, used: Used) -> Iterator[Deviation]:
+        """Tell of something new; of what people use, only what was complete before they did."""
+        found = self._deviation(used, DeviationKind.NEW, used.first)
+        if not (found.simple or book.is_learned):
+            return
+        self._new[book.device] += 1
+        if self._new[book.device] <= MOST_NEW:
+            yield found
+        else:
+            self.dropped += 1
 
     def _settle(self, used: Used, key: ProfileKey) -> Iterator[Deviation]:
         """Note how much flows moved that ended, and tell whether that deviates."""

@@ -162,6 +162,28 @@ def test_what_is_new_deviates_once() -> None:
     assert not home.window(home.flow())
 
 
+def test_who_goes_on_meeting_names_is_still_new_at_what_he_never_did_of_its_kind() -> None:
+    home = Home()
+
+    def meets(day: int, times: int = 3) -> None:
+        for each in range(times):
+            home.window(home.flow(dst=f"93.{day}.{each}.1"))
+
+    outside = ("203.0.113.9", CAMERA_IP, 8000)
+    for day in home.days(2):
+        meets(day)
+    assert not home.window(home.flow("203.0.113.8", CAMERA_IP, 8001))  # Observed too shortly.
+    for day in home.days(7):
+        meets(10 + day)
+    assert home.phase() is Phase.OBSERVE
+    [found] = home.window(home.flow(*outside))
+    assert found.key == ProfileKey(Way.IN, 6, 8000, "internet")
+    assert not home.window(home.flow("203.0.113.9", CAMERA_IP, 8002))  # Now of a kind it does.
+    [found] = home.window(home.flow(dst="203.0.113.9", port=4444))
+    assert found.key == ProfileKey(Way.OUT, 6, 4444, "net:203.0.0.0/16")
+    assert not home.window(home.flow(dst="93.200.0.1"))
+
+
 def test_a_spoofed_cloud_at_home_is_new() -> None:
     home = Home()
     home.learn()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from phage.clock import rfc3339
 from phage.records import Feature, Finding, Peer, Severity, Subject
-from phage.records.profile import EPHEMERAL, NO_PORT, Deviation, DeviationKind, Way
+from phage.records.profile import EPHEMERAL, NO_PORT, USUAL_PORTS, Deviation, DeviationKind, Way
 from phage.telemetry.escape import escape
 
 if TYPE_CHECKING:
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from phage.detect.detector import Knowledge
     from phage.records import Window
     from phage.records.profile import ProfileKey
-
-_USUAL_PORTS = frozenset({53, 80, 123, 443, 853, 5353, 8883})
-"""Ports by which every thing talks to its maker."""
 
 _PROTOCOLS = {1: "icmp", 2: "igmp", 6: "tcp", 17: "udp", 58: "icmp6"}
 
@@ -166,7 +163,7 @@ def _novelty_of(key: ProfileKey, *, known: bool) -> float:
         score += 0.15
     elif key.peer.startswith("net:"):
         score += 0.05
-    if key.port != NO_PORT and key.port not in _USUAL_PORTS:
+    if key.port != NO_PORT and key.port not in USUAL_PORTS:
         score += 0.15
     return score
 
