@@ -66,7 +66,7 @@ def emit_one(form: str, record: Record, lines: Iterable[str]) -> None:
     """Print one record: as JSON, or as lines for people."""
     if form == "table":
         for line in lines:
-            print(escape_lines(line))
+            print(escape(line))  # A line is one: what names hold must not begin another.
     else:
         print(encode(record, indent=2 if form == "json" else None))
 

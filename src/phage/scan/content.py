@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import mmap
@@ -66,8 +67,8 @@ class Content:
         try:
             about = os.fstat(descriptor)
             if not stat.S_ISREG(about.st_mode):
-                message = f"{path}: is no regular file"
-                raise OSError(message)  # noqa: TRY301  Closed below.
+                what = "is no regular file"
+                raise OSError(errno.EINVAL, what, str(path))  # noqa: TRY301  Closed below.
             if os.geteuid() == 0 and not about.st_mode & stat.S_IROTH:
                 # Programs in the sandbox could not open it again, as another account.
                 content = cls.of_chunks(_read(descriptor), path.name, Path(tempfile.gettempdir()))

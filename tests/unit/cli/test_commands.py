@@ -478,3 +478,17 @@ def test_plain_tables_can_be_cut_by_tools(phage: Phage, filled: Path) -> None:
     )
     assert rows[0][:3] == ["last", "protocol", "source"]
     assert all(row[1] in {"tcp", "udp"} for row in rows[1:])
+
+
+def test_a_request_that_makes_no_sense_is_told(phage: Phage) -> None:
+    for name in ("", "x" * 1000, "\udcff"):
+        answer = phage("channels", "test", name)
+        assert answer.code == 1
+        assert answer.err.startswith("phage: name: ")
+
+
+@pytest.mark.parametrize(("arguments", "code"), [(("nosuch",), 2), (("--help",), 0), ((), 2)])
+def test_how_the_agent_s_options_are_is_told_by_the_exit_code(
+    phage: Phage, arguments: tuple[str, ...], code: int
+) -> None:
+    assert phage("agent", *arguments).code == code

@@ -18,4 +18,7 @@ def command(arguments: tuple[str, ...]) -> int:
     """
     from phage.scan.agent import main
 
-    return main(list(arguments))
+    try:
+        return main(list(arguments))
+    except SystemExit as ended:  # argparse has told what is wrong, or what there is.
+        raise click.exceptions.Exit(int(ended.code or 0)) from None

@@ -46,7 +46,7 @@ def list_(chosen: Chosen, form: str) -> None:
 @settings_options
 def test_(chosen: Chosen, name: str) -> None:
     """Tell one channel that this is a test, past digest and quiet hours."""
-    from phage.daemon.requests import ProbeChannel
+    from phage.daemon.requests import ProbeChannel, checked
 
-    chosen.ask(ProbeChannel(name=name), seconds=TEST_SECONDS)
+    chosen.ask(checked(ProbeChannel, name=name), seconds=TEST_SECONDS)
     say(f"{name} was told; look whether it arrived")

@@ -8,6 +8,7 @@ import click
 
 from phage.cli.output import FORMS, encode, output_option, say
 from phage.cli.settings import settings_options
+from phage.telemetry.escape import escape
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -72,14 +73,13 @@ def command(
         verdicts = scan_files(scanner, files, passwords=passwords, force=force, failed=failed)
         code = _print(form, verdicts, show_all=show_all or len(files) == 1)
     for path, why in failed:
-        say(f"{path}: {why}")
+        say(escape(f"{path}: {why}"))
     return code or (1 if failed else CLEAN)
 
 
 def _print(form: str, verdicts: Iterable[tuple[Path, Verdict]], *, show_all: bool) -> int:
     """Print verdicts as they come; return the exit code."""
     from phage.api.sampleshapes import verdict_shape
-    from phage.cli.output import escape_lines
     from phage.records.sample import Outcome
 
     outcomes: dict[str, int] = {}
@@ -88,11 +88,9 @@ def _print(form: str, verdicts: Iterable[tuple[Path, Verdict]], *, show_all: boo
         outcomes[verdict.outcome] = outcomes.get(verdict.outcome, 0) + 1
         if form == FORMS[0]:
             if show_all or verdict.outcome is not Outcome.CLEAN:
-                print(
-                    escape_lines(f"{path}: {verdict.outcome} {verdict.positives}/{verdict.judged}")
-                )
+                print(escape(f"{path}: {verdict.outcome} {verdict.positives}/{verdict.judged}"))
                 for reason in verdict.reasons[:20]:
-                    print(escape_lines(f"  {reason.outcome}: {reason.text}"))
+                    print(escape(f"  {reason.outcome}: {reason.text}"))
         elif form == "jsonl":
             print(encode(verdict_shape(verdict, str(path))))
         else:
