@@ -63,11 +63,26 @@ class Commands(click.Group):
             raise click.UsageError(message, ctx) from error
 
 
+def _tell_version(context: click.Context) -> None:
+    from phage.telemetry.version import package_version
+
+    click.echo(f"phage {package_version()}")
+    context.exit()
+
+
 @click.command(
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Data goes to standard output, talk to standard error. "
     "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 something was found.",
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=lambda ctx, _, wanted: _tell_version(ctx) if wanted else None,
+    help="Print the version; `phage version` says more.",
 )
 def root() -> None:
     """Watch a network, learn what is normal, and report what is not."""
@@ -101,7 +116,8 @@ def invoke(arguments: Sequence[str] | None = None) -> int:  # noqa: PLR0911  One
     except (BrokenPipeError, SystemExit):  # click makes the latter of the former.
         return _closed_pipe()
     except OSError as error:
-        click.echo(f"phage: {escape(str(error))}", err=True)
+        where = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        click.echo(f"phage: {escape(where)}", err=True)
         return FAILED
     return result if isinstance(result, int) else DONE
 

@@ -492,3 +492,26 @@ def test_how_the_agent_s_options_are_is_told_by_the_exit_code(
     phage: Phage, arguments: tuple[str, ...], code: int
 ) -> None:
     assert phage("agent", *arguments).code == code
+
+
+def test_the_version_is_told_as_it_is_by_other_programs(phage: Phage) -> None:
+    answer = phage("--version")
+    assert (answer.code, answer.err) == (0, "")
+    assert re.fullmatch(r"phage \S.*\n", answer.out)
+
+
+def test_what_is_no_terminal_is_not_drawn_on(phage: Phage) -> None:
+    answer = phage("top")
+    assert (answer.code, answer.out) == (2, "")
+    assert "--once" in answer.err
+
+
+def test_a_file_that_may_not_be_read_is_named_as_others_do(
+    phage: Phage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> object:
+        raise PermissionError(13, "Permission denied", "/root/x")
+
+    monkeypatch.setattr("phage.store.store.open_reader", refuse)
+    answer = phage("findings", "list")
+    assert (answer.code, answer.err) == (1, "phage: /root/x: Permission denied\n")

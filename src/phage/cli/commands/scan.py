@@ -22,7 +22,7 @@ CLEAN, FOUND, INCOMPLETE = 0, 3, 4
 
 
 @click.command()
-@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True))
+@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, readable=False))
 @click.option(
     "--engine", "engines", multiple=True, metavar="NAME", help="Only this engine; again for more."
 )

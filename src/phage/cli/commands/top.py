@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -78,6 +79,9 @@ def command(chosen: Chosen, once: bool, form: str, limit: int, interval: float) 
     if once:
         _print(form, source.look())
         return
+    if not sys.stdout.isatty():
+        message = "this is no terminal; --once prints what there is now"
+        raise click.UsageError(message)
     from phage.tui.app import TopApp
 
     TopApp(source, interval).run()
