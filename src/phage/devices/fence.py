@@ -120,7 +120,7 @@ def _reaction(name: str, macs: Sequence[str], grade: Grade) -> dict[str, object]
         "mode": "enforce",
     }
     if grade is not Grade.NOTIFY:
-        rule |= {"target": "subject", "for": "1d"}
+        rule |= {"target": "device", "for": "1d"}
     if grade is Grade.LIMIT:
         rule |= {"rate": "20 packets/s", "per": "all", "for": "1h"}
     return rule

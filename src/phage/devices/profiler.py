@@ -253,10 +253,11 @@ class Profiler:
     def _used(self, row: tuple[Any, ...]) -> Used | None:
         """Return what a row tells, if its device has a profile."""
         (
-            first, last, end, number, peer_number, address, peer_address, _packets, octets,
-            largest, begun, ended, failed, port, sizes, squares, _ports, protocol, way, near,
+            first, last, end, number, peer_number, address, peer_address, _, _, *octets,
+            begun, ended, failed, port, sizes, squares, _, _, protocol, way, near,
         ) = row  # fmt: skip
-        amounts = first, last, begun, end, ended, failed, octets, largest, sizes, squares
+        moved, largest = octets[:2], octets[2:]
+        amounts = first, last, begun, end, ended, failed, moved, largest, sizes, squares
         place = number, address, peer_address, port, protocol, way, near
         known = self._known.get(place)
         if known is not None and known.key and self._books.get(known.book.device) is known.book:

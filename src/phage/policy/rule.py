@@ -103,6 +103,8 @@ class Role(enum.StrEnum):
     """Who is attacked."""
     SUBJECT = "subject"
     """Whom the finding is about."""
+    DEVICE = "device"
+    """The same by its MAC address, whatever address it takes; by that where it has none."""
     PEERS = "peers"
     """All others that it names."""
     SERVICE = "service"

@@ -142,23 +142,30 @@ USE = np.dtype(
         ("peer_mac", "<u8"),
         ("address", "V16"),
         ("peer", "V16"),
-        ("packets", "<u8", (2,)),
-        ("octets", "<u8", (2,)),
-        ("largest", "<u8", (2,)),
+        ("packets_sent", "<u8"),
+        ("packets_received", "<u8"),
+        ("sent", "<u8"),
+        ("received", "<u8"),
+        ("largest_sent", "<u8"),
+        ("largest_received", "<u8"),
         ("begun", "<u4"),
         ("ended", "<u4"),
         ("failed", "<u4"),
         ("port", "<i4"),
         ("sizes", "<f4"),
         ("squares", "<f4"),
-        ("ports", "<u2", (2,)),
+        ("lowest_port", "<u2"),
+        ("highest_port", "<u2"),
         ("protocol", "u1"),
         ("way", "u1"),
         ("near", "u1"),
     ],
     align=True,
 )
-"""What one device did in a window by one service with one peer (`UseRow` of the core)."""
+"""What one device did in a window by one service with one peer (`UseRow` of the core).
+
+Each is one number, so that `tolist` makes rows of Python's own.
+"""
 
 REQUEST = np.dtype(
     [

@@ -50,8 +50,8 @@ def _use(flow: Row, end: int) -> Columns:
     row["end"] = flow["last"]
     row["begun"] = row["ended"] = 1
     row["failed"] = not _is_answered(flow)
-    row["octets"] = row["largest"] = octets
+    row["sent"], row["received"] = row["largest_sent"], row["largest_received"] = octets
     row["sizes"], row["squares"] = size, size * size
-    row["ports"] = flow["dst_port"]
+    row["lowest_port"] = row["highest_port"] = flow["dst_port"]
     found: Columns = row
     return found

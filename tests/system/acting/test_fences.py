@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.system
 
 MAKER, OTHER, ELSEWHERE = "198.51.100.20", "198.51.100.21", "198.51.100.66"
+ANOTHER = "192.168.77.200"
 HOURS = 240
 
 SERVE = """
@@ -190,7 +191,12 @@ def test_a_device_that_deviates_is_told_slowed_down_or_held(lab: Lab) -> None:
     assert decided() == []
     deviates("limit", 81)
     until("the limit", lambda: decided() == ["limit"])
+    assert lost(lab, SERVER)
+    lab.site.inside("in", "ip", "addr", "add", f"{ANOTHER}/24", "dev", "eth0")
+    assert lost(lab, ANOTHER), "another address of it is no way out"
     pardon()
+    until("speed", lambda: not lost(lab, ANOTHER))
+    lab.site.inside("in", "ip", "addr", "del", f"{ANOTHER}/24", "dev", "eth0")
     deviates("quarantine", 82)
     until("the quarantine", lambda: decided() == ["quarantine"])
     until("silence", lambda: not lab.gets("http://maker.example/"))
@@ -217,6 +223,14 @@ def test_what_a_maker_describes_is_enforced(lab: Lab) -> None:
     assert not lab.gets("http://other.example/")
     told = json.loads(lab.phage("devices", "mud", lab.device))
     assert "other.example" in json.dumps(told["ietf-access-control-list:acls"])
+
+
+def lost(lab: Lab, address: str) -> bool:
+    """Tell whether any of many pings of the router from an address of the device is lost."""
+    said = lab.site.inside(
+        "in", "ping", "-q", "-f", "-c", "300", "-w", "30", "-I", address, ROUTER_IN, check=False
+    )
+    return " 0% packet loss" not in said
 
 
 def without(rules: str, domain: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import astuple, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -244,6 +244,16 @@ def test_an_upload_far_beyond_the_usual_deviates() -> None:
     home.learn()
     found = home.window(home.flow(octets=(500_000_000, 1000)))
     assert [each.kind for each in found] == [DeviationKind.VOLUME]
+
+
+def test_a_profile_is_of_numbers_that_json_knows() -> None:
+    home = Home()
+    home.window(home.flow())
+    profile = home.profiler.profile(CAMERA)
+    assert profile is not None
+    (use,) = profile.keys.values()
+    assert {type(value) for value in astuple(use)} <= {int, float}
+    assert (use.sent, use.received) == (1000, 1000)
 
 
 def test_something_new_is_normal_when_it_comes_again_another_day() -> None:

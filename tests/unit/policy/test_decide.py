@@ -177,6 +177,12 @@ def test_a_rule_says_who_is_acted_against(target: str, value: str, direction: Di
     assert intent.direction is direction
 
 
+def test_a_device_is_acted_against_by_its_mac_address() -> None:
+    (intent,) = asked(enforced("finding: any", "ban", ", target: device"), subject=CAM)
+    assert intent.target == Target(TargetKind.DEVICE, CAM.mac)
+    assert intent.direction is Direction.FROM
+
+
 def test_whom_a_device_calls_is_cut_off_both_ways() -> None:
     (intent,) = asked(
         enforced("finding: beaconing"),

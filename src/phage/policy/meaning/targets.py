@@ -32,6 +32,8 @@ ACTIONS = {
     Verb.QUARANTINE: Action.QUARANTINE,
 }
 
+_SUBJECTS = frozenset({Role.SUBJECT, Role.DEVICE})
+
 _SYN_ONLY = (0x12, 0x02)
 """SYN set, ACK not: what a SYN flood consists of (RFC 9293, section 3.1)."""
 
@@ -85,7 +87,7 @@ def _parties(rule: Rule, roles: Roles) -> tuple[Party, ...]:
         return roles.sources
     if rule.target in {Role.VICTIM, Role.SERVICE}:
         return roles.victims
-    wants_attacker = (rule.target is Role.SUBJECT) == roles.subject_attacks
+    wants_attacker = (rule.target in _SUBJECTS) == roles.subject_attacks
     return roles.sources if wants_attacker else roles.victims
 
 
@@ -96,7 +98,8 @@ def _targets(rule: Rule, roles: Roles, action: Action | None) -> Iterator[Target
         return
     for party in _parties(rule, roles):
         ip = party.ip if party.address is not None else ""
-        if action is Action.QUARANTINE and (party.mac or ip):
+        by_mac = action is Action.QUARANTINE or rule.target is Role.DEVICE
+        if by_mac and (party.mac or ip):
             yield Target(TargetKind.DEVICE, party.mac or ip)
         elif party.network:
             yield Target(TargetKind.PREFIX, party.network)
@@ -113,11 +116,12 @@ def _direction(rule: Rule, finding: Finding, roles: Roles, action: Action | None
     if action is Action.QUARANTINE:
         return Direction.BOTH
     attacks = rule.target is Role.SOURCE or (
-        rule.target in {Role.SUBJECT, Role.PEERS}
-        and (rule.target is Role.SUBJECT) == roles.subject_attacks
+        rule.target in {*_SUBJECTS, Role.PEERS}
+        and (rule.target in _SUBJECTS) == roles.subject_attacks
     )
     if not attacks:
-        return Direction.TO
+        # A packet to a device has no MAC address of it before it is routed.
+        return Direction.FROM if rule.target is Role.DEVICE else Direction.TO
     return Direction.BOTH if finding.detector in CALLED else Direction.FROM
 
 
