@@ -49,7 +49,7 @@ def make_access(
     """
     return Access(
         Users(store.users, clock),
-        Sessions(store.sessions, store.users, clock, idle, longest),
+        Sessions(store.sessions, store.users, store.browsers, clock, idle, longest),
         Tokens(store.tokens, store.users, clock),
         Login(store.users, clock, Attempts(clock)),
         AuditLog(store.audit, clock),

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from phage.clock import Clock
+    from phage.store.repositories.browsers import BrowserRepository
     from phage.store.repositories.sessions import SessionRepository
     from phage.store.repositories.users import UserRepository
 
@@ -36,6 +37,7 @@ class Sessions:
     Args:
         repository: Where they are kept.
         users: Whose they are.
+        browsers: What users are told by while they are not here.
         clock: Tells which have ended.
         idle: Seconds without a request after which one ends.
         longest: Seconds after which one ends in any case.
@@ -45,6 +47,7 @@ class Sessions:
         self,
         repository: SessionRepository,
         users: UserRepository,
+        browsers: BrowserRepository,
         clock: Clock,
         idle: float = IDLE_SECONDS,
         longest: float = LONGEST_SECONDS,
@@ -52,6 +55,7 @@ class Sessions:
         self.longest = longest
         self._repository = repository
         self._users = users
+        self._browsers = browsers
         self._clock = clock
         self._idle_ns = int(idle * 1e9)
         self._longest_ns = int(longest * 1e9)
@@ -97,5 +101,6 @@ class Sessions:
         self._repository.remove(digest)
 
     def end_all(self, user: str, but: str = "") -> None:
-        """End a user's sessions, but for one."""
+        """End a user's sessions, but for one; no browser of his is told anything any more."""
         self._repository.remove_of(user, but)
+        self._browsers.remove_of(user)

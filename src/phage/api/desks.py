@@ -101,6 +101,19 @@ class Forecast:
     changes: Sequence[Mapping[str, Any]] = ()
 
 
+class PushDesk(Protocol):
+    """Tells browsers by Web Push."""
+
+    def key(self) -> str:
+        """Return by what browsers know who sends: a point of P-256 in base64url."""
+
+    def test(self, user: str) -> int:
+        """Tell a user's browsers that this is a test; return how many were.
+
+        Raises StateError where he has none, NotifyError when none could be told.
+        """
+
+
 class RuleDesk(Protocol):
     """Rule files of the running daemon. Changes come into force by `rules.apply` only."""
 

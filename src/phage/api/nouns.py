@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from fastapi import APIRouter
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-AT_ONCE = ("docs", "events", "service", "session")
+AT_ONCE = ("docs", "events", "push", "service", "session")
 """What pages, browsers and monitoring ask for."""
 
 _PREFIXES = ("/api/v", "/v1/", "/taxii2/")
-_OF_PAGES = ("/api/v1/events", "/api/v1/session")
+_OF_PAGES = ("/api/v1/events", "/api/v1/push", "/api/v1/session")
 
 
 def find_routers(*, at_once: bool) -> list[APIRouter]:
@@ -70,6 +70,7 @@ class Nouns:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
         path = scope["path"] if scope["type"] == "http" else ""
-        if not self._make.is_done and path.startswith(_PREFIXES) and path not in _OF_PAGES:
+        is_noun = path.startswith(_PREFIXES) and not path.startswith(_OF_PAGES)
+        if is_noun and not self._make.is_done:
             await run_sync(self._make)
         await self.app(scope, receive, send)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from phage.access.access import Access
     from phage.api.bouncers import BouncerFeed
-    from phage.api.desks import FeedsDesk, RuleDesk, SettingsDesk
+    from phage.api.desks import FeedsDesk, PushDesk, RuleDesk, SettingsDesk
     from phage.api.events import EventHub
     from phage.api.workdesk import WorkDesk
     from phage.clock import Clock
@@ -78,6 +78,7 @@ class Services:
         sharing: What others are told of attackers; None for nothing.
         scanning: Where files are handed over to be scanned; None where none are.
         work: What answers workers that scan files; None where there are none.
+        push: Tells browsers; None where none are told.
     """
 
     clock: Clock
@@ -106,6 +107,7 @@ class Services:
     sharing: Sharing | None = None
     scanning: ScanDesk | None = None
     work: WorkDesk | None = None
+    push: PushDesk | None = None
 
     def steered(self, verb: str, actor: str, **values: object) -> Mapping[str, Any]:
         """Ask the daemon, as the control socket does. Raises ProblemError where none runs."""

@@ -359,6 +359,18 @@ class ApiSettings(Section):
     session_longest: Duration = Field(
         7 * 86_400.0, ge=60, le=365 * 86_400, description="A login ends after this time."
     )
+    push: bool = Field(
+        default=True,
+        description="Tell browsers whose users asked for it of findings while no page is open, "
+        "through the push services of the browsers' makers, which cannot read it.",
+    )
+    push_contact: str = Field(
+        "",
+        max_length=256,
+        pattern=r"^((mailto:|https:)[!-~]+)?$",
+        description="Whom a push service may write to (mailto:you@example.org); it sees this. "
+        "Apple's asks for one.",
+    )
     token: SecretStr = Field(
         SecretStr(""),
         description="Token that /metrics asks for; better in token_file. Without one /metrics is "

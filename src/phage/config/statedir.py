@@ -56,6 +56,11 @@ class StateDirectory:
         return self.path / "templates"
 
     @property
+    def push_key(self) -> Path:
+        """The key that messages to browsers are signed with."""
+        return self.path / "push.key"
+
+    @property
     def rules(self) -> Path:
         """Rule files, *.yaml, in the order of their names."""
         return self.path / "rules"

@@ -42,6 +42,7 @@ from phage.daemon.models import restored_models, save_models
 from phage.daemon.pipeline import Pipeline, make_detectors, make_knowledge, total
 from phage.daemon.policysinks import NotifySink, PolicyMetrics
 from phage.daemon.policysinks import health as policy_health
+from phage.daemon.pushdesk import LocalPushDesk, make_push_desk
 from phage.daemon.rates import count_interfaces, influx_sinks
 from phage.daemon.screen import Screen
 from phage.daemon.serving import Served, start_api
@@ -92,6 +93,7 @@ class Daemon:
         self.joined: JoinedCollector | None = None
         self.feeders: list[Feeder] = []
         self.dispatcher: Dispatcher | None = None
+        self.push: LocalPushDesk | None = None
         self.links = Links(self.collectors)
         self.windows: queue.Queue[Fed] = queue.Queue(WAITING_WINDOWS)
         self.losses: list[Callable[[], Mapping[str, int]]] = []
@@ -268,8 +270,12 @@ def _outputs(settings: Settings, state: StateDirectory, daemon: Daemon) -> list[
         sinks.append(EveSink(EveLog(file, eve.types), daemon.clock, eve.stats_interval))
         daemon.losses.append(lambda: {"eve_dropped": file.dropped})
     sinks += influx_sinks(settings.outputs.influx, daemon.watching, daemon.clock)
-    if settings.notify:
-        dispatcher = Dispatcher(make_channels(settings.notify), daemon.clock)
+    daemon.push = make_push_desk(settings, state, daemon.clock)
+    channels = make_channels(settings.notify)
+    if daemon.push is not None:
+        channels.append(daemon.push.channel)
+    if channels:
+        dispatcher = Dispatcher(channels, daemon.clock)
         dispatcher.start()
         daemon.dispatcher = dispatcher
         sinks.append(NotifySink(dispatcher))
@@ -374,6 +380,7 @@ def run(options: RunOptions) -> int:
             discovery,
             daemon.joined,
             worker,
+            daemon.push,
         )
         for line in start_api(settings, state, served, clock, stack):
             options.ready(line)

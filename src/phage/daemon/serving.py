@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from phage.daemon.enforcement import Enforcement
     from phage.daemon.intel import IntelService
     from phage.daemon.livesink import LiveSink
+    from phage.daemon.pushdesk import LocalPushDesk
     from phage.records.decision import Decision
     from phage.telemetry.metrics import Registry
 
@@ -77,6 +78,7 @@ class Served:
         discovery: Scans actively; None where nothing does.
         joined: Takes windows of sensors that joined; None where none are taken.
         worker: Scans files; None where the desk has one of its own, or none.
+        push: Tells browsers; None where none are told.
     """
 
     live: LiveSink
@@ -89,6 +91,7 @@ class Served:
     discovery: DiscoveryService | None = None
     joined: JoinedCollector | None = None
     worker: OwnWorker | None = None
+    push: LocalPushDesk | None = None
 
 
 def start_api(
@@ -164,6 +167,7 @@ def start_api(
             sharing=sharing,
             scanning=scanning,
             work=work,
+            push=served.push,
             metrics_token=own.token.get_secret_value(),
             captures=state.captures,
             hosts=tuple(name.lower() for name in own.hosts),

@@ -42,6 +42,7 @@ TABLES = (
     "sessions",
     "tokens",
     "login_links",
+    "browsers",
     "audit",
     "finding_labels",
     "exporters",

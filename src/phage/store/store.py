@@ -11,6 +11,7 @@ from phage.errors import StoreError
 from phage.store.connect import open_database
 from phage.store.database import Database, sqlite_path, sqlite_url
 from phage.store.repositories.audit import AuditRepository
+from phage.store.repositories.browsers import BrowserRepository
 from phage.store.repositories.counters import CounterRepository
 from phage.store.repositories.decisions import DecisionRepository
 from phage.store.repositories.devices import DeviceRepository
@@ -93,6 +94,7 @@ class Store:
         self.sessions = SessionRepository(database)
         self.tokens = TokenRepository(database)
         self.audit = AuditRepository(database)
+        self.browsers = BrowserRepository(database)
         self.labels = LabelRepository(database)
         self.exporters = ExporterRepository(database)
         self.samples = SampleRepository(database)

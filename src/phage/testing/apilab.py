@@ -25,7 +25,7 @@ from phage.records import Severity
 from phage.store.pool import StorePool
 from phage.store.store import open_store
 from phage.telemetry.metrics import Registry
-from phage.testing.desks import FakeFeedsDesk, FakeRuleDesk, FakeSettingsDesk
+from phage.testing.desks import FakeFeedsDesk, FakePushDesk, FakeRuleDesk, FakeSettingsDesk
 from phage.testing.records import EPOCH
 from phage.testing.scandesk import FakeScanDesk
 
@@ -149,6 +149,7 @@ def api_lab(
                 store,
                 clock,
             ),
+            push=FakePushDesk(),
             sharing=Sharing("phage", ("192.168.0.0/16",), Severity.MEDIUM, 30 * 86_400.0),
         )
         yield ApiLab(make_app(services, pages), services, store, clock)

@@ -162,3 +162,22 @@ class FakeFeedsDesk:
             message = f"there is no feed {name!r}"
             raise StateError(message)
         return self.made[name]
+
+
+class FakePushDesk:
+    """Tells nobody anything: the first test of it is taken, and then there is no browser."""
+
+    def __init__(self) -> None:
+        self.tested: list[str] = []
+
+    def key(self) -> str:
+        """Return what stands for a key."""
+        return "BKey"
+
+    def test(self, user: str) -> int:
+        """Note whose browsers are tested."""
+        self.tested.append(user)
+        if len(self.tested) > 1:
+            message = "no browser of yours is subscribed"
+            raise StateError(message)
+        return 1

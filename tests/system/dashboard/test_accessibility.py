@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,9 @@ import uvicorn
 from tests.system.dashboard.conftest import visitor
 
 from phage.api.events import EventHub
-from phage.records import Subject
+from phage.notify.browsers import message
+from phage.notify.notice import notice_of_finding
+from phage.records import Severity, Subject
 from phage.records.device import Attribute, Device, Guess, Seen
 from phage.scan.trials import EICAR as EICAR_FILE
 from phage.store.store import StoreLocation
@@ -242,3 +245,40 @@ def test_an_installed_dashboard_notifies_of_findings(served: Served, chromium: C
             " return shown.length && shown.map((each) => [each.title, each.body, each.data]); }"
         ).json_value()
     assert shown == [["phage: high", finding["summary"], f"/findings/{'b' * 16}"]]
+
+
+def test_a_push_is_shown_while_no_page_listens(served: Served, chromium: Chromium) -> None:
+    finding = make_finding(7, severity=Severity.HIGH)
+    with visitor(chromium.start(), served.place, "phone", permissions=["notifications"]) as page:
+        log_in(page)
+        page.evaluate("navigator.serviceWorker.ready.then(() => true)")
+        tools = page.context.new_cdp_session(page)
+        with contextlib.ExitStack() as stack:
+            stack.callback(tools.detach)
+            known: list[dict[str, Any]] = []
+            tools.on(
+                "ServiceWorker.workerRegistrationUpdated",
+                lambda event: known.extend(event["registrations"]),
+            )
+            tools.send("ServiceWorker.enable")
+            page.wait_for_function("async () => await navigator.serviceWorker.ready && true")
+            until("the service worker", lambda: bool(page.evaluate("1") and known))
+            tools.send(
+                "ServiceWorker.deliverPushMessage",
+                {
+                    "origin": served.place,
+                    "registrationId": known[0]["registrationId"],
+                    "data": message(notice_of_finding(finding)).decode(),
+                },
+            )
+            shown: list[list[str]] = []
+
+            def is_shown() -> bool:
+                shown[:] = page.evaluate(
+                    "navigator.serviceWorker.ready.then((worker) => worker.getNotifications())"
+                    ".then((all) => all.map((each) => [each.body, each.data]))"
+                )
+                return bool(shown)
+
+            until("the notification", is_shown)
+    assert shown == [[finding.summary, f"/findings/{finding.id}"]]

@@ -10,9 +10,11 @@ from fastapi.responses import HTMLResponse
 from phage.access.roles import Role
 from phage.access.totp import new_totp_secret, totp_uri
 from phage.api.problem import ProblemError
+from phage.api.routes.push import forget_browser
 from phage.api.security import Asker, address_of, needs
-from phage.api.services import Served
+from phage.api.services import Served, running
 from phage.errors import PhageError
+from phage.web.figures import count
 from phage.web.render import back, page
 
 router = APIRouter(include_in_schema=False)
@@ -87,6 +89,7 @@ def _account(request: Request, services: Served, asker: Asker, **values: Any) ->
         user=services.access.users.get(asker.user),
         sessions=services.access.sessions.of(asker.user),
         tokens=services.access.tokens.list(asker.user),
+        browsers=services.writing.browsers.list(asker.user),
         scopes=SCOPES,
         **{**fields, **values},
     )
@@ -160,6 +163,28 @@ def change_tokens(
         return back(request, "/account", str(error), bad=True)
     request.state.audit = f"token {made.id}: {' '.join(made.scopes)}"
     return _account(request, services, asker, token=secret)
+
+
+@router.post("/account/browsers", dependencies=[Depends(needs("account:write"))])
+def change_browsers(
+    request: Request,
+    services: Served,
+    asker: Asker,
+    act: Annotated[Literal["test", "remove"], Form()],
+    id: Annotated[str, Form(max_length=16)] = "",  # noqa: A002  The field's name.
+) -> Response:
+    """Tell one's own browsers that this is a test, or one of them no more."""
+    _in_session(asker)
+    try:
+        if act == "remove":
+            forget_browser(services, asker, id)
+            request.state.audit = f"browser {id}"
+            return back(request, "/account", "That browser is told no more.")
+        request.state.unaudited = True
+        told = running(services.push, "Web Push").test(asker.user)
+    except PhageError as error:
+        return back(request, "/account", str(error), bad=True)
+    return back(request, "/account", f"Sent to {count(told, 'browser')}.")
 
 
 def _in_session(asker: Asker) -> None:

@@ -257,13 +257,51 @@
     if (worker) worker.showNotification(`phage: ${finding.severity}`, options);
     else new Notification(`phage: ${finding.severity}`, options);
   }
+  // What follows is Web Push: told while no page is open. "yes" is without it, "push" with it.
+  const api = (path, method, body) => fetch(`/api/v1/push${path}`, {
+    method, body: body && JSON.stringify(body),
+    headers: { ...HEADERS, "Content-Type": "application/json", "X-CSRF-Token": one("[name=csrf_token]")?.value || "" },
+  }).then((answer) => (answer.ok ? answer : Promise.reject(new Error(`${answer.status}`))));
+  async function subscribe() {
+    const { key } = await (await api("", "GET")).json();
+    const worker = await navigator.serviceWorker.ready;
+    const octets = Uint8Array.from(atob(key.replace(/-/g, "+").replace(/_/g, "/")), (each) => each.charCodeAt(0));
+    await (await worker.pushManager.getSubscription())?.unsubscribe();  // It may be of another key.
+    const made = await worker.pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: octets });
+    const { id } = await (await api("", "POST", made.toJSON())).json();
+    store("push", id);
+  }
+  async function unsubscribe() {
+    const worker = await navigator.serviceWorker?.getRegistration();
+    await (await worker?.pushManager?.getSubscription())?.unsubscribe();
+    if (stored("push")) await api(`/${stored("push")}`, "DELETE").catch(() => {});
+    store("push", "");
+  }
   document.addEventListener("click", async (event) => {
     if (!event.target.closest("#tell")) return;
     if (!("Notification" in window)) return say("This browser has no notifications.", true);
-    const on = stored("tell") !== "yes" && (await Notification.requestPermission()) === "granted";
+    const on = !stored("tell") && (await Notification.requestPermission()) === "granted";
     store("tell", on ? "yes" : "");
-    say(on ? "You are told of new findings while phage is open in a tab or installed." : "You are not told of findings by this browser.");
+    if (!on) {
+      await unsubscribe().catch(() => {});
+      return say("You are not told of findings by this browser.");
+    }
+    if ("PushManager" in window && isSecureContext) {
+      try {
+        await subscribe();
+        store("tell", "push");
+        return say("You are told of new findings, also while phage is closed.");
+      } catch { /* No push service, or none that can be reached: told while a page is open. */ }
+    }
+    say("You are told of new findings while phage is open in a tab or installed.");
   });
+  // A browser that gave its subscription up, or was forgotten here, subscribes anew.
+  if (stored("tell") === "push" && one("#tell")) navigator.serviceWorker?.ready
+    .then((worker) => worker.pushManager.getSubscription())
+    .then(async (known) => {
+      const { browsers } = await (await api("", "GET")).json();
+      if (!known || !browsers.some((each) => each.id === stored("push"))) await subscribe();
+    }).catch(() => {});
   if ("serviceWorker" in navigator && isSecureContext) navigator.serviceWorker.register("/sw.js").catch(() => {});
 
   one("[aria-current=page]")?.scrollIntoView({ block: "nearest", inline: "center" });

@@ -12,6 +12,12 @@ self.addEventListener("activate", (event) => {
 self.addEventListener("fetch", (event) => {
   if (event.request.mode === "navigate") event.respondWith(fetch(event.request).catch(() => caches.match("/offline")));
 });
+self.addEventListener("push", (event) => {
+  let told = {};
+  try { told = event.data.json(); } catch { /* Shown without words: a push must show something. */ }
+  const options = { body: told.body || "", tag: told.tag, icon: "/static/icon-192.png", data: told.url || "/" };
+  event.waitUntil(self.registration.showNotification(told.title || "phage", options));
+});
 self.addEventListener("notificationclick", (event) => {
   event.notification.close();
   event.waitUntil(self.clients.matchAll({ type: "window" }).then((windows) => windows.length
