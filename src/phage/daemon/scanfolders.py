@@ -28,6 +28,11 @@ class ScanFolders:
         """Definitions that are rolled out to workers, disguised."""
         return self.samples.with_name("releases")
 
+    @property
+    def counts(self) -> Path:
+        """What processes that scan have done, a file each."""
+        return self.samples.with_name("scan-counts")
+
     @classmethod
     def of(cls, state: StateDirectory) -> ScanFolders:
         """Return the folders of a folder of state."""

@@ -243,6 +243,7 @@ class ScanService:
         """Scan with another scanner from now on; the one before ends with its last file."""
         with self._lock:
             before, self.scanner = self.scanner, scanner
+            scanner.counters = before.counters
             is_idle = not self._at_work[before]
         if is_idle:
             before.close()

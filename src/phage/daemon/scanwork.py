@@ -18,6 +18,7 @@ from phage.daemon.scandesk import LocalScanDesk
 from phage.daemon.scanfolders import ScanFolders
 from phage.daemon.scanfronts import OwnJudge, open_fronts
 from phage.daemon.scanning import ScanService, Servers, make_queue, make_scanner, new_job
+from phage.daemon.workcounts import CountsFile, work_counts
 from phage.errors import PhageError, StoreError
 from phage.records.scanjob import Priority
 from phage.scan.content import Content
@@ -29,11 +30,14 @@ from phage.store.retention import Retention
 from phage.store.store import open_store
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from phage.clock import Clock
     from phage.config.scan import ScanSettings
     from phage.config.settings import Settings
     from phage.config.statedir import StateDirectory
     from phage.daemon.dispatch import Dispatcher
+    from phage.daemon.workcounts import Told
     from phage.scan.desk import Judge
     from phage.scan.queue import Queue
     from phage.scan.queues.celery import CeleryQueue
@@ -82,17 +86,24 @@ def work(
             )
             stack.callback(desk.close)
             judge: Judge = desk
+            counters = None
         else:
             service = _serve(settings.scan, folders, store, queue, clock, folder, stack)
             look = partial(rescans.look, service)
             judge = OwnJudge(settings.scan, service, vault)
-        open_fronts(settings.scan, judge, stack)
+            counters = service.scanner.counters
+        fronts = open_fronts(settings.scan, judge, stack)
+        counts = CountsFile(folders.counts, clock)
+        tell = partial(_tell, counts, partial(work_counts, counters, fronts, rescans))
+        stack.callback(tell)
         watched = WatchedFolders(settings.scan.watch, lambda path: _submit(path, vault, queue))
         swept = clock.monotonic() - SWEEP_SECONDS
         busy = clock.monotonic()
         while not stopping.wait(LOOK_SECONDS):
             watched.look()
             look()
+            if counts.is_time():
+                tell()
             if clock.monotonic() - swept >= SWEEP_SECONDS:
                 swept = clock.monotonic()
                 try:
@@ -160,6 +171,14 @@ def _dispatch(
     stack.callback(servers.stop)
     _log.info("taking samples apart for workers elsewhere")
     return dispatcher
+
+
+def _tell(counts: CountsFile, told: Callable[[], Told]) -> None:
+    """Tell what was done; a full disk must not end what goes on."""
+    try:
+        counts.tell(told())
+    except OSError as error:
+        _log.warning("counters: %s", error, extra={"limit": "counts"})
 
 
 def _waits(queue: Queue) -> bool:

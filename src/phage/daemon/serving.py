@@ -28,6 +28,7 @@ from phage.daemon.scanfolders import ScanFolders
 from phage.daemon.settingsdesk import LocalSettingsDesk
 from phage.daemon.steering import Steering
 from phage.daemon.storesink import location
+from phage.daemon.workcounts import WorkCounter
 from phage.daemon.workdesk import LocalWorkDesk
 from phage.errors import ConfigError
 from phage.store.pool import StorePool
@@ -121,6 +122,7 @@ def start_api(
         served.worker,
     )
     count_desk(served.registry, scanning)
+    WorkCounter(ScanFolders.of(state).counts, store, clock, served.registry).start()
     work = _work_desk(settings, state, clock, stack)
     steering = Steering(
         served.enforcement, clock, served.devices, served.discovery, Fences(state.fences)
