@@ -6,6 +6,7 @@ notices do not.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import stat
@@ -22,6 +23,12 @@ _log = logging.getLogger(__name__)
 
 MOST = 200_000
 """Files that are remembered; more are left unwatched, and counted."""
+
+PASSING = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.ESTALE,
+     errno.ETIMEDOUT}
+)  # fmt: skip
+"""Faults of the machine, not of a file: it comes again at the next look."""
 
 State = tuple[int, int, int]
 """A file as it was seen: inode, size, time of change in nanoseconds."""
@@ -62,8 +69,11 @@ class WatchedFolders:
                     self._taken[path] = state
                     taken += 1
             except (OSError, ValueError) as error:  # The latter for a name that is no text.
-                self._taken[path] = state  # It is read again when it changes.
-                _log.warning("watch folder: %s: %s", path, error)
+                passes = getattr(error, "errno", None) in PASSING
+                if not passes:
+                    self._taken[path] = state  # It is read again when it changes.
+                limit = {"limit": "watch"} if passes else {}
+                _log.warning("watch folder: %s: %s", path, error, extra=limit)
             except PhageError as error:  # The store or the queue: it comes again at the next look.
                 _log.warning("watch folder: %s: %s", path, error, extra={"limit": "watch"})
         self._growing = {path: state for path, state in seen.items() if path not in self._taken

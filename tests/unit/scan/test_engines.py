@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socketserver
 import threading
@@ -20,6 +21,7 @@ from phage.records.sample import Category
 from phage.scan import definitions
 from phage.scan.content import Content
 from phage.scan.enginelist import engine_states
+from phage.scan.engines.agent import AgentEngine
 from phage.scan.engines.clamav import ClamavEngine
 from phage.scan.engines.command import CommandEngine
 from phage.scan.engines.feedhash import FeedHashEngine
@@ -300,6 +302,10 @@ class Icap(socketserver.StreamRequestHandler):
             answer = b"200 OK\r\nX-Infection-Found: Type=0; Resolution=2; Threat=Own.Evil;\r\n\r\n"
         elif b"BLOCK" in body:
             answer = b"200 OK\r\nEncapsulated: res-hdr=0\r\n\r\nHTTP/1.1 403 Forbidden\r\n\r\n"
+        elif b"SAME" in body or b"PAGE" in body:
+            size = 4 if b"SAME" in body else 700
+            inner = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size
+            answer = b"200 OK\r\nX-Violations-Found: 0\r\nEncapsulated: res-hdr=0\r\n\r\n" + inner
         elif b"FAIL" in body:
             answer = b"500 Server Error\r\n\r\n"
         else:
@@ -325,8 +331,27 @@ def test_icap(icap: str) -> None:
     assert said(engine, b"BLOCK").label == "blocked with 403"
     with pytest.raises(PhageError, match="answers with 500"):
         said(engine, b"FAIL")
-    with pytest.raises(PluginUnavailableError, match="needs a server"):
-        IcapEngine().version()
+    assert said(engine, b"SAME").category is Category.UNDETECTED
+    assert said(engine, b"PAGE").label == "replaced by something else"
+    for url in ("", "icap://", "http://h/x", "icap://h:99999/x", "icap://h:x/x", "icap://[/x"):
+        with pytest.raises(PluginUnavailableError, match="needs a server"):
+            IcapEngine(url=url).version()
+    with pytest.raises(PluginUnavailableError, match=r"icap://127\.0\.0\.1:1/x: .*refused"):
+        IcapEngine(url="icap://127.0.0.1:1/x").version()
+
+
+@pytest.mark.parametrize("url", ["", "http://h", "https://", "https://h:99999", "https://h:x"])
+def test_an_agent_s_address_that_is_none(url: str) -> None:
+    with pytest.raises(PluginUnavailableError, match="needs an agent"):
+        AgentEngine(url=url).version()
+
+
+@pytest.mark.parametrize("text", [b"\xff\xfe", b"[" * 5000, b"a: b: c", b"- 1", b""])
+def test_a_description_that_is_none(tmp_path: Path, text: bytes) -> None:
+    path = tmp_path / "scanner.yaml"
+    path.write_bytes(text)
+    with pytest.raises(ConfigError, match=r"scanner\.yaml"):
+        CommandEngine(description=str(path)).version()
 
 
 class FakeClamd(socketserver.StreamRequestHandler):
@@ -416,6 +441,26 @@ def test_watched_folders(tmp_path: Path) -> None:
     full[0] = False
     assert watched.look() == 1
     assert taken == ["a", "a"]
+
+
+def test_a_watched_file_comes_again_when_the_disk_has_room(tmp_path: Path) -> None:
+    faults = [OSError(errno.ENOSPC, "No space left"), OSError(errno.EINVAL, "is odd")]
+    taken: list[str] = []
+
+    def take(path: Path) -> bool:
+        if faults:
+            raise faults.pop(0)
+        taken.append(path.name)
+        return True
+
+    watched = WatchedFolders((tmp_path,), take)
+    (tmp_path / "a").write_text("a")
+    assert [watched.look() for _ in range(2)] == [0, 0]  # It is new; there is no room.
+    assert [watched.look() for _ in range(3)] == [0, 0, 0]  # It cannot be read at all.
+    assert not faults
+    (tmp_path / "a").write_text("changed")
+    assert [watched.look() for _ in range(2)] == [0, 1]
+    assert taken == ["a"]
 
 
 def test_system_clock_is_what_definitions_are_named_by(tmp_path: Path) -> None:

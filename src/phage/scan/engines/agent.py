@@ -92,11 +92,19 @@ class AgentEngine(EngineDefaults):
         """Return EICAR, something good, garbage."""
         return (EVIL, BENIGN, GARBAGE)
 
+    def _address(self) -> tuple[str, int]:
+        """Return host and port of the agent. Raises AgentError."""
+        try:
+            where = urlsplit(self.url)
+            if where.scheme == "https" and where.hostname:
+                return where.hostname, where.port or 8484
+        except ValueError:  # A port that there cannot be.
+            pass
+        message = "needs an agent: scan.settings.agent.url: https://HOST:8484"
+        raise AgentError(message)
+
     def _asked(self, method: str, path: str, content: Content | None = None) -> dict[str, Any]:
-        where = urlsplit(self.url)
-        if where.scheme != "https" or not where.hostname:
-            message = "needs an agent: scan.settings.agent.url: https://HOST:8484"
-            raise AgentError(message)
+        host, port = self._address()
         try:
             token = Path(self.token_file).read_text(encoding="ascii").strip()
             context = ssl.create_default_context(cafile=self.ca_file or None)
@@ -104,8 +112,8 @@ class AgentEngine(EngineDefaults):
             message = f"scan.settings.agent: token_file or ca_file cannot be read: {error}"
             raise AgentError(message) from error
         connection = http.client.HTTPSConnection(
-            where.hostname,
-            where.port or 8484,
+            host,
+            port,
             timeout=self.timeout + GRACE_SECONDS,
             context=context,
         )

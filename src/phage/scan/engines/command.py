@@ -125,7 +125,7 @@ def describe(path: str) -> dict[str, object]:
         raise PluginUnavailableError(message)
     try:
         about = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         message = f"{path}: {error}"
         raise ConfigError(message) from error
     if not isinstance(about, dict) or "program" not in about:

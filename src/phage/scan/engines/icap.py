@@ -31,6 +31,10 @@ _NAMED = (
 )
 
 
+_NOTHING = frozenset({"", "0"})
+"""Values of these that say that there is nothing: some servers count violations."""
+
+
 class IcapError(PhageError):
     """The server cannot be asked, or its answer makes no sense."""
 
@@ -60,7 +64,8 @@ class IcapEngine(EngineDefaults):
         try:
             status, headers = self._talk(self._head("OPTIONS", ""), b"", None)
         except (IcapError, OSError) as error:
-            raise PluginUnavailableError(str(error)) from error
+            message = f"{self.url}: {error}"
+            raise PluginUnavailableError(message) from error
         if status != 200:
             message = f"{self.url} answers OPTIONS with {status}"
             raise PluginUnavailableError(message)
@@ -82,28 +87,32 @@ class IcapEngine(EngineDefaults):
         places = f"req-hdr=0, res-hdr={len(request)}, res-body={len(request) + len(response)}"
         head = self._head("RESPMOD", f"Allow: 204\r\nEncapsulated: {places}\r\n")
         status, headers = self._talk(head, request + response, content)
-        return _answer(status, headers)
+        return _answer(status, headers, content.size)
 
     def trials(self) -> tuple[Trial, ...]:
         """Return EICAR, something good, garbage."""
         return (EVIL, BENIGN, GARBAGE)
 
     def _head(self, method: str, more: str) -> bytes:
-        where = urlsplit(self.url)
-        text = (
-            f"{method} {self.url} ICAP/1.0\r\nHost: {where.hostname or ''}\r\nConnection: close\r\n"
-        )
+        host, _ = self._address()
+        text = f"{method} {self.url} ICAP/1.0\r\nHost: {host}\r\nConnection: close\r\n"
         return (text + more + "\r\n").encode("ascii", "replace")
+
+    def _address(self) -> tuple[str, int]:
+        """Return host and port of the server. Raises IcapError."""
+        try:
+            where = urlsplit(self.url)
+            if where.scheme == "icap" and where.hostname:
+                return where.hostname, where.port or 1344
+        except ValueError:  # A port that there cannot be.
+            pass
+        message = "needs a server: scan.settings.icap.url: icap://HOST:1344/SERVICE"
+        raise IcapError(message)
 
     def _talk(
         self, head: bytes, encapsulated: bytes, content: Content | None
     ) -> tuple[int, dict[str, str]]:
-        where = urlsplit(self.url)
-        if where.scheme != "icap" or not where.hostname:
-            message = "needs a server: scan.settings.icap.url: icap://HOST:1344/SERVICE"
-            raise IcapError(message)
-        address = (where.hostname, where.port or 1344)
-        with socket.create_connection(address, self.timeout) as connection:
+        with socket.create_connection(self._address(), self.timeout) as connection:
             connection.sendall(head + encapsulated)
             if content is not None:
                 for chunk in content.chunks():
@@ -138,8 +147,9 @@ def _read_head(connection: socket.socket) -> tuple[int, dict[str, str]]:
     return int(words[1]), headers
 
 
-def _answer(status: int, headers: Mapping[str, str]) -> Answer:
-    found = next((headers[name] for name in _NAMED if headers.get(name)), "")
+def _answer(status: int, headers: Mapping[str, str], size: int) -> Answer:
+    """Return what an answer means; `size` are the octets that were sent."""
+    found = next((headers[name] for name in _NAMED if headers.get(name, "0") not in _NOTHING), "")
     if found:
         match = _THREAT.search(found)
         return Answer(Category.MALICIOUS, (match[1] if match else found).strip()[:200])
@@ -148,7 +158,9 @@ def _answer(status: int, headers: Mapping[str, str]) -> Answer:
     if status == 200:
         # Changed without a name: a page in its place, unless the response came back as it was.
         if headers.get(":status", "200") == "200":
-            return Answer()
+            if headers.get("content-length", str(size)) == str(size):
+                return Answer()
+            return Answer(Category.MALICIOUS, "replaced by something else")
         return Answer(Category.MALICIOUS, f"blocked with {headers[':status']}")
     message = f"the server answers with {status}"
     raise IcapError(message)
