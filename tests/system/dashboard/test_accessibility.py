@@ -282,3 +282,35 @@ def test_a_push_is_shown_while_no_page_listens(served: Served, chromium: Chromiu
 
             until("the notification", is_shown)
     assert shown == [[finding.summary, f"/findings/{finding.id}"]]
+
+
+@pytest.mark.parametrize("size", ["desktop", "phone"])
+def test_rules_are_put_in_order_by_pointer_and_by_keys(
+    served: Served, chromium: Chromium, size: str
+) -> None:
+    assert served.lab.services.rules is not None
+    before = [rule.name for rule in served.lab.services.rules.rules()]
+    with visitor(chromium.start(), served.place, size) as page:
+        log_in(page)
+        page.goto("/rules")
+        handles, names = page.locator(".handle"), page.locator("tbody th a")
+        handles.nth(2).focus()
+        page.keyboard.press("ArrowUp")
+        assert names.all_inner_texts()[:3] == [before[0], before[2], before[1]]
+        page.get_by_role("button", name="Undo").click()
+        assert names.all_inner_texts() == before
+        page.locator("#order").wait_for(state="hidden")
+        handles.nth(0).scroll_into_view_if_needed()
+        below = page.locator("tbody tr").nth(1).bounding_box()
+        handle = handles.nth(0).bounding_box()
+        assert handle is not None
+        assert below is not None
+        page.mouse.move(handle["x"] + handle["width"] / 2, handle["y"] + handle["height"] / 2)
+        page.mouse.down()
+        page.mouse.move(below["x"] + 4, below["y"] + below["height"] - 4, steps=8)
+        page.mouse.up()
+        assert names.all_inner_texts()[:2] == before[1::-1]
+        page.get_by_role("button", name="Apply on trial").first.click()
+        page.get_by_text("In force for 60 s").wait_for()
+        assert names.all_inner_texts()[:2] == before[1::-1]
+    assert [rule.name for rule in served.lab.services.rules.rules()][:2] == before[1::-1]

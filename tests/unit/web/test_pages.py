@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from fastapi.routing import APIRoute
 
+from phage.api.rulefiles import rule_id
 from phage.collect.joined import JoinedCollector
 from phage.records import Subject
 from phage.records.device import Attribute, Device, Guess, Seen
@@ -18,6 +19,7 @@ from phage.testing.household import EICAR, MEMBERS, SCANNERS, eicar_verdict
 from phage.testing.pages import DECISION, FINDING, OPEN, PAGES
 from phage.testing.records import EPOCH, make_decision, make_finding
 from phage.web.dashboard import Dashboard
+from phage.web.pages.rules import moved
 
 if TYPE_CHECKING:
     from starlette.testclient import TestClient
@@ -308,6 +310,40 @@ def test_rules_are_saved_and_applied_on_trial(lab: ApiLab, daemon: FakeDaemon) -
     for act in ("confirm", "rollback"):
         client.post("/rules", data=form(client, act=act))
     assert [each[0] for each in daemon.asked[1:]] == ["rules.confirm", "rules.rollback"]
+
+
+def test_rules_are_put_in_order_on_trial(lab: ApiLab, daemon: FakeDaemon) -> None:
+    client = lab.browser("operator")
+    assert lab.services.rules is not None
+    ids = [rule_id(rule.name) for rule in lab.services.rules.rules()]
+    fields = form(client) | {"rule": [ids[2], *ids[:2], *ids[3:]]}
+    assert "In force for 60 s" in client.post("/rules/order", data=fields).text
+    assert daemon.asked == [("rules.apply", "user:operator", {"confirm": 60.0})]
+    assert [rule_id(rule.name) for rule in lab.services.rules.rules()] == fields["rule"]
+
+
+def test_a_rule_goes_a_place_up_without_script(lab: ApiLab, daemon: FakeDaemon) -> None:
+    client = lab.browser("operator")
+    assert lab.services.rules is not None
+    ids = [rule_id(rule.name) for rule in lab.services.rules.rules()]
+    page = client.get("/rules").text
+    assert f'value="{ids[1]}:up"' in page
+    client.post("/rules/order", data=form(client) | {"rule": ids, "move": f"{ids[1]}:up"})
+    assert [each[0] for each in daemon.asked] == ["rules.apply"]
+    for wrong in ({"rule": ["0" * 12]}, {"rule": ids, "move": "x:up"}, {"rule": []}):
+        answer = client.post("/rules/order", data=form(client) | wrong)
+        assert answer.status_code in {200, 422}
+    assert len(daemon.asked) == 1
+    assert "/rules/order" not in lab.browser("viewer").get("/rules").text
+
+
+@pytest.mark.parametrize(
+    ("which", "way", "expected"),
+    [("b", "up", "bacd"), ("b", "down", "acbd"), ("a", "up", "abcd"), ("d", "down", "abcd"),
+     ("x", "up", "abcd"), ("", "", "abcd")],
+)  # fmt: skip
+def test_moving_one_of_a_list(which: str, way: str, expected: str) -> None:
+    assert moved(list("abcd"), which, way) == list(expected)
 
 
 @pytest.mark.parametrize("name", ["..%2Fx.yaml", "x.sh", ".yaml", "a%00.yaml", "a b.yaml"])

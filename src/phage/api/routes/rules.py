@@ -11,7 +11,8 @@ from pydantic import JsonValue
 
 from phage.api.desks import FileText, Judgement, Remark, RuleDesk
 from phage.api.moments import moment
-from phage.api.problem import Fault, ProblemError
+from phage.api.problem import ProblemError
+from phage.api.rulefiles import put_in_order, rule_id, save_file
 from phage.api.rulemodels import (
     ADDED,
     Applied,
@@ -38,7 +39,7 @@ from phage.policy.adoption.writer import write_rules
 from phage.policy.importer import Source
 from phage.policy.reading.reader import read_rules
 from phage.policy.rule import Rule
-from phage.policy.writing.edit import replaced_rule, with_priority, with_rule, without_rule
+from phage.policy.writing.edit import replaced_rule, with_rule, without_rule
 from phage.policy.writing.writer import dump, rule_values
 
 router = APIRouter(prefix="/api/v1/rules", tags=["rules"])
@@ -55,11 +56,6 @@ FileName = Annotated[
 IfMatch = Annotated[
     str, Header(max_length=200, description="The ETag that was read; changed since: 412.")
 ]
-
-
-def rule_id(name: str) -> str:
-    """Return the id of a rule: names may hold any character, ids fit into a path."""
-    return hashlib.sha256(name.encode()).hexdigest()[:12]
 
 
 def _desk(services: Services) -> RuleDesk:
@@ -124,22 +120,7 @@ def add_rule(
 @router.put("/order", dependencies=[_WRITE])
 def order_rules(body: OrderBody, services: Served, asker: Asker) -> list[RuleRow]:
     """Have rules asked in an order; those that are not named keep their priority."""
-    desk = _desk(services)
-    texts = {file.name: file.text for file in desk.files()}
-    known = {rule_id(rule.name): rule for rule in desk.rules()}
-    if unknown := [each for each in body.ids if each not in known]:
-        message = f"there is no rule with the id {unknown[0]}"
-        raise ProblemError(404, message)
-    first = min(known[each].priority for each in body.ids)
-    changed: set[str] = set()
-    for number, each in enumerate(dict.fromkeys(body.ids)):
-        rule, priority = known[each], min(first + number * 10, 1_000_000)
-        file = rule.place.file.rpartition("/")[2]
-        if rule.priority != priority and file in texts:
-            texts[file] = with_priority(texts[file], file, rule.name, priority)
-            changed.add(file)
-    for file in sorted(changed):
-        _save(desk, file, texts[file])
+    put_in_order(_desk(services), body.ids)
     services.steered("rules.apply", asker.name, confirm=0.0)
     return list_rules(services)
 
@@ -225,7 +206,7 @@ def put_file(
     desk = _desk(services)
     known = {file.name: file for file in desk.files()}
     _require_match(if_match, known.get(name))
-    _save(desk, name, body.text)
+    save_file(desk, name, body.text)
     row = _file_row(_file(desk, name))
     response.headers["ETag"] = row.etag
     return row
@@ -328,24 +309,11 @@ def _require_rule_match(if_match: str, rule: Rule) -> None:
         raise ProblemError(412, message)
 
 
-def _save(desk: RuleDesk, name: str, text: str) -> None:
-    """Write a file that can be used. Raises ProblemError with every fault."""
-    judged = desk.judge(name, text)
-    if not judged.is_usable or judged.failed:
-        wrong = [each for each in (*judged.remarks, *judged.failed) if each.gravity == "error"]
-        faults = [
-            Fault(where=f"{name}:{each.line}:{each.column}", detail=each.text) for each in wrong
-        ]
-        message = "the rules stay as they are"
-        raise ProblemError(422, message, kind="rules", errors=faults[:20])
-    desk.save(name, text)
-
-
 def _changed(services: Services, actor: str, file: str, text: str, name: str) -> Applied:
     """Write a file and bring it into force; what is refused then is taken back."""
     desk = _desk(services)
     before = next((each.text for each in desk.files() if each.name == file), None)
-    _save(desk, file, text)
+    save_file(desk, file, text)
     try:
         answer = services.steered("rules.apply", actor, confirm=0.0)
     except PhageError:

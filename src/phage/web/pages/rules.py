@@ -8,9 +8,11 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Form, Path, Query, Request, Response
 from fastapi.responses import HTMLResponse
+from pydantic import StringConstraints
 
 from phage.api.desks import FileText, RuleDesk
 from phage.api.problem import ProblemError
+from phage.api.rulefiles import put_in_order, rule_id
 from phage.api.security import Asker, needs
 from phage.api.services import Served, running
 from phage.errors import PhageError
@@ -35,6 +37,8 @@ rules:
 """
 
 FileName = Annotated[str, Path(max_length=80, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\.ya?ml$")]
+RuleId = Annotated[str, StringConstraints(pattern="^[0-9a-f]{12}$")]
+_ON_TRIAL = f"In force for {TRIAL_SECONDS:.0f} s. Confirm, or the rules before come back."
 _READ = Depends(needs("rules:read"))
 _WRITE = Depends(needs("rules:write"))
 
@@ -43,6 +47,7 @@ _WRITE = Depends(needs("rules:write"))
 class Shown:
     """A rule as a row: what it asks in words, and how often it was met."""
 
+    id: str
     rule: Rule
     match: str
     packets: int = 0
@@ -64,6 +69,7 @@ def rules(request: Request, services: Served) -> HTMLResponse:
         met = hits.get(rule.name)
         shown.append(
             Shown(
+                rule_id(rule.name),
                 rule,
                 words(match_values(rule.match)),
                 met.packets if met else 0,
@@ -86,6 +92,38 @@ def _inner(value: object) -> str:
     if isinstance(value, list):
         return " or ".join(map(_inner, value))
     return str(value)
+
+
+@router.post("/rules/order", dependencies=[_WRITE])
+def order_rules(
+    request: Request,
+    services: Served,
+    asker: Asker,
+    rule: Annotated[list[RuleId], Form(min_length=1, max_length=1000)],
+    move: Annotated[str, Form(max_length=20, pattern="^([0-9a-f]{12}:(up|down))?$")] = "",
+) -> Response:
+    """Write an order of rules to their files, and apply it on trial.
+
+    `move` is one that goes a place up or down, where the browser has no script.
+    """
+    try:
+        if not put_in_order(_desk(services), moved(rule, *move.split(":"))):
+            return back(request, "/rules", "That is the order already.")
+        services.steered("rules.apply", asker.name, confirm=TRIAL_SECONDS)
+    except PhageError as error:
+        return back(request, "/rules", str(error), bad=True)
+    request.state.audit = "order, on trial"
+    return back(request, "/rules", _ON_TRIAL)
+
+
+def moved(ids: list[str], which: str = "", way: str = "") -> list[str]:
+    """Return ids with one of them a place further up or down, where there is room."""
+    if which not in ids or not way:
+        return ids
+    place = ids.index(which)
+    rest = [each for each in ids if each != which]
+    rest.insert(max(0, place + (-1 if way == "up" else 1)), which)
+    return rest
 
 
 @router.get("/rules/{name}", dependencies=[_READ])
@@ -148,8 +186,7 @@ def edit_rules(
             return back(request, to, f"{name} is saved. It comes into force when it is applied.")
         services.steered("rules.apply", asker.name, confirm=TRIAL_SECONDS)
         request.state.audit = f"saved {name} and applied it on trial"
-        said = f"In force for {TRIAL_SECONDS:.0f} s. Confirm, or the rules before come back."
-        return back(request, "/rules", said)
+        return back(request, "/rules", _ON_TRIAL)
     except ProblemError:
         raise
     except PhageError as error:
@@ -173,7 +210,7 @@ def steer_rules(
     request.state.audit = act
     said = {
         "apply": "The rule files are in force.",
-        "trial": f"In force for {TRIAL_SECONDS:.0f} s. Confirm, or the rules before come back.",
+        "trial": _ON_TRIAL,
         "confirm": "Confirmed: the rules stay.",
         "rollback": "The rules before are in force again.",
     }[act]
