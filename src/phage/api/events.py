@@ -85,6 +85,11 @@ class EventHub:
     def __len__(self) -> int:
         return len(self._listeners)
 
+    @property
+    def last(self) -> int:
+        """The number of the last event; 0 before the first."""
+        return self._number
+
     def publish(self, kind: str, data: Mapping[str, object]) -> None:
         """Hand on an event; figures are not kept, what is newer says more."""
         if kind == "stats" and not self._listeners:

@@ -61,6 +61,8 @@ async def identify(request: Request, *, is_used: bool = True) -> Identity | None
     no page of ours.
     """
     services: Services = request.app.state.services
+    # Before anything is read: events from here on may tell of what an answer does not show.
+    request.state.seen = services.events.last if services.events is not None else 0
     if token := _token(request):
         found = await run_sync(services.access.tokens.identify, token, address_of(request))
         if found is None:

@@ -123,6 +123,7 @@ def page(request: Request, template: str, status: int = 200, **values: Any) -> H
         menu=[(heading, places) for heading, places in menu if places],
         waiting=waiting,
         now=services.clock.now(),
+        seen=request.state.seen,
         said=said,
         said_is_bad=is_bad,
         **values,

@@ -52,6 +52,17 @@ def test_a_finding_comes_as_it_is_made(lab: ApiLab, server: ApiServer) -> None:
     connection.close()
 
 
+def test_what_came_since_a_page_was_made_is_told_first(lab: ApiLab, server: ApiServer) -> None:
+    browser, hub = lab.browser("viewer"), hub_of(lab)
+    hub.publish("finding", {"id": "before"})
+    seen = hub.last
+    hub.publish("finding", {"id": "meanwhile"})
+    with listening(server, cookie_of(browser), f"finding&after={seen}") as answer:
+        hub.publish("finding", {"id": "live"})
+        told = [line for line in (answer.readline() for _ in range(9)) if line.startswith(b"data")]
+    assert told == [b'data: {"id": "meanwhile"}\n', b'data: {"id": "live"}\n']
+
+
 def test_who_does_not_read_loses_the_oldest_and_that_is_counted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

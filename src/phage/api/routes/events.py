@@ -35,10 +35,14 @@ async def listen(
     kinds: Annotated[
         str, Query(max_length=200, description="Kinds, separated by commas; empty: all.")
     ] = "",
+    after: Annotated[
+        int | None, Query(ge=0, le=2**63 - 1, description="Number of the last event that was seen.")
+    ] = None,
     last_event_id: Annotated[str, Header(max_length=20)] = "",
 ) -> StreamingResponse:
     """Listen to findings, decisions and figures as they come; without kinds, to all one may see.
 
+    Some of those that came after one that was seen are told first (Last-Event-ID, or `after`).
     The stream ends with the login or token by which it was asked for.
     """
     allowed = frozenset(kind for kind, permission in KINDS.items() if asker.may(permission))
@@ -50,7 +54,8 @@ async def listen(
         message = f"{asker.user} may not {KINDS[beyond[0]]}"
         raise ProblemError(403, message, kind="permission")
     hub = running(services.events, "the stream of events")
-    after = int(last_event_id) if last_event_id.isascii() and last_event_id.isdigit() else None
+    if last_event_id.isascii() and last_event_id.isdigit():
+        after = int(last_event_id)
     try:
         listener = hub.listen(wanted, after)
     except TooManyListenersError:

@@ -200,12 +200,14 @@
     }, 200);
   }
 
-  let events = null;
+  let events = null, seen = "";
   function listen() {
     const place = one("[data-events]");
     if (!place || events) return;
-    events = new EventSource(place.dataset.events);
+    // What came after the page was made and before it listens is told first.
+    events = new EventSource(`${place.dataset.events}?after=${seen || place.dataset.seen}`);
     for (const kind of ["finding", "decision", "scan", "stats"]) events.addEventListener(kind, (event) => {
+      seen = event.lastEventId;
       for (const each of all(`[data-live~="${kind}"]`)) if (each.id) renew(`#${each.id}`);
       if (kind === "finding") tell(event.data);
       if (kind === "stats") figures(event.data);
