@@ -102,11 +102,17 @@ def test_the_settings_of_the_cluster_are_settings() -> None:
 
 
 CHART = DEPLOY / "helm" / "phage"
+SERVICE = "https://net-phage-controller:8080"
 BUS = {"mode": "bus", "interfaces": ["eth0", "eth1"], "enforce": True}
 VALUES: dict[str, dict[str, Any]] = {
     "as it is": {},
     "workers": {"workers": {"enabled": True, "replicas": 5}},
     "bus": {"sensor": BUS, "workers": {"enabled": True}, "imagePullSecrets": [{"name": "r"}]},
+    "join": {"sensor": {"mode": "join", "interfaces": ["eth0"]}},
+    "join elsewhere": {
+        "controller": {"enabled": False},
+        "sensor": {"mode": "join", "interfaces": ["eth0"], "controllerUrl": "https://phage.lan"},
+    },
     "sqlite": {"settings": {"logging": {"level": "debug"}}, "controller": {"hosts": ["x.lan"]}},
     "sensors only": {"controller": {"enabled": False}, "sensor": {"nodeSelector": {"a": "b"}}},
     "controller only": {"sensor": {"enabled": False}, "networkPolicy": {"enabled": False}},
@@ -154,24 +160,41 @@ def test_what_the_chart_makes_is_what_kubernetes_and_phage_take(name: str, tmp_p
         options = {word for option in known.params for word in option.opts}
         assert {word for word in words if word.startswith("--")} <= options
         mounts = {each["mountPath"].partition("/state")[0] for each in container["volumeMounts"]}
-        files = [word for word in words if word.startswith("/etc/")]
+        files = [word.removeprefix("@") for word in words if word.startswith(("/etc/", "@/etc/"))]
         assert all(str(Path(file).parent) in mounts for file in files)
         assert "ALL" in container["securityContext"]["capabilities"]["drop"]
     kinds = [each["kind"] for each in documents]
     assert ("DaemonSet" in kinds, "StatefulSet" in kinds, "Deployment" in kinds) == {
         "sensors only": (True, False, False),
+        "join elsewhere": (True, False, False),
         "controller only": (False, True, False),
         "workers": (True, True, True),
         "bus": (True, True, True),
     }.get(name, (True, True, False))
     if name == "bus":
         assert "NET_ADMIN" in str(documents)
+    if name.startswith("join"):
+        (pod,) = (each for each in pods if "sensor" in each["containers"][0]["args"])
+        args = pod["containers"][0]["args"]
+        url = args[args.index("--join") + 1 :]
+        assert url[0] == ("https://phage.lan" if "elsewhere" in name else SERVICE)
+        assert url[1] == "@/etc/phage-secrets/invitation-$(NODE_NAME)"
+        assert yaml.safe_load(settings["controller.yaml"])["bus"]["sensors"] is True
 
 
 @pytest.mark.parametrize(
     ("values", "said"),
     [
         ({"sensor": {"mode": "bus"}}, "name the nodes' interfaces"),
+        ({"sensor": {"mode": "join"}}, "name the nodes' interfaces"),
+        (
+            {"sensor": {"mode": "join", "interfaces": ["eth0"], "controllerUrl": "x"}},
+            "controllerUrl",
+        ),
+        (
+            {"sensor": {"mode": "join", "interfaces": ["a"]}, "controller": {"enabled": False}},
+            "say where the controller is",
+        ),
         ({"sensor": {"mode": "both"}}, "mode"),
         ({"workers": {"replica": 3}}, "replica"),
     ],

@@ -160,7 +160,9 @@ def test_a_sensor_joins_is_heard_and_is_revoked(lab: tuple[str, str], tmp_path: 
         assert invited.returncode == 0, invited.stderr
         url, token = f"https://10.77.31.1:{port}", invited.stdout.strip()
         folder = tmp_path / "sensor"
-        joining = ("sensor", "--join", url, token, "-i", "lan0")
+        written = tmp_path / "invitation"
+        written.write_text(f"{token}\n")
+        joining = ("sensor", "--join", url, f"@{written}", "-i", "lan0")
         quiet = {"capture__mode": "full"}
         sensor = Phage(folder, *joining, namespace=namespace, **quiet)
         until(sensor.said, lambda: sensor.says("sensing lan0"))
@@ -177,9 +179,9 @@ def test_a_sensor_joins_is_heard_and_is_revoked(lab: tuple[str, str], tmp_path: 
             scan(other)
         listed = phage(home, "sensors", "list")
         assert "joined" in listed.stdout
-        # It knows who it is after a restart.
+        # It knows who it is after a restart, also where its service says again how it joined.
         sensor.end()
-        again = Phage(folder, "sensor", "-i", "lan0", namespace=namespace, **quiet)
+        again = Phage(folder, *joining, namespace=namespace, **quiet)
         until(again.said, lambda: again.says("sensing lan0"))
         revoked = phage(home, "sensors", "revoke", "edge")
         assert revoked.returncode == 0, revoked.stderr

@@ -15,7 +15,7 @@ from phage.daemon import privilege
 from phage.daemon.advising import follow
 from phage.daemon.modelcopies import Copies
 from phage.daemon.run import Daemon
-from phage.daemon.uplink import Membership, Uplink, UplinkError, join
+from phage.daemon.uplink import Membership, Uplink, UplinkError, join, read_invitation
 from phage.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -82,7 +82,12 @@ class JoinedSensor:
     def _membership(self, state: StateDirectory) -> Membership:
         file = membership_file(state)
         if self._invitation is not None:
-            member = join(*self._invitation)
+            url, invitation = self._invitation[0], read_invitation(self._invitation[1])
+            before = _before(file)
+            # As a container says it at each start: an invitation is good once.
+            if before is not None and before.url == url and before.joined_by(invitation):
+                return before
+            member = join(url, invitation)
             try:
                 member.save(file)
             except OSError as error:
@@ -122,3 +127,11 @@ class JoinedSensor:
                     follow(daemon.collectors, each)
         finally:
             daemon.stop_feeding()
+
+
+def _before(file: Path) -> Membership | None:
+    """Return who a sensor was; None where nobody knows any more."""
+    try:
+        return Membership.load(file)
+    except UplinkError:
+        return None

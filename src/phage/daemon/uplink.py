@@ -12,17 +12,16 @@ import os
 import ssl
 from dataclasses import asdict, dataclass, field
 from http import HTTPStatus
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, quote, urlsplit
 
 from phage.access.sensors import SEPARATOR
 from phage.bus.codec import encode
-from phage.errors import PhageError
+from phage.errors import ConfigError, PhageError
 from phage.records import Advice
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from phage.records import Window
 
 _log = logging.getLogger(__name__)
@@ -34,6 +33,8 @@ JOIN_SECONDS = 60.0
 """The same when it joins: who calls first has the controller's API made, which takes its time."""
 
 MAX_ANSWER = 1 << 20
+
+MAX_INVITATION = 1024
 
 MODELS = "/api/v1/sensors/models"
 
@@ -65,12 +66,18 @@ class Membership:
         name: What the sensor is called there.
         token: What it shows.
         fingerprint: SHA-256 of the controller's certificate, where it is of its own making.
+        invitation: SHA-256 of the invitation that it joined by.
     """
 
     url: str
     name: str
     token: str = field(repr=False)
     fingerprint: str = ""
+    invitation: str = ""
+
+    def joined_by(self, invitation: str) -> bool:
+        """Tell whether an invitation is the one by which it joined: shown again, it is kept."""
+        return bool(self.invitation) and self.invitation == _digest(invitation)
 
     def save(self, path: Path) -> None:
         """Keep it. Raises OSError."""
@@ -105,7 +112,26 @@ def join(url: str, invitation: str) -> Membership:
     if not (isinstance(name, str) and isinstance(own, str) and own):
         message = f"{url}: answered what phage does not; is the address right?"
         raise UplinkError(message)
-    return Membership(url, name, own, fingerprint.lower())
+    return Membership(url, name, own, fingerprint.lower(), _digest(invitation))
+
+
+def _digest(invitation: str) -> str:
+    return hashlib.sha256(invitation.strip().encode("utf-8", "replace")).hexdigest()
+
+
+def read_invitation(said: str) -> str:
+    """Return an invitation, or the first line of the file that is said as @FILE.
+
+    Raises ConfigError for a file that cannot be read.
+    """
+    if not said.startswith("@"):
+        return said
+    try:
+        with Path(said[1:]).open(encoding="utf-8", errors="replace") as file:
+            return file.readline(MAX_INVITATION).strip()
+    except OSError as error:
+        message = f"{said[1:]}: the invitation cannot be read: {error.strerror}"
+        raise ConfigError(message) from error
 
 
 @dataclass

@@ -13,7 +13,8 @@ import pytest
 from phage.access.sensors import SEPARATOR
 from phage.api.tls import Certificate, self_made, server_context
 from phage.clock import SystemClock
-from phage.daemon.uplink import Membership, Uplink, UplinkError, join
+from phage.daemon.uplink import Membership, Uplink, UplinkError, join, read_invitation
+from phage.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -108,3 +109,30 @@ def test_what_is_no_controller_is_told(
     there = controller(own, answer=said(text))
     with pytest.raises(UplinkError, match="is the address right"):
         join(there.url, f"phage_invitation{SEPARATOR}{own.fingerprint}")
+
+
+def test_an_invitation_that_is_shown_again_is_known(
+    controller: Callable[..., Controller], tmp_path: Path
+) -> None:
+    answer = said(b'{"name": "attic", "token": "phage_own"}', b"Connection: close")
+    own = self_made(tmp_path / "own", [], SystemClock())
+    there = controller(own, answer=answer)
+    member = join(there.url, f"phage_once~{own.fingerprint}\n")
+    file = tmp_path / "sensor.json"
+    member.save(file)
+    kept = Membership.load(file)
+    assert kept == member
+    assert kept is not None
+    assert kept.joined_by(f"phage_once~{own.fingerprint}")
+    assert not kept.joined_by("phage_other")
+    assert not Membership(there.url, "attic", "x").joined_by("")
+    assert "phage_once" not in file.read_text()
+
+
+def test_an_invitation_may_lie_in_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "invitation"
+    file.write_text("phage_once~00\nmore\n")
+    assert read_invitation(f"@{file}") == "phage_once~00"
+    assert read_invitation("phage_once") == "phage_once"
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_invitation(f"@{tmp_path}/none")

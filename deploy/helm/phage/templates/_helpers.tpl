@@ -68,3 +68,14 @@ checksum/settings: {{ toYaml .Values | sha256sum }}
 - name: state
   mountPath: /var/lib/phage
 {{- end -}}
+
+{{/* Where the controller is that sensors join. */}}
+{{- define "phage.controllerUrl" -}}
+{{- if .Values.sensor.controllerUrl -}}
+{{ .Values.sensor.controllerUrl }}
+{{- else if .Values.controller.enabled -}}
+https://{{ include "phage.fullname" . }}-controller:{{ .Values.controller.service.port }}
+{{- else -}}
+{{- fail "sensor.controllerUrl: say where the controller is that sensors join" -}}
+{{- end -}}
+{{- end -}}

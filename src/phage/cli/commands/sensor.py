@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     "invitation",
     nargs=2,
     metavar="URL TOKEN",
-    help="Join the phage at URL by an invitation (`phage sensors invite` there), once.",
+    help="Join the phage at URL by an invitation (`phage sensors invite` there; @FILE reads it "
+    "from a file). Said again after it joined, it goes on as who it is.",
 )
 @settings_options
 def command(
