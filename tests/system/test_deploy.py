@@ -93,11 +93,12 @@ def test_manifests_are_what_kubernetes_takes(path: Path) -> None:
             assert beside == {path.name, *document["resources"]}
 
 
-def test_the_settings_of_the_cluster_are_settings() -> None:
+@pytest.mark.parametrize("folder", ["", "joined"])
+def test_the_settings_of_the_cluster_are_settings(folder: str) -> None:
     from phage.config.settings import Settings
 
-    written = yaml.safe_load((DEPLOY / "kubernetes" / "phage.yaml").read_text())
-    del written["store"]["password_file"]  # It is not here.
+    written = yaml.safe_load((DEPLOY / "kubernetes" / folder / "phage.yaml").read_text())
+    written.get("store", {}).pop("password_file", "")  # It is not here.
     assert Settings.model_validate(written).logging.format == "json"
 
 
