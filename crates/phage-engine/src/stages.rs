@@ -18,7 +18,7 @@ use phage_model::{
 };
 
 use crate::applications::{Applications, Subject};
-use crate::config::EngineConfig;
+use crate::config::{first_flow, EngineConfig};
 use crate::counters::Counters;
 use crate::engine::EngineError;
 use crate::matching::Matching;
@@ -88,6 +88,7 @@ impl Stages {
                     capacity: config.flow_capacity,
                     rows: config.flow_rows,
                     uses: config.use_rows,
+                    first: first_flow(config.seed),
                     active_timeout_s: config.active_timeout_s,
                     idle_timeout_s: config.idle_timeout_s,
                     ..FlowLimits::default()
@@ -116,7 +117,8 @@ impl Stages {
                 volume
             }),
             damped: Damped::new(&DampedConfig {
-                sources: config.stream_capacity,
+                // Each source is the end of several channels.
+                sources: config.stream_capacity / 4,
                 channels: config.stream_capacity,
                 sockets: config.stream_capacity,
                 kernel: kernel(&config),

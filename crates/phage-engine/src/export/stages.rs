@@ -12,6 +12,7 @@ use super::columns::ShareColumns;
 use super::config::ExportConfig;
 use super::duplicates::Duplicates;
 use super::policy::Policy;
+use crate::config::first_flow;
 use crate::engine::EngineError;
 use crate::matching::Matching;
 use crate::names;
@@ -72,6 +73,7 @@ impl ExportStages {
             capacity: config.flow_capacity,
             rows: config.flow_rows,
             uses: config.use_rows,
+            first: first_flow(config.seed),
             active_timeout_s: config.active_timeout_s,
             idle_timeout_s: config.idle_timeout_s,
             ..FlowLimits::default()

@@ -9,6 +9,8 @@ pub struct FlowLimits {
     pub rows: usize,
     /// Uses that are followed for profiles of devices, and their rows in a window; 0 for none.
     pub uses: usize,
+    /// Number of the first flow. Engines whose windows go to the same detectors begin far apart.
+    pub first: u64,
     /// Seconds after which a flow is continued by a new record (30 minutes, as exporters do).
     pub active_timeout_s: u32,
     /// Seconds of silence after which any flow ends; absent: by kind, as below.
@@ -29,6 +31,7 @@ impl Default for FlowLimits {
             capacity: 65_536,
             rows: 16_384,
             uses: 0,
+            first: 1,
             active_timeout_s: 1800,
             idle_timeout_s: None,
             idle_established_s: 300,

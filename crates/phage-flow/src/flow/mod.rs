@@ -79,7 +79,7 @@ impl FlowTable {
             listed: Vec::new(),
             due: Vec::new(),
             ended: rows::Ended::new(limits.rows, limits.uses),
-            next_id: 1,
+            next_id: limits.first,
             counters: FlowCounters::default(),
             clock: i64::MIN,
             half: i64::MIN,

@@ -11,7 +11,7 @@ from phage.detect import explain
 from phage.detect.names import NamesTable
 from phage.detect.parties import HostKey, host_key, is_group, mac_numbers
 from phage.detect.rows import Flow, Rows, rows_of
-from phage.detect.tables import Lately, Recent
+from phage.detect.tables import Lately, Recent, keep
 from phage.devices.domainnames import registered_domain
 from phage.records import Feature, Finding, Observation, Peer, Severity, Subject, Window
 from phage.records.address import format_address, parse_address
@@ -36,6 +36,7 @@ _REGULAR = frozenset(
     }
 )
 _WEB = frozenset({80, 443})
+_NEW_PEERS = 32  # Those of which the time is remembered.
 
 _Contact = tuple[HostKey, bytes, int]
 """Device, peer, service (protocol << 16 | port)."""
@@ -65,7 +66,7 @@ class _Device:
     domains: dict[str, None] = field(default_factory=dict)
     places: dict[tuple[bytes, int], None] = field(default_factory=dict)
     rotating: dict[int, int] = field(default_factory=dict)
-    recent_new: deque[int] = field(default_factory=lambda: deque(maxlen=32))
+    recent_new: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +230,7 @@ class Beaconing:
                 return None
             subject = explain.subject_of(row.src, row.src_mac, home=isinstance(key, int))
             series = self._series.put(contact, _Series(subject, row.start, 0))
-            device.recent_new.append(row.start)
+            keep(device.recent_new, row.start, _NEW_PEERS)
         return self._beat(series, device, row, knowledge)
 
     def _learn(self, device: _Device, row: Flow, service: int, key: HostKey) -> None:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass, field
 from statistics import median
 from typing import TYPE_CHECKING, ClassVar
 
 from phage.detect import explain
 from phage.detect.detector import Exports
+from phage.detect.guesses import SIZES, TIMES, Crowd, Guesses, Pair, came_within
 from phage.detect.logins import BY_PORT, LOGIN_WORDS, LoginService, over_or_sessions
 from phage.detect.parties import mac_numbers
 from phage.detect.rows import Flow, rows_of
-from phage.detect.tables import Distinct, Recent, Tally, Usual
-from phage.records import Feature, Finding, Observation, Peer, Severity, Subject, Window
+from phage.detect.tables import Recent, Usual, keep
+from phage.records import Finding, Observation, Peer, Subject, Window
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,54 +23,8 @@ if TYPE_CHECKING:
 _SECOND = 1_000_000_000
 _MINUTE = 60 * _SECOND
 _TCP = 6
-_SHOWN = 16
 # MQTT 3.1.1 section 3.2.2.3 and 5.0 section 3.2.2.2: bad user name or password, not authorised.
 _MQTT_REFUSED = frozenset({4, 5, 134, 135})
-
-
-@dataclass(slots=True)
-class _Pair:
-    """One client at one server's service."""
-
-    client: Subject
-    server: Subject
-    service: LoginService
-    port: int
-    usual: Usual
-    times: deque[int] = field(default_factory=lambda: deque(maxlen=128))
-    sizes: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=32))
-    tally: Tally = field(default_factory=Tally)
-    replies: deque[int] = field(default_factory=lambda: deque(maxlen=128))
-    replies_tally: Tally = field(default_factory=Tally)
-    counted: Distinct[int] = field(default_factory=lambda: Distinct(128))
-    sessions: int = 0
-
-
-@dataclass(slots=True)
-class _Attack:
-    """Guessing that goes on: of one client at a service, or of many at one server."""
-
-    subject: Subject
-    service: LoginService
-    first: int
-    last: int
-    kind: str
-    usual: float
-    attempts: int = 0
-    packets: int = 0
-    replies: int = 0
-    success: bool = False
-    others: dict[str, Peer] = field(default_factory=dict)
-    total: int = 0
-
-
-@dataclass(slots=True)
-class _Crowd:
-    """Clients of one server, or servers of one client, at one service."""
-
-    others: Distinct[tuple[str, str]] = field(default_factory=lambda: Distinct(256))
-    times: deque[int] = field(default_factory=lambda: deque(maxlen=128))
-    sessions: int = 0
 
 
 @dataclass(slots=True)
@@ -119,10 +73,10 @@ class Bruteforce:
     most_pairs: int = 1024
     """Clients and servers with state, about 8 kB each at the worst."""
 
-    _pairs: Recent[tuple[str, str, str], _Pair] = field(init=False, repr=False)
-    _clients: Recent[tuple[str, str], _Crowd] = field(init=False, repr=False)
-    _servers: Recent[tuple[str, str], _Crowd] = field(init=False, repr=False)
-    _attacks: Recent[str, _Attack] = field(init=False, repr=False)
+    _pairs: Recent[tuple[str, str, str], Pair] = field(init=False, repr=False)
+    _clients: Recent[tuple[str, str], Crowd] = field(init=False, repr=False)
+    _servers: Recent[tuple[str, str], Crowd] = field(init=False, repr=False)
+    _attacks: Recent[str, Guesses] = field(init=False, repr=False)
     _asked: Recent[int, None] = field(init=False, repr=False)
     _failures: Recent[int, int] = field(init=False, repr=False)
     _sessions: Recent[int, None] = field(init=False, repr=False)
@@ -146,7 +100,7 @@ class Bruteforce:
 
     def inspect(self, window: Window, knowledge: Knowledge) -> Iterator[Finding]:
         """Look at one window."""
-        changed: dict[str, _Attack] = {}
+        changed: dict[str, Guesses] = {}
         routers = mac_numbers(knowledge.routers)
         messages = [
             seen
@@ -163,18 +117,18 @@ class Bruteforce:
         for row in rows.flows_where(told):
             self._look_at(row, BY_PORT[row.dst_port], routers, changed)
         for key, attack in changed.items():
-            yield self._finding(key, attack, knowledge)
+            yield attack.finding(self.name, key, knowledge)
 
-    def _pair(self, client: Subject, server: Subject, port: int, time: int) -> _Pair:
+    def _pair(self, client: Subject, server: Subject, port: int, time: int) -> Pair:
         service = BY_PORT[port]
         key = (client.device, server.ip, service.name)
         pair = self._pairs.use(key)
         if pair is None:
-            pair = self._pairs.put(key, _Pair(client, server, service, port, Usual(time)))
+            pair = self._pairs.put(key, Pair(client, server, service, port, Usual(time)))
         return pair
 
     def _look_at(
-        self, row: Flow, service: LoginService, routers: frozenset[int], changed: dict[str, _Attack]
+        self, row: Flow, service: LoginService, routers: frozenset[int], changed: dict[str, Guesses]
     ) -> None:
         lasted = row.last - row.start
         large = row.payload_sent > service.up[1] or row.payload_received > service.down[1]
@@ -191,15 +145,15 @@ class Bruteforce:
         smallest = row.payload_sent >= service.up[0] and row.payload_received >= service.down[0]
         if not smallest:
             return
-        pair.times.append(row.last)
+        keep(pair.times, row.last, TIMES)
         pair.tally.add(row.last)
-        pair.sizes.append((row.payload_sent, row.payload_received))
+        keep(pair.sizes, (row.payload_sent, row.payload_received), SIZES)
         self._judge(pair, row.last, row.sent + row.received, changed)
         pair.usual.add(row.last)
         self._note_crowd(pair, row.last, changed)
 
-    def _note_session(self, pair: _Pair, row: Flow, changed: dict[str, _Attack]) -> None:
-        for key in (_client_key(pair), _server_key(pair)):
+    def _note_session(self, pair: Pair, row: Flow, changed: dict[str, Guesses]) -> None:
+        for key in (pair.client_key, pair.server_key):
             attack = self._attacks.get(key)
             if attack is None or row.start < attack.first or attack.attempts < self.reply_attempts:
                 continue
@@ -214,7 +168,7 @@ class Bruteforce:
             if crowd is not None:
                 crowd.sessions += 1
 
-    def _read(self, seen: Observation, changed: dict[str, _Attack]) -> None:
+    def _read(self, seen: Observation, changed: dict[str, Guesses]) -> None:
         """Take in what a server or a client said."""
         refused = self._refused(seen)
         if not refused:
@@ -233,7 +187,7 @@ class Bruteforce:
             return
         pair = self._pair(client, server, port, seen.time)
         for _ in range(min(refused, 32)):
-            pair.replies.append(seen.time)
+            keep(pair.replies, seen.time, TIMES)
             pair.replies_tally.add(seen.time)
         self._judge(pair, seen.time, refused, changed)
 
@@ -269,57 +223,47 @@ class Bruteforce:
             return 1
         return 0
 
-    def _judge(self, pair: _Pair, now: int, packets: int, changed: dict[str, _Attack]) -> None:
-        key = _client_key(pair)
+    def _judge(self, pair: Pair, now: int, packets: int, changed: dict[str, Guesses]) -> None:
+        key = pair.client_key
         attack = self._attacks.use(key)
         going_on = attack is not None and now - attack.last <= self.quiet_s * _SECOND
         by_reply = self._guesses_by_reply(pair, now)
         by_shape = self._guesses_by_shape(pair, now) and self._is_alike(pair)
-        crowd = self._attacks.get(_server_key(pair))
+        crowd = self._attacks.get(pair.server_key)
         if crowd is not None and not going_on and now - crowd.last <= self.quiet_s * _SECOND:
-            self._extend(crowd, pair.client, pair, now, packets)
-            changed[_server_key(pair)] = crowd
+            crowd.extend(pair.client, pair.port, now, packets)
+            changed[pair.server_key] = crowd
             return
         known_target = attack is not None and pair.server.ip in attack.others
         if not (by_reply or by_shape or (going_on and known_target)):
             return
         if attack is None or not going_on:
             times = pair.times if by_shape else pair.replies
-            attack = _Attack(pair.client, pair.service, times[0], now, "single", pair.usual.highest)
+            attack = Guesses(pair.client, pair.service, times[0], now, "single", pair.usual.highest)
             tally = pair.tally if by_shape else pair.replies_tally
             attack.attempts = max(len(times), tally.within(now, 60)) - 1
             self._attacks.put(key, attack)
         pair.usual.forgive()
         attack.replies = max(attack.replies, len(pair.replies))
-        self._extend(attack, pair.server, pair, now, packets)
+        attack.extend(pair.server, pair.port, now, packets)
         changed[key] = attack
 
-    def _extend(self, attack: _Attack, other: Subject, pair: _Pair, now: int, packets: int) -> None:
-        attack.attempts += 1
-        attack.packets += packets
-        attack.last = max(attack.last, now)
-        if other.ip not in attack.others:
-            attack.total += 1
-            if len(attack.others) < 256:
-                service = explain.service(_TCP, pair.port)
-                attack.others[other.ip] = Peer(other.ip, other.mac, (service,))
-
-    def _guesses_by_reply(self, pair: _Pair, now: int) -> bool:
+    def _guesses_by_reply(self, pair: Pair, now: int) -> bool:
         allowed = self.reply_attempts
         tally = pair.replies_tally
         return (
-            _came_within(pair.replies, allowed, now, _MINUTE)
+            came_within(pair.replies, allowed, now, _MINUTE)
             or tally.within(now, 10) >= allowed * self.middle_factor
             or tally.within(now, 60) >= allowed * self.slow_factor
         )
 
-    def _guesses_by_shape(self, pair: _Pair, now: int) -> bool:
+    def _guesses_by_shape(self, pair: Pair, now: int) -> bool:
         service = pair.service
         if not service.by_shape:
             return False
         allowed = service.attempts * (self.known_factor if pair.sessions else 1)
         habit = pair.usual.habit(now) * self.known_factor
-        if _came_within(pair.times, max(allowed, round(habit)), now, _MINUTE):
+        if came_within(pair.times, max(allowed, round(habit)), now, _MINUTE):
             return True
         if not service.slow:
             return False
@@ -327,7 +271,7 @@ class Bruteforce:
         slow = max(allowed * self.slow_factor, habit * 60)
         return pair.tally.within(now, 10) >= middle or pair.tally.within(now, 60) >= slow
 
-    def _is_alike(self, pair: _Pair) -> bool:
+    def _is_alike(self, pair: Pair) -> bool:
         for direction in (0, 1):
             values = [size[direction] for size in pair.sizes]
             middle = median(values)
@@ -337,14 +281,14 @@ class Bruteforce:
         return True
 
     def _crowd_keys(
-        self, pair: _Pair
-    ) -> tuple[tuple[Recent[tuple[str, str], _Crowd], tuple[str, str]], ...]:
+        self, pair: Pair
+    ) -> tuple[tuple[Recent[tuple[str, str], Crowd], tuple[str, str]], ...]:
         return (
             (self._clients, (pair.client.device, pair.service.name)),
             (self._servers, (pair.server.ip, pair.service.name)),
         )
 
-    def _note_crowd(self, pair: _Pair, now: int, changed: dict[str, _Attack]) -> None:
+    def _note_crowd(self, pair: Pair, now: int, changed: dict[str, Guesses]) -> None:
         if not (pair.service.by_shape and pair.service.crowd):
             return
         since = now - 10 * _MINUTE
@@ -353,10 +297,10 @@ class Bruteforce:
         ):
             crowd = table.use(key)
             if crowd is None:
-                crowd = table.put(key, _Crowd())
+                crowd = table.put(key, Crowd())
             crowd.others.refresh((other.ip, other.mac), now)
             crowd.others.expire(since)
-            crowd.times.append(now)
+            keep(crowd.times, now, TIMES)
             spray = table is self._clients
             if len(crowd.others) < self.crowd or crowd.sessions * 2 > len(crowd.times):
                 continue
@@ -366,14 +310,14 @@ class Bruteforce:
             self._open_crowd(pair, crowd, spray=spray, now=now, changed=changed)
 
     def _open_crowd(
-        self, pair: _Pair, crowd: _Crowd, *, spray: bool, now: int, changed: dict[str, _Attack]
+        self, pair: Pair, crowd: Crowd, *, spray: bool, now: int, changed: dict[str, Guesses]
     ) -> None:
-        key = _client_key(pair) if spray else _server_key(pair)
+        key = pair.client_key if spray else pair.server_key
         attack = self._attacks.use(key)
         if attack is None or now - attack.last > self.quiet_s * _SECOND:
             subject = pair.client if spray else pair.server
             kind = "spray" if spray else "distributed"
-            attack = _Attack(subject, pair.service, crowd.times[0], now, kind, pair.usual.highest)
+            attack = Guesses(subject, pair.service, crowd.times[0], now, kind, pair.usual.highest)
             attack.attempts = len(crowd.times) - 1
             self._attacks.put(key, attack)
             service = explain.service(_TCP, pair.port)
@@ -383,68 +327,8 @@ class Bruteforce:
         elif spray and attack.kind == "single":
             attack.kind = "spray"
         if key not in changed:
-            self._extend(attack, pair.server if spray else pair.client, pair, now, 1)
+            attack.extend(pair.server if spray else pair.client, pair.port, now, 1)
         changed[key] = attack
-
-    def _finding(self, key: str, attack: _Attack, knowledge: Knowledge) -> Finding:
-        minutes = max((attack.last - attack.first) / _MINUTE, 1.0)
-        feature = Feature(
-            "login_attempts",
-            round(attack.attempts / minutes, 1),
-            0.0,
-            max(attack.usual, 3.0),
-            "attempts/min",
-            1.0,
-            "connections that look like refused logins",
-        )
-        peers = tuple(attack.others.values())[:_SHOWN]
-        return Finding(
-            detector=self.name,
-            key=key,
-            severity=Severity.CRITICAL if attack.success else Severity.HIGH,
-            score=min(1.0, 0.5 + attack.attempts / 100),
-            subject=attack.subject,
-            summary=_sentence(attack, knowledge, feature),
-            first_seen=attack.first,
-            last_seen=attack.last,
-            peers=peers,
-            peers_total=max(attack.total, len(peers)),
-            packets=attack.packets,
-            evidence={
-                "kind": attack.kind,
-                "subject_is": "victim" if attack.kind == "distributed" else "attacker",
-                "service": attack.service.name,
-                "attempts": attack.attempts,
-                "refused_by_reply": attack.replies,
-                "session_followed": attack.success,
-                "usual_per_minute": round(attack.usual, 1),
-            },
-            features=(feature,),
-            spoofable=False,
-        )
-
-
-def _sentence(attack: _Attack, knowledge: Knowledge, feature: Feature) -> str:
-    who = explain.label(attack.subject, knowledge)
-    took = explain.duration(max(1, attack.last - attack.first))
-    names = [explain.peer_label(peer, knowledge) for peer in attack.others.values()]
-    others = explain.listing(names, attack.total, shown=2)
-    service = attack.service.name
-    tries = explain.counted(attack.attempts, "login")
-    if attack.kind == "distributed":
-        first = (
-            f"{who} was asked for {tries} by {service} from {others} in {took}, and refused them"
-        )
-    else:
-        first = f"{who} tried {tries} by {service} at {others} in {took}, and was refused"
-    normal = explain.expected(0, feature.expected_high)
-    last = "then a session was opened" if attack.success else ""
-    return explain.sentence([first, f"normal for it is {normal} a minute", last])
-
-
-def _came_within(times: deque[int], count: int, now: int, span: int) -> bool:
-    """Tell whether the last so many came within a span; more than is remembered did not."""
-    return len(times) >= count and now - times[-count] <= span
 
 
 def _party(address: bytes, mac: int, home: int, routers: frozenset[int]) -> Subject:
@@ -453,11 +337,3 @@ def _party(address: bytes, mac: int, home: int, routers: frozenset[int]) -> Subj
 
 def _private(ip: str) -> bool:
     return ip.startswith(("10.", "192.168.", "172.", "fe80", "fc", "fd"))
-
-
-def _client_key(pair: _Pair) -> str:
-    return f"{pair.client.device}/{pair.service.name}"
-
-
-def _server_key(pair: _Pair) -> str:
-    return f"*/{pair.server.device}/{pair.service.name}"
