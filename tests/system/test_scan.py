@@ -18,7 +18,8 @@ import pytest
 from phage.clock import SystemClock
 from phage.config.scan import ScanSettings
 from phage.daemon.scanfolders import ScanFolders
-from phage.daemon.scanning import make_queue, make_scanner, new_job
+from phage.daemon.scanjobs import make_queue, new_job
+from phage.daemon.scanning import make_scanner
 from phage.records.sample import Category, Outcome
 from phage.scan.content import Content
 from phage.scan.engineset import find_engines

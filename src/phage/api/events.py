@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import threading
 from collections import deque
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import Mapping
 
 KINDS = {
     "finding": "findings:read",
@@ -47,28 +46,19 @@ class Event:
         return f"id: {self.number}\nevent: {self.kind}\ndata: {self.data}\n\n".encode()
 
 
-@dataclass(eq=False, slots=True)
-class Listener:
-    """One who listens; made by `EventHub.listen` in the event loop."""
+class Hearer(Protocol):
+    """One who listens: `phage.api.listener.Listener`, which is not loaded until somebody does."""
 
-    kinds: frozenset[str]
-    loop: asyncio.AbstractEventLoop
-    waiting: deque[Event] = field(default_factory=deque)
-    woken: asyncio.Event = field(default_factory=asyncio.Event)
+    @property
+    def kinds(self) -> frozenset[str]:
+        """The kinds of events that are wanted."""
 
-    async def events(self, silence: float) -> AsyncIterator[Event | None]:
-        """Yield events as they come; None after each time of silence, in seconds."""
-        while True:
-            while self.waiting:
-                yield self.waiting.popleft()
-            self.woken.clear()
-            if self.waiting:
-                continue
-            try:
-                async with asyncio.timeout(silence):
-                    await self.woken.wait()
-            except TimeoutError:
-                yield None
+    @property
+    def waiting(self) -> deque[Event]:
+        """What was not heard yet."""
+
+    def wake(self) -> bool:
+        """Have it look; from any thread. False when it is gone."""
 
 
 class EventHub:
@@ -79,7 +69,7 @@ class EventHub:
         self.refused = 0
         self._number = 0
         self._kept: deque[Event] = deque(maxlen=MAX_KEPT)
-        self._listeners: list[Listener] = []
+        self._listeners: list[Hearer] = []
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -104,18 +94,15 @@ class EventHub:
                 if kind in listener.kinds:
                     self._hand(listener, event)
 
-    def _hand(self, listener: Listener, event: Event) -> None:
+    def _hand(self, listener: Hearer, event: Event) -> None:
         if len(listener.waiting) >= MAX_WAITING:
             listener.waiting.popleft()
             self.dropped += 1
         listener.waiting.append(event)
-        try:
-            listener.loop.call_soon_threadsafe(listener.woken.set)
-        except RuntimeError:  # The loop was closed: phage stops.
-            self.dropped += 1
+        self.dropped += not listener.wake()
 
-    def listen(self, kinds: frozenset[str], after: int | None = None) -> Listener:
-        """Return a new listener, with what came after an event that it had seen.
+    def join(self, listener: Hearer, after: int | None = None) -> None:
+        """Let one listen, first to what came after an event that it had seen.
 
         Raises TooManyListenersError.
         """
@@ -123,14 +110,12 @@ class EventHub:
             if len(self._listeners) >= MAX_LISTENERS:
                 self.refused += 1
                 raise TooManyListenersError
-            listener = Listener(kinds, asyncio.get_running_loop())
             if after is not None:
                 missed = (each for each in self._kept if each.number > after)
-                listener.waiting.extend(each for each in missed if each.kind in kinds)
+                listener.waiting.extend(each for each in missed if each.kind in listener.kinds)
             self._listeners.append(listener)
-        return listener
 
-    def leave(self, listener: Listener) -> None:
+    def leave(self, listener: Hearer) -> None:
         """Forget a listener."""
         with self._lock:
             if listener in self._listeners:

@@ -86,7 +86,7 @@ class LimitSettings(Section):
         65_536,
         ge=1024,
         le=2**22,
-        description="Channels, and sockets, whose damped statistics are kept; a quarter as many sources.",
+        description="Channels, and sockets, whose damped statistics are kept; sources a quarter.",
     )
     rows: int = Field(
         16_384, ge=256, le=2**20, description="Rows of each table that one window may carry."

@@ -97,7 +97,7 @@ class CarvedFiles:
 
     def keep(self, file: CarvedFile, vault: Vault, jobs: Queue) -> bool:
         """Keep one file and queue it; tell whether it was. Raises PhageError, OSError."""
-        from phage.daemon.scanning import new_job  # noqa: PLC0415  Loads what scans.
+        from phage.daemon.scanjobs import new_job  # noqa: PLC0415  With the first file.
 
         origin = origin_of(file)
         with Content.of_bytes(file.data, origin.name) as content:
@@ -162,7 +162,7 @@ def make_carved_files(settings: Settings, state: StateDirectory, clock: Clock) -
 
     def open_(stack: ExitStack) -> Take:
         from phage.daemon.scanfolders import ScanFolders  # noqa: PLC0415  With the first file.
-        from phage.daemon.scanning import make_queue  # noqa: PLC0415  With the first file.
+        from phage.daemon.scanjobs import make_queue  # noqa: PLC0415  With the first file.
         from phage.scan.vault import Vault  # noqa: PLC0415  With the first file.
         from phage.store.store import open_store  # noqa: PLC0415  With the first file.
 

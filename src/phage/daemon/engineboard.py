@@ -6,7 +6,6 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from phage.daemon.scanning import work_options
 from phage.errors import PhageError
 from phage.scan.desk import TooManyError, UnknownEngineError
 
@@ -57,6 +56,7 @@ class EngineBoard:
 
     def fingerprint(self) -> str:
         """Return what verdicts of now rest on; '' where the settings name engines wrongly."""
+        from phage.daemon.scanning import work_options  # noqa: PLC0415  Loads the engines.
         from phage.scan.scanner import fingerprint_of  # noqa: PLC0415  Loads the engines.
 
         try:

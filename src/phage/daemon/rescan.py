@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from phage.daemon.feedhashes import write_feed_hashes
 from phage.daemon.rescanbell import LOOK_SECONDS, definitions_in_force
-from phage.daemon.scanning import make_scanner, new_job
+from phage.daemon.scanjobs import new_job
+from phage.daemon.scanning import make_scanner
 from phage.errors import PhageError
 from phage.records.sample import Outcome
 from phage.records.scanjob import Priority

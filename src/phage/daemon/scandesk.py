@@ -14,8 +14,7 @@ from phage.daemon.rescanbell import RescanBell
 from phage.daemon.scanfolders import ScanFolders
 from phage.daemon.scanfollower import Follower
 from phage.daemon.scanintake import BoundedIntake, Quota, no_room, too_large
-from phage.daemon.scanning import make_queue, new_job
-from phage.daemon.workerboard import WorkerBoard
+from phage.daemon.scanjobs import make_queue, new_job
 from phage.errors import PhageError
 from phage.records.scanjob import JobState, Priority, Progress
 from phage.scan.desk import (
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     from phage.config.statedir import StateDirectory
     from phage.daemon.ownprogram import OwnProgram
     from phage.daemon.scanfollower import Hands
+    from phage.daemon.workerboard import WorkerBoard
     from phage.records.sample import Category, Verdict
     from phage.records.scanjob import ScanJob
     from phage.scan.content import Content, Intake
@@ -334,6 +334,8 @@ def start_desk(
     if scan.queue == "local":
         board = EngineBoard(scan, folders.engines, program, clock)
     else:
+        from phage.daemon.workerboard import WorkerBoard  # noqa: PLC0415  Loads what scans.
+
         board = WorkerBoard(scan, store, clock)
     desk = LocalScanDesk(
         scan,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import socket
 import tempfile
 import threading
@@ -12,17 +11,12 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from phage.config.plugins import make
 from phage.daemon.feedhashes import write_feed_hashes
 from phage.daemon.scanfolders import ScanFolders
-from phage.errors import ConfigError
-from phage.plugin import discover
-from phage.records.scanjob import Priority, Progress, ScanJob
+from phage.records.scanjob import Priority, Progress
 from phage.scan.engineset import find_engines
-from phage.scan.queue import QUEUES, Handle, Queue
 from phage.scan.sandbox.isolation import Level
 from phage.scan.scanner import Scanner
-from phage.scan.tablequeue import TableQueue
 from phage.scan.tree import Bounds
 from phage.scan.vault import Vault
 from phage.scan.work import WorkOptions
@@ -36,7 +30,9 @@ if TYPE_CHECKING:
     from phage.config.settings import Settings
     from phage.config.statedir import StateDirectory
     from phage.records.sample import Category, EngineResult, Verdict
+    from phage.records.scanjob import ScanJob
     from phage.scan.content import Content
+    from phage.scan.queue import Handle, Queue
 
 
 def work_options(settings: ScanSettings, folder: Path | None = None) -> WorkOptions:
@@ -101,36 +97,6 @@ def open_scanner(
         if scanner.vault is not None:
             now = clock.now() / 1e9
             scanner.vault.prune_daily(now - settings.scan.keep_time, now)
-
-
-def make_queue(settings: ScanSettings, store: Store, clock: Clock) -> Queue:
-    """Return the queue that the settings name. Raises ConfigError."""
-    plugins = {plugin.name: plugin for plugin in discover(QUEUES)}
-    plugin = plugins.get(settings.queue)
-    if plugin is None:
-        message = (
-            f"scan.queue: there is no queue {settings.queue!r}; there are {', '.join(plugins)}"
-        )
-        raise ConfigError(message)
-    if settings.queue == "local":
-        from phage.scan.queues.local import LocalQueue  # noqa: PLC0415  Only where it is needed.
-
-        return LocalQueue(table=store.scan_jobs, clock=clock)
-    url = settings.queue_url.get_secret_value()
-    queue: Queue = make(plugin, {"url": url}, "scan.queue")
-    if isinstance(queue, TableQueue):
-        queue.table, queue.clock = store.scan_jobs, clock
-    if settings.queue == "celery":
-        from phage.scan.queues.celery import CeleryQueue  # noqa: PLC0415  Only where it is needed.
-
-        if isinstance(queue, CeleryQueue):
-            queue.tasks = store.scan_tasks
-    return queue
-
-
-def new_job(sha256: str, name: str, **about: object) -> ScanJob:
-    """Return a job with an id of its own."""
-    return ScanJob(id=secrets.token_hex(16), sha256=sha256, name=name, **about)  # type: ignore[arg-type]
 
 
 TELL_SECONDS = 0.2

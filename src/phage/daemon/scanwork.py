@@ -17,7 +17,8 @@ from phage.daemon.rescan import Rescans
 from phage.daemon.scandesk import LocalScanDesk
 from phage.daemon.scanfolders import ScanFolders
 from phage.daemon.scanfronts import OwnJudge, open_fronts
-from phage.daemon.scanning import ScanService, Servers, make_queue, make_scanner, new_job
+from phage.daemon.scanjobs import make_queue, new_job
+from phage.daemon.scanning import ScanService, Servers, make_scanner
 from phage.daemon.workcounts import CountsFile, work_counts
 from phage.errors import PhageError, StoreError
 from phage.records.scanjob import Priority

@@ -29,7 +29,6 @@ from phage.daemon.settingsdesk import LocalSettingsDesk
 from phage.daemon.steering import Steering
 from phage.daemon.storesink import location
 from phage.daemon.workcounts import WorkCounter
-from phage.daemon.workdesk import LocalWorkDesk
 from phage.errors import ConfigError
 from phage.store.pool import StorePool
 from phage.store.repositories.decisions import DecisionFilter
@@ -54,6 +53,7 @@ if TYPE_CHECKING:
     from phage.daemon.intel import IntelService
     from phage.daemon.livesink import LiveSink
     from phage.daemon.pushdesk import LocalPushDesk
+    from phage.daemon.workdesk import LocalWorkDesk
     from phage.records.decision import Decision
     from phage.telemetry.metrics import Registry
 
@@ -194,6 +194,8 @@ def _work_desk(
     """Return what answers workers, where there are to be any. Raises StoreError."""
     if settings.scan.queue == "local":
         return None
+    from phage.daemon.workdesk import LocalWorkDesk  # noqa: PLC0415  Loads what scans.
+
     store = open_store(location(settings), clock)  # Its own: workers write all the time.
     stack.callback(store.close)
     return LocalWorkDesk(settings.scan, ScanFolders.of(state), store, clock)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from phage.daemon.scanning import work_options
 from phage.errors import PhageError
 from phage.scan.desk import EngineState, UnknownEngineError
 from phage.scan.plan import in_service, rests_on
@@ -58,6 +57,8 @@ class WorkerBoard:
 
     def fingerprint(self) -> str:
         """Return what verdicts of now rest on, '' without engines. Raises StoreError."""
+        from phage.daemon.scanning import work_options  # noqa: PLC0415  Loads what scans.
+
         engines = in_service(self._workers())
         return rests_on(engines.values(), work_options(self._settings)) if engines else ""
 

@@ -12,6 +12,7 @@ import pytest
 
 from phage.api import events
 from phage.api.events import EventHub, TooManyListenersError
+from phage.api.listener import Listener
 from phage.api.server import ApiServer
 
 if TYPE_CHECKING:
@@ -71,9 +72,10 @@ def test_who_does_not_read_loses_the_oldest_and_that_is_counted(
 
     async def listen() -> list[str]:
         hub = EventHub()
-        listener = hub.listen(frozenset({"finding"}))
+        listener = Listener(frozenset({"finding"}))
+        hub.join(listener)
         with pytest.raises(TooManyListenersError):
-            hub.listen(frozenset({"finding"}))
+            hub.join(Listener(frozenset({"finding"})))
         for number in range(5):
             hub.publish("finding", {"number": number})
         hub.publish("stats", {})
@@ -95,7 +97,8 @@ def test_an_event_is_one_line_whatever_is_in_it() -> None:
     hub.publish("finding", {"summary": "two\nlines\r\ndata: forged\n\n"})
 
     async def first() -> bytes:
-        listener = hub.listen(frozenset({"finding"}), after=0)
+        listener = Listener(frozenset({"finding"}))
+        hub.join(listener, after=0)
         async for event in listener.events(1.0):
             assert event is not None
             return event.encode()

@@ -10,7 +10,7 @@ from phage.config.settings import Settings
 from phage.daemon import carving
 from phage.daemon.carving import CarvedFiles, origin_of
 from phage.daemon.engine import engine_settings
-from phage.daemon.scanning import make_queue
+from phage.daemon.scanjobs import make_queue
 from phage.records.address import parse_address
 from phage.records.carved import CarvedFile
 from phage.records.scanjob import Origin, Priority

@@ -12,7 +12,8 @@ from phage.daemon import rescan
 from phage.daemon.rescan import Rescans
 from phage.daemon.rescanbell import RescanBell
 from phage.daemon.scanfolders import ScanFolders
-from phage.daemon.scanning import ScanService, make_queue, make_scanner, new_job
+from phage.daemon.scanjobs import make_queue, new_job
+from phage.daemon.scanning import ScanService, make_scanner
 from phage.records.indicator import Indicator, IndicatorKind
 from phage.records.sample import Outcome, Sample, Verdict
 from phage.records.scanjob import Origin, Priority

@@ -8,7 +8,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.responses import StreamingResponse
 
-from phage.api.events import KINDS, EventHub, Listener, TooManyListenersError
+from phage.api.events import KINDS, EventHub, TooManyListenersError
+from phage.api.listener import Listener
 from phage.api.problem import Fault, ProblemError
 from phage.api.security import Asker, identify, needs
 from phage.api.services import Served, Services, running
@@ -57,7 +58,8 @@ async def listen(
     if last_event_id.isascii() and last_event_id.isdigit():
         after = int(last_event_id)
     try:
-        listener = hub.listen(wanted, after)
+        listener = Listener(wanted)
+        hub.join(listener, after)
     except TooManyListenersError:
         message = "too many listen already"
         raise ProblemError(503, message, headers={"Retry-After": "10"}) from None
