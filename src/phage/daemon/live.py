@@ -11,21 +11,19 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from phage.clock import rfc3339
 from phage.daemon.banmeter import BanMeter
+from phage.daemon.talkers import busiest
 from phage.records.address import format_address, format_mac
-from phage.records.columns import HostMark
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from phage.daemon.talkers import Host
     from phage.detect.volumes.thresholds import Near
     from phage.policy.desk import Outcome
     from phage.records import Finding, Window
     from phage.records.decision import Decision
-    from phage.records.window import Columns
 
 SECOND = 1_000_000_000
 
@@ -38,9 +36,6 @@ SLOTS = 12
 HISTORY_SECONDS = 300
 """Seconds of which the rate is kept, for a curve."""
 
-MAX_ROWS = 512
-"""Hosts of a window that are looked at one by one: those with most packets and most octets."""
-
 MAX_TALKERS = 4096
 """Hosts of a slot; further ones are counted in `hosts_left_out`."""
 
@@ -49,9 +44,6 @@ NEAR_SECONDS = 5
 
 BANS_SECONDS = 1
 """How often it is asked what is in force."""
-
-Host = tuple[int, bytes]
-"""MAC address, 0 for one behind a router, and address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,13 +123,15 @@ class Live:
         if not self._slots or self._slots[-1].begin < begin:
             self._slots.append(_Slot(begin))
         talkers = self._slots[-1].talkers
-        for host, numbers in busiest(window.hosts):
+        for host, numbers in busiest(window):
             known = talkers.get(host)
             if known is not None:
-                for index in range(4):
-                    known[index] += numbers[index]
+                known[0] += numbers[0]
+                known[1] += numbers[1]
+                known[2] += numbers[2]
+                known[3] += numbers[3]
             elif len(talkers) < MAX_TALKERS:
-                talkers[host] = numbers
+                talkers[host] = list(numbers)
             else:
                 self._left_out += 1
 
@@ -198,19 +192,6 @@ def is_drop(counter: str) -> bool:
     """Tell whether a counter says that something was lost, by its name."""
     words = ("drop", "lost", "omitted", "evict", "lack_of", "failed", "failing", "failures")
     return any(word in counter for word in words)
-
-
-def busiest(rows: Columns) -> Iterable[tuple[Host, list[int]]]:
-    """Yield the rows with most packets or most octets, and their numbers."""
-    if len(rows) > MAX_ROWS:
-        half = MAX_ROWS // 2
-        chosen = [
-            np.argpartition(rows[name].sum(axis=1), -half)[-half:] for name in ("packets", "octets")
-        ]
-        rows = rows[np.unique(np.concatenate(chosen))]
-    columns = (rows[name].tolist() for name in ("mac", "address", "packets", "octets", "marks"))
-    for mac, address, packets, octets, marks in zip(*columns, strict=True):
-        yield (mac, address), [*packets, *octets, int(bool(marks & HostMark.DEVICE))]
 
 
 def _rate(rates: Sequence[tuple[int, int, int]], now: int) -> tuple[float, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from heapq import nlargest
 from typing import TYPE_CHECKING
 
-from phage.daemon.live import busiest
+from phage.daemon.talkers import busiest
 from phage.records.address import format_address, format_mac
 from phage.records.columns import Event
 from phage.records.flow import APPLICATIONS
@@ -15,6 +15,7 @@ from phage.store.repositories.traffic import Traffic, TrafficKind
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from phage.daemon.talkers import Numbers
     from phage.policy.desk import Outcome
     from phage.records import Finding, Window
     from phage.records.window import Columns
@@ -42,6 +43,8 @@ class TrafficSink:
         self._writer = writer
         self._minute = 0
         self._counts: dict[TrafficKind, dict[Key, list[int]]] = {kind: {} for kind in TrafficKind}
+        # A device by its MAC, another by its address; windows have no time for names.
+        self._hosts: dict[int | bytes, list[int]] = {}
 
     def window(self, window: Window) -> None:
         """Count a window; hand over what was counted when its minute is another."""
@@ -49,17 +52,13 @@ class TrafficSink:
         if minute != self._minute:
             self._flush()
             self._minute = minute
-        for (mac, address), (sent, received, octets_sent, octets_received, is_device) in busiest(
-            window.hosts
-        ):
-            name = (is_device and format_mac(mac)) or format_address(address)
-            numbers = [sent, received, octets_sent, octets_received, 0]
-            self._count(TrafficKind.HOST, (name, ""), numbers)
+        for (mac, address), numbers in busiest(window):
+            self._count_host((numbers[4] and mac) or address, numbers)
         if len(window.flows):
             ended = window.flows[(window.flows["event"] & Event.ENDED) != 0]
-            for service, pair, numbers in _flows(ended):
-                self._count(TrafficKind.SERVICE, (service, ""), numbers)
-                self._count(TrafficKind.PAIR, pair, numbers)
+            for service, pair, counts in _flows(ended):
+                self._count(TrafficKind.SERVICE, (service, ""), counts)
+                self._count(TrafficKind.PAIR, pair, counts)
 
     def decided(self, outcome: Outcome) -> None:
         """Decisions are no traffic."""
@@ -70,6 +69,18 @@ class TrafficSink:
     def close(self) -> None:
         """Hand over what is left."""
         self._flush()
+
+    def _count_host(self, host: int | bytes, numbers: Numbers) -> None:
+        known = self._hosts.get(host)
+        if known is not None:
+            known[0] += numbers[0]
+            known[1] += numbers[1]
+            known[2] += numbers[2]
+            known[3] += numbers[3]
+        elif len(self._hosts) < MAX_COUNTED:
+            self._hosts[host] = [*numbers[:4], 0]
+        else:
+            self.left_out += 1
 
     def _count(self, kind: TrafficKind, key: Key, numbers: list[int]) -> None:
         counts = self._counts[kind]
@@ -83,6 +94,10 @@ class TrafficSink:
             self.left_out += 1
 
     def _flush(self) -> None:
+        self._counts[TrafficKind.HOST] = {
+            (_name_of(host), ""): numbers for host, numbers in self._hosts.items()
+        }
+        self._hosts = {}
         for kind, counts in self._counts.items():
             most = nlargest(
                 MAX_STORED[kind], counts.items(), key=lambda item: item[1][2] + item[1][3]
@@ -92,6 +107,10 @@ class TrafficSink:
                 for (name, peer), n in most
             )
         self._counts = {kind: {} for kind in TrafficKind}
+
+
+def _name_of(host: int | bytes) -> str:
+    return format_mac(host) if isinstance(host, int) else format_address(host)
 
 
 def _flows(rows: Columns) -> Iterator[tuple[str, Key, list[int]]]:
