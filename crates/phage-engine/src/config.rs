@@ -162,3 +162,15 @@ impl Default for EngineConfig {
 pub(crate) const fn first_flow(seed: u64) -> u64 {
     ((seed >> 43) << 32) + 1
 }
+
+#[cfg(test)]
+mod tests {
+    use super::first_flow;
+
+    #[test]
+    fn engines_begin_far_apart_and_json_can_tell_their_flows() {
+        assert_eq!(first_flow(1), 1);
+        assert_eq!(first_flow(u64::MAX) >> 53, 0);
+        assert!(first_flow(1 << 43) - first_flow(0) >= 1 << 32);
+    }
+}

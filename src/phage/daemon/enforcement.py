@@ -68,8 +68,8 @@ TICK_SECONDS = 0.25
 LOOK_SECONDS = 1.0
 """How often the allow-list is looked at anew: somebody who logs in is safe within a second."""
 
-IDLE_LOOK_SECONDS = 2.0
-"""The same while enforcing is off, and nobody can be cut off."""
+IDLE_TICK_SECONDS, IDLE_LOOK_SECONDS = 1.0, 10.0
+"""The same two while enforcing is off: nothing is blocked, and nobody can be cut off."""
 
 CLOCK_SECONDS = 2.0
 """By how much the time of day must have been set before everything is put in force again: the
@@ -198,9 +198,10 @@ class Enforcement:
             _log.warning("the panic switch is on: nothing is blocked until `phage panic --release`")
             self.reconciler.hold(held=True)
         self.reconciler.start()
+        enforce = self.desk.enforce
         for name, seconds, work in (
-            ("expiry", TICK_SECONDS, self._tick),
-            ("allow", LOOK_SECONDS if self.desk.enforce else IDLE_LOOK_SECONDS, self._look),
+            ("expiry", TICK_SECONDS if enforce else IDLE_TICK_SECONDS, self._tick),
+            ("allow", LOOK_SECONDS if enforce else IDLE_LOOK_SECONDS, self._look),
             ("rules", LOOK_SECONDS, self._follow_rules),
             ("hits", HITS_SECONDS, self._count_hits),
             ("names", NAMES_SECONDS, self.lifelines.look_names_up),

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from phage.clock import rfc3339
 from phage.daemon.banmeter import BanMeter
-from phage.daemon.talkers import busiest
+from phage.daemon.talkers import Talkers
 from phage.records.address import format_address, format_mac
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from phage.daemon.talkers import Host
     from phage.detect.volumes.thresholds import Near
     from phage.policy.desk import Outcome
     from phage.records import Finding, Window
@@ -57,13 +56,6 @@ class Talker:
     octets: tuple[int, int]
 
 
-@dataclass(slots=True)
-class _Slot:
-    begin: int
-    talkers: dict[Host, list[int]] = field(default_factory=dict)
-    """Packets sent and received, octets sent and received, whether it is a device."""
-
-
 class Live:
     """Keeps the last minute.
 
@@ -82,11 +74,10 @@ class Live:
         self._in_force = in_force
         self._counters = counters
         self._near = near
-        self._slots: deque[_Slot] = deque(maxlen=SLOTS)
+        self._talkers = Talkers(SLOTS, MAX_TALKERS)
         self._rates: deque[list[int]] = deque(maxlen=HISTORY_SECONDS)
         self._bans = BanMeter()
         self._bans_at = 0
-        self._left_out = 0
         self._learning = False
         self._lock = threading.Lock()
 
@@ -99,7 +90,7 @@ class Live:
                 self._bans.watch(self._in_force())
                 self._bans_at = window.end + BANS_SECONDS * SECOND
             if len(window.hosts):
-                self._add(window)
+                self._talkers.add(window, window.end // SECOND // SLOT_SECONDS * SLOT_SECONDS)
                 self._bans.take(window.hosts)
 
     def decided(self, outcome: Outcome) -> None:
@@ -118,36 +109,11 @@ class Live:
         self._rates[-1][1] += window.packets
         self._rates[-1][2] += window.octets
 
-    def _add(self, window: Window) -> None:
-        begin = window.end // SECOND // SLOT_SECONDS * SLOT_SECONDS
-        if not self._slots or self._slots[-1].begin < begin:
-            self._slots.append(_Slot(begin))
-        talkers = self._slots[-1].talkers
-        for host, numbers in busiest(window):
-            known = talkers.get(host)
-            if known is not None:
-                known[0] += numbers[0]
-                known[1] += numbers[1]
-                known[2] += numbers[2]
-                known[3] += numbers[3]
-            elif len(talkers) < MAX_TALKERS:
-                talkers[host] = list(numbers)
-            else:
-                self._left_out += 1
-
     def talkers(self, now: int) -> list[Talker]:
         """Return the hosts of the last minute, in no order."""
-        sums: dict[Host, list[int]] = {}
         first = now // SECOND - SLOTS * SLOT_SECONDS
         with self._lock:
-            for slot in self._slots:
-                if slot.begin < first:
-                    continue
-                for host, numbers in slot.talkers.items():
-                    total = sums.setdefault(host, [0, 0, 0, 0, 0])
-                    for index in range(4):
-                        total[index] += numbers[index]
-                    total[4] |= numbers[4]
+            sums = self._talkers.since(first)
         return [
             Talker(format_address(address), format_mac(mac), bool(device), (p0, p1), (o0, o1))
             for (mac, address), (p0, p1, o0, o1, device) in sums.items()
@@ -163,7 +129,7 @@ class Live:
         """Return all of it as plain values, at most `limit` hosts and bans each."""
         talkers, rates = self.talkers(now), self.rates(now)
         with self._lock:
-            bans, learning, left_out = self._bans.counted(), self._learning, self._left_out
+            bans, learning, left_out = self._bans.counted(), self._learning, self._talkers.left_out
             unwatched = self._bans.unwatched
         bans.sort(key=lambda each: (each[1], each[0].id), reverse=True)
         packets, octets = _rate(rates, now)

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 from phage.detect import explain
 from phage.detect.lookups import FAST, SLOW, Lookups, Question, looks_random, question_of
+from phage.detect.misuse import Misuse
 from phage.detect.parties import is_group, mac_numbers
 from phage.detect.rows import Flow, rows_of
 from phage.detect.tables import Distinct, Recent, Usual
 from phage.devices.domainnames import registered_domain
-from phage.records import Feature, Finding, Observation, Peer, Severity, Subject, Window
 from phage.records.address import format_address, parse_mac
 from phage.records.columns import UNKNOWN_APPLICATION
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from phage.detect.detector import Knowledge
+    from phage.records import Finding, Observation, Subject, Window
 
 _SECOND = 1_000_000_000
 _MINUTE = 60 * _SECOND
 _DNS = 53
-_SHOWN = 16
 
 # Services that are asked by name for what they know of an address, a file's hash or a domain: their
 # names are long, all different, and look drawn by lot. They get a larger allowance. Nobody else can
@@ -70,28 +70,6 @@ REPUTATION = frozenset(
         "wpbl.info",
     }
 )
-
-
-@dataclass(slots=True)
-class _Case:
-    """One client's misuse of DNS as it goes on."""
-
-    kind: str
-    subject: Subject
-    domain: str
-    first: int
-    last: int
-    queries: int = 0
-    names: int = 0
-    up: int = 0
-    down: int = 0
-    longest: int = 0
-    entropy: float = 0.0
-    usual: float = 0.0
-    servers: dict[str, None] = field(default_factory=dict)
-    types: tuple[str, ...] = ()
-    samples: tuple[str, ...] = ()
-    spoofable: bool = True
 
 
 @dataclass(slots=True)
@@ -176,7 +154,7 @@ class Dnstunnel:
 
     _lookups: Recent[tuple[str, str], Lookups] = field(init=False, repr=False)
     _failures: Recent[str, _Failures] = field(init=False, repr=False)
-    _cases: Recent[str, _Case] = field(init=False, repr=False)
+    _cases: Recent[str, Misuse] = field(init=False, repr=False)
     _flows: Recent[int, None] = field(init=False, repr=False)
     _last_domain: Recent[tuple[str, str], str] = field(init=False, repr=False)
 
@@ -195,7 +173,7 @@ class Dnstunnel:
 
     def inspect(self, window: Window, knowledge: Knowledge) -> Iterator[Finding]:
         """Look at one window."""
-        changed: dict[str, _Case] = {}
+        changed: dict[str, Misuse] = {}
         routers = mac_numbers(knowledge.routers)
         messages = [seen for seen in window.observations if seen.kind == "dns"]
         if len(messages) > 1:
@@ -214,14 +192,14 @@ class Dnstunnel:
             for row in rows.flows_where(many & (flows["dst_port"] == _DNS)):
                 self._look_at_flow(row, routers, changed)
         for key, case in changed.items():
-            yield self._finding(key, case, knowledge)
+            yield case.finding(self.name, key, knowledge)
 
     def _take(
         self,
         seen: Observation,
         routers: frozenset[int],
         touched: dict[tuple[str, str], tuple[Lookups, Subject]],
-        changed: dict[str, _Case],
+        changed: dict[str, Misuse],
     ) -> None:
         question = question_of(seen)
         if question is None:
@@ -245,7 +223,7 @@ class Dnstunnel:
             self._count_failure(question, client, server, seen.time, changed)
 
     def _judge(
-        self, lookups: Lookups, client: Subject, domain: str, changed: dict[str, _Case]
+        self, lookups: Lookups, client: Subject, domain: str, changed: dict[str, Misuse]
     ) -> None:
         now = lookups.last
         key = f"{client.device}/{domain}"
@@ -256,7 +234,7 @@ class Dnstunnel:
         lookups.usual.forgive()
         if case is None or not going_on:
             first = max(lookups.first, now - SLOW)
-            case = self._cases.put(key, _Case("tunnel", client, domain, first, now))
+            case = self._cases.put(key, Misuse("tunnel", client, domain, first, now))
             case.usual = lookups.usual.highest
         case.last = now
         case.queries, case.names = lookups.queries, len(lookups.names) + lookups.names.dropped
@@ -316,7 +294,7 @@ class Dnstunnel:
         return names >= plain[0] * factor and octets >= plain[1] * factor and mean >= plain[2]
 
     def _count_failure(
-        self, question: Question, client: Subject, server: str, now: int, changed: dict[str, _Case]
+        self, question: Question, client: Subject, server: str, now: int, changed: dict[str, Misuse]
     ) -> None:
         failures = self._failures.use(client.device)
         if failures is None:
@@ -346,7 +324,7 @@ class Dnstunnel:
         case = self._cases.use(key)
         if case is None or now - case.last > self.quiet_s * _SECOND:
             first = failures.missing.times[next(iter(failures.missing))]
-            case = self._cases.put(key, _Case("generated names", client, "", first, now))
+            case = self._cases.put(key, Misuse("generated names", client, "", first, now))
         case.last = now
         case.queries += 1
         case.names = max(case.names, missing)
@@ -355,7 +333,7 @@ class Dnstunnel:
         case.spoofable = False
         changed[key] = case
 
-    def _look_at_flow(self, row: Flow, routers: frozenset[int], changed: dict[str, _Case]) -> None:
+    def _look_at_flow(self, row: Flow, routers: frozenset[int], changed: dict[str, Misuse]) -> None:
         if row.protocol not in (6, 17) or is_group(row.dst, row.dst_mac):
             return
         if row.application not in (0, UNKNOWN_APPLICATION):
@@ -372,7 +350,7 @@ class Dnstunnel:
         key = f"{subject.device}/{server}"
         case = self._cases.use(key)
         if case is None or row.last - case.last > self.quiet_s * _SECOND:
-            case = self._cases.put(key, _Case("not DNS", subject, server, row.start, row.last))
+            case = self._cases.put(key, Misuse("not DNS", subject, server, row.start, row.last))
         case.last = max(case.last, row.last)
         case.queries = row.sent + row.received
         case.up, case.down = row.payload_sent, row.payload_received
@@ -381,57 +359,6 @@ class Dnstunnel:
         case.types = (explain.service(row.protocol, _DNS),)
         case.spoofable = not row.received
         changed[key] = case
-
-    def _finding(self, key: str, case: _Case, knowledge: Knowledge) -> Finding:
-        octets = float(case.up + case.down)
-        if case.kind == "generated names":
-            feature = Feature(
-                "missing_domains",
-                float(case.names),
-                0.0,
-                5.0,
-                "domains",
-                1.0,
-                "domains that do not exist",
-            )
-        else:
-            feature = Feature(
-                "carried_octets",
-                octets,
-                0.0,
-                max(case.usual, 500.0),
-                "octets",
-                1.0,
-                "octets carried in names and records",
-            )
-        servers = tuple(case.servers)[:_SHOWN]
-        service = case.types[0] if case.kind == "not DNS" else "udp/53"
-        return Finding(
-            detector=self.name,
-            key=key,
-            severity=Severity.MEDIUM if case.kind == "generated names" else Severity.HIGH,
-            score=1.0,
-            subject=case.subject,
-            summary=_sentence(case, knowledge, feature),
-            first_seen=case.first,
-            last_seen=case.last,
-            peers=tuple(Peer(ip, services=(service,)) for ip in servers),
-            peers_total=len(servers),
-            packets=case.queries,
-            evidence={
-                "kind": case.kind,
-                "domain": explain.clean(case.domain),
-                "names": case.names,
-                "octets_up": case.up,
-                "octets_down": case.down,
-                "longest_name": case.longest,
-                "entropy": round(case.entropy, 2),
-                "types": list(case.types),
-                "samples": list(case.samples),
-            },
-            features=(feature,),
-            spoofable=case.spoofable,
-        )
 
 
 def _by_count(item: tuple[str, int]) -> tuple[int, str]:
@@ -444,29 +371,3 @@ def _client(ip: str, mac: str, routers: frozenset[int]) -> Subject:
     except ValueError:
         number = 0
     return explain.subject_named(ip, "" if number in routers else mac)
-
-
-def _sentence(case: _Case, knowledge: Knowledge, feature: Feature) -> str:
-    who = explain.label(case.subject, knowledge)
-    took = explain.duration(max(1, case.last - case.first))
-    where = explain.listing(list(case.servers), shown=2)
-    normal = explain.octets(feature.expected_high)
-    if case.kind == "generated names":
-        sample = explain.listing(list(case.samples), shown=2)
-        domains = explain.counted(case.names, "domain")
-        return explain.sentence(
-            [
-                f"{who} asked {where} for {domains} that do not exist in {took}",
-                f"normal is 0 to {explain.number(feature.expected_high)}",
-                f"for example {sample}",
-            ]
-        )
-    if case.kind == "not DNS":
-        amount = explain.octets(case.up + case.down)
-        what = f"{who} exchanged {amount} with {where} by {case.types[0]} in {took}"
-        return explain.sentence([f"{what}, and nothing of it is DNS", "normal there is DNS alone"])
-    types = explain.listing(list(case.types), shown=2)
-    names = explain.counted(case.names, "different name")
-    asked = f"{who} asked {where} for {names} under {explain.clean(case.domain, 48)} ({types})"
-    carried = f"which carried {explain.octets(case.up)} up and {explain.octets(case.down)} down"
-    return explain.sentence([f"{asked} in {took}, {carried}", f"normal is up to {normal} a minute"])
