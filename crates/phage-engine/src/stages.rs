@@ -304,6 +304,7 @@ impl Stages {
         self.flows.window(open.end, &mut open.flows);
         self.flows.uses(open.end, &mut open.uses);
         self.hosts.window(&mut open.hosts);
+        self.damped.settle();
         let hosts = &self.hosts;
         self.scorer
             .window(&|index| identity(hosts, index), &mut open.scores);

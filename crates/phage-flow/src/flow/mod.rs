@@ -17,6 +17,7 @@ mod uses;
 
 use phage_decode::packet::{protocol, Packet};
 use phage_decode::Keys;
+use phage_memory::{prefetch, Pages};
 
 pub use answer::{touch, FlowTouch};
 pub use limits::{FlowCounters, FlowLimits};
@@ -25,7 +26,6 @@ pub use share::Share;
 use crate::home::Home;
 use crate::rows::{end_reason, event, FlowRow};
 use crate::table::index::{Score, SetIndex};
-use crate::table::prefetch::{prefetch, Pages};
 use crate::table::wheel::Wheel;
 use crate::table::{side, NIL};
 use record::{is_link, key_ports, traits, Flow, Timeouts, Way, SECOND};
@@ -448,7 +448,7 @@ impl FlowTable {
         let room = self.ended.drain(rows);
         self.updates(now, room, rows);
         self.pages.settle(&self.flows);
-        self.index.settle(self.flows.len());
+        self.index.settle();
     }
 
     /// Ends every flow and appends its row: as many as there are flows, for nothing comes after.

@@ -1,10 +1,11 @@
 //! From flows to the rows of a window.
 
+use phage_memory::prefetch;
+
 use super::record::{traits, Flow, SECOND};
 use super::uses::Uses;
 use super::{FlowCounters, FlowTable};
 use crate::rows::{event, FlowRow, UseRow};
-use crate::table::prefetch::prefetch;
 
 /// Seconds that a clock may go back before the wheel is set anew; less is packets out of order.
 const SET_BACK: i64 = 3600;

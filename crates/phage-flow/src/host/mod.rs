@@ -24,12 +24,12 @@ pub use limits::{HostCounters, HostLimits};
 
 use phage_decode::packet::Packet;
 use phage_decode::{Keys, Secret};
+use phage_memory::{prefetch, Pages};
 
 use crate::flow::{touch, FlowTouch};
 use crate::home::Home;
 use crate::rows::HostRow;
 use crate::table::index::SetIndex;
-use crate::table::prefetch::{prefetch, Pages};
 use admission::Admission;
 use catalog::BEHAVIOUR;
 use device::{traits, Device, Sketches};

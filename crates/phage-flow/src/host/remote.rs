@@ -1,6 +1,7 @@
 //! Counters of remote hosts: small records, many of them, none that a flood can multiply.
 
 use phage_decode::packet::Packet;
+use phage_memory::{prefetch, Pages};
 
 use super::admission::Allowance;
 use super::events;
@@ -10,7 +11,6 @@ use super::window::AHEAD;
 use crate::flow::{touch, FlowTouch};
 use crate::rows::{host, HostRow, NO_DEVICE};
 use crate::table::index::{Score, SetIndex};
-use crate::table::prefetch::{prefetch, Pages};
 use crate::table::side;
 
 /// Hosts that get a record at their first packet, at once and a second; beyond that a host gets
@@ -371,7 +371,7 @@ impl Remotes {
     /// Goes one step towards huge pages.
     pub(super) fn settle(&mut self) {
         self.pages.settle(&self.hosts);
-        self.index.settle(self.hosts.len());
+        self.index.settle();
     }
 
     /// Hosts with a record.

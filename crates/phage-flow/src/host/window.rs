@@ -1,9 +1,10 @@
 //! From hosts to the rows of a window.
 
+use phage_memory::prefetch;
+
 use super::device::{sketches, traits};
 use super::HostTable;
 use crate::rows::{HostRow, NO_DEVICE};
-use crate::table::prefetch::prefetch;
 
 /// Rows of devices that gave way since the last window.
 const RETIRED: usize = 1024;
@@ -95,7 +96,7 @@ impl HostTable {
         devices.settle(&self.devices);
         bitmaps.settle(&self.bitmaps);
         memos.settle(&self.memos);
-        self.index.settle(self.devices.len());
+        self.index.settle();
         self.relations.settle();
         self.remotes.settle();
     }

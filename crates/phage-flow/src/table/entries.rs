@@ -4,8 +4,9 @@
 //! worth, as the caller weighs it: an attacker who fills the table with things seen once loses
 //! those first.
 
+use phage_memory::{prefetch, Pages};
+
 use super::aligned_words;
-use super::prefetch::{prefetch, Pages};
 
 /// Entries of one set.
 const WAYS: usize = 4;
@@ -22,7 +23,6 @@ pub(crate) struct Entries {
     offset: usize,
     mask: u64,
     pages: Pages,
-    used: usize,
     /// Entries that went for others.
     pub(crate) evicted: u64,
 }
@@ -37,16 +37,13 @@ impl Entries {
             offset,
             mask: sets as u64 - 1,
             pages: Pages::default(),
-            used: 0,
             evicted: 0,
         }
     }
 
-    /// Goes one step towards huge pages, if so many entries that nearly every small page holds one.
+    /// Goes one step towards huge pages.
     pub(crate) fn settle(&mut self) {
-        if self.used > self.words.len() / 512 {
-            self.pages.settle(&self.words);
-        }
+        self.pages.settle(&self.words);
     }
 
     #[inline(always)]
@@ -99,7 +96,6 @@ impl Entries {
             }
         }
         self.evicted += u64::from(least > 0);
-        self.used += usize::from(least == 0);
         if let Some(word) = self.words.get_mut(place) {
             *word = tag(key);
         }

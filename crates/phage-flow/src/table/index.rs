@@ -4,8 +4,9 @@
 //! line, whatever the table holds; nothing is rehashed and there are no tombstones. A full set
 //! names its least valuable entry as victim.
 
+use phage_memory::{prefetch, Pages};
+
 use super::aligned_words;
-use super::prefetch::{prefetch, Pages};
 
 /// Entries of one set.
 const WAYS: usize = 8;
@@ -55,11 +56,9 @@ impl SetIndex {
         }
     }
 
-    /// Goes one step towards huge pages, if so many entries that nearly every small page holds one.
-    pub(crate) fn settle(&mut self, entries: usize) {
-        if entries > self.words.len() / 512 {
-            self.pages.settle(&self.words);
-        }
+    /// Goes one step towards huge pages.
+    pub(crate) fn settle(&mut self) {
+        self.pages.settle(&self.words);
     }
 
     #[inline(always)]

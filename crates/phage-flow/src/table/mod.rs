@@ -2,7 +2,6 @@
 
 pub(crate) mod entries;
 pub(crate) mod index;
-pub(crate) mod prefetch;
 pub(crate) mod wheel;
 
 /// One of two counters: `[0]` for the initiator or the sender, `[1]` for the other side.

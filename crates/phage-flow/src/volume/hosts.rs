@@ -4,13 +4,13 @@ use std::mem::offset_of;
 
 use phage_decode::keys;
 use phage_decode::Secret;
+use phage_memory::{prefetch_line, Pages};
 
 use super::class::Class;
 use super::distinct::Distinct;
 use super::line::{narrow, Line};
 use super::traffic::Traffic;
 use crate::table::index::{Score, SetIndex};
-use crate::table::prefetch::{prefetch_line, Pages};
 use crate::table::side;
 
 /// Slots without traffic after which a host's counters go to another.
@@ -307,7 +307,6 @@ impl Hosts {
             }
             None if self.entries.len() < self.capacity => {
                 self.entries.push(host);
-                self.pages.settle(&self.entries);
                 self.entries.len() as u32 - 1
             }
             None => return None,
@@ -345,7 +344,6 @@ impl Hosts {
         if self.slot / IDLE_SLOTS == before {
             return;
         }
-        self.index.settle(self.entries.len());
         for (slot, host) in (0_u32..).zip(&mut self.entries) {
             let quiet = self.slot.wrapping_sub(host.slot);
             // Who is sent what it never asked for is remembered for longer.
@@ -362,6 +360,12 @@ impl Hosts {
                 self.free.push(slot);
             }
         }
+    }
+
+    /// Goes one step towards huge pages.
+    pub(super) fn settle(&mut self) {
+        self.pages.settle(&self.entries);
+        self.index.settle();
     }
 
     /// Hosts that have counters.

@@ -221,6 +221,7 @@ impl Volume {
             join(rows, slot.rows);
             join(traffic, slot.traffic);
         }
+        self.hosts.settle();
     }
 
     /// What was counted and left out.

@@ -118,6 +118,10 @@ impl Damped {
             keys,
             rows,
         });
+    }
+
+    /// Goes one step towards huge pages; called once in a while.
+    pub fn settle(&mut self) {
         self.tables.sources.settle();
         self.tables.channels.settle();
         self.tables.sockets.settle();

@@ -1,6 +1,7 @@
 //! Full records of the three tables: whole cache lines of five decays.
 
-use crate::simd::prefetch;
+use phage_memory::prefetch_within;
+
 use crate::table::{First, Record};
 
 /// Weight, mean and variance of one direction of a stream, or the low parts of the three.
@@ -166,8 +167,8 @@ impl Record for Source {
     }
     #[inline(always)]
     fn fetch(&self, _side: usize) {
-        prefetch(self, 0);
-        prefetch(self, 64);
+        prefetch_within(self, 0);
+        prefetch_within(self, 64);
     }
 }
 
@@ -186,10 +187,10 @@ impl Record for Socket {
     #[inline(always)]
     fn fetch(&self, side: usize) {
         // The low parts of the other direction are not touched.
-        prefetch(self, 0);
-        prefetch(self, 64 + side * 128);
-        prefetch(self, 128);
-        prefetch(self, 256);
+        prefetch_within(self, 0);
+        prefetch_within(self, 64 + side * 128);
+        prefetch_within(self, 128);
+        prefetch_within(self, 256);
     }
 }
 
@@ -207,11 +208,11 @@ impl Record for Channel {
     }
     #[inline(always)]
     fn fetch(&self, side: usize) {
-        prefetch(self, 0);
-        prefetch(self, 64 + side * 128);
-        prefetch(self, 128);
-        prefetch(self, 256);
-        prefetch(self, 320);
-        prefetch(self, 384 + side * 64);
+        prefetch_within(self, 0);
+        prefetch_within(self, 64 + side * 128);
+        prefetch_within(self, 128);
+        prefetch_within(self, 256);
+        prefetch_within(self, 320);
+        prefetch_within(self, 384 + side * 64);
     }
 }

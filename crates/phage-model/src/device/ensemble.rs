@@ -84,9 +84,9 @@ impl Ensemble {
         }
     }
 
-    /// Hidden activations and residuals (input minus reconstruction).
+    /// Hidden activations.
     #[inline(always)]
-    fn run<S: Sixteen>(&self, s: S, inputs: [S::V; 2]) -> (S::V, [S::V; 2]) {
+    fn encode<S: Sixteen>(&self, s: S, inputs: [S::V; 2]) -> S::V {
         let mut sums = [s.load(&self.hidden_bias), s.splat(0.0)];
         let weights = self.weights.as_chunks::<HIDDEN>().0;
         for (weights, input) in weights.iter().zip(inputs) {
@@ -97,7 +97,13 @@ impl Ensemble {
                 }
             }
         }
-        let hidden = s.logistic(s.add(sums[0], sums[1]));
+        s.logistic(s.add(sums[0], sums[1]))
+    }
+
+    /// Residuals (input minus reconstruction).
+    #[inline(always)]
+    fn decode<S: Sixteen>(&self, s: S, inputs: [S::V; 2], hidden: S::V) -> [S::V; 2] {
+        let weights = self.weights.as_chunks::<HIDDEN>().0;
         // Not by `map`: a closure would be compiled without the instructions of the kernel.
         let mut residual = inputs;
         for ((residual, weights), bias) in residual
@@ -114,7 +120,7 @@ impl Ensemble {
             ]);
             *residual = s.sub(*residual, s.logistic(s.add(sums, s.load(bias))));
         }
-        (hidden, residual)
+        residual
     }
 
     /// The squares of the residuals in units of their spread.
@@ -133,8 +139,37 @@ impl Ensemble {
     /// The score of a row of inputs: 0 to 20, around 1 for what is normal.
     #[inline(always)]
     pub(crate) fn score_with<S: Sixteen>(&self, s: S, inputs: [S::V; 2], resolution: &Row) -> f32 {
-        let (_, residual) = self.run(s, inputs);
-        self.score_of(s, residual, resolution)
+        let [score] = Self::score_each(s, [self], [inputs], [resolution]);
+        score
+    }
+
+    /// [`Ensemble::score_with`] of several ensembles, each on its row.
+    ///
+    /// A score is a chain of dependent operations that alone leaves the processor idle; the parts of
+    /// several stand between each other.
+    #[inline(always)]
+    pub(crate) fn score_each<S: Sixteen, const N: usize>(
+        s: S,
+        ensembles: [&Self; N],
+        inputs: [[S::V; 2]; N],
+        resolutions: [&Row; N],
+    ) -> [f32; N] {
+        let mut hidden = [s.splat(0.0); N];
+        for ((hidden, ensemble), inputs) in hidden.iter_mut().zip(ensembles).zip(inputs) {
+            *hidden = ensemble.encode(s, inputs);
+        }
+        let mut residuals = inputs;
+        for ((residual, ensemble), hidden) in residuals.iter_mut().zip(ensembles).zip(hidden) {
+            *residual = ensemble.decode(s, *residual, hidden);
+        }
+        let mut scores = [0.0; N];
+        let rows = residuals.into_iter().zip(resolutions);
+        for ((score, ensemble), (residual, resolution)) in
+            scores.iter_mut().zip(ensembles).zip(rows)
+        {
+            *score = ensemble.score_of(s, residual, resolution);
+        }
+        scores
     }
 
     #[inline(always)]
@@ -152,7 +187,7 @@ impl Ensemble {
     /// The share of each input in the score, summing to 1.
     #[inline(always)]
     pub(crate) fn shares_with<S: Sixteen>(&self, s: S, inputs: [S::V; 2], resolution: &Row) -> Row {
-        let (_, residual) = self.run(s, inputs);
+        let residual = self.decode(s, inputs, self.encode(s, inputs));
         let [a, b] = self.deviations(s, residual, resolution);
         let sum = s.splat(s.sum(s.add(a, b)).max(f32::MIN_POSITIVE));
         let mut shares = [0.0; INPUTS];
@@ -170,7 +205,8 @@ impl Ensemble {
     /// What the neurons make of a row of inputs, before a step of training.
     #[inline(always)]
     pub(crate) fn look<S: Sixteen>(&self, s: S, inputs: [S::V; 2], resolution: &Row) -> Look<S::V> {
-        let (hidden, residual) = self.run(s, inputs);
+        let hidden = self.encode(s, inputs);
+        let residual = self.decode(s, inputs, hidden);
         Look {
             hidden,
             residual,

@@ -18,6 +18,9 @@ const MATURE_AGE: i64 = 24 * 3600 * SECOND;
 
 /// A device's share in what the prior is trained on is at most this many times the fair one.
 const FAIR: u64 = 2;
+/// From so many rows on the prior, which has seen what all devices do, takes every fourth of a device.
+const PRIOR_ROWS: u64 = 65_536;
+const PRIOR_SHARE: u32 = 4;
 /// A device counts in a pool with at most so many packets.
 const POOL_MOST: f32 = 512.0;
 /// Pools are made anew this often.
@@ -138,7 +141,9 @@ impl Scorer {
                     .model
                     .refresh(Some(&prior.model.range), &self.scaling);
             }
-            let lends = profile.lent * devices <= FAIR * prior.rows;
+            let due =
+                prior.rows < PRIOR_ROWS || profile.model.ensemble.rows.is_multiple_of(PRIOR_SHARE);
+            let lends = due && profile.lent * devices <= FAIR * prior.rows;
             if !lends {
                 profile.model.train(kernel, row, 0.0, 1.0);
                 return;

@@ -52,6 +52,8 @@ const KEPT_APART: i64 = 100_000_000;
 /// Packets that are scored before the first of them is judged: what the judgement reads is on its
 /// way meanwhile, and has not left the first-level cache when its turn comes.
 const RUN: usize = 16;
+/// Packets of a run that devices' models score side by side.
+const ABREAST: usize = 4;
 /// Packets ahead for which a device's model is asked for, and whether it is mature before that.
 const MODEL_AHEAD: usize = 4;
 const PROFILE_AHEAD: usize = 12;
@@ -307,27 +309,47 @@ impl Scorer {
         }
     }
 
-    /// Scores a run of packets, and asks for what `judge` will read: the profiles of many devices lie beyond the second-level cache. `numbers` go on after the run.
+    /// Scores a run of packets, and asks for what `judge` will read: the profiles of many devices lie
+    /// beyond the second-level cache. `numbers` go on after the run.
     fn ask(&self, run: &ScoreInput<'_>, numbers: &[u32], errors: &[f32]) -> [Opinion; RUN] {
         let mut opinions = [Opinion::default(); RUN];
-        let rows = run.behaviour.as_chunks::<INPUTS>().0.iter();
-        let packets = run.subjects.iter().zip(numbers).zip(rows).zip(errors);
-        for (at, (opinion, (((&subject, &number), behaviour), &error))) in
-            opinions.iter_mut().zip(packets).enumerate()
+        let rows = run.behaviour.as_chunks::<INPUTS>().0;
+        let packets = run.subjects.chunks(ABREAST).zip(rows.chunks(ABREAST));
+        let packets = packets.zip(errors.chunks(ABREAST));
+        for (group, (opinions, ((subjects, rows), errors))) in
+            opinions.chunks_mut(ABREAST).zip(packets).enumerate()
         {
-            if let Some(&ahead) = numbers.get(at + PROFILE_AHEAD) {
+            let numbers = numbers.get(group * ABREAST..).unwrap_or(&[]);
+            for &ahead in numbers.iter().skip(PROFILE_AHEAD).take(ABREAST) {
                 self.fetch_profile(ahead);
             }
-            if let Some(&ahead) = numbers.get(at + MODEL_AHEAD) {
+            for &ahead in numbers.iter().skip(MODEL_AHEAD).take(ABREAST) {
                 self.fetch_model(ahead);
             }
-            opinion.network = position(error);
-            if subject == NO_SUBJECT {
-                continue;
+            for (opinion, &error) in opinions.iter_mut().zip(errors) {
+                opinion.network = position(error);
             }
-            let (model, mature) = self.speaker(number);
-            opinion.mature = mature;
-            opinion.own = model.position_of(self.kernel, &self.scaling, behaviour);
+            if subjects.iter().any(|&subject| subject != NO_SUBJECT) {
+                self.ask_devices(opinions, numbers, rows);
+            }
+        }
+        opinions
+    }
+
+    /// Scores packets that stand next to each other by their devices' models.
+    fn ask_devices(&self, opinions: &mut [Opinion], numbers: &[u32], rows: &[[f32; INPUTS]]) {
+        // What is missing of a group is scored by the prior, and forgotten.
+        let mut models = [&self.prior.model; ABREAST];
+        let mut features = [&[0.0; INPUTS]; ABREAST];
+        let places = models.iter_mut().zip(&mut features);
+        let packets = opinions.iter_mut().zip(numbers).zip(rows);
+        for ((model, features), ((opinion, &number), row)) in places.zip(packets) {
+            (*model, opinion.mature) = self.speaker(number);
+            *features = row;
+        }
+        let positions = Model::positions_of(self.kernel, &self.scaling, models, features);
+        for ((opinion, own), &number) in opinions.iter_mut().zip(positions).zip(numbers) {
+            opinion.own = own;
             if let Some(watched) = self.store.get(number) {
                 let profile = &watched.profile;
                 profile.network.curve.fetch(opinion.network);
@@ -335,7 +357,6 @@ impl Scorer {
                 watched.watch.fetch_tallies(opinion.own, opinion.network);
             }
         }
-        opinions
     }
 
     /// Turns the scores of a run of packets into surprises, and notes them.

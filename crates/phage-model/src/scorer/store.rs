@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use phage_memory::{prefetch_within, Pages};
+
 use super::watch::Watch;
 use crate::device::{Identity, Prior, Profile};
-use crate::simd::prefetch;
-use crate::table::Pages;
 use crate::tail::Curve;
 
 /// No profile.
@@ -31,7 +31,7 @@ impl Watched {
     /// Asks for what every packet reads beside models and calibrations.
     #[inline(always)]
     pub(super) fn fetch(&self) {
-        prefetch(&self.profile.mature, 0);
+        prefetch_within(&self.profile.mature, 0);
         self.watch.fetch();
     }
 }
@@ -173,7 +173,7 @@ impl Store {
     #[inline(always)]
     pub(super) fn fetch_identity(&self, subject: u32) {
         if let Some(slot) = self.slots.get(subject as usize) {
-            prefetch(&slot.identity, 0);
+            prefetch_within(&slot.identity, 0);
         }
     }
 

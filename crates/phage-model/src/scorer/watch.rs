@@ -2,7 +2,8 @@
 
 use std::mem::offset_of;
 
-use crate::simd::prefetch;
+use phage_memory::prefetch_within;
+
 use crate::tail::Tally;
 
 const SECOND: i64 = 1_000_000_000;
@@ -85,7 +86,7 @@ impl Watch {
     /// Asks for the line of the open epoch.
     #[inline(always)]
     pub(super) fn fetch(&self) {
-        prefetch(&self.start, 0);
+        prefetch_within(&self.start, 0);
     }
 
     /// Asks for the lines that [`Watch::note`] counts in.

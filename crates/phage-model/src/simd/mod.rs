@@ -13,11 +13,9 @@ mod avx512;
 mod avx512_streams;
 mod eight;
 mod portable;
-mod prefetch;
 mod streams;
 
 pub(crate) use arithmetic::{Arithmetic, Simd, DEEPEST};
-pub(crate) use prefetch::prefetch;
 pub(crate) use streams::{Emission, Streams, Touch};
 
 use portable::Portable;

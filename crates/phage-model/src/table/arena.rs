@@ -5,8 +5,9 @@
 )]
 
 use std::alloc::{alloc_zeroed, dealloc, handle_alloc_error, Layout};
-use std::num::NonZero;
 use std::ptr::NonNull;
+
+use phage_memory::Pages;
 
 /// The size of a huge page on the machines that have them.
 const HUGE: usize = 2 << 20;
@@ -89,12 +90,11 @@ impl<T: bytemuck::Pod> Arena<T> {
         unsafe { self.first.add(index & self.mask).as_mut() }
     }
 
-    /// Turns the next piece into a huge page, if most of it is taken by the first `taken` records.
-    pub(crate) fn grow_pages(&mut self, taken: usize) {
-        if self.mapped.is_some() {
-            let bytes = taken.min(self.len()) * size_of::<T>();
-            self.pages.turn(self.first.cast(), bytes);
-        }
+    /// Goes one step towards huge pages.
+    pub(crate) fn settle(&mut self) {
+        // SAFETY: so many records begin here, zeroed or written, and nothing writes to them meanwhile.
+        let records = unsafe { std::slice::from_raw_parts(self.first.as_ptr(), self.len()) };
+        self.pages.settle(records);
     }
 }
 
@@ -141,63 +141,6 @@ fn unmap(start: NonNull<u8>, bytes: usize) {
     // SAFETY: exactly what `map` mapped, and nobody holds a reference into it any more.
     unsafe { libc::munmap(start.as_ptr().cast(), bytes) };
 }
-
-/// Which pieces of a table that grows are huge pages already.
-///
-/// A table of some megabytes has more pages of 4 kB than the processor remembers addresses of, so
-/// each look-up waits for that of its page as well.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Pages {
-    /// Address of the table when the pieces were turned.
-    begin: usize,
-    settled: usize,
-}
-
-impl Pages {
-    /// Turns the next piece of the table into a huge page, once `records` take most of it: a
-    /// small table takes no more memory than it did. One piece a call, because it is copied.
-    /// Where the system has no huge pages nothing happens.
-    pub(crate) fn settle<T>(&mut self, records: &[T]) {
-        if let Some(first) = NonNull::new(records.as_ptr().cast_mut()) {
-            self.turn(first.cast(), size_of_val(records));
-        }
-    }
-
-    fn turn(&mut self, first: NonNull<u8>, bytes: usize) {
-        let begin = first.addr().get();
-        let end = begin + bytes;
-        if self.begin != begin {
-            *self = Self { begin, settled: 0 };
-        }
-        // Pieces are those of the address space: the first and the last may hold other data too.
-        let piece = begin - begin % HUGE + self.settled * HUGE;
-        let taken = end.min(piece + HUGE).saturating_sub(begin.max(piece));
-        if taken < HUGE / 4 * 3 {
-            // Less than that at the end of the first piece will never be more.
-            self.settled += usize::from(piece < begin && piece + HUGE < end);
-            return;
-        }
-        self.settled += 1;
-        if let Some(piece) = NonZero::new(piece) {
-            advise(first.with_addr(piece), HUGE);
-        }
-    }
-}
-
-#[cfg(target_os = "linux")]
-fn advise(start: NonNull<u8>, bytes: usize) {
-    // Since Linux 6.1, collapses at once instead of leaving it to a kernel thread.
-    const MADV_COLLAPSE: i32 = 25;
-    // SAFETY: neither advice changes what is read, whosever memory of this process it is; where
-    // nothing is mapped the call is refused, and a refusal changes nothing.
-    unsafe {
-        libc::madvise(start.as_ptr().cast(), bytes, libc::MADV_HUGEPAGE);
-        libc::madvise(start.as_ptr().cast(), bytes, MADV_COLLAPSE);
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn advise(_start: NonNull<u8>, _bytes: usize) {}
 
 #[cfg(not(unix))]
 fn map(_bytes: usize) -> Option<NonNull<u8>> {

@@ -12,10 +12,12 @@
 mod arena;
 mod set;
 
-pub(crate) use arena::{Arena, Pages};
+pub(crate) use arena::Arena;
 pub(crate) use set::{First, Set};
 
-use crate::simd::{prefetch, Simd};
+use phage_memory::prefetch_within;
+
+use crate::simd::Simd;
 
 /// The most ways of one table: 4 Mi sets, so that set number, tag and check word cover the whole
 /// key between them.
@@ -133,9 +135,9 @@ impl<R: Record> Table<R> {
     #[inline(always)]
     pub(crate) fn fetch_set(&self, key: u64) {
         let set = self.sets.get(key as usize);
-        prefetch(set, 0);
+        prefetch_within(set, 0);
         if !R::TIMED {
-            prefetch(set, 64);
+            prefetch_within(set, 64);
         }
     }
 
@@ -152,7 +154,7 @@ impl<R: Record> Table<R> {
             }
         }
         if R::TIMED {
-            prefetch(set, 64);
+            prefetch_within(set, 64);
         }
     }
 
@@ -272,20 +274,10 @@ impl<R: Record> Table<R> {
         }
     }
 
-    /// Goes one step towards huge pages, each arena once most of its small pages were written to:
-    /// before that, most of a huge page would be memory that nothing is in.
+    /// Goes one step towards huge pages.
     pub(crate) fn settle(&mut self) {
-        const SMALL: u64 = 4096;
-        let counters = &self.counters;
-        if !R::TIMED {
-            self.records.grow_pages(self.begun);
-        } else if counters.records * SMALL > counters.capacity * size_of::<R>() as u64 {
-            self.records.grow_pages(self.records.len());
-        }
-        let sets = counters.capacity / Set::WAYS as u64;
-        if counters.used * SMALL > 2 * sets * size_of::<Set>() as u64 {
-            self.sets.grow_pages(self.sets.len());
-        }
+        self.records.settle();
+        self.sets.settle();
     }
 }
 

@@ -1,7 +1,8 @@
 //! The survival function of normal scores, as surprise at the edges of the bins.
 
+use phage_memory::prefetch_within;
+
 use super::histogram::{bin, Histogram, BINS};
-use crate::simd::prefetch;
 
 /// No surprise is higher: one packet in 10^12 is more than any calibration can support.
 pub const HIGHEST_SURPRISE: f32 = 12.0;
@@ -86,7 +87,7 @@ impl Curve {
     /// Asks for the line that [`Curve::surprise`] reads.
     #[inline(always)]
     pub(crate) fn fetch(&self, position: f32) {
-        prefetch(&self.edges, bin(position) * size_of::<f32>());
+        prefetch_within(&self.edges, bin(position) * size_of::<f32>());
     }
 
     /// The surprise of a score that lies at `position`.

@@ -1,6 +1,6 @@
 //! Scores of normal traffic, counted on a logarithmic axis.
 
-use crate::simd::prefetch;
+use phage_memory::prefetch_within;
 
 /// Bins of a histogram: six an octave from 2^-10 to 2^6, so one is 12 % wide.
 pub const BINS: usize = 96;
@@ -149,7 +149,7 @@ impl Tally {
     /// Asks for the line that [`Tally::add`] changes.
     #[inline(always)]
     pub(crate) fn fetch(&self, position: f32) {
-        prefetch(&self.counts, bin(position) * size_of::<f32>());
+        prefetch_within(&self.counts, bin(position) * size_of::<f32>());
     }
 
     /// Whether nothing was counted.
