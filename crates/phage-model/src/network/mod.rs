@@ -98,7 +98,8 @@ impl Network {
     }
 
     /// Learns from rows of [`DAMPED_STRIDE`] floats: surveys, then trains one step a row. Writes
-    /// the error of each row before its step; 0 while surveying.
+    /// the error of each row before its step; 0 while surveying. After 131,072 rows of training only every
+    /// second one is trained on; the others' errors are NaN.
     ///
     /// Handles the smallest of `count`, the rows and the room for errors. Goes on training for as long as it is
     /// called. Values that are not finite count as clipped.

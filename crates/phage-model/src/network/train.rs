@@ -7,12 +7,19 @@ use super::{inner, outer};
 use crate::damped::DAMPED_STRIDE;
 use crate::simd::{Simd, Task};
 
+/// After so many rows every second one is trained on: rows that follow each other say nearly the same,
+/// and what they teach beyond this many is small corrections.
+const DENSE: u64 = 131_072;
+const EVERY: u64 = 2;
+// What happens every so many rows happens on those that are trained on.
+const _: () = assert!(STRIDE.is_multiple_of(EVERY));
+
 /// Trains on rows.
 pub(super) struct Train<'a> {
     pub(super) weights: &'a mut Weights,
     pub(super) ranges: &'a mut Ranges,
     pub(super) rows: &'a [[f32; DAMPED_STRIDE]],
-    /// As many as rows: the error of each before its step.
+    /// As many as rows: the error of each before its step; NaN where the row was not trained on.
     pub(super) errors: &'a mut [f32],
     pub(super) rate: f32,
     /// How fast ranges follow: 1 for training, less for slow learning.
@@ -45,6 +52,10 @@ impl Task for Train<'_> {
         let mut begun: Option<(outer::Step, &mut f32)> = None;
         for (number, (row, error)) in rows.iter().zip(errors).enumerate() {
             let count = trained + number as u64;
+            if pace >= 1.0 && count >= DENSE && !count.is_multiple_of(EVERY) {
+                *error = f32::NAN;
+                continue;
+            }
             prepare(simd, ranges, row, &mut laid.0);
             if count.is_multiple_of(STRIDE) {
                 ranges.adapt(simd, &laid.0, pace);

@@ -131,10 +131,10 @@ impl Schedule {
         let lasted = time.saturating_sub(self.phase_start);
         if self.phase == Phase::Training && self.ends[1] == u64::MAX {
             // One after the other: a sum of sums would be rounded by where batches end.
-            self.sum = errors
-                .iter()
-                .fold(self.sum, |sum, &error| sum + f64::from(error));
-            self.count += packets;
+            for &error in errors.iter().filter(|error| !error.is_nan()) {
+                self.sum += f64::from(error);
+                self.count += 1;
+            }
             let trained = self.seen - self.training_start;
             let is_whole = self.count >= BLOCK && self.seen.is_multiple_of(LOOK);
             if is_whole && self.has_converged(trained, lasted, devices, convergence) {

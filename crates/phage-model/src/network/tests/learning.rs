@@ -64,6 +64,31 @@ fn the_same_rows_and_seed_give_the_same_network_in_any_batches() {
 }
 
 #[test]
+fn a_long_training_takes_every_second_row_in_any_batches() {
+    let rows = Traffic::new(8).rows(4_000);
+    let many = |chunk: usize| {
+        let mut network = Network::new(&config(None));
+        let mut errors = vec![0.0; chunk];
+        let mut skipped = 0;
+        for _ in 0..35 {
+            for rows in rows.chunks(chunk * DAMPED_STRIDE) {
+                let count = rows.len() / DAMPED_STRIDE;
+                network.learn(rows, count, &mut errors);
+                skipped += errors[..count]
+                    .iter()
+                    .filter(|error| error.is_nan())
+                    .count();
+            }
+        }
+        (network.to_bytes(), skipped)
+    };
+    let (whole, skipped) = many(4_000);
+    // 1,000 rows of survey and 131,072 that are all trained on.
+    assert_eq!(skipped, (35 * 4_000 - 1_000 - 131_072) / 2);
+    assert!((whole, skipped) == many(33));
+}
+
+#[test]
 fn scoring_leaves_the_network_as_it_is() {
     let mut network = trained(None);
     let before = network.to_bytes();
