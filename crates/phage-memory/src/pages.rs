@@ -165,7 +165,7 @@ mod tests {
         let table = vec![1_u64; 2 * HUGE / 8];
         settle(&mut pages, &table);
         assert!(pages.settled() >= 1);
-        pages.settle(&[2_u64; SMALLEST / 8]);
+        pages.settle(&vec![2_u64; SMALLEST / 8]);
         assert!(pages.settled() <= 1);
     }
 }

@@ -1,9 +1,10 @@
 //! Learning: the first one, and the slow one while watching.
 
 use super::schedule::Phase;
+use super::score::MODEL_AHEAD;
 use super::store::NONE;
 use super::watch::Verdict;
-use super::{ScoreInput, Scorer, MODEL_AHEAD, NO_SUBJECT};
+use super::{ScoreInput, Scorer, NO_SUBJECT};
 use crate::device::INPUTS;
 use crate::tail;
 use crate::DAMPED_STRIDE;

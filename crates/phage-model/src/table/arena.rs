@@ -31,7 +31,7 @@ unsafe impl<T: Sync> Sync for Arena<T> {}
 impl<T: bytemuck::Pod> Arena<T> {
     /// Maps an arena for `length` records (a power of two); `None` if the system has no room.
     pub(crate) fn new(length: usize) -> Option<Self> {
-        debug_assert!(length.is_power_of_two());
+        assert!(length.is_power_of_two(), "indexes are masked");
         let bytes = length.checked_mul(size_of::<T>())?;
         // Large arenas begin at a huge page, so that all of them can become huge ones.
         let align = if bytes >= HUGE { HUGE } else { 4096 };

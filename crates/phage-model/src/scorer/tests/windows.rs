@@ -1,5 +1,6 @@
 use super::*;
 use crate::rows::EXPLAINED;
+use crate::scorer::watch::SURPRISING;
 
 #[test]
 fn a_window_has_a_row_for_each_scored_device() {
