@@ -126,7 +126,7 @@ class Host:
     started: list[Program]
 
     def run(
-        self, *command: str, timeout: float = PATIENCE, check: bool = True
+        self, *command: str, timeout: float = 3 * PATIENCE, check: bool = True
     ) -> subprocess.CompletedProcess[str]:
         """Run a command in the host and wait for it."""
         done = subprocess.run(
@@ -229,7 +229,7 @@ def phage_json(*arguments: str, before: tuple[str, ...] = ()) -> Any:
         (*before, *phage_command(*arguments, "--output", "json")),
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=3 * PATIENCE,
         check=False,
     )
     if done.returncode not in (0, 3):

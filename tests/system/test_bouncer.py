@@ -76,10 +76,10 @@ def test_a_ban_is_enforced_and_taken_back(lab: Lab, needs: Callable[..., None]) 
     config = lab.folder / "bouncer.yaml"
     config.write_text(CONFIG.format(key=key), encoding="utf-8")
     tell(phage, "decisions", "add", attacker.address, "--for", "10min")
-    assert answers(attacker)  # Nothing of phage's own enforces it.
+    until("an answer", lambda: answers(attacker))  # Nothing of phage's own enforces it.
     bouncer = lab.on_switch(BOUNCER, "-c", str(config))
     until(f"the ban of the start\n{bouncer.transcript()}", lambda: not answers(attacker))
-    assert answers(other)
+    until("an answer", lambda: answers(other))
     tell(phage, "decisions", "add", other.address, "--for", "10min")
     until("a ban that came later", lambda: not answers(other))
     tell(phage, "decisions", "revoke", attacker.address)

@@ -112,11 +112,11 @@ def test_who_gets_an_infected_file_is_told(lab: Lab, files: Path, tmp_path: Path
 
     out = str(tmp_path / "got")
     for path in ("web.com", "clean.txt"):
-        client.run("curl", "-s", "-m", "20", "-o", out, f"http://{server.address}/{path}")
-    client.run("curl", "-s", "-m", "20", "-o", out, f"ftp://{server.address}/ftp.zip")
-    client.run("curl", "-s", "-m", "20", "-P", "-", "-o", out, f"ftp://{server.address}/active.zip")
+        client.run("curl", "-s", "-m", "60", "-o", out, f"http://{server.address}/{path}")
+    client.run("curl", "-s", "-m", "60", "-o", out, f"ftp://{server.address}/ftp.zip")
+    client.run("curl", "-s", "-m", "60", "-P", "-", "-o", out, f"ftp://{server.address}/active.zip")
     client.run(
-        "curl", "-s", "-m", "20", f"smtp://{server.address}", "--mail-from", "a@example.org",
+        "curl", "-s", "-m", "60", f"smtp://{server.address}", "--mail-from", "a@example.org",
         "--mail-rcpt", "b@example.org", "-T", str(files / "mail.eml"),
     )  # fmt: skip
     share = f"//{server.address}/share"

@@ -13,7 +13,6 @@ import signal
 import socket
 import subprocess
 import sys
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,10 +24,9 @@ from phage.testing import waiting
 from phage.testing.ports import free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 PATIENCE = 120.0
-until = partial(waiting.until, patience=PATIENCE, pause=0.1)
 RABBITMQ = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 WORKER_RIGHTS = {"configure": "^engine", "write": "^engine", "read": "^engine"}
 """What a worker's account in RabbitMQ needs, as the how-to says."""
@@ -50,6 +48,13 @@ def absent() -> str:
 def _postgresql() -> Path | None:
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
     return found[-1].parent if found else None
+
+
+def until(
+    what: str | Callable[[], object], ready: Callable[[], object], patience: float = PATIENCE
+) -> None:
+    """Wait until something is so: many servers take their time."""
+    waiting.until(what, ready, patience, pause=0.1)
 
 
 class Server:
@@ -227,7 +232,7 @@ class Plant:
             names = ["epmd", "-port", str(self._epmd_port), "-address", "127.0.0.1"]
             self.parts["names"] = Server(names, place / "names.log", account="rabbitmq")
         self.parts["broker"] = Server([str(RABBITMQ)], place / "log", environment, "rabbitmq")
-        until("RabbitMQ", self.broker_is_up)
+        until(lambda: f"RabbitMQ\n{self.logs()}", self.broker_is_up)
 
     def broker_is_up(self) -> bool:
         """Tell whether RabbitMQ greets who connects."""
@@ -242,7 +247,7 @@ class Plant:
     def start_master(self) -> None:
         """Start `phage run`, which serves the API."""
         self._start("master", "run", "--no-interface", "--netflow", f"127.0.0.1:{free_port()}")
-        until("the API", lambda: self.asked("/healthz"))
+        until(lambda: f"the API\n{self.logs()}", lambda: self.asked("/healthz"))
 
     def asked(self, path: str) -> bool:
         """Tell whether the API answers."""
