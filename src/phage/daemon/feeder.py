@@ -51,6 +51,11 @@ class Feeder:
         """Start taking packets."""
         self._thread.start()
 
+    @property
+    def number(self) -> int:
+        """The kernel's number of the thread; 0 before it was started."""
+        return self._thread.native_id or 0
+
     def stop(self) -> None:
         """Stop and wait for the thread."""
         self._stopping = True

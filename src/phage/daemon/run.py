@@ -17,7 +17,7 @@ from phage.collect.collectors.afpacket import AfPacketCollector, RingSettings
 from phage.collect.joined import JoinedCollector
 from phage.collect.logs.told import ToldCollector
 from phage.config.statedir import StateDirectory
-from phage.daemon import memory, privilege
+from phage.daemon import memory, priority, privilege
 from phage.daemon.acting import start_enforcement, start_enforcer
 from phage.daemon.advising import excuse
 from phage.daemon.baselines import restored_baselines, volumetric_of
@@ -113,6 +113,7 @@ class Daemon:
         """
         if remotes and self.settings.scan.carve.enabled:
             self.carved = make_carved_files(self.settings, self.state, self.clock)
+        priority.allow()
         self._open_rings()
         self._open_logs()
         self._open_exports()
@@ -224,6 +225,8 @@ class Daemon:
         self.feeders = rings + logs
         for feeder in self.feeders:
             feeder.start()
+        priority.prefer(feeder.number for feeder in rings)
+        priority.forbid()
         self.links.start()
 
     def stop_feeding(self) -> None:

@@ -35,6 +35,12 @@ struct Told {
 
 const _: () = assert!(size_of::<Told>() == 32);
 
+/// Nanoseconds for which an observer that is not heard counts as one of several.
+const SEVERAL: i64 = 600 * 1_000_000_000;
+/// Records a second of a single observer that are remembered, for another may come; beyond it what
+/// there is no other for would cost a third of the rate.
+const FEW: usize = 20_000;
+
 /// What was found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct DuplicateCounters {
@@ -54,6 +60,12 @@ pub(super) struct Duplicates {
     keys: Vec<u64>,
     /// What was loaded ahead, so that it is.
     loaded: u32,
+    /// Who told last, and until when there are several.
+    observer: u16,
+    several: i64,
+    /// Records in this second.
+    second: i64,
+    looked: usize,
     pub(super) counters: DuplicateCounters,
 }
 
@@ -64,13 +76,20 @@ impl Duplicates {
             table: Vec::new(),
             keys: Vec::new(),
             loaded: 0,
+            observer: 0,
+            several: i64::MIN,
+            second: 0,
+            looked: 0,
             counters: DuplicateCounters::default(),
         }
     }
 
     /// Takes out of records, which arrived at a time, what others told already.
     pub(super) fn remove(&mut self, records: &mut Vec<FlowRecord>, time: i64) {
-        if self.table.is_empty() && !records.is_empty() {
+        if !self.looks(records, time) {
+            return;
+        }
+        if self.table.is_empty() {
             self.table = vec![Told::default(); ROOM];
         }
         let mut keys = std::mem::take(&mut self.keys);
@@ -88,6 +107,26 @@ impl Duplicates {
             self.take(record, key, now)
         });
         self.keys = keys;
+    }
+
+    /// Whether records are to be looked at: there are several observers, or few records.
+    fn looks(&mut self, records: &[FlowRecord], time: i64) -> bool {
+        for record in records {
+            let observer = observer(record);
+            if observer != self.observer {
+                let is_first = self.observer == 0;
+                self.observer = observer;
+                if !is_first {
+                    self.several = time.saturating_add(SEVERAL);
+                }
+            }
+        }
+        let second = time.div_euclid(1_000_000_000);
+        if second != self.second {
+            (self.second, self.looked) = (second, 0);
+        }
+        self.looked += records.len();
+        !records.is_empty() && (time < self.several || self.looked <= FEW)
     }
 
     /// Leaves of a record what is new; tells whether that is anything.
@@ -269,6 +308,18 @@ mod tests {
             sum += counted(&mut made, record(2, 7, 1000), second * SECOND).0;
         }
         assert!(sum > 170_000, "{sum}");
+    }
+
+    #[test]
+    fn much_of_a_single_router_is_not_remembered() {
+        let mut made = duplicates();
+        for number in 0..30_000_u32 {
+            counted(&mut made, record(1, number as u16, 5), SECOND);
+        }
+        // Another one is heard: from now on all is.
+        assert_eq!(counted(&mut made, record(2, 100, 5), SECOND).0, 0);
+        assert_eq!(counted(&mut made, record(2, 29_000, 5), SECOND).0, 5);
+        assert_eq!(counted(&mut made, record(1, 29_000, 5), SECOND).0, 0);
     }
 
     #[test]

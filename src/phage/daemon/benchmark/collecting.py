@@ -93,10 +93,14 @@ def count_rate(path: Path, *, flows: bool) -> float:
 
 
 _RECEIVER = """
-import json, sys, time
+import json, sys, threading, time
 from phage.collect.collectors.netflow import NetFlowCollector
 from phage.collect.exports import ExportSettings, Listening
+from phage.daemon import priority
 collector = NetFlowCollector(ExportSettings(), Listening(udp=("127.0.0.1:0",)))
+# As `phage run` does for the threads that empty sockets.
+priority.allow()
+priority.prefer([threading.get_native_id()])
 collector.open()
 print(collector.addresses[0][0], flush=True)
 engine = collector.engine

@@ -263,7 +263,8 @@ class Volumetric:
             return count >= 2 or each.ratio >= 3.0
         if each.why.by == "slow":
             return True  # It has lasted already.
-        return count >= 3 or each.ratio >= 6.0
+        # A prefix has more that varies by itself than a host has.
+        return count >= (3 if slot.target(each.row).is_host else 6) or each.ratio >= 6.0
 
     def _hold(self, slot: Slot, learned: Learned, frozen: Bools) -> None:
         """Learn nothing for a while of what is unusual, until there is enough to judge it by."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from phage.detect.volumes.samples import entropy
+from phage.detect.volumes.targets import network_of
 from phage.detect.volumes.tops import Tops
 from phage.records.address import format_address
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 SHOWN = 10
 _SECOND = 1_000_000_000
+# An attack that has not been seen for so long is over where it was.
+_PASSED = _SECOND // 2
+_WANDERED = 2
 # A pause of so long between two beats makes pulses of them.
 _PAUSE = 2 * _SECOND
 
@@ -115,12 +119,29 @@ class Episode:
     sample: Columns | None = None
     kinds: set[int] = field(default_factory=set)
     votes: Tops[Target] = field(default_factory=lambda: Tops(32))
+    is_whole: bool = False
+    """It wanders: its target is the network around where it is."""
 
     def vote(self, target: Target) -> None:
         """Take who was attacked in a slot; who it was most often is the attack's target."""
+        if self.is_whole:
+            return
         self.votes.add(target, 1.0)
         if self.votes.counts[target] >= self.votes.counts.get(self.target, 0.0):
             self.target = target
+
+    def join(self, other: Episode) -> None:
+        """Take in another attack that is part of this one."""
+        self.packets += other.packets
+        self.octets += other.octets
+        self.peak = max(self.peak, other.peak)
+        self.peak_bits = max(self.peak_bits, other.peak_bits)
+        self.sources = max(self.sources, other.sources)
+        self.hosts = max(self.hosts, other.hosts)
+        self.last = max(self.last, other.last)
+        self.kinds |= other.kinds
+        for name, packets in other.vectors.counts.items():
+            self.vectors.add(name, packets)
 
     def take(self, beat: Beat) -> None:
         """Add a slot."""
@@ -199,7 +220,7 @@ class Ongoing:
 
     def take(self, target: Target, beat: Beat, since: int, *, sent: bool) -> Episode | None:
         """Add a slot to the attack on a target; one that is new begins, None where it cannot."""
-        episode = self._known(target, sent=sent)
+        episode = self._known(target, sent=sent) or self._wandering(target, beat, sent=sent)
         if episode is None:
             if len(self._episodes) >= self.most:
                 self.dropped += 1
@@ -222,6 +243,35 @@ class Ongoing:
         if best is not None:
             best.vote(target)
         return best
+
+    def _wandering(self, target: Target, beat: Beat, *, sent: bool) -> Episode | None:
+        """Return the attack that wanders through a network, and is at another part of it now.
+
+        Of attacks of one kind in a network that follow one another, each over when the next begins,
+        the first takes in the others: its target is the network from then on.
+        """
+        around = network_of(target)
+        if around is None:
+            return None
+        over = [
+            episode
+            for episode in self._episodes.values()
+            if episode.sent == sent
+            and around.holds(episode.target)
+            and episode.kinds & beat.kinds
+            and beat.time - episode.last >= _PASSED
+        ]
+        # Two hosts may be attacked one after the other; a network that is has been chosen.
+        is_part = not target.is_host and any(not episode.target.is_host for episode in over)
+        if len(over) < (1 if is_part else _WANDERED):
+            return None
+        first = min(over, key=lambda episode: episode.first)
+        for episode in over:
+            if episode is not first:
+                first.join(episode)
+                del self._episodes[episode.key]
+        first.target, first.is_whole = around, True
+        return first
 
     def attacked(self) -> dict[int, set[int]]:
         """Return the prefixes of all targets as numbers, by length."""

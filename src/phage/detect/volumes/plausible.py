@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from phage.records import Columns
 
 
+_ECHO_REQUESTS = (8, 128)
+_ECHO_REPLIES = (0, 129)
+
+
 @dataclass(frozen=True, slots=True)
 class Shares:
     """What is compared with what.
@@ -37,6 +41,8 @@ class Shares:
         transfer_length: Mean octets of a packet in a transfer, which fills its packets.
         transfer_flows: Combinations of addresses and ports that carry a transfer.
         own_flows: Datagrams of so few combinations that are below thresholds are a stream.
+        echoes: Echoes back for those of a host that watches others.
+        watched: Part of ICMP that has to be such echoes.
     """
 
     answered_tcp: float = 0.02
@@ -48,6 +54,8 @@ class Shares:
     transfer_length: float = 900.0
     transfer_flows: int = 64
     own_flows: int = 4
+    echoes: float = 0.5
+    watched: float = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +118,14 @@ def _syn(case: Case, shares: Shares) -> str:
     if syn <= shares.incomplete * case.more(TrafficClass.TCP):
         return "completed"
     make = case.make()
-    if case.sent and make.busiest_peers > 8:
+    if case.sent and make.busiest_peers > 8 and not case.by_threshold:
         return "a scan"
     if not case.sent and make.peers <= 4 and make.rows >= 8:
         if case.is_host and 2 * make.near_ports > make.rows:
             return "a scan"
-        if not case.is_host and 2 * make.tuples > make.rows and make.near_ports <= 32:
+        # One asks many hosts for many ports, or all for a few.
+        few = make.near_ports <= 32 or not case.by_threshold
+        if not case.is_host and 2 * make.tuples > make.rows and few:
             return "a scan"
     return ""
 
@@ -165,12 +175,28 @@ def _icmp(case: Case, shares: Shares) -> str:
         np.maximum(case.excess[CLASSES * (not case.sent) : CLASSES * (not case.sent) + 7], 0).sum()
     )
     # Errors that what was sent out brings back.
-    return "asked for" if shares.errors * others >= case.more(TrafficClass.ICMP) else ""
+    if shares.errors * others >= case.more(TrafficClass.ICMP):
+        return "asked for"
+    # Who watches many hosts by echoes is answered by them; a flood of echoes is so by its victim.
+    back = case.more(TrafficClass.ICMP, back=True)
+    if back >= shares.echoes * case.more(TrafficClass.ICMP):
+        rows = case.shown()
+        types = rows["dst_port"][rows["class"] == TrafficClass.ICMP] >> 8
+        expected = _ECHO_REQUESTS if case.sent else _ECHO_REPLIES
+        watches = case.make().busiest_peers > shares.own_flows
+        if len(types) and watches and np.isin(types, expected).mean() > shares.watched:
+            return "echoes"
+    return ""
 
 
 def _fragment(case: Case, shares: Shares) -> str:
-    back = case.more(TrafficClass.FRAGMENT, back=True)
-    return "answered" if back >= shares.asked * case.more(TrafficClass.FRAGMENT) else ""
+    mine = case.more(TrafficClass.FRAGMENT)
+    if case.more(TrafficClass.FRAGMENT, back=True) >= shares.asked * mine:
+        return "answered"
+    # The rest of datagrams that are answered, of few: files over UDP, tunnels.
+    if case.more(TrafficClass.UDP, back=True) >= shares.answered_udp * mine:
+        return "answered" if 0 < case.make().busiest_peers <= shares.own_flows else ""
+    return ""
 
 
 def _other(case: Case, shares: Shares) -> str:

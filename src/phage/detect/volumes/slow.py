@@ -35,6 +35,7 @@ class Slow:
 
     Attributes:
         segments: Segments a second from which on a host is looked at.
+        flood: Segments a second from which on it is a flood, and nothing slow.
         sources: Distinct sources in some seconds, at least.
         length: Mean octets of what is received, at most.
         content: Octets sent for each one received, at most: a page is ten times its request.
@@ -42,6 +43,7 @@ class Slow:
     """
 
     segments: float = 100.0
+    flood: float = 6000.0
     sources: int = 40
     length: float = 200.0
     content: float = 3.0
@@ -73,6 +75,7 @@ def low_and_slow(
         & enough
         & (learned.age >= limits.warm)
         & (segments >= np.maximum(slow.segments, limits.ratio * upper))
+        & (slot.fast[:, incoming].sum(axis=1) - upper < slow.flood)
     )
     for row in np.flatnonzero(fits):
         suspect = _judge(int(row), slot, samples, slow)

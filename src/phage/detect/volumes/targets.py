@@ -92,6 +92,15 @@ def target_of(key: bytes, groups: Mapping[bytes, Target] | None = None) -> Targe
     return Target(address, min(length, HOST))
 
 
+def network_of(target: Target) -> Target | None:
+    """Return the /24 of a target, or /56 of IPv6; None for what is wider."""
+    if target.is_group:
+        return None
+    number = int.from_bytes(target.address, "big")
+    length = 96 + 24 if number >> 32 == _V4 else 56
+    return shortened(number, length) if target.length > length else None
+
+
 def targets_of(groups: Sequence[HostGroup]) -> dict[bytes, Target]:
     """Return groups as targets, by the address of their rows."""
     return {

@@ -95,6 +95,7 @@ def limit_all(limits: Limits) -> None:
     """Set every limit but memory, for good."""
     for kind, most in (
         (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_NICE, 0),
         (resource.RLIMIT_FSIZE, limits.file),
         (resource.RLIMIT_NOFILE, limits.descriptors),
         (resource.RLIMIT_NPROC, limits.processes),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -129,6 +130,31 @@ def test_pulses_are_one_attack(network: Network) -> None:
     assert one(detect(network)).evidence["pulses"] == 3
 
 
+def test_a_carpet_that_wanders_is_one_attack_on_its_network(network: Network) -> None:
+    amplifiers = [network.far() for _ in range(300)]
+
+    def part(third: int) -> Callable[[], Packet]:
+        def packet() -> Packet:
+            victim = f"198.18.7.{third * 32 + network.random.randrange(32)}"
+            return Packet(network.random.choice(amplifiers), victim, 123, 9, 17, 0, 468)
+
+        return packet
+
+    for step in range(7):
+        network.send(BEGIN + 2 * step, BEGIN + 2 * step + 2, 40_000, part(step))
+    finding = one(detect(network))
+    assert finding.evidence["target"] == "198.18.7.0/24"
+    assert vectors(finding) == {"ntp-amplification"}
+
+
+def test_attacks_on_two_hosts_of_a_network_are_two(network: Network) -> None:
+    for begin, victim in ((BEGIN, "198.18.7.9"), (BEGIN + 6, "198.18.7.200")):
+        packets = itertools.repeat(Packet(network.far(), victim, 123, 9, 17, 0, 468))
+        network.send(begin, begin + 5, 30_000, packets.__next__)
+    targets = {each.evidence["target"] for _, each in detect(network).values()}
+    assert targets == {"198.18.7.9/32", "198.18.7.200/32"}
+
+
 def test_a_ramp_does_not_become_usual(network: Network) -> None:
     network.send(BEGIN, END, lambda time: 1600 * (time - BEGIN), spoofed(network, 17, 0, 500))
     found = detect(network)
@@ -229,6 +255,39 @@ def test_a_crowd_that_completes_its_handshakes_is_no_flood(network: Network) -> 
     network.send(BEGIN, END, crowd, asks)
     network.send(BEGIN, END, crowd, answers)
     assert detect(network) == {}
+
+
+def test_one_who_asks_all_hosts_for_all_ports_scans(network: Network) -> None:
+    scanner = network.far()
+    network.send(
+        BEGIN, END, 8000,
+        lambda: Packet(scanner, network.near(), 40_000, network.random.randrange(1024), 6, 2, 44),
+    )  # fmt: skip
+    assert detect(network) == {}
+
+
+def test_a_host_that_floods_the_whole_internet_is_told(network: Network) -> None:
+    network.send(BEGIN, END, 30_000, lambda: Packet(VICTIM, network.far(), 9, 80, 6, 2, 60))
+    finding = one(detect(network))
+    assert finding.evidence["direction"] == "outgoing"
+    assert finding.subject.ip == VICTIM
+
+
+def test_files_in_fragments_are_answered(network: Network) -> None:
+    server = network.far()
+    network.send(BEGIN, END, 18_000, lambda: Packet(server, VICTIM, 0, 0, 17, 0, 1480))
+    network.send(BEGIN, END, 4000, lambda: Packet(server, VICTIM, 2049, 700, 17, 0, 1480))
+    network.send(BEGIN, END, 4000, lambda: Packet(VICTIM, server, 700, 2049, 17, 0, 150))
+    assert detect(network) == {}
+
+
+@pytest.mark.parametrize("watches", [True, False])
+def test_who_watches_others_by_echoes_is_no_victim(network: Network, watches: bool) -> None:
+    asked, answer = (0x0800, 0)
+    came, went = (answer, asked) if watches else (asked, answer)
+    network.send(BEGIN, END, 4000, lambda: Packet(network.far(), VICTIM, 0, came, 1, 0, 84))
+    network.send(BEGIN, END, 4000, lambda: Packet(VICTIM, network.far(), 0, went, 1, 0, 84))
+    assert (detect(network) == {}) is watches
 
 
 def test_answers_that_were_asked_for_are_no_amplification(network: Network) -> None:
