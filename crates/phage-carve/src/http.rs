@@ -8,6 +8,8 @@ use crate::stream::Output;
 
 /// Octets of a message's head; servers refuse more.
 const HEAD: usize = 64 * 1024;
+/// Octets of a head that are looked at in one go.
+const LOOK: usize = 1024;
 /// Requests that wait for their answers.
 const PIPELINED: usize = 64;
 /// Digits of a chunk's size, and its extensions.
@@ -131,8 +133,13 @@ impl Http {
             return (Stage::Head(head), data.get(1..).unwrap_or(&[]));
         }
         let known = head.len();
-        head.extend_from_slice(data);
-        let Some(end) = end_of_head(&head, known) else {
+        // Little by little: of many short messages in one segment none copies all that follow.
+        let end = data.chunks(LOOK).find_map(|piece| {
+            let looked = head.len();
+            head.extend_from_slice(piece);
+            end_of_head(&head, looked)
+        });
+        let Some(end) = end else {
             let stage = if head.len() > HEAD {
                 out.counters.malformed += 1;
                 Stage::Deaf

@@ -101,13 +101,13 @@ impl Smb {
     }
 }
 
-/// A file that is open.
+/// A file that is open. What was not seen of it takes no memory: who writes one octet far behind
+/// all others makes nobody reserve what lies between.
 #[derive(Debug, Default)]
 pub(crate) struct Open {
     name: String,
-    data: Vec<u8>,
-    /// What of it was seen: from and to, in order, apart from each other.
-    parts: Vec<(usize, usize)>,
+    /// What of it was seen: where each part begins, in order; none overlaps another.
+    parts: Vec<(usize, Vec<u8>)>,
     /// Which way it went; a file that is read and written is two.
     to_initiator: bool,
     is_lost: bool,
@@ -115,49 +115,97 @@ pub(crate) struct Open {
 
 impl Open {
     fn held(&self) -> usize {
-        self.data.capacity() + self.name.capacity() + self.parts.capacity() * 16
+        let octets: usize = self.parts.iter().map(|(_, data)| data.capacity()).sum();
+        octets + self.name.capacity() + self.parts.capacity() * 32
     }
 
+    /// Adds a piece; what was there before is replaced.
     fn put(&mut self, offset: u64, piece: &[u8], limit: usize) {
         let from = usize::try_from(offset).unwrap_or(usize::MAX);
-        let to = from.saturating_add(piece.len());
-        if to > limit {
-            self.is_lost = true;
-            self.data = Vec::new();
+        if from.saturating_add(piece.len()) > limit {
+            self.lose();
         }
         if self.is_lost {
             return;
         }
-        if self.data.len() < to {
-            self.data.resize(to, 0);
-        }
-        if let Some(place) = self.data.get_mut(from..to) {
-            place.copy_from_slice(piece);
-        }
-        let mut merged = (from, to);
-        self.parts.retain(|&(start, end)| {
-            let apart = end < merged.0 || start > merged.1;
-            if !apart {
-                merged = (merged.0.min(start), merged.1.max(end));
+        let (mut at, mut rest) = (from, piece);
+        while !rest.is_empty() {
+            let next = self
+                .parts
+                .partition_point(|(start, data)| start + data.len() <= at);
+            let count = match self.parts.get_mut(next) {
+                Some((start, data)) if *start <= at => replace(data, at - *start, rest),
+                Some((start, _)) => rest.len().min(*start - at),
+                None => rest.len(),
+            };
+            let (fresh, more) = rest.split_at(count);
+            if self.parts.get(next).is_none_or(|(start, _)| *start > at) {
+                self.insert(next, at, fresh);
             }
-            apart
-        });
-        self.parts.push(merged);
-        self.is_lost |= self.parts.len() > PARTS;
+            (at, rest) = (at + count, more);
+        }
+        if self.parts.len() > PARTS {
+            self.lose();
+        }
+    }
+
+    /// Adds octets where there are none, before the part `next`.
+    fn insert(&mut self, next: usize, at: usize, fresh: &[u8]) {
+        let before = next.checked_sub(1);
+        let place = match before.and_then(|before| self.parts.get_mut(before)) {
+            Some((start, data)) if *start + data.len() == at => {
+                data.extend_from_slice(fresh);
+                next - 1
+            }
+            _ => {
+                self.parts.insert(next, (at, fresh.to_vec()));
+                next
+            }
+        };
+        // The smaller is moved to the larger: no order of writes has octets moved again and again.
+        let joins = match (self.parts.get(place), self.parts.get(place + 1)) {
+            (Some((start, data)), Some((after, other))) => {
+                start + data.len() == *after && other.len() <= data.len()
+            }
+            _ => false,
+        };
+        if joins {
+            let (_, other) = self.parts.remove(place + 1);
+            if let Some((_, data)) = self.parts.get_mut(place) {
+                data.extend(other);
+            }
+        }
+    }
+
+    fn lose(&mut self) {
+        self.is_lost = true;
+        self.parts = Vec::new();
     }
 
     fn finish(self, out: &mut Output<'_>) {
-        if self.data.is_empty() && !self.is_lost {
-            return; // Nothing of it was moved.
-        }
         let mut body = Body::new(&self.name);
-        body.take(&self.data, out);
-        if self.is_lost || self.parts != [(0, self.data.len())] {
-            body.abandon(out);
+        let (mut end, mut is_whole) = (0, !self.is_lost);
+        for (start, data) in &self.parts {
+            is_whole &= *start == end;
+            end = start + data.len();
+            body.take(data, out);
+        }
+        if is_whole {
+            body.finish(self.to_initiator, out); // Unless nothing of it was moved.
         } else {
-            body.finish(self.to_initiator, out);
+            out.counters.incomplete += 1;
         }
     }
+}
+
+/// Puts octets in the place of others; returns how many had room.
+fn replace(data: &mut [u8], at: usize, octets: &[u8]) -> usize {
+    let place = data.get_mut(at..).unwrap_or_default();
+    let count = place.len().min(octets.len());
+    for (old, new) in place.iter_mut().zip(octets) {
+        *old = *new;
+    }
+    count
 }
 
 /// The files that a connection has open, by the server's number for them.
@@ -212,7 +260,7 @@ impl<Id: PartialEq> Files<Id> {
         }
         let found = self.open.iter_mut().find(|(known, _)| *known == id);
         if let Some((_, open)) = found {
-            if open.to_initiator != to_initiator && !open.data.is_empty() {
+            if open.to_initiator != to_initiator && !open.parts.is_empty() {
                 let name = open.name.clone();
                 std::mem::take(open).finish(out);
                 open.name = name;

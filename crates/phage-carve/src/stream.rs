@@ -13,6 +13,9 @@ use crate::{CarvedFile, Protocol};
 /// Octets by which a protocol is told.
 const TOLD_BY: usize = 8;
 
+/// Data connections of FTP that one packet may announce; of more the last count.
+const EXPECTED: usize = 8;
+
 /// The ends of a stream.
 #[derive(Clone, Debug)]
 pub(crate) struct Ends {
@@ -57,6 +60,9 @@ pub(crate) struct Output<'a> {
 
 impl Output<'_> {
     pub(crate) fn expect(&mut self, address: [u8; 16], port: u16, control: u64) {
+        if self.expected.len() >= EXPECTED {
+            self.expected.remove(0);
+        }
         self.expected.push(Expected {
             address,
             port,
