@@ -278,6 +278,19 @@ BAD_RULES = "rules:\n  - name: A\n    match: {service: telnet}\n    action: fly\
 GOOD_RULES = "rules:\n  - name: A\n    match: {service: telnet}\n    action: drop\n"
 
 
+def test_what_was_changed_is_listed_and_older_pages_follow(lab: ApiLab) -> None:
+    for number in range(130):
+        lab.access.audit.note("user:ada", f"did-{number}-it", "", "")
+    client = lab.browser()
+    newest = client.get("/audit").text
+    assert "did-129-it" in newest
+    assert "did-9-it" not in newest
+    older = re.search(r'href="(/audit\?before=[^"]+)"', newest)
+    assert older
+    assert "did-9-it" in client.get(older[1]).text
+    assert "did-129-it" not in client.get("/audit?actor=user:ben").text
+
+
 def test_rules_are_judged_with_their_lines(lab: ApiLab) -> None:
     client = lab.browser("operator")
     fields = form(client, act="check", text=BAD_RULES)

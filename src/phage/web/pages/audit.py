@@ -26,7 +26,7 @@ def audit(
 ) -> HTMLResponse:
     """List what was changed, the newest first."""
     log = services.access.audit
-    entries = log.list(actor, before, PAGE + 1)
+    entries = log.list(actor, before or None, PAGE + 1)
     return page(
         request,
         "audit.html",

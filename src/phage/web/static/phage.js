@@ -318,8 +318,16 @@
         ? at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hourCycle: "h23" })
         : at.toLocaleString([], { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
     }
+    for (const table of all("table.cards", part)) label(table);
     for (const editor of all(".editor", part)) number(editor);
     reach(part);
+  }
+  // On a phone rows are cards without a head: a number says by itself what it counts.
+  function label(table) {
+    const heads = all("thead th", table).map((each) => each.textContent.trim());
+    for (const row of all("tbody tr", table)) [...row.cells].forEach((cell, at) => {
+      if (cell.matches("td.num:not([data-label])") && cell.textContent.trim()) cell.dataset.label = heads[at] || "";
+    });
   }
   // What can be scrolled sideways can be reached by keyboard; what fits is no stop on the way.
   function reach(part) {
