@@ -18,6 +18,8 @@ _log = logging.getLogger(__name__)
 # Windows that wait for the detectors: a quarter of a minute at the usual tick. A collector that
 # finds no room drops the window's rows and counts it; the ring goes on being emptied.
 WAITING_WINDOWS = 64
+# Octets that they may take: a quarter of a minute of a busy home, a second of a flood.
+WAITING_OCTETS = 16 << 20
 # How often time is let pass when nothing comes.
 IDLE_SECONDS = 1.0
 
@@ -26,6 +28,28 @@ class Watched(Collector, Protocol):
     """A collector with a name that people know."""
 
     interface: str
+
+
+class WindowQueue(queue.Queue["Fed"]):
+    """Windows that wait for the detectors, bounded in number and in octets."""
+
+    def _init(self, maxsize: int) -> None:
+        super()._init(maxsize)
+        self._octets = 0
+
+    def _qsize(self) -> int:
+        waiting = super()._qsize()
+        is_full = waiting and self._octets >= WAITING_OCTETS
+        return max(waiting, self.maxsize) if is_full else waiting
+
+    def _put(self, item: Fed) -> None:
+        self._octets += item[0].memory
+        super()._put(item)
+
+    def _get(self) -> Fed:
+        item: Fed = super()._get()
+        self._octets -= item[0].memory
+        return item
 
 
 class Feeder:

@@ -29,7 +29,7 @@ from phage.daemon.engine import engine_settings
 from phage.daemon.evidence import EvidenceFolder
 from phage.daemon.exports import exporter_sinks, load_templates, make_export_collectors
 from phage.daemon.facts import SeenRouters
-from phage.daemon.feeder import IDLE_SECONDS, WAITING_WINDOWS, Fed, Feeder, Watched
+from phage.daemon.feeder import IDLE_SECONDS, WAITING_WINDOWS, Feeder, Watched, WindowQueue
 from phage.daemon.homeassistant import homeassistant_sinks
 from phage.daemon.intel import start_intel
 from phage.daemon.interfaces import default_interface
@@ -95,7 +95,7 @@ class Daemon:
         self.dispatcher: Dispatcher | None = None
         self.push: LocalPushDesk | None = None
         self.links = Links(self.collectors)
-        self.windows: queue.Queue[Fed] = queue.Queue(WAITING_WINDOWS)
+        self.windows = WindowQueue(WAITING_WINDOWS)
         self.losses: list[Callable[[], Mapping[str, int]]] = []
         self.enforcer: Enforcer | None = None
         self.carved: CarvedFiles | None = None

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from phage.config.statedir import StateDirectory
 from phage.records import FindingState
 from phage.records.columns import Event
-from phage.records.flow import read_flows
 from phage.store.repositories.counters import MINUTE, MinuteCounter, minute_of
 from phage.store.repositories.findings import MAX_PAGE, FindingFilter
 from phage.store.retention import Retention
@@ -70,7 +69,7 @@ class StoreSink:
         if self._flows and len(window.flows):
             ended = window.flows[(window.flows["event"] & Event.ENDED) != 0]
             if len(ended):
-                self.writer.flows(read_flows(ended))
+                self.writer.flow_rows(ended)
         minute = minute_of(window.start)
         if minute != self._minute:
             self._flush()

@@ -52,3 +52,12 @@ class Window:
     counters: Mapping[str, int] = field(default_factory=dict)
     learning: bool = False
     from_exports: bool = False
+
+    @property
+    def memory(self) -> int:
+        """Octets that the columns take."""
+        columns = (
+            self.flows, self.hosts, self.scores, self.matches, self.volumes, self.traffic,
+            self.requests, self.uses,
+        )  # fmt: skip
+        return sum(each.nbytes for each in columns)

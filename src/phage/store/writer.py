@@ -14,7 +14,11 @@ from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from phage.errors import StoreDataError, StoreError
+from phage.records.columns import FLOW
+from phage.records.flow import read_flows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
     from phage.records.exporter import Exporter
     from phage.records.flow import Flow
     from phage.records.sighting import Sighting
+    from phage.records.window import Columns
     from phage.store.repositories.counters import MinuteCounter
     from phage.store.repositories.traffic import Traffic
     from phage.store.retention import Retention
@@ -126,6 +131,16 @@ class Writer:
         """Hand flows over."""
         self._put("flows", flows)
 
+    def flow_rows(self, rows: Columns) -> None:
+        """Hand rows of flows over: they wait as such, a sixth of what records take."""
+        with self._wake:
+            room = max(0, self._capacity - len(self._queue))
+            raw, size = rows[:room].tobytes(), rows.itemsize
+            self._queue.extend(("flows", raw[at : at + size]) for at in range(0, len(raw), size))
+            self._state.dropped["flows"] += max(0, len(rows) - room)
+            if len(self._queue) >= BATCH:
+                self._wake.notify()
+
     def counters(self, counters: Iterable[MinuteCounter]) -> None:
         """Hand counters of a minute over."""
         self._put("counters", counters)
@@ -221,6 +236,8 @@ class Writer:
             for _ in range(min(BATCH, len(self._queue))):
                 kind, record = self._queue.popleft()
                 batch.setdefault(kind, []).append(record)
+        if "flows" in batch:
+            batch["flows"] = _records(batch["flows"])
         return batch
 
     def _opened(self) -> Store:
@@ -302,3 +319,10 @@ class Writer:
             self._state.used = swept.used
         if swept.more:
             self._sweep_at = 0.0
+
+
+def _records(flows: list[Flow | bytes]) -> list[Flow]:
+    """Return flows as records; those that were handed over as rows are made to such now."""
+    rows = b"".join(each for each in flows if isinstance(each, bytes))
+    made = [each for each in flows if not isinstance(each, bytes)]
+    return [*made, *read_flows(np.frombuffer(rows, FLOW))]

@@ -6,14 +6,17 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from phage.clock import FixedClock, SystemClock
 from phage.config.settings import RetentionSettings
 from phage.errors import StoreError
+from phage.records.columns import FLOW
 from phage.records.indicator import IndicatorKind
 from phage.records.sighting import Sighting
 from phage.store.repositories.counters import MinuteCounter
+from phage.store.repositories.flows import FlowFilter
 from phage.store.repositories.traffic import Traffic, TrafficKind
 from phage.store.retention import Retention
 from phage.store.store import Store, StoreLocation, open_reader, open_store
@@ -33,6 +36,23 @@ def running(writer: Writer) -> Iterator[Writer]:
         yield writer
     finally:
         writer.stop()
+
+
+def test_rows_of_flows_are_stored_as_records_and_dropped_beyond_the_capacity(
+    location: StoreLocation,
+) -> None:
+    rows = np.zeros(250, FLOW)
+    rows["id"], rows["start"], rows["last"] = np.arange(250), EPOCH, EPOCH
+    rows["packets"] = (3, 4)
+    clock = SystemClock()
+    writer = Writer(lambda: open_store(location, clock), clock, capacity=100)
+    writer.flow_rows(rows)
+    with running(writer):
+        pass
+    assert writer.state.written["flows"] == 100
+    assert writer.state.dropped["flows"] == 150
+    with open_reader(location) as store:
+        assert {each.packets for each in store.flows.list(FlowFilter(), 100)} == {(3, 4)}
 
 
 def test_what_is_handed_over_is_stored(location: StoreLocation) -> None:
