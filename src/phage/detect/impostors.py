@@ -28,6 +28,9 @@ _STARVING = 50
 # Routers that advertise themselves within ten seconds: a flood of made-up ones.
 _RA_FLOOD = 10
 _MOST_SERVERS = 64
+MADE_UP = "many made-up addresses"
+"""Who sends frames under addresses that he makes up."""
+
 _SERVER_WORDS = frozenset({"offer", "ack", "nak", "advertise", "reply"})
 
 
@@ -95,7 +98,7 @@ class LinkServers:
         if count < _STARVING:
             return []
         why = f"{count} different clients asked for a lease within 10 s, normal is 0 to 5"
-        mac = _host(seen) if seen.src_mac != client else "many made-up addresses"
+        mac = _host(seen) if seen.src_mac != client else MADE_UP
         return [Impostor("DHCP starver", mac, "", seen.time, (), {"why": why})]
 
     def _answer(self, seen: Observation, knowledge: Knowledge) -> list[Impostor]:
@@ -116,7 +119,7 @@ class LinkServers:
         if len(self._advertisers) >= _RA_FLOOD:
             count = len(self._advertisers)
             why = f"{count} routers advertised themselves within 10 s, normal is 1 or 2"
-            kind, mac = "flood of rogue routers", "many made-up addresses"
+            kind, mac = "flood of rogue routers", MADE_UP
             return [Impostor(kind, mac, "", seen.time, (), {"why": why}, is_grave=True)]
         return self._judge(seen, knowledge, "router", _host(seen), _offers(seen))
 

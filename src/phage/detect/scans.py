@@ -30,7 +30,8 @@ class Scan:
     usual: float
     kinds: dict[str, None] = field(default_factory=dict)
     hosts: dict[str, dict[str, None]] = field(default_factory=dict)
-    services: dict[str, None] = field(default_factory=dict)
+    services: dict[str, int] = field(default_factory=dict)
+    """How many hosts each was tried on."""
     answered: dict[str, None] = field(default_factory=dict)
     hosts_total: int = 0
     services_total: int = 0
@@ -48,10 +49,12 @@ class Scan:
             services = self.hosts.setdefault(host, {}) if len(self.hosts) < _MOST_HOSTS else {}
         if len(services) < SHOWN:
             services[service] = None
-        if service not in self.services:
-            self.services_total += 1
-            if len(self.services) < _MOST_SERVICES:
-                self.services[service] = None
+        if service in self.services:
+            self.services[service] += 1
+            return
+        self.services_total += 1
+        if len(self.services) < _MOST_SERVICES:
+            self.services[service] = 1
 
     def finding(self, detector: str, name: str, knowledge: Knowledge) -> Finding:
         """Make the finding of it as it stands."""
@@ -127,5 +130,6 @@ class Scan:
         if self.services_total == 1:
             service = next(iter(self.services))
             return f"tried {service} on {hosts} that refused or did not answer"
-        names = explain.listing(list(self.services), self.services_total)
+        most = sorted(self.services, key=lambda name: -self.services[name])
+        names = explain.listing(most, self.services_total)
         return f"tried {names} on {hosts} in vain"

@@ -39,6 +39,10 @@ class Asker:
     asked: Distinct[Target] = field(default_factory=lambda: Distinct(_MOST_TARGETS))
     every: Distinct[Target] = field(default_factory=lambda: Distinct(_MOST_TARGETS))
     requests: int = 0
+    swept: int = 0
+    """When it swept last."""
+    is_further: bool = False
+    """It asked for what it did not ask for in the last hour."""
     neighbour_discovery: bool = False
 
 
@@ -50,6 +54,8 @@ class SweepLimits:
     slow: int
     answered: int
     router: int
+    quiet: int
+    """Nanoseconds after which a sweep is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,10 +134,14 @@ class Sweeps:
         asker.ip = ip
         asker.neighbour_discovery = seen.kind == "nd"
         place = (seen.vlan, target)
-        asker.every.expire(seen.time - _HOUR)
-        asker.asked.expire(seen.time - _HOUR)
+        since = seen.time - _HOUR
+        if asker.swept and seen.time - asker.swept > self.limits.quiet:
+            since = asker.swept + 1  # A sweep that is over is no evidence for another.
+        asker.every.expire(since)
+        asker.asked.expire(since)
         asker.requests += 1
         if asker.every.refresh(place, seen.time):
+            asker.is_further = True
             asker.usual.add(seen.time)
         if place not in self._owners:
             asker.asked.add(place, seen.time)
@@ -140,6 +150,7 @@ class Sweeps:
     def _judge(self, asker: Asker, now: int, *, is_router: bool) -> Sweep | None:
         limits = self.limits
         asked = asker.asked
+        is_further, asker.is_further = asker.is_further, False
         smallest = limits.router if is_router else limits.fast
         if len(asked) < smallest and len(asker.every) < limits.answered:
             return None
@@ -155,8 +166,10 @@ class Sweeps:
                 or len(asked) >= max(limits.slow, 10 * usual)
                 or asker.every.since(now - _MINUTE) >= max(limits.answered, 4 * usual)
             )
-        if not swept:
+        # Who swept asks for the router like everybody else: that is not the sweep.
+        if not swept or not (is_further or asker.every.since(now - _MINUTE) >= limits.fast):
             return None
+        asker.swept = now
         asker.usual.forgive()
         targets = asker.every.times
         return Sweep(

@@ -194,7 +194,7 @@ def hostile_windows(count: int, rows: int, seed: int = 1, *, full: bool = False)
             scores["packets"] = 1
         windows.append(
             Window(
-                start, start + TICK, rows, rows * 60, flows, hosts, scores,
+                start, start + TICK, rows, rows * 60, flows, hosts=hosts, scores=scores,
                 events=_random_events(rng, start, min(rows, 3000) // 4),
             )
         )  # fmt: skip

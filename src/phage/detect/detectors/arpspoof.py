@@ -1,4 +1,4 @@
-"""Finds impostors on the link: ARP and ND spoofing, rogue DHCP servers, rogue routers."""
+"""Finds impostors on the link: ARP and ND spoofing, false servers, routers and addresses."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import numpy as np
 
 from phage.detect import explain
 from phage.detect.claims import Binding, Claim, Claims, Owner, is_virtual
-from phage.detect.impostors import Impostor, LinkServers
+from phage.detect.impostors import MADE_UP, Impostor, LinkServers
+from phage.detect.newcomers import Newcomers
 from phage.detect.rows import rows_of
 from phage.detect.tables import Distinct, Recent
 from phage.records import Feature, Finding, Observation, Peer, Severity, Subject, Window
 from phage.records.address import format_address, format_mac
-from phage.records.columns import HostMark
+from phage.records.columns import Event, HostMark
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,6 +47,8 @@ class _Spoof:
 @dataclass(slots=True)
 class Arpspoof:
     """Finds addresses claimed by two that are both alive, unasked answers, and false servers.
+
+    Also MAC addresses that are made up by the hundred, see `phage.detect.newcomers`.
 
     A claim is false when the address has another owner that was heard of lately, and the claimant
     answers unasked again and again, or the other goes on claiming. See `phage.detect.claims` for
@@ -87,6 +90,7 @@ class Arpspoof:
     _spoofs: Recent[str, _Spoof] = field(init=False, repr=False)
     _announced: Recent[str, Distinct[int]] = field(init=False, repr=False)
     _routers: dict[str, None] = field(init=False, repr=False)
+    _newcomers: Newcomers = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Make the tables."""
@@ -96,6 +100,7 @@ class Arpspoof:
         self._spoofs = Recent(256)
         self._announced = Recent(512)
         self._routers = {}
+        self._newcomers = Newcomers()
 
     @property
     def dropped(self) -> int:
@@ -110,6 +115,7 @@ class Arpspoof:
         if len(messages) > 1:
             messages.sort(key=_order)
         self._note_hosts(rows_of(window).host_columns)
+        self._note_newcomers(window, changed)
         for seen in messages:
             if seen.kind in {"arp", "nd"}:
                 self._look_at_claim(seen, knowledge, changed)
@@ -130,6 +136,19 @@ class Arpspoof:
                 self._routers[mac] = None
             self._claims.alive((vlan, format_address(address)), mac, last)
             self._servers.alive(mac, last)
+
+    def _note_newcomers(self, window: Window, changed: dict[str, _Spoof]) -> None:
+        """Look whether MAC addresses are made up, as those are that ask a server for all leases."""
+        flows = window.flows
+        macs = flows["src_mac"][(flows["event"] & Event.STARTED) != 0]
+        too_many = self._newcomers.take(macs, window.end)
+        if too_many is not None:
+            count, most = too_many
+            why = (
+                f"{count:,} MAC addresses that nobody knows within 10 s, the most so far was {most}"
+            )
+            impostor = Impostor("MAC flooder", MADE_UP, "", window.start, (), {"why": why})
+            self._note_impostor(impostor, changed)
 
     def _look_at_claim(
         self, seen: Observation, knowledge: Knowledge, changed: dict[str, _Spoof]

@@ -128,7 +128,13 @@ class Portscan:
             keep=round(self.keep_s * _SECOND),
         )
         self._sweeps = Sweeps(
-            SweepLimits(self.sweep_fast, self.sweep_slow, self.sweep_answered, self.sweep_router)
+            SweepLimits(
+                self.sweep_fast,
+                self.sweep_slow,
+                self.sweep_answered,
+                self.sweep_router,
+                round(self.quiet_s * _SECOND),
+            )
         )
         self._names = NamesTable()
         self._scans = Recent(256)

@@ -142,6 +142,32 @@ def test_many_made_up_dhcp_clients() -> None:
     assert finding.evidence["kinds"] == ["DHCP starver"]
 
 
+def strangers(timeline: Timeline, begin: float, count: int, step: float) -> None:
+    for number in range(count):
+        mac = f"02:66:00:00:{number >> 8:02x}:{number & 255:02x}"
+        host = Endpoint(f"192.168.7.{number % 250 + 1}", mac, device=0)
+        timeline.connect(begin + number * step, host, ROUTER, 80, answer="silent")
+
+
+def test_addresses_that_are_made_up_by_the_hundred() -> None:
+    timeline = Timeline()
+    talk(timeline, VICTIM, 0, 1000)
+    strangers(timeline, 900, 400, 0.01)
+    (finding,) = found(timeline)
+    assert finding.evidence["kinds"] == ["MAC flooder"]
+    assert "400 MAC addresses that nobody knows within 10 s" in finding.summary
+
+
+@pytest.mark.parametrize(("begin", "count", "step"), [(0, 400, 0.01), (900, 400, 0.5)])
+def test_a_network_that_comes_up_and_a_crowd_that_comes_in(
+    begin: float, count: int, step: float
+) -> None:
+    timeline = Timeline()
+    talk(timeline, VICTIM, 0, 1200)
+    strangers(timeline, begin, count, step)
+    assert not found(timeline)
+
+
 def advertise(timeline: Timeline, time: float, router: Endpoint, lifetime: int = 1800) -> None:
     fields: dict[str, Value] = {"router_lifetime": lifetime, "prefixes": ("2001:db8:1::/64",)}
     timeline.message(time, "ra", router, Endpoint("ff02::1", "33:33:00:00:00:01"), fields)

@@ -162,11 +162,41 @@ def test_an_arp_sweep(gap: float, count: int) -> None:
     assert "normal for it is 0 to 3 a minute" in finding.summary
 
 
+def test_what_a_host_asks_for_after_its_sweep_is_no_other() -> None:
+    timeline = Timeline()
+    for number in range(254):
+        timeline.arp(1 + number * 0.1, SCANNER, f"192.168.1.{number + 1}")
+    for number in range(30):
+        timeline.arp(300 + number * 240, SCANNER, ROUTER.ip)
+        timeline.arp(301 + number * 240, SCANNER, f"192.168.1.{200 + number % 3}")
+    timeline.arp(4000, SCANNER, "192.168.2.77")
+    finding = one(timeline)
+    assert finding.last_seen < at(30)
+
+
+@pytest.mark.parametrize("pause", [300, 1200])
+def test_a_sweep_that_comes_again(pause: float) -> None:
+    timeline = Timeline()
+    for number in range(254 * 4):
+        begin = 1 + number // 254 * pause
+        timeline.arp(begin + number % 254 * 0.1, SCANNER, f"192.168.1.{number % 254 + 1}")
+    assert len(found(timeline)) == (1 if pause < 600 else 4)
+
+
 def test_a_neighbour_discovery_sweep() -> None:
     timeline = Timeline()
     for number in range(100):
         timeline.neighbour(1 + number * 0.1, device6(7), f"2001:db8:1::{number + 256:x}")
     assert one(timeline).evidence["kinds"] == ["neighbour sweep"]
+
+
+def test_the_service_that_was_tried_most_is_named_first() -> None:
+    timeline = Timeline()
+    for port in (8883, 67):
+        timeline.connect(1 + port / 10_000, device(7), remote(port), port, answer="silent")
+    for number in range(60):
+        timeline.connect(30 + number * 0.1, device(7), remote(number), 23, answer="silent")
+    assert "tried tcp/23, tcp/67 and tcp/8883 on" in one(timeline).summary
 
 
 def test_discovery_and_scan_of_one_host_are_one_attack() -> None:
