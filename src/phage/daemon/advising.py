@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from phage.detect.detectors.volumetric import Volumetric
 from phage.records.address import parse_address, parse_mac
 
 if TYPE_CHECKING:
@@ -16,8 +17,13 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-def excuse(finding: Finding, collectors: Iterable[Collector]) -> None:
-    """Have collectors take what a finding was about as normal: it was no attack."""
+def excuse(
+    finding: Finding, collectors: Iterable[Collector], floods: Iterable[Volumetric] = ()
+) -> None:
+    """Have all that learns take what a finding was about as normal: it was no attack."""
+    if finding.detector == Volumetric.name:
+        for detector in floods:
+            detector.accept(finding.key)
     subject = finding.subject
     if not (subject.mac or subject.ip):
         return

@@ -414,9 +414,9 @@ def _watched_live(
 ) -> Live:
     """Have metrics and whoever asks see what goes on now, and what learns hear of mistakes."""
     PolicyMetrics(registry, enforcement)
-    enforcement.learns = partial(excuse, collectors=daemon.watching)
     enforcement.dispatcher = daemon.dispatcher
     floods = volumetric_of(detectors)
+    enforcement.learns = partial(excuse, collectors=daemon.watching, floods=floods)
     live = enforcement.live = Live(
         enforcement.ledger.all_in_force,
         daemon.counters,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from phage.collect.collectors.afpacket import AfPacketCollector
+    from phage.detect.detectors.volumetric import Volumetric
 
 
 class Ring:
@@ -134,7 +137,12 @@ def test_advice_reaches_every_ring() -> None:
         subject=Subject(mac="02:00:00:00:00:05", ip="192.168.1.5"), first_seen=10, last_seen=20
     )
     excuse(finding, collectors)
-    excuse(make_finding(subject=Subject(device="10.0.0.0/24")), collectors)
+    told: list[str] = []
+    detector = cast("Volumetric", SimpleNamespace(accept=told.append))
+    flood = make_finding(detector="volumetric", key="in/x", subject=Subject(device="10.0.0.0/24"))
+    excuse(flood, collectors, [detector])
+    excuse(replace(finding, last_seen=21), [], [detector])
+    assert told == ["in/x"]
     mac, address = parse_mac("02:00:00:00:00:05"), parse_address("192.168.1.5")
     for ring in both:
         assert ring.told == [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
     from phage.detect.detector import Knowledge
     from phage.detect.volumes.episodes import Episode
     from phage.detect.volumes.measures import Floats
-    from phage.learn.baseline import Learned
+    from phage.learn.baseline import Learned, Numbers
     from phage.records import Columns, Finding, Window
 
 _SECOND = 1_000_000_000
@@ -69,6 +70,9 @@ _NEAREST = 50
 """Hosts and prefixes that are shown with how near they are to thresholds."""
 
 _OCTETS_A_PACKET = 500.0
+
+_ACCEPTED_S = 60
+"""Seconds for which what a person calls no attack is not judged, but learned."""
 
 _HELD = 30 * SLOTS_A_SECOND
 """Slots for which what is unusual waits to be learned: with sampling it takes as long to judge."""
@@ -121,6 +125,8 @@ class Volumetric:
     _ongoing: Ongoing = field(init=False, repr=False)
     _covers: dict[str, tuple[int, Cover]] = field(init=False, repr=False)
     _lost: int = field(init=False, default=0, repr=False)
+    _told: deque[str] = field(init=False, default_factory=lambda: deque(maxlen=64), repr=False)
+    _accepted: dict[tuple[Target, bool], int] = field(init=False, default_factory=dict, repr=False)
     _watched: Watched = field(init=False, default_factory=Watched, repr=False)
 
     def __post_init__(self) -> None:
@@ -140,6 +146,10 @@ class Volumetric:
         self._held = {}
         self._ongoing = Ongoing(self.most_attacks)
         self._covers = {}
+
+    def accept(self, key: str) -> None:
+        """Take the attack of a key for usual traffic: a person said so. From any thread."""
+        self._told.append(key)
 
     @property
     def dropped(self) -> int:
@@ -176,6 +186,7 @@ class Volumetric:
         judged = self._judge(candidates, slot, learned)
         pending, slow = low_and_slow(slot, learned, self._samples, self._slow, self._limits)
         judged = one_name(judged, slow, pending)
+        judged = self._without_accepted(judged, places, slot)
         confirmed = [each for each in judged if self._confirm(each, slot)]
         frozen = np.zeros(len(slot.keys), bool)
         frozen[[*pending, *(each.row for each in judged)]] = True
@@ -196,6 +207,33 @@ class Volumetric:
         book.learn(slot.keys, places, slot.fast, slot.number, slot.time, frozen, self._floors)
         for key in self._ongoing.forget(slot.time - round(self.quiet_s * _SECOND)):
             self._covers.pop(key, None)
+
+    def _without_accepted(
+        self, judged: list[TooMuch], places: Numbers, slot: Slot
+    ) -> list[TooMuch]:
+        """Leave out what a person called no attack; the baselines begin at how it is now."""
+        while self._told:
+            episode = self._ongoing.end(self._told.popleft())
+            if episode is not None:
+                until = slot.time + _ACCEPTED_S * _SECOND
+                self._accepted[episode.target, episode.sent] = until
+                inside = [
+                    row for row in range(len(slot.keys)) if _concern(episode.target, slot, row)
+                ]
+                self.baselines.accept(places[inside], slot.fast[inside])
+        if not self._accepted:
+            return judged
+        self._accepted = {
+            each: until for each, until in self._accepted.items() if until > slot.time
+        }
+        return [
+            each
+            for each in judged
+            if not any(
+                sent == each.sent and _concern(target, slot, each.row)
+                for target, sent in self._accepted
+            )
+        ]
 
     def _judge(self, candidates: Sequence[TooMuch], slot: Slot, learned: Learned) -> list[TooMuch]:
         """Return what has no excuse; hosts are asked first, and a prefix has those of its parts."""
@@ -418,6 +456,12 @@ def _floors(limits: Limits) -> Floats:
             floors[octets_column(kind, sent=sent)] = packets * _OCTETS_A_PACKET
     floors[[FLOWS, FLOWS + 1]] = limits.floors[TrafficClass.SYN]
     return floors
+
+
+def _concern(target: Target, slot: Slot, row: int) -> bool:
+    """Tell whether a row is of a target, of what is in it, or of what is around it."""
+    other = slot.target(row)
+    return target.holds(other) or other.holds(target)
 
 
 def _is_spared(target: Target, knowledge: Knowledge) -> bool:

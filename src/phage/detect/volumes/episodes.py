@@ -288,6 +288,10 @@ class Ongoing:
             for episode in self._episodes.values()
         )
 
+    def end(self, key: str) -> Episode | None:
+        """Take out an attack; None where there is none of this key."""
+        return self._episodes.pop(key, None)
+
     def forget(self, before: int) -> list[str]:
         """Forget the attacks that have been quiet since then; return their keys."""
         over = [key for key, episode in self._episodes.items() if episode.last < before]

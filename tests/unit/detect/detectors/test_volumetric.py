@@ -400,6 +400,27 @@ def test_requests_to_a_service_count_where_they_are_asked_for_strictly(network: 
         assert len(found) == count
 
 
+def test_what_a_person_calls_no_attack_is_usual_from_then_on(network: Network) -> None:
+    network.send(BEGIN, END + 60, 9000, reflected(network, 389, 1400))
+    detector, known = Volumetric(), Knowledge(home=(network.home,))
+    told: list[float] = []
+    for window in network.windows():
+        for finding in detector.inspect(window, known):
+            told.append((window.end - EPOCH) / 1e9)
+            if len(told) == 3:
+                detector.accept(finding.key)
+                detector.accept("in/nothing")
+    # It is told until then, and not again, though it goes on for longer than it is waited.
+    assert len(told) == 3
+    # Another flood, twelve times as much, is told.
+    more = Network(seed=2)
+    more.send(0, 5, 110_000, reflected(more, 389, 1400))
+    last = round(END + 62)
+    shifted = [(time + last, packet) for time, packet in more.packets]
+    more.packets = shifted
+    assert any(list(detector.inspect(window, known)) for window in more.windows())
+
+
 def test_who_is_spared_is_not_judged(network: Network) -> None:
     network.send(BEGIN, END, 60_000, spoofed(network, 17, 0, 100))
     spared = ((bytes(10) + b"\xff\xff" + bytes((198, 18, 0, 0)), 96 + 20),)
