@@ -20,13 +20,15 @@ SPECIAL = (
     "::/8",
     "100::/64",
     "2001:db8::/32",
+    "3fff::/20",
     "fc00::/7",
     "fe80::/10",
     "ff00::/8",
 )
-"""Special purposes and multicast (IANA's registries, RFC 6890): nobody outside has them."""
+"""Special purposes and multicast (IANA's; RFC 6890, RFC 9637): nobody outside has them."""
 
 WELL_KNOWN: dict[str, tuple[str, ...]] = {
+    # As their operators' pages name them. Those that ended are not here: others may get them.
     "public resolver": (
         "1.0.0.0/24",
         "1.1.1.0/24",
@@ -44,16 +46,19 @@ WELL_KNOWN: dict[str, tuple[str, ...]] = {
         "119.29.29.0/24",
         "149.112.112.0/24",
         "185.228.168.0/23",
-        "193.110.81.0/24",
         "208.67.216.0/21",
         "223.5.5.0/24",
         "223.6.6.0/24",
         "2001:4860:4860::/48",
         "2606:4700:4700::/48",
         "2620:fe::/48",
-        "2620:119:30::/44",
-        "2a10:50c0::/32",
+        "2620:0:ccc::/48",
+        "2620:0:ccd::/48",
+        "2620:119:35::/48",
+        "2620:119:53::/48",
+        "2a10:50c0::/48",
     ),
+    # The root hints file (https://www.internic.net/domain/named.root).
     "root name server": (
         "192.5.5.0/24",
         "192.33.4.0/24",
@@ -68,9 +73,23 @@ WELL_KNOWN: dict[str, tuple[str, ...]] = {
         "199.7.91.0/24",
         "202.12.27.0/24",
         "170.247.170.0/24",
+        "2001:500:1::/48",
+        "2001:500:2::/48",
+        "2001:500:2d::/48",
+        "2001:500:2f::/48",
+        "2001:500:12::/48",
+        "2001:500:9f::/48",
+        "2001:500:a8::/48",
+        "2001:503:c27::/48",
+        "2001:503:ba3e::/48",
+        "2001:7fd::/48",
+        "2001:7fe::/48",
+        "2001:dc3::/48",
+        "2801:1b8:10::/48",
     ),
     # https://www.cloudflare.com/ips/, https://api.fastly.com/public-ip-list, and the blocks from
-    # /16 up that AS20940 and AS16625 (Akamai) announce; smaller ones are many, and change.
+    # /16 up that are Akamai's by the registries (AS20940, AS16625): of these it publishes some
+    # only; smaller ones are many, and change.
     "content network": (
         "103.21.244.0/22",
         "103.22.200.0/22",
@@ -100,7 +119,9 @@ WELL_KNOWN: dict[str, tuple[str, ...]] = {
         "103.245.222.0/23",
         "103.245.224.0/24",
         "104.156.80.0/20",
-        "146.75.0.0/16",
+        "140.248.64.0/18",
+        "140.248.128.0/17",
+        "146.75.0.0/17",
         "151.101.0.0/16",
         "157.52.64.0/18",
         "167.82.0.0/17",
@@ -143,6 +164,7 @@ WELL_KNOWN: dict[str, tuple[str, ...]] = {
         "52.100.0.0/14",
         "104.47.0.0/17",
         "2a01:111:f400::/48",
+        "2a01:111:f403::/48",
         "35.190.247.0/24",
         "64.233.160.0/19",
         "66.102.0.0/20",
@@ -169,14 +191,14 @@ WELL_KNOWN: dict[str, tuple[str, ...]] = {
         "2a00:1450:4000::/36",
         "2c0f:fb50:4000::/36",
     ),
-    # What googlebot.json, bingbot.json and applebot.json of their makers lie in.
+    # What googlebot.json and bingbot.json of their makers lie in. Where Applebot comes from has
+    # changed over the years: its list is one for `intel.known`.
     "search engine": (
         "66.249.64.0/19",
         "2001:4860:4801::/48",
         "157.55.39.0/24",
         "207.46.13.0/24",
         "40.77.167.0/24",
-        "17.58.96.0/19",
     ),
 }
 """Services that everybody uses, by networks that their operators publish.

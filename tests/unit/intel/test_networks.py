@@ -16,6 +16,7 @@ from phage.intel.guard import Guard, overlapping
 from phage.intel.networks import empty, joined, parse_networks
 from phage.intel.plain import harvest_of
 from phage.intel.text import decoded, first_fields
+from phage.intel.wellknown import SPECIAL, WELL_KNOWN
 
 
 def test_addresses_networks_and_ranges_are_read() -> None:
@@ -173,3 +174,24 @@ def test_real_lists_are_read_whole() -> None:
         assert not verdict.held, file
         lines += len(found)
     assert lines > 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("network", "reason"),
+    [
+        ("2001:503:ba3e::2:30/128", "root name server"),
+        ("2801:1b8:10::b/128", "root name server"),
+        ("2620:119:53::53/128", "public resolver"),
+        ("146.75.1.1/32", "content network"),
+        ("140.248.130.0/24", "content network"),
+        ("2a01:111:f403::/64", "mail sender"),
+    ],
+)
+def test_what_everybody_uses_is_left_out(network: str, reason: str) -> None:
+    verdict = Guard().judge(parse_networks([network, "45.1.1.0/24"]))
+    assert dict(verdict.left_out) == {reason: 1}
+
+
+def test_what_is_well_known_is_a_network_and_listed_once() -> None:
+    listed = [each for networks in (SPECIAL, *WELL_KNOWN.values()) for each in networks]
+    assert len({ipaddress.ip_network(each) for each in listed}) == len(listed)
