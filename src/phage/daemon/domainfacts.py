@@ -5,12 +5,14 @@ from __future__ import annotations
 import ipaddress
 from collections import defaultdict
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING
 
+from phage.policy.facts import is_below
 from phage.policy.rule import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from phage.clock import Clock
     from phage.devices.profiler import Profiler
@@ -41,20 +43,27 @@ class DomainSets:
         """Return the addresses that were told for a domain, or for a name below it."""
         if kind is not Kind.DOMAIN:
             return ()
-        self._look()
-        addresses = self._by_domain.get(name.casefold().rstrip("."), {})
-        return tuple(ipaddress.ip_network(address) for address in addresses)
+        return tuple(ipaddress.ip_network(address) for address in self._addresses(name))
 
     def contains(self, kind: Kind, name: str, confidence: int, address: Address) -> bool:  # noqa: ARG002
         """Tell whether an address was told for a domain."""
         if kind is not Kind.DOMAIN:
             return False
-        self._look()
-        return str(address) in self._by_domain.get(name.casefold().rstrip("."), {})
+        return str(address) in self._addresses(name)
 
     def lists_domain(self, name: str, confidence: int, domain: str) -> bool:  # noqa: ARG002
         """Tell that no list is here."""
         return False
+
+    def _addresses(self, name: str) -> Mapping[str, None]:
+        self._look()
+        domain = name.casefold().rstrip(".")
+        found = self._by_domain.get(domain)
+        if found is None and "#" in domain:  # One of a pool of machines.
+            alike = [each for each in self._by_domain if is_below(each, domain)]
+            told = {address: None for each in alike for address in self._by_domain[each]}
+            found = self._by_domain[domain] = dict(islice(told.items(), MAX_MEMBERS))
+        return found or {}
 
     def _look(self) -> None:
         now = self.clock.monotonic()

@@ -9,16 +9,18 @@ machine, which may ask it.
 from __future__ import annotations
 
 import enum
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import yaml
 
 from phage.devices.identifier import cleaned
+from phage.devices.profilebook import HIGH_PORT, SEVERAL
 from phage.devices.profilekeys import key_of
 from phage.errors import PhageError
 from phage.records.device import PERSONAL
-from phage.records.profile import EPHEMERAL, NO_PORT, Phase, ProfileKey, Way
+from phage.records.profile import EPHEMERAL, INTERNET, NO_PORT, Phase, ProfileKey, Way
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -135,11 +137,25 @@ def _allowed(name: str, macs: Sequence[str], profile: Profile) -> Iterable[dict[
     yield _accept(f"{name}: its neighbours", {"destination": [*macs], "service": _NEIGHBOURS})
     yield _accept(f"{name}: this machine asks it", {"destination": [*macs], "source": "self"})
     told: dict[str, None] = {}
-    for key in sorted(profile.keys, key=_order):
+    for key in sorted(allowed_keys(profile), key=_order):
         label, match = _label(key), _match(key, macs)
         if match is not None and label not in told:
             told[label] = None
             yield _accept(f"{name}: {label}", match)
+
+
+def allowed_keys(profile: Profile) -> set[ProfileKey]:
+    """Return what a fence lets pass: what is normal, and what of it is chosen anew each time.
+
+    Where a service was found in several networks that have no name, another one is to be expected:
+    a cloud that takes turns. It is told as new, but not blocked.
+    """
+    keys = set(profile.keys)
+    unnamed = Counter(
+        (key.way, key.protocol, key.port) for key in keys if key.peer.startswith("net:")
+    )
+    pools = (service for service, networks in unnamed.items() if networks > SEVERAL)
+    return keys | {ProfileKey(*service, INTERNET) for service in pools}
 
 
 def _rest(name: str, macs: Sequence[str]) -> Iterable[dict[str, object]]:
@@ -187,7 +203,7 @@ def _match(key: ProfileKey, macs: Sequence[str]) -> dict[str, object] | None:
     else:
         match[other] = key.peer  # "home" and "internet" are words of rules, too.
     match |= _service(key)
-    return None if kind == "asks" or ("#" in value and kind == "name") else match
+    return None if kind == "asks" else match
 
 
 def _service(key: ProfileKey) -> dict[str, object]:
@@ -230,7 +246,7 @@ def replay(
         system_of: Returns the autonomous system of an address, 0 for unknown.
     """
     macs = {seen.value for seen in device.macs}
-    allowed = set(profile.keys)
+    allowed = allowed_keys(profile)
     found: dict[ProfileKey, Blocked] = {}
     for flow in flows:
         out = flow.src_mac in macs
@@ -258,5 +274,8 @@ def _is_allowed(key: ProfileKey, allowed: set[ProfileKey]) -> bool:
         service in {(17, 67), (17, 123), (17, 547)}
         or (key.peer == "router" and (key.port == 53 or key.protocol in {1, 58}))
     )
-    high = ProfileKey(key.way, key.protocol, EPHEMERAL, key.peer)
-    return always or key in allowed or (key.port >= 1024 and high in allowed)
+    peers = (key.peer, INTERNET) if key.peer.startswith(("net:", "as:")) else (key.peer,)
+    ports = (key.port, EPHEMERAL) if key.port >= HIGH_PORT else (key.port,)
+    return always or any(
+        ProfileKey(key.way, key.protocol, port, peer) in allowed for port in ports for peer in peers
+    )

@@ -302,8 +302,18 @@ class Book:
 
         Who meets new names all his life may never have been asked from outside.
         """
-        observed = self.until - self.since >= self.least_ns
-        return bool(kind) and observed and self.expected_new(kind) < NEW_A_WEEK
+        long_enough = self.observed_ns >= self.least_ns
+        return bool(kind) and long_enough and self.expected_new(kind) < NEW_A_WEEK
+
+    @property
+    def observed_ns(self) -> int:
+        """How long the device was observed: of the time since it came, the days when it was active.
+
+        What it does most often tells those. Weeks in which it was off, or nobody looked, teach
+        nothing.
+        """
+        days = max((use.days for use in self.keys.values()), default=0)
+        return min(self.until - self.since, days * DAY_NS)
 
     def expected_new(self, kind: str = "") -> float:
         """Return how many new keys, or new ones of a kind, are to be expected in a week.
@@ -311,16 +321,16 @@ class Book:
         By those that came in the later half of the observation: devices do most that they ever do
         in their first days, and rare things come later, if at all.
         """
-        span = self.until - self.since
-        if span <= 0:
+        observed = self.observed_ns
+        if observed <= 0:
             return math.inf
-        half = self.until - span // 2
+        half = self.until - (self.until - self.since) // 2
         fresh = sum(
             1
             for key, use in self.keys.items()
             if use.first > half and is_telling(key) and kind in {"", kind_of(key)}
         )
-        return fresh * WEEK_NS / (span / 2)
+        return fresh * WEEK_NS / (observed / 2)
 
     def look(self, *, simple: bool = True) -> bool:
         """Forget what was not used for long; see whether it is saturated; tell if that changed.
@@ -330,8 +340,8 @@ class Book:
         for table in (self.keys, self.waiting):
             for key in [each for each, use in table.items() if self.until - use.last > UNUSED_NS]:
                 del table[key]
-        if simple and self.phase is Phase.OBSERVE and self.until - self.since >= self.least_ns:
-            settled = self.expected_new() < NEW_A_WEEK or self.until - self.since > 8 * WEEK_NS
+        if simple and self.phase is Phase.OBSERVE and self.observed_ns >= self.least_ns:
+            settled = self.expected_new() < NEW_A_WEEK or self.observed_ns > 8 * WEEK_NS
             if settled and self.keys:
                 self.phase = Phase.PROPOSE
                 return True

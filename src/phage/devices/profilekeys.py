@@ -7,9 +7,9 @@ from functools import lru_cache
 
 from phage.devices.clouds import SHARED_SYSTEMS
 from phage.devices.domainnames import service_name
-from phage.records.profile import NO_PORT, ProfileKey, Way
+from phage.records.profile import INTERNET, NO_PORT, ProfileKey, Way
 
-INTERNET, HOME, ROUTER, BROADCAST = "internet", "home", "router", "group:broadcast"
+HOME, ROUTER, BROADCAST = "home", "router", "group:broadcast"
 
 NTP = 123
 _PORTS = frozenset({6, 17, 33, 132, 136})

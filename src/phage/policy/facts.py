@@ -8,6 +8,7 @@ files that are checked without a daemon.
 from __future__ import annotations
 
 import ipaddress
+import re
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import chain
@@ -233,8 +234,15 @@ def _is_any(kind: Kind, name: str) -> bool:
 
 
 def is_below(domain: str, other: str) -> bool:
-    """Tell whether a domain is another one or below it."""
+    """Tell whether a domain is another one or below it; a "#" in that stands for any number."""
+    if "#" in other:
+        return _pattern(other).fullmatch(domain) is not None
     return domain == other or domain.endswith(f".{other}")
+
+
+@lru_cache(maxsize=1024)
+def _pattern(domain: str) -> re.Pattern[str]:
+    return re.compile(rf"(?:.*\.)?{re.escape(domain).replace(re.escape('#'), '[0-9]+')}")
 
 
 def given_facts(given: Given) -> StaticFacts:

@@ -13,6 +13,9 @@ NO_PORT = 0
 EPHEMERAL = -1
 """A port that is chosen anew each time."""
 
+INTERNET = "internet"
+"""The peer of who talks to anybody outside."""
+
 USUAL_PORTS = frozenset({53, 80, 123, 443, 853, 5353, 8883})
 """Ports by which every thing talks to its maker."""
 

@@ -115,6 +115,21 @@ def test_the_past_is_replayed() -> None:
     ]
 
 
+def test_a_cloud_that_takes_turns_and_one_of_a_pool_are_not_blocked() -> None:
+    turns = [ProfileKey(Way.OUT, 6, 8886, f"net:18.{number}.0.0/16") for number in range(4)]
+    pool = ProfileKey(Way.OUT, 6, 8883, "name:mqtt#.eu.tuyaeu.com")
+    profile = replace(PROFILE, keys=dict.fromkeys((*turns, pool), USE))
+    named = replace(profile, names={"52.9.9.9": "mqtt77.eu.tuyaeu.com"})
+    passes = [flow("18.99.0.1", 8886), flow("52.9.9.9", 8883)]
+    assert replay(DEVICE, named, passes, far) == []
+    assert len(replay(DEVICE, named, [flow("18.99.0.1", 8887)], far)) == 1
+    few = replace(profile, keys=dict.fromkeys(turns[:3], USE))
+    assert len(replay(DEVICE, few, [flow("18.99.0.1", 8886)], far)) == 1
+    names = [rule.name for rule in read_rules(fence_rules(DEVICE, profile, Grade.BLOCK), "f").rules]
+    assert "Fence of Hall camera: tcp/8886 to internet" in names
+    assert "Fence of Hall camera: tcp/8883 to mqtt#.eu.tuyaeu.com" in names
+
+
 def test_a_profile_goes_out_as_mud_and_comes_in_again() -> None:
     document = json.dumps(to_mud(DEVICE, PROFILE, AT)).encode()
     keys = set(read_mud("x.json", document))

@@ -120,7 +120,7 @@ def test_a_profile_is_learned_by_names_and_saturated_by_what_is_new_not_by_the_c
     for day in home.days(8):
         if day < 5:
             assert home.phase() is Phase.OBSERVE
-            home.window(home.flow(port=9000 + 0, dst=f"93.{day}.0.1"))
+            home.window(home.flow(port=9000 + day, dst=f"93.{day}.0.1"))
     assert home.phase() is Phase.OBSERVE
     for _ in home.days(6):
         pass
@@ -167,7 +167,8 @@ def test_who_goes_on_meeting_names_is_still_new_at_what_he_never_did_of_its_kind
 
     def meets(day: int, times: int = 3) -> None:
         for each in range(times):
-            home.window(home.flow(dst=f"93.{day}.{each}.1"))
+            peer = f"93.{day}.{each}.1"
+            home.window(home.flow(dst=peer), observations=(home.asks(f"site{day}.com", peer),))
 
     outside = ("203.0.113.9", CAMERA_IP, 8000)
     for day in home.days(2):
@@ -181,7 +182,8 @@ def test_who_goes_on_meeting_names_is_still_new_at_what_he_never_did_of_its_kind
     assert not home.window(home.flow("203.0.113.9", CAMERA_IP, 8002))  # Now of a kind it does.
     [found] = home.window(home.flow(dst="203.0.113.9", port=4444))
     assert found.key == ProfileKey(Way.OUT, 6, 4444, "net:203.0.0.0/16")
-    assert not home.window(home.flow(dst="93.200.0.1"))
+    met = home.asks("site200.com", "93.200.0.1")
+    assert not home.window(home.flow(dst="93.200.0.1"), observations=(met,))
 
 
 def test_a_spoofed_cloud_at_home_is_new() -> None:
@@ -307,6 +309,16 @@ def test_ports_that_are_chosen_anew_each_time_are_one() -> None:
     for port in (20_001, 20_002, 20_003, 20_004, 20_005, 60_000):
         home.window(home.flow(port=port, protocol=17))
     assert home.keys == {ProfileKey(Way.OUT, 17, EPHEMERAL, "net:52.1.0.0/16")}
+
+
+def test_weeks_in_which_nobody_looked_teach_nothing() -> None:
+    book = Book("d", BEGIN)
+    book.begin(NAMED, BEGIN, trusted=True)
+    book.begin(NAMED, BEGIN + 50 * DAY_NS, trusted=True)
+    assert not book.look()
+    for day in range(51, 57):
+        book.begin(NAMED, BEGIN + day * DAY_NS, trusted=True)
+    assert book.look()
 
 
 def test_what_a_hello_claims_is_believed_only_while_no_name_server_says_otherwise() -> None:

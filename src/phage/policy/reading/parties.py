@@ -147,6 +147,8 @@ def canonical_system(text: str) -> str:
 def canonical_domain(text: str) -> str:
     """Return a domain in lower case and ASCII; it stands for all names below it too.
 
+    A "#" stands for any number: "eu#.cloud.example" is one of a pool of machines.
+
     Raises ValueError.
     """
     message = f"{text[:60]!r} is no domain, such as ads.example"
@@ -155,7 +157,7 @@ def canonical_domain(text: str) -> str:
         name = name.encode("idna").decode("ascii") if not name.isascii() else name
     except UnicodeError:
         raise ValueError(message) from None
-    if len(name) > 253 or _DOMAIN.fullmatch(name) is None or not name.isascii():
+    if len(name) > 253 or _DOMAIN.fullmatch(name.replace("#", "0")) is None or not name.isascii():
         raise ValueError(message)
     return name
 
