@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import struct
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,6 +43,8 @@ PLUG = "50:c7:bf:ed:0a:54"
 CAMERA, HUE, HUB = "b0:c5:54:43:54:83", "00:17:88:74:c2:dc", "a0:92:08:7b:03:1c"
 SIMPLE = (PLUG, CAMERA, HUE, HUB)
 SIDES = ("lan", "wan")
+TCP = 6
+ROGUE = bytes.fromhex("020000000099")
 
 pytestmark = [
     pytest.mark.peer,
@@ -142,6 +145,56 @@ def test_the_attack_is_found_and_nothing_else_is_blocked() -> None:
     assert not any(tried.told(mac) for mac in SIMPLE if mac != PLUG)
     assert tried.flows > 500
     assert not any(tried.blocked.values())
+
+
+def test_a_spoofed_cloud_and_a_rate_attack_are_found(tmp_path: Path) -> None:
+    """Real frames of the session, sent again by somebody else: a composite.
+
+    A neighbour sends what the plug's cloud sent, to another port; and ARP requests of the Hue
+    bridge come fifty times as often.
+    """
+    house = learned(math.inf)
+    frames = frames_of(SESSION / "wan.filtered.pcap")
+    at = frames[-1][0] + 60
+    plug, hue, router = (bytes.fromhex(mac.replace(":", "")) for mac in (PLUG, HUE, ROUTER))
+    cloud = [each for _, each in frames if each[:12] == plug + router and each[23] == TCP]
+    arp = [each for _, each in frames if each[6:12] == hue and each[12:14] == b"\x08\x06"]
+    assert cloud
+    assert arp
+    posed = [plug + ROGUE + each[12:36] + b"\xc3\x50" + each[38:] for each in cloud[:10]]
+    sent = [(at + n, each) for n, each in enumerate(posed)]
+    sent += [(at + 60 + n * 0.2, arp[0]) for n in range(300)]
+    path = tmp_path / "attack.pcap"
+    write_frames(path, sent)
+    findings = [each for window in windows(path) for each in house.take(window)]
+    said = {str(each.evidence["device"]): each.summary for each in findings}
+    assert "which is no router" in said[PLUG]
+    assert "ARP requests in a minute" in said[HUE]
+    assert set(said) == {PLUG, HUE}
+
+
+def frames_of(path: Path) -> list[tuple[float, bytes]]:
+    """Return time in seconds and octets of the frames of a pcapng file (enhanced packet blocks)."""
+    raw, found, at = path.read_bytes(), [], 0
+    while at + 12 <= len(raw):
+        kind, size = struct.unpack_from("<II", raw, at)
+        if kind == 6:
+            high, low, length = struct.unpack_from("<III", raw, at + 12)
+            units = float(high << 32 | low)
+            seconds = units / 1e6 if units < 1e17 else units / 1e9
+            found.append((seconds, raw[at + 28 : at + 28 + length]))
+        at += max(12, size)
+    return found
+
+
+def write_frames(path: Path, frames: list[tuple[float, bytes]]) -> None:
+    """Write a capture file of Ethernet."""
+    with path.open("wb") as file:
+        file.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65_535, 1))
+        for at, frame in frames:
+            second = int(at)
+            head = (second, int((at - second) * 1e6), len(frame), len(frame))
+            file.write(struct.pack("<IIII", *head) + frame)
 
 
 def test_half_a_session_is_enough_to_find_the_attack_and_too_little_to_block_by() -> None:

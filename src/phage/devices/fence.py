@@ -20,7 +20,7 @@ from phage.devices.profilebook import HIGH_PORT, SEVERAL
 from phage.devices.profilekeys import key_of
 from phage.errors import PhageError
 from phage.records.device import PERSONAL
-from phage.records.profile import EPHEMERAL, INTERNET, NO_PORT, Phase, ProfileKey, Way
+from phage.records.profile import EPHEMERAL, INTERNET, NO_PORT, POSING, Phase, ProfileKey, Way
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -203,7 +203,7 @@ def _match(key: ProfileKey, macs: Sequence[str]) -> dict[str, object] | None:
     else:
         match[other] = key.peer  # "home" and "internet" are words of rules, too.
     match |= _service(key)
-    return None if kind == "asks" else match
+    return None if kind in {"asks", POSING} else match
 
 
 def _service(key: ProfileKey) -> dict[str, object]:

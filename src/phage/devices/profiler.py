@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from phage.devices.domainnames import service_name
 from phage.devices.ends import Ends
 from phage.devices.fleet import Fleet, knows_peer
+from phage.devices.posing import Posers
 from phage.devices.profilebook import (
     DAY_NS,
     EXCESS,
@@ -31,7 +32,7 @@ from phage.devices.rates import RateMeter
 from phage.devices.used import WAYS, Used
 from phage.records.address import format_address, format_mac
 from phage.records.device import PERSONAL, Attribute
-from phage.records.profile import Deviation, DeviationKind, Phase, ProfileKey, Way
+from phage.records.profile import NO_PORT, POSING, Deviation, DeviationKind, Phase, ProfileKey, Way
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -93,6 +94,7 @@ class Profiler:
         self._named: set[tuple[object, ...]] = set()
         """Devices with addresses that got a name in this window."""
         self._ends = Ends(inventory)
+        self._posers = Posers(inventory)
         self._rates = RateMeter()
         self._fleet = Fleet(inventory.table, self._books)
         self._look_at = 0
@@ -157,6 +159,7 @@ class Profiler:
             elif observation.kind in _NAMING:
                 self._take_name(observation)
         found += self._take_uses(window)
+        found += self._take_posers(window)
         found += self._take_hosts(window)
         if not 0 <= self._look_at - window.end <= LOOK_NS:
             self._look_at = window.end + LOOK_NS
@@ -249,6 +252,22 @@ class Profiler:
         if len(self._waiting) > MAX_WAITING_USES:
             self._waiting.popitem(last=False)
             self.dropped += 1
+
+    def _take_posers(self, window: Window) -> Iterator[Deviation]:
+        """Judge what neighbours sent with far addresses, whether or not they were answered."""
+        for posed in self._posers.take(window):
+            found = self._ends.find(posed.mac, posed.address)
+            if found is None:
+                continue
+            entry, mac, ip = found
+            book, peer = self._book(entry), format_address(posed.peer)
+            used = Used(
+                book, mac, ip, Way.IN, posed.protocol, NO_PORT, peer, "", posed.start, posed.start
+            )
+            peer = f"{POSING}:{format_mac(posed.poser)}"
+            used.key = ProfileKey(Way.IN, posed.protocol, NO_PORT, peer)
+            used.version = book.version
+            yield from self._judge(used)
 
     def _used(self, row: tuple[Any, ...]) -> Used | None:
         """Return what a row tells, if its device has a profile."""

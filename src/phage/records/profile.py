@@ -13,6 +13,9 @@ NO_PORT = 0
 EPHEMERAL = -1
 """A port that is chosen anew each time."""
 
+POSING = "posing"
+"""Kind of a peer that sends with addresses of others: "posing:MAC"."""
+
 INTERNET = "internet"
 """The peer of who talks to anybody outside."""
 

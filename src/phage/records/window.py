@@ -40,13 +40,13 @@ class Window:
     packets: int = 0
     octets: int = 0
     flows: Columns = field(default_factory=lambda: _empty(FLOW))
-    uses: Columns = field(default_factory=lambda: _empty(USE))
     hosts: Columns = field(default_factory=lambda: _empty(HOST))
     scores: Columns = field(default_factory=lambda: _empty(SCORE))
     matches: Columns = field(default_factory=lambda: _empty(MATCH))
     volumes: Columns = field(default_factory=lambda: _empty(VOLUME))
     traffic: Columns = field(default_factory=lambda: _empty(TRAFFIC))
     requests: Columns = field(default_factory=lambda: _empty(REQUEST))
+    uses: Columns = field(default_factory=lambda: _empty(USE))
     observations: tuple[Observation, ...] = ()
     events: tuple[LogEvent, ...] = ()
     counters: Mapping[str, int] = field(default_factory=dict)

@@ -19,7 +19,7 @@ from phage.records.profile import EPHEMERAL, Deviation, DeviationKind, Phase, Pr
 from phage.testing.uses import uses_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from phage.records.observation import Value
 
@@ -44,7 +44,10 @@ class Home:
         self.arp = 0
 
     def window(
-        self, *flows: np.void, observations: tuple[Observation, ...] = ()
+        self,
+        *used: np.void,
+        observations: tuple[Observation, ...] = (),
+        flows: Sequence[np.void] = (),
     ) -> list[Deviation]:
         hosts = np.zeros(2, HOST)
         for row, (mac, ip) in zip(hosts, ((CAMERA, CAMERA_IP), (PLUG, PLUG_IP)), strict=True):
@@ -52,7 +55,12 @@ class Home:
             row["marks"], row["last"] = HostMark.HOME | HostMark.DEVICE, self.now
         hosts["arp_request"][0, 0] = self.arp
         window = Window(
-            self.now, self.now + SECOND, uses=uses_of(flows), hosts=hosts, observations=observations
+            self.now,
+            self.now + SECOND,
+            uses=uses_of(used),
+            hosts=hosts,
+            observations=observations,
+            flows=np.array([row.tobytes() for row in flows], f"V{FLOW.itemsize}").view(FLOW),
         )
         self.now += SECOND
         self.inventory.take(window)
@@ -194,6 +202,18 @@ def test_a_spoofed_cloud_at_home_is_new() -> None:
     assert {each.key for each in found if each.key is not None} >= {
         ProfileKey(Way.OUT, 6, 443, f"device:{PLUG}")
     }
+
+
+def test_who_sends_with_the_address_of_a_cloud_is_told_and_the_router_is_not() -> None:
+    home = Home()
+    home.learn()
+    spoofed = home.flow(CLOUD, CAMERA_IP, 50_000, answered=False)
+    assert not home.window(flows=[spoofed, home.flow()])
+    spoofed["src_mac"] = parse_mac(PLUG)
+    [found] = home.window(flows=[spoofed])
+    assert found.key == ProfileKey(Way.IN, 6, 0, f"posing:{PLUG}")
+    assert (found.device, found.peer_ip) == (CAMERA, CLOUD)
+    assert not home.window(flows=[spoofed])
 
 
 def test_a_name_that_was_never_asked_for_is_new_and_told_once() -> None:

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, ClassVar
 
 from phage.clock import rfc3339
 from phage.records import Feature, Finding, Peer, Severity, Subject
-from phage.records.profile import EPHEMERAL, NO_PORT, USUAL_PORTS, Deviation, DeviationKind, Way
+from phage.records.profile import (
+    EPHEMERAL,
+    NO_PORT,
+    POSING,
+    USUAL_PORTS,
+    Deviation,
+    DeviationKind,
+    Way,
+)
 from phage.telemetry.escape import escape
 
 if TYPE_CHECKING:
@@ -154,6 +162,8 @@ def _novelty(deviation: Deviation) -> float:
 
 
 def _novelty_of(key: ProfileKey, *, known: bool) -> float:
+    if key.peer.startswith(f"{POSING}:"):
+        return 0.95
     if key.peer.startswith("group:") or key.protocol in {1, 2, 58}:
         return 0.2  # Heard at home only, or a ping; a rate of it is another matter.
     if key.way is Way.IN:
@@ -213,6 +223,8 @@ def _new_thing(deviation: Deviation, key: ProfileKey, peer: str) -> str:
     by = _service(key)
     if key.peer.startswith("asks:"):
         return f"looks {peer} up, which it never did"
+    if key.peer.startswith(f"{POSING}:"):
+        return f"is sent packets of {deviation.peer_ip} by {peer}, which is no router"
     if key.way is Way.IN:
         return f"is asked by {deviation.peer_ip or peer} for {by}, which it never served"
     return f"talks to {peer} by {by}, which it never did"
