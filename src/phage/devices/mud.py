@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from phage.clock import rfc3339
 from phage.devices.domainnames import service_name
 from phage.errors import PhageError
-from phage.records.profile import EPHEMERAL, NO_PORT, ProfileKey, Way
+from phage.records.profile import EPHEMERAL, NO_PORT, POSING, ProfileKey, Way
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -67,7 +67,9 @@ def to_mud(device: Device, profile: Profile, now: int) -> dict[str, Any]:
 
 
 def _is_told(key: ProfileKey) -> bool:
-    return not key.peer.startswith(("group:", "device:", "asks:", "as:"))
+    return "#" not in key.peer and not key.peer.startswith(
+        ("group:", "device:", "asks:", "as:", f"{POSING}:")
+    )
 
 
 def _entries(
