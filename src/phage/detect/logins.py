@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from phage.detect.rows import among
 from phage.records.columns import Event, TcpState
 
 if TYPE_CHECKING:
@@ -101,9 +102,9 @@ _TCP = 6
 
 def over_or_sessions(flows: Columns) -> Bools:
     """Tell which flows show how an attempt to log in went: they are over, or a session by now."""
-    ports, state = flows["dst_port"], flows["state"]
-    place = np.minimum(np.searchsorted(_PORTS, ports), len(_PORTS) - 1)
-    login = (_PORTS[place] == ports) & (flows["protocol"] == _TCP) & (flows["packets"][:, 1] > 0)
+    state = flows["state"]
+    login, place = among(flows["dst_port"], _PORTS)
+    login &= (flows["protocol"] == _TCP) & (flows["packets"][:, 1] > 0)
     login &= (state >= TcpState.ESTABLISHED) & (state != TcpState.REFUSED)
     over = (flows["event"] & Event.ENDED) != 0
     over |= (state == TcpState.CLOSED) | (state == TcpState.RESET)

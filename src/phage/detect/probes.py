@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from phage.detect.parties import HostKey, host_key
+from phage.detect.rows import among
 from phage.detect.tables import Recent, Usual
 from phage.records.columns import Event, TcpState
 
@@ -98,7 +99,7 @@ def talk(flows: Columns) -> Bools:
     sent, received = flows["flags"][:, 0], flows["flags"][:, 1]
     opened = ((sent & _SYN) == 0) | ((received & _SYN) != 0)
     established = (flows["protocol"] == _TCP) & (flows["state"] == TcpState.ESTABLISHED) & opened
-    late = np.isin(flows["src_port"], _ANSWERING_PORTS) & (flows["dst_port"] >= _REGISTERED)
+    late = among(flows["src_port"], _ANSWERING_PORTS)[0] & (flows["dst_port"] >= _REGISTERED)
     asked = (flows["protocol"] == _UDP) & ~late
     going_on = (flows["event"] == Event.UPDATED) & (flows["packets"][:, 1] > 0)
     answered: Bools = going_on & (flows["errors"] == 0) & (established | asked)

@@ -143,6 +143,15 @@ class Score(NamedTuple):
     mature: int
 
 
+def among(values: Columns, known: Columns) -> tuple[Bools, Columns]:
+    """Tell which values are among sorted known ones, and where these stand.
+
+    `np.isin` and `np.unique` load NumPy's masked arrays, 1.3 MB, and take longer for few values.
+    """
+    place = np.minimum(np.searchsorted(known, values), len(known) - 1)
+    return known[place] == values, place
+
+
 class Rows:
     """The rows of one window: columns to choose by, and named tuples of what was chosen.
 

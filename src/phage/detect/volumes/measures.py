@@ -230,10 +230,9 @@ def shares_of(rates: Floats) -> Floats:
 
 def split_slots(volumes: Columns, traffic: Columns) -> Sequence[tuple[int, Any, Any]]:
     """Return the slots of a window, the earliest first: time, rows, traffic."""
-    times = np.union1d(volumes["time"], traffic["time"])
+    times = sorted({*volumes["time"].tolist(), *traffic["time"].tolist()})
     if len(times) == 1:
-        return [(int(times[0]), volumes, traffic)]
+        return [(times[0], volumes, traffic)]
     return [
-        (int(time), volumes[volumes["time"] == time], traffic[traffic["time"] == time])
-        for time in times
+        (time, volumes[volumes["time"] == time], traffic[traffic["time"] == time]) for time in times
     ]
