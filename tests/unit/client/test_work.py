@@ -90,6 +90,7 @@ def test_from_the_beat_to_the_answer(lab: ApiLab, work: WorkClient) -> None:
     (task,) = lab.store.scan_tasks.of("job")
     assert task.answer is not None
     assert task.answer.label == "X"
+    assert not [each for each in lab.access.audit.list() if "work" in each.subject]
     lab.store.scan_workers.end("w", 1)
     assert work.beat(REPORT).end
 

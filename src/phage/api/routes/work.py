@@ -21,7 +21,13 @@ if TYPE_CHECKING:
 
 router = APIRouter(prefix="/api/v1/work", tags=["work"])
 
-_WORK = Depends(needs("work:write"))
+
+async def _unaudited(request: Request) -> None:
+    """Keep out of the audit log what workers do many times a second."""
+    request.state.unaudited = True
+
+
+_WORK = [Depends(needs("work:write")), Depends(_unaudited)]
 
 CHUNK = 256 * 2**10
 
@@ -131,10 +137,9 @@ class Held(BaseModel):
     held: bool
 
 
-@router.post("/beat", response_model=BeatAnswer, dependencies=[_WORK])
+@router.post("/beat", response_model=BeatAnswer, dependencies=_WORK)
 def beat(body: BeatBody, request: Request, services: Served, asker: Asker) -> Any:
     """Tell of a worker, every few seconds; the answer says what is wanted of it."""
-    request.state.unaudited = True
     now = services.clock.now()
     report = WorkerReport(
         name=body.name,
@@ -161,10 +166,9 @@ def beat(body: BeatBody, request: Request, services: Served, asker: Asker) -> An
     return BeatAnswer(releases=releases, end=wanted.end)
 
 
-@router.post("/tasks/{id}/claim", response_model=ClaimAnswer, dependencies=[_WORK])
-def claim(id: TaskId, body: ClaimBody, request: Request, services: Served, asker: Asker) -> Any:
+@router.post("/tasks/{id}/claim", response_model=ClaimAnswer, dependencies=_WORK)
+def claim(id: TaskId, body: ClaimBody, services: Served, asker: Asker) -> Any:
     """Take a task: the answer has a lease, or nothing where it is done or another's."""
-    request.state.unaudited = True
     try:
         found = running(services.work, _PART).claim(id, body.worker, asker.token)
     except MasterError as error:
@@ -183,7 +187,7 @@ def claim(id: TaskId, body: ClaimBody, request: Request, services: Served, asker
     )
 
 
-@router.get("/tasks/{id}/sample", dependencies=[_WORK])
+@router.get("/tasks/{id}/sample", dependencies=_WORK)
 def fetch_sample(
     id: TaskId,
     services: Served,
@@ -198,28 +202,25 @@ def fetch_sample(
     return StreamingResponse(_chunks(file), media_type=_OCTETS, headers=headers)
 
 
-@router.post("/tasks/{id}/lease", response_model=Held, dependencies=[_WORK])
-def extend_lease(id: TaskId, body: LeaseBody, request: Request, services: Served) -> Any:
+@router.post("/tasks/{id}/lease", response_model=Held, dependencies=_WORK)
+def extend_lease(id: TaskId, body: LeaseBody, services: Served) -> Any:
     """Keep a task for longer."""
-    request.state.unaudited = True
     return Held(held=running(services.work, _PART).extend(id, body.lease))
 
 
-@router.post("/tasks/{id}/answer", response_model=Held, dependencies=[_WORK])
-def answer_task(id: TaskId, body: SaidBody, request: Request, services: Served) -> Any:
+@router.post("/tasks/{id}/answer", response_model=Held, dependencies=_WORK)
+def answer_task(id: TaskId, body: SaidBody, services: Served) -> Any:
     """Tell what the engine said; it is taken once, and only by the lease."""
-    request.state.unaudited = True
     return Held(held=running(services.work, _PART).answer(id, body.lease, body.said))
 
 
-@router.post("/tasks/{id}/return", response_model=Held, dependencies=[_WORK])
-def return_task(id: TaskId, body: ReturnBody, request: Request, services: Served) -> Any:
+@router.post("/tasks/{id}/return", response_model=Held, dependencies=_WORK)
+def return_task(id: TaskId, body: ReturnBody, services: Served) -> Any:
     """Let others do a task that cannot be done here."""
-    request.state.unaudited = True
     return Held(held=running(services.work, _PART).give_back(id, body.lease, body.error))
 
 
-@router.get("/definitions/{id}", dependencies=[_WORK])
+@router.get("/definitions/{id}", dependencies=_WORK)
 def fetch_definitions(
     id: Annotated[str, Path(pattern="^[0-9a-f]{8,64}$", description="The release's id.")],
     services: Served,
