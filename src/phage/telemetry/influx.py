@@ -84,10 +84,13 @@ class InfluxSender:
         """Hand lines over; never waits."""
         with self._wake:
             self._lines.extend(lines)
-            while len(self._lines) > MOST_WAITING:
-                self._lines.popleft()
-                self.state.dropped += 1
+            self._drop_oldest()
             self._wake.notify()
+
+    def _drop_oldest(self) -> None:
+        while len(self._lines) > MOST_WAITING:
+            self._lines.popleft()
+            self.state.dropped += 1
 
     def stop(self, timeout: float = 5.0) -> None:
         """Send what waits, once, and end the thread."""
@@ -101,17 +104,17 @@ class InfluxSender:
         while True:
             with self._wake:
                 self._wake.wait_for(lambda: bool(self._lines) or self._stopping)
-                batch = [self._lines[place] for place in range(min(BATCH, len(self._lines)))]
+                # What is being sent is no longer among what waits, whose oldest may go meanwhile.
+                batch = [self._lines.popleft() for _ in range(min(BATCH, len(self._lines)))]
                 stopping = self._stopping
-            sent = not batch or self._send(batch)
+            is_done = not batch or self._send(batch)
             with self._wake:
-                if sent:
-                    for _ in batch[: len(self._lines)]:
-                        self._lines.popleft()
-                    self.state.sent += len(batch)
-                elif not stopping:
+                if not is_done:
+                    self._lines.extendleft(reversed(batch))
+                    self._drop_oldest()
+                if not is_done and not stopping:
                     self._wake.wait_for(lambda: self._stopping, RETRY_SECONDS)
-                if stopping and (not sent or not self._lines):
+                if stopping and (not is_done or not self._lines):
                     return
 
     def _send(self, lines: list[str]) -> bool:
@@ -123,11 +126,13 @@ class InfluxSender:
             if 400 <= status < 500 and status not in {408, 429}:
                 # What it does not take it will not take later either.
                 again = False
-                self.state.dropped += len(lines)
+                with self._wake:
+                    self.state.dropped += len(lines)
             if status >= 300:
                 fault = f"answered {status}: {answer[:200]}"
             else:
                 again = False
+                self.state.sent += len(lines)
         except (OSError, http.client.HTTPException, ValueError) as error:
             fault = str(error) or type(error).__name__
         if fault and fault != self.state.fault:

@@ -59,7 +59,7 @@ def test_lines_are_posted(database: _Database) -> None:
     sender = InfluxSender(f"http://127.0.0.1:{database.server_port}/write?db=x", "secret")
     sender.start()
     sender.put(["a v=1 1", "b v=2 1"])
-    sender.stop()
+    sender.stop(PATIENCE)
     assert database.taken == [("/write?db=x", "Token secret", "a v=1 1\nb v=2 1")]
     assert (sender.state.sent, sender.state.fault) == (2, "")
 
@@ -69,8 +69,8 @@ def test_what_it_does_not_take_is_dropped(database: _Database) -> None:
     sender = InfluxSender(f"http://127.0.0.1:{database.server_port}/write?db=x")
     sender.start()
     sender.put(["nonsense"])
-    sender.stop()
-    assert sender.state.dropped == 1
+    sender.stop(PATIENCE)
+    assert (sender.state.sent, sender.state.dropped) == (0, 1)
     assert "answered 400" in sender.state.fault
 
 
@@ -84,3 +84,24 @@ def test_while_it_cannot_be_reached_the_newest_wait(monkeypatch: pytest.MonkeyPa
     sender.stop(PATIENCE)
     assert sender.state.dropped == 2
     assert sender.state.sent == 0
+
+
+def test_what_comes_while_others_are_sent_is_sent_too(
+    database: _Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(influx, "MOST_WAITING", 3)
+    sender = InfluxSender(f"http://127.0.0.1:{database.server_port}/write?db=x")
+    post, more = sender._post, [f"b v={number} 1" for number in range(3)]
+
+    def slowly(body: bytes) -> tuple[int, str]:
+        if not database.taken:
+            sender.put(more)
+        return post(body)
+
+    monkeypatch.setattr(sender, "_post", slowly)
+    sender.start()
+    sender.put(["a v=1 1"])
+    until("all lines", lambda: sender.state.sent == 4)
+    sender.stop(PATIENCE)
+    assert [body for _, _, body in database.taken] == ["a v=1 1", "\n".join(more)]
+    assert sender.state.dropped == 0
