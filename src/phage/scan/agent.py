@@ -39,6 +39,9 @@ LONGEST = 2**20
 """Octets of a scanner's answer that are looked at."""
 
 CHUNK = 2**18
+MOST_CONNECTIONS = 32
+"""Connections at a time; more are closed at once: who shows no token yet gets no thread either."""
+
 KEYS = frozenset(
     {
         "program", "arguments", "clean", "infected", "suspicious", "pattern", "version",
@@ -183,7 +186,26 @@ class Agent(ThreadingHTTPServer):
         self.token = token
         self.largest = largest
         self.room = threading.BoundedSemaphore(most)
+        self._places = threading.BoundedSemaphore(MOST_CONNECTIONS)
         self._tls = tls
+
+    def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401  As there.
+        """Give a connection a thread, where there is one left."""
+        if not self._places.acquire(blocking=False):
+            self.shutdown_request(request)
+            return
+        try:
+            super().process_request(request, client_address)
+        except BaseException:  # As where no thread is to be had.
+            self._places.release()
+            raise
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:  # noqa: ANN401
+        """Answer one connection, and let the next have its place."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._places.release()
 
     def finish_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401  As there.
         """Answer one connection; TLS begins in its own thread, so that nobody holds up others."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import select
 import shutil
+import socket
 import subprocess
 import sys
 import threading
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -20,6 +23,7 @@ from phage.scan.agent import DescriptionError, Scanner, make_agent
 from phage.scan.content import Content
 from phage.scan.engines.agent import AgentEngine, AgentError
 from phage.scan.trials import EICAR
+from phage.testing.waiting import PATIENCE, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,7 +58,7 @@ def described(folder: Path, **more: Any) -> Path:
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Iterator[AgentEngine]:
+def agent(tmp_path: Path) -> Iterator[agent_module.Agent]:
     certificate = self_made(tmp_path / "tls", ["127.0.0.1"], SystemClock())
     (tmp_path / "token").write_text(f"{TOKEN}\n")
     made = make_agent(
@@ -68,14 +72,19 @@ def engine(tmp_path: Path) -> Iterator[AgentEngine]:
     thread = threading.Thread(target=made.serve_forever, daemon=True)
     thread.start()
     try:
-        yield AgentEngine(
-            url=f"https://127.0.0.1:{made.server_address[1]}",
-            token_file=str(tmp_path / "token"),
-            ca_file=str(certificate.chain),
-        )
+        yield made
     finally:
         made.shutdown()
         made.server_close()
+
+
+@pytest.fixture
+def engine(agent: agent_module.Agent, tmp_path: Path) -> AgentEngine:
+    return AgentEngine(
+        url=f"https://127.0.0.1:{agent.server_address[1]}",
+        token_file=str(tmp_path / "token"),
+        ca_file=str(tmp_path / "tls" / "certificate.pem"),
+    )
 
 
 def test_it_scans_and_says_how_little_it_isolates(engine: AgentEngine) -> None:
@@ -109,6 +118,27 @@ def test_what_goes_wrong_is_told(engine: AgentEngine, tmp_path: Path) -> None:
     for wrong in ("", "http://127.0.0.1:1"):
         with pytest.raises(PluginUnavailableError, match="needs an agent"):
             AgentEngine(url=wrong).version()
+
+
+def test_connections_are_bounded_and_places_come_back(engine: AgentEngine) -> None:
+    where = urlsplit(engine.url)
+    address = (where.hostname, where.port)
+    silent = [
+        socket.create_connection(address, PATIENCE)
+        for _ in range(agent_module.MOST_CONNECTIONS + 1)
+    ]
+    refused, _, _ = select.select(silent, [], [], PATIENCE / 2)
+    assert [each.recv(10) for each in refused] == [b""]
+    for each in silent:
+        each.close()
+    until("a place", lambda: answers(engine))
+
+
+def answers(engine: AgentEngine) -> bool:
+    try:
+        return bool(engine.version().engine)
+    except PluginUnavailableError:
+        return False
 
 
 def test_what_takes_too_long_is_killed_with_all_it_started(tmp_path: Path) -> None:
