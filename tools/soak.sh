@@ -4,6 +4,7 @@
 # then RULE_SETS (default 10000) random rule sets in the kernel and KILLS (default 1000) killed processes,
 # which takes root,
 # then PHAGE_API_EXAMPLES (default 1000) requests to each operation of the API,
+# then a Debian package, built and started,
 # then 10000 hostile files through all engines, and 1000 files over many workers with everything killed meanwhile.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -24,5 +25,7 @@ HYPOTHESIS_PROFILE=nightly .venv/bin/python -m pytest -q tests/unit tests/confor
 RULE_SETS=${RULE_SETS:-10000} .venv/bin/python -m pytest -q tests/system/test_rules_kernel.py
 KILLS=${KILLS:-1000} .venv/bin/python -m pytest -q tests/system/acting/test_kills.py -o junit_family=legacy --junitxml=target/kills.xml
 PHAGE_API_EXAMPLES=${PHAGE_API_EXAMPLES:-1000} .venv/bin/python -m pytest -q tests/unit/api/test_description.py
+deploy/debian/build.sh target/debian
+deploy/debian/check.sh target/debian/phage_*.deb
 PHAGE_HOSTILE_FILES=${PHAGE_HOSTILE_FILES:-10000} .venv/bin/python -m pytest -q tests/system/test_scan.py -k hostile
 PHAGE_WORKER_FILES=${PHAGE_WORKER_FILES:-1000} .venv/bin/python -m pytest -q tests/system/workers/test_kills.py

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Build a Debian package from this checkout: build.sh [FOLDER]. It brings its own Python environment at /opt/phage, so
-# that it asks of the system for Python, nftables and nothing else. Needs dpkg-deb, python3-venv and Rust (tools/cargo.sh).
+# Build a Debian package from this checkout: build.sh [FOLDER]; check.sh looks whether it can be used. It brings its own
+# Python environment at /opt/phage, so that it asks of the system for Python, nftables and nothing else. Needs dpkg-deb,
+# python3-venv and Rust (tools/cargo.sh); a few minutes.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 out=$(realpath "${1:-dist}")
@@ -20,12 +21,15 @@ grep -rlIF "$root" "$root/opt/phage" | xargs -r sed -i "s|$root||g"
 
 ln -s /opt/phage/bin/phage "$root/usr/bin/phage"
 install -m 644 deploy/systemd/*.service "$root/usr/lib/systemd/system/"
-install -m 644 README.md CHANGELOG.md LICENSE "$root/usr/share/doc/phage/"
+install -m 644 README.md "$root/usr/share/doc/phage/"
+gzip -9n <CHANGELOG.md >"$root/usr/share/doc/phage/changelog.gz"
+{ printf 'License: Apache-2.0\n\n'; cat LICENSE; } >"$root/usr/share/doc/phage/copyright"
+chmod 644 "$root"/usr/share/doc/phage/*
 cat > "$root/DEBIAN/control" <<CONTROL
 Package: phage
 Version: $version
 Architecture: $architecture
-Maintainer: phage
+Maintainer: phage <phage@localhost>
 Section: net
 Priority: optional
 Depends: python3 (>= 3.11), libc6, nftables, adduser
