@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: help run install dev test test-rust test-python lint format bench soak docs clean
+.PHONY: help run install dev test test-rust test-python test-neon lint format bench soak docs clean
 
 help: ## List what can be made.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -43,6 +43,9 @@ format: dev ## Format all sources.
 
 bench: dev ## Measure; prints figures with a peer's in the same run (ARGS="decode.full" for some).
 	@$(BIN)/phage bench $(ARGS)
+
+test-neon: ## The core's models on AArch64, emulated (needs a cross compiler and QEMU).
+	@tools/test-neon.sh
 
 soak: dev ## The long proofs whole: ten minutes of fuzzing a decoder, long property tests.
 	@tools/soak.sh
