@@ -7,6 +7,7 @@ use crate::config::WatchConfig;
 
 /// Settings of one engine of exports.
 #[derive(Clone, Debug, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each switches a stage")]
 #[serde(default, deny_unknown_fields)]
 pub struct ExportConfig {
     /// Own networks in CIDR notation; empty means the private ranges.

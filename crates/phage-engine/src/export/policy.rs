@@ -145,7 +145,11 @@ fn prefix(exporter: &ExporterConfig, value: u32) -> Option<Prefix> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+    #![expect(
+        clippy::unwrap_used,
+        clippy::indexing_slicing,
+        reason = "a test stops at what it did not expect"
+    )]
 
     use super::*;
 

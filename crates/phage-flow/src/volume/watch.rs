@@ -76,7 +76,7 @@ impl Watch {
             ..Self::default()
         };
         let mut widest_first = services.to_vec();
-        widest_first.sort_by_key(|service| std::cmp::Reverse(width(service)));
+        widest_first.sort_by_key(|service| std::cmp::Reverse(width(*service)));
         for service in widest_first {
             watch.add(service)?;
         }
@@ -130,7 +130,7 @@ impl Watch {
     }
 }
 
-fn width(service: &Service) -> u16 {
+fn width(service: Service) -> u16 {
     service.ports.1.saturating_sub(service.ports.0)
 }
 
