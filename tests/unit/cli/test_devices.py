@@ -160,3 +160,15 @@ def test_registries_are_imported_and_damaged_ones_leave_the_old(
     assert "was cut off" in run("import", "oui", str(file), code=1)
     file.write_text("\n".join(lines)[:-3])
     assert "ends within a record" in run("import", "oui", str(file), code=1)
+
+
+def test_changes_are_told_as_json(run: Callable[..., Any]) -> None:
+    said = run("devices", "rename", MAC, "Hall", "--output", "json")
+    assert said == {"device": MAC, "act": "rename", "values": ["Hall"], "removed": []}
+    said = run("devices", "label", MAC, "outside", "--remove", "cloud", "--output", "json")
+    assert (said["values"], said["removed"]) == (["outside"], ["cloud"])
+    assert run("devices", "forget", OTHER, "--output", "json")["act"] == "forget"
+    said = run("devices", "enforce", MAC, "--grade", "notify", "--output", "json")
+    assert (said["act"], said["grade"], said["runs"]) == ("enforce", "notify", False)
+    assert [each["flows"] for each in said["would_have_blocked"]] == [1]
+    assert run("devices", "release", MAC, "--output", "json")["there"] is True
