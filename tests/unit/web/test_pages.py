@@ -343,7 +343,10 @@ def test_a_rule_goes_a_place_up_without_script(lab: ApiLab, daemon: FakeDaemon) 
     assert f'value="{ids[1]}:up"' in page
     client.post("/rules/order", data=form(client) | {"rule": ids, "move": f"{ids[1]}:up"})
     assert [each[0] for each in daemon.asked] == ["rules.apply"]
-    for wrong in ({"rule": ["0" * 12]}, {"rule": ids, "move": "x:up"}, {"rule": []}):
+    orders: list[dict[str, Any]] = [
+        {"rule": ["0" * 12]}, {"rule": ids, "move": "x:up"}, {"rule": []},
+    ]  # fmt: skip
+    for wrong in orders:
         answer = client.post("/rules/order", data=form(client) | wrong)
         assert answer.status_code in {200, 422}
     assert len(daemon.asked) == 1
