@@ -157,15 +157,12 @@ def _ask(asked: IO[str], told: IO[str], seconds: float) -> str:
 
 
 _MEMORY = """
-import json, struct, sys
+import sys
 from pathlib import Path
-from phage.collect.collectors.netflow import NetFlowCollector
-from phage.collect.exports import ExportSettings, Listening
 from phage.daemon.benchmark import collecting
-from phage.daemon.benchmark.live import proportional_set_size
-import os
 collecting.memory_probe(sys.argv[1], Path(sys.argv[2]))
-print(proportional_set_size(os.getpid()))
+print("loaded", flush=True)
+sys.stdin.read()
 """
 
 
@@ -175,17 +172,20 @@ def memory(kind: str, folder: Path) -> float:
     Kinds: "idle"; "hosts", 100,000 active hosts of a /8; "exporters", a million forged exporters,
     each with a template.
     """
-    done = subprocess.run(
+    # Not in the process that is measured, which imports this module.
+    from phage.daemon.benchmark.live import proportional_set_size  # noqa: PLC0415
+
+    with subprocess.Popen(
         [sys.executable, "-c", _MEMORY, kind, str(folder)],
-        capture_output=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
         text=True,
-        check=False,
-        timeout=600,
-    )
-    if done.returncode:
-        message = f"measuring memory failed: {done.stderr.strip()[-500:]}"
-        raise PhageError(message)
-    return float(done.stdout)
+    ) as probe:
+        assert probe.stdout is not None  # noqa: S101  Pipes were asked for.
+        if not probe.stdout.readline():
+            message = "measuring memory failed"
+            raise PhageError(message)
+        return float(proportional_set_size(probe.pid))
 
 
 def memory_probe(kind: str, folder: Path) -> None:
