@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
@@ -181,8 +182,12 @@ def test_a_sensor_joins_is_heard_and_is_revoked(lab: tuple[str, str], tmp_path: 
         assert "joined" in listed.stdout
         # It knows who it is after a restart, also where its service says again how it joined.
         sensor.end()
+        # What it learned lies at its controller too, and is given back where it was lost.
+        assert list((home / "state/models/sensors/edge").glob("ensemble-lan0-0.*.model"))
+        shutil.rmtree(folder / "state/models")
         again = Phage(folder, *joining, namespace=namespace, **quiet)
         until(again.said, lambda: again.says("sensing lan0"))
+        assert list((folder / "state/models").glob("ensemble-lan0-0.*.model"))
         revoked = phage(home, "sensors", "revoke", "edge")
         assert revoked.returncode == 0, revoked.stderr
         until(again.said, lambda: again.process.poll() is not None)
