@@ -7,6 +7,9 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+# NumPy imports it itself with the first call of `unique`: a file that no plug-in opens.
+import numpy.ma  # noqa: F401
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
