@@ -48,6 +48,9 @@ class CoreModel:
         load: Takes over a state. Raises StateError when it is damaged or of another version.
     """
 
+    save: Callable[[], bytes]
+    load: Callable[[bytes], None]
+
     def __init__(self, save: Callable[[], bytes], load: Callable[[bytes], None]) -> None:
         self.save = save
         self.load = load
