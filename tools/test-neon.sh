@@ -10,5 +10,5 @@ done
 rustup target add "$target"
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="qemu-aarch64 -L /usr/aarch64-linux-gnu"
-# Ten million packets a test are for real processors.
-exec cargo test --locked --target "$target" -p phage-memory -p phage-model -- --skip million "$@"
+# Millions of packets a test are for real processors.
+exec cargo test --locked --target "$target" -p phage-memory -p phage-model -- --skip million --skip long_training "$@"
