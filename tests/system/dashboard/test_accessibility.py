@@ -223,6 +223,15 @@ def test_files_are_dropped_and_followed(served: Served, chromium: Chromium) -> N
         page.get_by_text("1 of 1 engines that judge found something").wait_for()
 
 
+def notifications(page: Page) -> list[list[str]]:
+    """Return title, text and place of what the browser shows."""
+    shown: list[list[str]] = page.evaluate(
+        "navigator.serviceWorker.ready.then((worker) => worker.getNotifications())"
+        ".then((all) => all.map((each) => [each.title, each.body, each.data]))"
+    )
+    return shown
+
+
 def test_an_installed_dashboard_notifies_of_findings(served: Served, chromium: Chromium) -> None:
     assert served.lab.services.events is not None
     hub = served.lab.services.events
@@ -233,17 +242,20 @@ def test_an_installed_dashboard_notifies_of_findings(served: Served, chromium: C
         page.evaluate("navigator.serviceWorker.ready.then(() => true)")
         finding = {"severity": "high", "state": "open", "summary": "Somebody tried 900 ports."}
         until("the stream of events", lambda: len(hub))
-        hub.publish("finding", {"id": "a" * 16, **finding})  # The bell is off: nothing is shown.
+        with page.expect_request("**/*"):  # What is live on the page is renewed.
+            hub.publish("finding", {"id": "a" * 16, **finding})  # Not asked to tell.
         page.locator("#tell").click()
         page.get_by_text("You are told of new findings").wait_for()
         for _ in range(2):  # What is told twice is shown once.
             hub.publish("finding", {"id": "b" * 16, **finding})
         hub.publish("finding", {"id": "c" * 16, **finding, "state": "closed"})
-        shown = page.wait_for_function(
-            "async () => { const worker = await navigator.serviceWorker.ready;"
-            " const shown = await worker.getNotifications();"
-            " return shown.length && shown.map((each) => [each.title, each.body, each.data]); }"
-        ).json_value()
+        shown: list[list[str]] = []
+
+        def is_shown() -> bool:
+            shown[:] = notifications(page)
+            return bool(shown)
+
+        until("the notification", is_shown)
     assert shown == [["phage: high", finding["summary"], f"/findings/{'b' * 16}"]]
 
 
@@ -261,7 +273,6 @@ def test_a_push_is_shown_while_no_page_listens(served: Served, chromium: Chromiu
                 lambda event: known.extend(event["registrations"]),
             )
             tools.send("ServiceWorker.enable")
-            page.wait_for_function("async () => await navigator.serviceWorker.ready && true")
             until("the service worker", lambda: bool(page.evaluate("1") and known))
             tools.send(
                 "ServiceWorker.deliverPushMessage",
@@ -274,14 +285,11 @@ def test_a_push_is_shown_while_no_page_listens(served: Served, chromium: Chromiu
             shown: list[list[str]] = []
 
             def is_shown() -> bool:
-                shown[:] = page.evaluate(
-                    "navigator.serviceWorker.ready.then((worker) => worker.getNotifications())"
-                    ".then((all) => all.map((each) => [each.body, each.data]))"
-                )
+                shown[:] = notifications(page)
                 return bool(shown)
 
             until("the notification", is_shown)
-    assert shown == [[finding.summary, f"/findings/{finding.id}"]]
+    assert [each[1:] for each in shown] == [[finding.summary, f"/findings/{finding.id}"]]
 
 
 @pytest.mark.parametrize("size", ["desktop", "phone"])
