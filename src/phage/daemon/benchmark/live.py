@@ -19,6 +19,7 @@ from phage.api.security import COOKIE
 from phage.clock import SystemClock
 from phage.config.statedir import StateDirectory
 from phage.daemon.benchmark import traffic
+from phage.daemon.memory import TRIM_SECONDS
 from phage.errors import PhageError
 from phage.store.store import StoreLocation, open_store
 from phage.web.render import MENU
@@ -232,7 +233,7 @@ def idle_memory() -> tuple[float, float]:
     """Return the proportional set size in bytes of `phage run` on a quiet interface.
 
     First once its server was asked for a sign of life, then after a visit to every page of the
-    dashboard's menu.
+    dashboard's menu, when it has given back what the visit took.
     """
     with veth() as namespace, tempfile.TemporaryDirectory(prefix="phage-idle-") as folder:
         Path(folder).chmod(0o711)
@@ -250,6 +251,7 @@ def idle_memory() -> tuple[float, float]:
             quiet = proportional_set_size(daemon.pid)
             pages = [place.path for _, places in MENU for place in places]
             subprocess.run([*visit, _cookie(Path(folder)), *pages], check=True, timeout=300)
+            time.sleep(TRIM_SECONDS + 5)
             return float(quiet), float(proportional_set_size(daemon.pid))
         finally:
             daemon.terminate()
