@@ -26,7 +26,7 @@ pub struct Pages {
 }
 
 impl Pages {
-    /// Turns one piece of a table into a huge page if half of it is in memory or more, so that no
+    /// Turns one piece of a table into a huge page if seven eighths of it are in memory, so that no
     /// table takes much more memory than it did: pieces are those of the address space, and the first
     /// and the last may hold other tables. One piece a call, because it is copied.
     ///
@@ -84,7 +84,7 @@ mod system {
         table.as_ptr().with_addr(piece).cast_mut().cast()
     }
 
-    /// Whether half of a piece is in memory or more.
+    /// Whether seven eighths of a piece are in memory.
     pub(super) fn is_mostly_present<T>(table: &[T], piece: usize) -> bool {
         let mut present = [0_u8; HUGE / SMALL];
         // SAFETY: asks about addresses only, mapped or not; writes a byte for each page, of which
@@ -96,7 +96,7 @@ mod system {
             )
         };
         let count = present.iter().filter(|&&page| page & 1 == 1).count();
-        answer == 0 && count * usize::try_from(page).unwrap_or(0) >= HUGE / 2
+        answer == 0 && count * usize::try_from(page).unwrap_or(0) >= HUGE / 8 * 7
     }
 
     /// Asks for a huge page in place of the small ones of a piece.
