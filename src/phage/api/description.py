@@ -62,6 +62,7 @@ def install(app: FastAPI) -> None:
                 gc.collect()  # What described it refers to itself.
             return zlib.decompress(kept)
 
+    # FastAPI's own way to another description: the method is replaced.
     app.openapi = lambda: json.loads(text())  # type: ignore[method-assign]
     app.state.description = text
 

@@ -78,4 +78,4 @@ def edit_options(function: F) -> F:
         there = RemoteDevices(remote) if remote is not None else None
         return function(Change(chosen, there, form), *args, **kwargs)
 
-    return wrapped  # type: ignore[return-value]
+    return wrapped  # type: ignore[return-value]  # It takes other arguments, for click.

@@ -37,7 +37,7 @@ def remote_options(function: F) -> F:
         with _client(url, token_file, token, ca_file) as remote:
             return function(*args, remote=remote, **kwargs)
 
-    return wrapped  # type: ignore[return-value]
+    return wrapped  # type: ignore[return-value]  # It takes other arguments, for click.
 
 
 def _client(url: str, token_file: Path | None, token: str, ca_file: str) -> Client:

@@ -113,4 +113,4 @@ def settings_options(function: F) -> F:
     def wrapped(*args: Any, config: Path | None, state_dir: Path | None, **kwargs: Any) -> object:
         return function(*args, chosen=Chosen(config, state_dir), **kwargs)
 
-    return wrapped  # type: ignore[return-value]
+    return wrapped  # type: ignore[return-value]  # It takes other arguments, for click.

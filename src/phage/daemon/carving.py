@@ -17,7 +17,6 @@ from phage.scan.content import Content
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from contextlib import ExitStack
 
     from phage.clock import Clock
     from phage.config.settings import Settings
@@ -57,7 +56,7 @@ class CarvedFiles:
         clock: Tells the time.
     """
 
-    def __init__(self, open_: Callable[[ExitStack], Take], clock: Clock) -> None:
+    def __init__(self, open_: Callable[[contextlib.ExitStack], Take], clock: Clock) -> None:
         self._open = open_
         self._wake: Callable[[], None] | None = None
         self._clock = clock
@@ -126,9 +125,7 @@ class CarvedFiles:
         return known
 
     def _run(self) -> None:
-        from contextlib import ExitStack  # noqa: PLC0415  Only where it is needed.
-
-        with ExitStack() as stack:
+        with contextlib.ExitStack() as stack:
             opened: Take | None = None
             while (file := self._waiting.get()) is not None:
                 with self._lock:
@@ -160,7 +157,7 @@ def origin_of(file: CarvedFile) -> Origin:
 def make_carved_files(settings: Settings, state: StateDirectory, clock: Clock) -> CarvedFiles:
     """Return what keeps and queues files by the settings; not started."""
 
-    def open_(stack: ExitStack) -> Take:
+    def open_(stack: contextlib.ExitStack) -> Take:
         from phage.daemon.scanfolders import ScanFolders  # noqa: PLC0415  With the first file.
         from phage.daemon.scanjobs import make_queue  # noqa: PLC0415  With the first file.
         from phage.scan.vault import Vault  # noqa: PLC0415  With the first file.
@@ -181,7 +178,7 @@ def start_carving(
     options: RunOptions,
     state: StateDirectory,
     clock: Clock,
-    stack: ExitStack,
+    stack: contextlib.ExitStack,
 ) -> OwnWorker | None:
     """Keep and queue files, where they are taken; return the worker that then scans them."""
     if carved is None:

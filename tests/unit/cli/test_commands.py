@@ -510,8 +510,8 @@ def test_a_file_that_may_not_be_read_is_named_as_others_do(
     phage: Phage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object, **__: object) -> object:
-        raise PermissionError(13, "Permission denied", "/root/x")
+        raise PermissionError(13, "Permission denied", "/srv/x")
 
     monkeypatch.setattr("phage.store.store.open_reader", refuse)
     answer = phage("findings", "list")
-    assert (answer.code, answer.err) == (1, "phage: /root/x: Permission denied\n")
+    assert (answer.code, answer.err) == (1, "phage: /srv/x: Permission denied\n")

@@ -39,10 +39,11 @@ def memory_idle(_bench: Workbench) -> tuple[Measurement, ...]:
     """Measure the proportional set size of `phage run` on a quiet interface."""
     from phage.daemon.benchmark.live import idle_memory  # noqa: PLC0415  Needs root; others do not.
 
-    quiet, visited = idle_memory()
+    quiet, visited, alone = idle_memory()
     return (
         Measurement("memory.idle", quiet, "bytes"),
         Measurement("memory.idle.visited", visited, "bytes"),
+        Measurement("memory.idle.visited.alone", alone, "bytes"),
     )
 
 
