@@ -7,5 +7,6 @@ if [ "$what" != python ]; then
   tools/cargo.sh test --workspace --locked --quiet
 fi
 if [ "$what" != rust ]; then
-  .venv/bin/python -m pytest -q "${@:2}"
+  # Real servers, kernels and browsers: in CI a failing test runs once more, and is counted as rerun.
+  .venv/bin/python -m pytest -q ${CI:+--reruns 1 -rR} "${@:2}"
 fi

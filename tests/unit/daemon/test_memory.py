@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 def collector() -> Iterator[None]:
     before = gc.get_threshold()
     yield
-    gc.unfreeze()
     gc.set_threshold(*before)
 
 
