@@ -66,29 +66,27 @@ class Clamd:
 
     @contextlib.contextmanager
     def _connected(self) -> Iterator[socket.socket]:
-        family = socket.AF_UNIX if self.is_local else socket.AF_INET
         try:
-            if self.is_local:
-                connection = socket.socket(family, socket.SOCK_STREAM)
-                connection.settimeout(self.seconds)
-                connection.connect(self.address)
-            else:
-                host, _, port = self.address.rpartition(":")
-                connection = socket.create_connection((host.strip("[]"), int(port)), self.seconds)
+            with self._connect() as connection:
+                yield connection
         except TimeoutError:
             raise
         except (OSError, ValueError) as error:
             message = f"clamd at {self.address}: {error}"
             raise ClamdError(message) from error
+
+    def _connect(self) -> socket.socket:
+        if not self.is_local:
+            host, _, port = self.address.rpartition(":")
+            return socket.create_connection((host.strip("[]"), int(port)), self.seconds)
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            yield connection
-        except TimeoutError:
-            raise
-        except OSError as error:
-            message = f"clamd at {self.address}: {error}"
-            raise ClamdError(message) from error
-        finally:
+            connection.settimeout(self.seconds)
+            connection.connect(self.address)
+        except OSError:
             connection.close()
+            raise
+        return connection
 
 
 def _stream(connection: socket.socket, descriptor: int) -> None:

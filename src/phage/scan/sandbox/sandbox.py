@@ -155,13 +155,20 @@ class Sandbox:
         outside, inside = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         self._next += 1
         try:
+            self._fork(inside)
+        except (OSError, wire.SandboxError):
+            outside.close()
+            raise
+        finally:
+            inside.close()
+        return Child(self, self._next, outside)
+
+    def _fork(self, inside: socket.socket) -> None:
+        try:
             self._tell({"fork": self._next}, inside)
         except OSError:
             self.restart()
             self._tell({"fork": self._next}, inside)
-        finally:
-            inside.close()
-        return Child(self, self._next, outside)
 
     def kill(self, number: int) -> int:
         """Kill a child; return the status that it ended with, its own if it was dead already."""
