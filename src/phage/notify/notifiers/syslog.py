@@ -118,10 +118,10 @@ class Syslog:
         if self.transport == "udp":
             family, _, _, _, place = socket.getaddrinfo(*split, type=socket.SOCK_DGRAM)[0]
             return self._connected(family, socket.SOCK_DGRAM, place)
-        plain = socket.create_connection(split, timeout=self.timeout)
         if self.transport == "tcp":
-            return plain
+            return socket.create_connection(split, timeout=self.timeout)
         context = ssl.create_default_context(cafile=self.ca_file or None)
+        plain = socket.create_connection(split, timeout=self.timeout)
         return context.wrap_socket(plain, server_hostname=split[0])
 
     def _connected(self, family: int, kind: int, place: str | tuple[object, ...]) -> socket.socket:
