@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 from phage.plugin import Family
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from phage.config.document import Key
     from phage.records.decision import Rate
 
@@ -15,12 +17,21 @@ MAX_RULES = 10_000
 """More rules than anybody wrote by hand; each costs time in the kernel."""
 
 
+def _unread(_name: str) -> Source | None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file to import: its name as the person gave it, and its text."""
+    """A file to import: its name as the person gave it, and its text.
+
+    `beside` returns a file that this one names; None where it cannot be read, or where nobody but
+    the owner of the machine may choose what is read.
+    """
 
     name: str
     text: str
+    beside: Callable[[str], Source | None] = field(default=_unread, repr=False)
 
     def place(self, line: int) -> str:
         """Return "file:line"."""
@@ -46,13 +57,16 @@ class ImportedRule:
         line: Where it stands there, from 1.
         action: "accept", "drop", "reject", "log", "limit" or "ban".
         priority: Its place among the others; the lowest is asked first.
-        sources: Networks, in canonical text.
+        sources: Networks, in canonical text; "home" for those that are ours.
         destinations: The same.
         protocol: IP protocol number; None for any.
         ports: Ranges of destination ports, both ends included.
         feeds: Only sources that stand in an enabled feed.
         rate: What LIMIT lets through, for each source.
         excess: Only sources that send more than this.
+        finding: Only where this detector found something.
+        target: Who is acted against, as rules call it; '' for the source.
+        responders: Only these carry it out; none means all.
         seconds: How long BAN lasts.
         notes: What differs from the other program, for people.
     """
@@ -68,6 +82,9 @@ class ImportedRule:
     feeds: bool = False
     rate: Rate | None = None
     excess: Excess | None = None
+    finding: str = ""
+    target: str = ""
+    responders: tuple[str, ...] = ()
     seconds: int = 0
     notes: tuple[str, ...] = ()
 
@@ -81,6 +98,7 @@ class ImportedRule:
             or self.ports
             or self.feeds
             or self.excess
+            or self.finding
         )
 
 

@@ -77,7 +77,7 @@ class ChangedInfo(BaseModel):
 
 
 class ImportBody(BaseModel):
-    """A file of another program: PhantomFirewall's YAML, phalanx's detector.conf."""
+    """A file of another program: of PhantomFirewall, phalanx or FastNetMon."""
 
     name: Annotated[str, Field(max_length=100, description="Its name, for messages.")] = "import"
     text: Text
@@ -99,6 +99,7 @@ class ImportInfo(BaseModel):
     rules: str = Field(description="The new rule file; all of it in dry run.")
     settings: str = Field(description="The change of the settings file, as a unified diff.")
     left: list[LeftRow]
+    warnings: list[str] = Field(description="What is not as it was there.")
     written: bool
 
 
@@ -189,5 +190,6 @@ def import_config(body: ImportBody, services: Served, request: Request) -> Impor
             made, before=masked(made.before, file.name), after=masked(made.after, file.name)
         ).diff(file.name),
         left=[LeftRow(line=each.line, what=each.what, reason=each.reason) for each in made.left],
+        warnings=list(imported.warnings),
         written=not body.dry_run,
     )

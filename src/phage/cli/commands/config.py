@@ -58,11 +58,12 @@ def reference() -> None:
 @click.option("--dry-run", is_flag=True, help="Show what would be written, and write nothing.")
 @settings_options
 def import_(chosen: Chosen, file: Path, name: str, dry_run: bool) -> None:  # noqa: FBT001  A flag.
-    """Import rules and settings of PhantomFirewall (YAML) or phalanx (its two .conf files).
+    """Import rules and settings of PhantomFirewall, phalanx or FastNetMon.
 
-    Which of them FILE is shows in its content. Rules go into a new file in the folder of rules, all
-    in dry-run; settings are changed in the settings file. What is not imported is listed, with the
-    reason.
+    FILE is PhantomFirewall's YAML, phalanx's detector.conf or collector.conf, or fastnetmon.conf
+    (its lists of networks are read beside it, else where it says); its content shows which. Rules
+    go into a new file in the folder of rules, all in dry-run; settings are changed in the settings
+    file. What is not imported is listed, with the reason.
     """
     from phage.cli.imports import import_settings
 

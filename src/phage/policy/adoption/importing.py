@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import partial
+from pathlib import Path
 
 from phage.config.document import MAX_OCTETS, read_text
 from phage.errors import ConfigError
 from phage.plugin import discover
 from phage.policy.importer import IMPORTERS, Imported, Importer, Source
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 
 def import_file(path: Path) -> Imported:
     """Read a file of another program. Raises ConfigError that says what is wrong and where."""
-    return import_text(Source(str(path), read_text(path, MAX_OCTETS, "settings file")))
+    text = read_text(path, MAX_OCTETS, "settings file")
+    return import_text(Source(str(path), text, partial(_beside, path.parent)))
+
+
+def _beside(folder: Path, name: str) -> Source | None:
+    """Return a file that the imported one names: beside it, else where it says."""
+    for path in (folder / Path(name).name, Path(name)):
+        if path.is_file():
+            try:
+                return Source(str(path), read_text(path, MAX_OCTETS, "list"))
+            except ConfigError:
+                continue
+    return None
 
 
 def import_text(source: Source) -> Imported:

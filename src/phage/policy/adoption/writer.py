@@ -76,14 +76,20 @@ def _rule(rule: ImportedRule, priority: int, name: str, source: str) -> Iterator
     yield f"    priority: {priority}"
     yield from _match(dict(_conditions(rule)))
     yield f"    action: {rule.action}"
+    if rule.target:
+        yield f"    target: {rule.target}"
     if rule.rate is not None:
         yield f"    rate: {_rate(rule.rate.count, rule.rate.unit, rule.rate.seconds)}"
     if rule.seconds:
         yield f"    for: {rule.seconds}s"
+    if rule.responders:
+        yield f"    scope: {{responders: [{', '.join(rule.responders)}]}}"
     yield "    mode: dry-run"
 
 
 def _conditions(rule: ImportedRule) -> Iterator[tuple[str, list[str]]]:
+    if rule.finding:
+        yield "finding", [rule.finding]
     if rule.feeds:
         yield "source", [f"{{list: {ANY_LIST}}}"]
     elif rule.sources:
