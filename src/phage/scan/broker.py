@@ -11,15 +11,15 @@ from __future__ import annotations
 
 import contextlib
 import re
-import socket
-import threading
 from typing import TYPE_CHECKING, Any
 
 from phage.errors import ConfigError
 from phage.scan.queue import QueueError
+from phage.scan.service import cut_after
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    import socket
+    from collections.abc import Callable, Sequence
 
     from phage.records.scantask import ScanTask
 
@@ -165,31 +165,19 @@ class Publisher:
         connection, self._connection, self._producer = self._connection, None, None
         self._queues.clear()
         if connection is not None:
-            with contextlib.suppress(Exception), self._bounded(CONNECT_SECONDS):
+            with contextlib.suppress(Exception), cut_after(CONNECT_SECONDS, self._socket):
                 connection.release()  # It may be broken in any way.
 
     def _do(self, work: Callable[[], None]) -> None:
         try:
             if self._connection is None:
                 self._open()
-            with self._bounded(DO_SECONDS):
+            with cut_after(DO_SECONDS, self._socket):
                 work()
         except Exception as error:
             self.close()
             message = f"RabbitMQ does not do what is asked: {str(error) or type(error).__name__}"
             raise QueueError(message) from error
-
-    @contextlib.contextmanager
-    def _bounded(self, seconds: float) -> Iterator[None]:
-        """Cut the connection when something takes too long: who waits then hears of that."""
-        end = threading.Timer(seconds, _cut, [self._socket])
-        end.daemon = True
-        end.start()
-        try:
-            yield
-        finally:
-            end.cancel()
-            end.join()
 
     def _open(self) -> None:
         self._connection = self._app.connection_for_write()
@@ -204,9 +192,3 @@ class Publisher:
             queue(self._connection.default_channel).declare()
             self._queues[engine] = queue
         return self._queues[engine]
-
-
-def _cut(connection: socket.socket | None) -> None:
-    if connection is not None:
-        with contextlib.suppress(OSError):  # It was closed meanwhile.
-            connection.shutdown(socket.SHUT_RDWR)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from phage.errors import PhageError
+from phage.scan.service import cut_after
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,7 +68,7 @@ class Clamd:
     @contextlib.contextmanager
     def _connected(self) -> Iterator[socket.socket]:
         try:
-            with self._connect() as connection:
+            with self._connect() as connection, cut_after(self.seconds, connection):
                 yield connection
         except TimeoutError:
             raise

@@ -138,6 +138,8 @@ def find_engines(settings: ScanSettings, folder: Path, wanted: Iterable[str] = (
                 raise
             except PhageError as error:
                 unavailable[name] = str(error)
+            except Exception as error:  # noqa: BLE001  Of one engine; the others scan.
+                unavailable[name] = f"{type(error).__name__}: {error}"[:500]
     return EngineSet(ready, unavailable, idle)
 
 

@@ -325,6 +325,8 @@ class Worker:
             row = _row(each, Category.TIMEOUT, "took too long")
         except (PhageError, OSError) as error:
             row = _row(each, Category.FAILURE, str(error)[:500])
+        except Exception as error:  # noqa: BLE001  Whatever an engine makes of an odd answer.
+            row = _row(each, Category.FAILURE, f"{type(error).__name__}: {error}"[:500])
         else:
             message = {"category": said.category, "label": said.label, "facts": dict(said.facts)}
             row = answer.result_of(message, each.name, each.kind, each.version)

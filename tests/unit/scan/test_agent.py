@@ -6,26 +6,30 @@ import json
 import select
 import shutil
 import socket
+import socketserver
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
 
-from phage.api.tls import self_made
+from phage.api.tls import self_made, server_context
 from phage.clock import SystemClock
 from phage.errors import PluginUnavailableError
 from phage.records.sample import Category
 from phage.scan import agent as agent_module
 from phage.scan.agent import DescriptionError, Scanner, make_agent
 from phage.scan.content import Content
+from phage.scan.engines import agent as agent_engine
 from phage.scan.engines.agent import AgentEngine, AgentError
 from phage.scan.trials import EICAR
 from phage.testing.waiting import PATIENCE, until
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Iterator
     from pathlib import Path
 
@@ -118,6 +122,40 @@ def test_what_goes_wrong_is_told(engine: AgentEngine, tmp_path: Path) -> None:
     for wrong in ("", "http://127.0.0.1:1"):
         with pytest.raises(PluginUnavailableError, match="needs an agent"):
             AgentEngine(url=wrong).version()
+
+
+class Dripping(socketserver.BaseRequestHandler):
+    """Begins an answer that never ends, an octet now and then."""
+
+    def handle(self) -> None:
+        context: ssl.SSLContext = self.server.context  # type: ignore[attr-defined]
+        with suppress(OSError), context.wrap_socket(self.request, server_side=True) as secure:
+            secure.sendall(b"HTTP/1.1 200 OK\r\nX: ")
+            while True:
+                secure.sendall(b"x")
+                threading.Event().wait(0.05)
+
+
+def test_an_agent_that_drips_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(agent_engine, "GRACE_SECONDS", 0.0)
+    certificate = self_made(tmp_path / "tls", ["127.0.0.1"], SystemClock())
+    (tmp_path / "token").write_text(TOKEN)
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Dripping) as server:
+        server.context = server_context(certificate)  # type: ignore[attr-defined]
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        engine = AgentEngine(
+            url=f"https://127.0.0.1:{server.server_address[1]}",
+            token_file=str(tmp_path / "token"),
+            ca_file=str(certificate.chain),
+            timeout=2,
+        )
+        with Content.of_bytes(b"a") as content, pytest.raises(TimeoutError, match="longer than"):
+            engine.scan(content)
+        server.shutdown()
+        thread.join()
 
 
 def test_connections_are_bounded_and_places_come_back(engine: AgentEngine) -> None:

@@ -6,6 +6,7 @@ import errno
 import os
 import socketserver
 import threading
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from phage.records.feedstate import FeedState
 from phage.records.indicator import Indicator, IndicatorKind
 from phage.records.sample import Category
 from phage.scan import definitions
+from phage.scan.clamd import Clamd
 from phage.scan.content import Content
 from phage.scan.enginelist import engine_states
 from phage.scan.engines.agent import AgentEngine
@@ -31,7 +33,7 @@ from phage.scan.engines.icap import IcapEngine
 from phage.scan.engines.office import OfficeEngine
 from phage.scan.engines.pdf import PdfEngine
 from phage.scan.engines.yara import YaraEngine
-from phage.scan.engineset import find_engines
+from phage.scan.engineset import EngineSet, find_engines, ready_of
 from phage.scan.trials import EICAR
 from phage.scan.watch import WatchedFolders
 from phage.scan.work import NoResults, Worker, WorkOptions
@@ -298,7 +300,9 @@ class Icap(socketserver.StreamRequestHandler):
         body = b""
         while b"0\r\n\r\n" not in body:
             body += self.rfile.readline()
-        if b"EVIL" in body:
+        if b"BLANK" in body:
+            answer = b"200 OK\r\nX-Infection-Found: Type=0; Resolution=2; Threat= ;\r\n\r\n"
+        elif b"EVIL" in body:
             answer = b"200 OK\r\nX-Infection-Found: Type=0; Resolution=2; Threat=Own.Evil;\r\n\r\n"
         elif b"BLOCK" in body:
             answer = b"200 OK\r\nEncapsulated: res-hdr=0\r\n\r\nHTTP/1.1 403 Forbidden\r\n\r\n"
@@ -328,6 +332,7 @@ def test_icap(icap: str) -> None:
     assert (engine.version().engine, engine.version().definitions) == ("Test 1", "d5")
     assert said(engine, b"nothing").category is Category.UNDETECTED
     assert said(engine, b"some EVIL").label == "Own.Evil"
+    assert said(engine, b"BLANK").label == "unnamed"
     assert said(engine, b"BLOCK").label == "blocked with 403"
     with pytest.raises(PhageError, match="answers with 500"):
         said(engine, b"FAIL")
@@ -352,6 +357,51 @@ def test_a_description_that_is_none(tmp_path: Path, text: bytes) -> None:
     path.write_bytes(text)
     with pytest.raises(ConfigError, match=r"scanner\.yaml"):
         CommandEngine(description=str(path)).version()
+
+
+class Dripping(socketserver.StreamRequestHandler):
+    """A server that says an octet now and then, and never an answer."""
+
+    def handle(self) -> None:
+        with suppress(OSError):
+            while True:
+                self.wfile.write(b"x")
+                threading.Event().wait(0.05)
+
+
+@pytest.fixture
+def dripping() -> Iterator[int]:
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Dripping) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        yield server.server_address[1]
+        server.shutdown()
+        thread.join()
+
+
+def test_who_says_an_octet_now_and_then_is_not_waited_for(dripping: int) -> None:
+    engine = IcapEngine(url=f"icap://127.0.0.1:{dripping}/x", timeout=1)
+    with Content.of_bytes(b"a") as content, pytest.raises(TimeoutError, match="longer than 1 s"):
+        engine.scan(content)
+    with pytest.raises(TimeoutError, match="longer than 1 s"):
+        Clamd(f"127.0.0.1:{dripping}", 1).ask("VERSION")
+
+
+class Odd(IcapEngine):
+    """What a library makes of an answer that nobody thought of."""
+
+    def scan(self, content: Content) -> Answer:
+        raise KeyError(content.name)
+
+
+def test_what_an_engine_raises_is_its_own_failure(icap: str, tmp_path: Path) -> None:
+    odd = ready_of(Odd(url=icap), "odd")
+    worker = Worker(EngineSet({"odd": odd}, {}, {}), NoResults(), SystemClock())
+    with Content.of_bytes(b"a", "name") as content:
+        worker.start()
+        rows = worker.ask(content, ["odd"])
+        worker.close()
+    assert [(row.category, row.error) for row in rows] == [(Category.FAILURE, "KeyError: 'name'")]
 
 
 class FakeClamd(socketserver.StreamRequestHandler):

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from phage.errors import PhageError
@@ -174,6 +174,7 @@ def test_digests_are_found_exactly(found: set[bytes]) -> None:
 ROW = EngineResult("yara", EngineKind.EVILNESS, Category.UNDETECTED)
 
 
+@example(10**400)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=5),

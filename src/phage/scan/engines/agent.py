@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
-from urllib.parse import urlsplit
 
 from phage.errors import PhageError, PluginUnavailableError
 from phage.records.sample import Category, EngineKind, EngineVersion
 from phage.scan.engine import Answer, EngineDefaults, Place
+from phage.scan.service import address_of, cut_after
 from phage.scan.trials import BENIGN, EVIL, GARBAGE, Trial
 
 if TYPE_CHECKING:
@@ -95,39 +96,40 @@ class AgentEngine(EngineDefaults):
     def _address(self) -> tuple[str, int]:
         """Return host and port of the agent. Raises AgentError."""
         try:
-            where = urlsplit(self.url)
-            if where.scheme == "https" and where.hostname:
-                return where.hostname, where.port or 8484
-        except ValueError:  # A port that there cannot be.
-            pass
-        message = "needs an agent: scan.settings.agent.url: https://HOST:8484"
-        raise AgentError(message)
+            return address_of(self.url, "https", 8484)
+        except ValueError as error:
+            message = "needs an agent: scan.settings.agent.url: https://HOST:8484"
+            raise AgentError(message) from error
 
     def _asked(self, method: str, path: str, content: Content | None = None) -> dict[str, Any]:
         host, port = self._address()
+        seconds = self.timeout + GRACE_SECONDS
         try:
             token = Path(self.token_file).read_text(encoding="ascii").strip()
             context = ssl.create_default_context(cafile=self.ca_file or None)
         except (OSError, ValueError) as error:
             message = f"scan.settings.agent: token_file or ca_file cannot be read: {error}"
             raise AgentError(message) from error
-        connection = http.client.HTTPSConnection(
-            host,
-            port,
-            timeout=self.timeout + GRACE_SECONDS,
-            context=context,
-        )
+        connection = http.client.HTTPConnection(host, port)
         headers = {"Authorization": f"Bearer {token}"}
         body: Iterable[bytes] | None = None
         if content is not None:
             headers["Content-Length"] = str(content.size)
             body = content.chunks()
         try:
-            connection.request(method, path, body, headers)
-            answer = connection.getresponse()
-            text = answer.read(LONGEST + 1)
-            told = json.loads(text)
-        except (http.client.HTTPException, ValueError) as error:
+            with (
+                socket.create_connection((host, port), seconds) as plain,
+                context.wrap_socket(
+                    plain, server_hostname=host, do_handshake_on_connect=False
+                ) as secure,
+                cut_after(seconds, secure),
+            ):
+                secure.do_handshake()
+                connection.sock = secure
+                connection.request(method, path, body, headers)
+                with connection.getresponse() as answer:
+                    told = json.loads(answer.read(LONGEST + 1))
+        except (http.client.HTTPException, ValueError, RecursionError) as error:
             message = f"{self.url}: the answer makes no sense: {error}"
             raise AgentError(message) from error
         finally:

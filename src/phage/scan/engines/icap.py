@@ -6,11 +6,11 @@ import re
 import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
-from urllib.parse import urlsplit
 
 from phage.errors import PhageError, PluginUnavailableError
 from phage.records.sample import Category, EngineKind, EngineVersion
 from phage.scan.engine import Answer, EngineDefaults, Place
+from phage.scan.service import address_of, cut_after
 from phage.scan.trials import BENIGN, EVIL, GARBAGE, Trial
 
 if TYPE_CHECKING:
@@ -101,18 +101,18 @@ class IcapEngine(EngineDefaults):
     def _address(self) -> tuple[str, int]:
         """Return host and port of the server. Raises IcapError."""
         try:
-            where = urlsplit(self.url)
-            if where.scheme == "icap" and where.hostname:
-                return where.hostname, where.port or 1344
-        except ValueError:  # A port that there cannot be.
-            pass
-        message = "needs a server: scan.settings.icap.url: icap://HOST:1344/SERVICE"
-        raise IcapError(message)
+            return address_of(self.url, "icap", 1344)
+        except ValueError as error:
+            message = "needs a server: scan.settings.icap.url: icap://HOST:1344/SERVICE"
+            raise IcapError(message) from error
 
     def _talk(
         self, head: bytes, encapsulated: bytes, content: Content | None
     ) -> tuple[int, dict[str, str]]:
-        with socket.create_connection(self._address(), self.timeout) as connection:
+        with (
+            socket.create_connection(self._address(), self.timeout) as connection,
+            cut_after(self.timeout, connection),
+        ):
             connection.sendall(head + encapsulated)
             if content is not None:
                 for chunk in content.chunks():
@@ -133,7 +133,7 @@ def _read_head(connection: socket.socket) -> tuple[int, dict[str, str]]:
             break
     first, _, rest = data.partition(b"\r\n")
     words = first.decode("latin-1").split(None, 2)
-    if len(words) < 2 or not words[0].startswith("ICAP/") or not words[1].isdigit():
+    if len(words) < 2 or not words[0].startswith("ICAP/") or not words[1].isdecimal():
         message = "the server's answer is not ICAP"
         raise IcapError(message)
     headers: dict[str, str] = {}
@@ -152,7 +152,8 @@ def _answer(status: int, headers: Mapping[str, str], size: int) -> Answer:
     found = next((headers[name] for name in _NAMED if headers.get(name, "0") not in _NOTHING), "")
     if found:
         match = _THREAT.search(found)
-        return Answer(Category.MALICIOUS, (match[1] if match else found).strip()[:200])
+        label = (match[1] if match else found).strip()[:200]
+        return Answer(Category.MALICIOUS, label or "unnamed")
     if status == 204:
         return Answer()
     if status == 200:

@@ -97,5 +97,6 @@ def text(value: object) -> str:
 
 
 def _seconds(value: object) -> float:
-    number = float(value) if isinstance(value, int | float) else 0.0
-    return number if math.isfinite(number) and 0 <= number < 86_400 else 0.0
+    if not isinstance(value, int | float) or not 0 <= value < 86_400:  # Nor what is no number.
+        return 0.0
+    return float(value)
