@@ -7,6 +7,7 @@ import json
 import math
 import os
 import secrets
+import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,9 @@ AWAY_SECONDS = 86_400.0
 MOST_FILES = 64
 LARGEST = 65_536
 """Processes that are heard, and octets of what each tells."""
+
+MOST_SOURCES = 4096
+"""Processes and workers of whom it is remembered what was counted; the first ones are forgotten."""
 
 COUNTED: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
     "files": ("phage_scan_files_total", "Files that were scanned, by outcome.", ("outcome",)),
@@ -131,6 +135,7 @@ class WorkCounter:
     _before: dict[str, dict[tuple[str, tuple[str, ...]], float]] = field(
         default_factory=dict, init=False
     )
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def start(self) -> None:
         """Count whenever metrics are read."""
@@ -140,22 +145,27 @@ class WorkCounter:
 
     def refresh(self) -> None:
         """Count what has come since."""
-        told = dict(self._files())
-        with contextlib.suppress(PhageError):  # The store says by itself that it is away.
-            workers = self.store.scan_workers.list()
-            told |= {f"{each.name} {each.started}": _of_worker(each) for each in workers}
-            self._gauge(workers)
-        self._before = {name: self._count(name, each) for name, each in told.items()}
+        with self._lock:
+            for path, told in self._files():
+                self._count(path, told)
+            with contextlib.suppress(PhageError):  # The store says by itself that it is away.
+                workers = self.store.scan_workers.list()
+                for each in workers:
+                    self._count(f"{each.name} {each.started}", _of_worker(each))
+                self._gauge(workers)
+            while len(self._before) > MOST_SOURCES:
+                del self._before[next(iter(self._before))]
 
-    def _count(self, source: str, told: Told) -> dict[tuple[str, tuple[str, ...]], float]:
-        before, now = self._before.get(source, {}), {}
+    def _count(self, source: str, told: Told) -> None:
+        # Kept when a source is not heard for once: else all of it would count again.
+        before, now = self._before.pop(source, {}), {}
         for name, rows in told.items():
             metric = self.registry.counter(*COUNTED[name])
             for labels, total in rows:
                 last = before.get((name, labels), 0.0)
                 metric.add(total - last if total >= last else total, *labels)
                 now[name, labels] = total
-        return now
+        self._before[source] = now
 
     def _gauge(self, workers: Iterable[WorkerReport]) -> None:
         here = self.registry.gauge("phage_scan_workers", "Workers elsewhere, by state.", ("state",))

@@ -11,6 +11,7 @@ import pytest
 from phage.clock import FixedClock, SystemClock
 from phage.daemon import workcounts
 from phage.daemon.workcounts import CountsFile, WorkCounter, work_counts
+from phage.errors import StoreError
 from phage.records.scantask import EngineReport, WorkerReport
 from phage.scan.scanner import ScanCounters
 from phage.store.store import StoreLocation, open_store
@@ -66,6 +67,24 @@ def test_what_processes_tell_is_added_up(counter: WorkCounter) -> None:
     assert 'phage_scan_files_total{outcome="clean"} 9' in lines(counter)
     second.tell(done(2))  # Its engines were replaced: it counts anew.
     assert 'phage_scan_files_total{outcome="clean"} 11' in lines(counter)
+
+
+def test_a_store_that_was_away_counts_nothing_twice(
+    counter: WorkCounter, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = SystemClock().now()
+    engines = (EngineReport("yara", files=3),)
+    store.scan_workers.seen(WorkerReport("w", started=now, seen=now, engines=engines), 10**18)
+    assert 'phage_scan_engine_files_total{engine="yara"} 3' in lines(counter)
+
+    def away() -> list[WorkerReport]:
+        message = "the store is away"
+        raise StoreError(message)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store.scan_workers, "list", away)
+        lines(counter)
+    assert 'phage_scan_engine_files_total{engine="yara"} 3' in lines(counter)
 
 
 def test_what_workers_elsewhere_tell_is_added_up(counter: WorkCounter, store: Store) -> None:
