@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import queue
 import threading
 from dataclasses import dataclass, field, replace
@@ -60,11 +61,24 @@ def _matches(flows: Columns, end: int, prefixes: Prefixes, time: int) -> Columns
 
 @dataclass(slots=True)
 class Heard:
-    """How one sensor does: windows that came, those that were refused, the last one's time."""
+    """How one sensor does.
+
+    Attributes:
+        windows: Windows that came.
+        refused: Windows that could not be read.
+        repeated: Windows that came again.
+        last: When the last one came, nanoseconds since the Unix epoch.
+        digest: SHA-256 of the last one.
+        answer: What was answered to it.
+        advice: What is to be answered to the next.
+    """
 
     windows: int = 0
     refused: int = 0
+    repeated: int = 0
     last: int = 0
+    digest: bytes = b""
+    answer: list[Advice] = field(default_factory=list)
     advice: list[Advice] = field(default_factory=list)
 
 
@@ -95,7 +109,8 @@ class JoinedCollector(WithoutPackets):
     def take(self, sensor: str, octets: bytes) -> list[Advice]:
         """Take a window as it was sent; return what the sensor is to do.
 
-        Raises MessageError for octets that are no sound window.
+        The last one that is sent again, as its answer was not heard, is answered as before and
+        counts once. Raises MessageError for octets that are no sound window.
         """
         with self._lock:
             if sensor not in self._heard and len(self._heard) >= MAX_SENSORS:
@@ -103,15 +118,21 @@ class JoinedCollector(WithoutPackets):
                 raise MessageError(message)
             heard = self._heard.setdefault(sensor, Heard())
         window = self._window(heard, octets)
+        digest = hashlib.sha256(octets).digest()
         with self._lock:
-            heard.windows += 1
             heard.last = self._clock.now()
-            advice, heard.advice = heard.advice, []
+            if digest == heard.digest:
+                heard.repeated += 1
+                return heard.answer
+            heard.windows += 1
+            heard.digest = digest
+            answer = heard.answer = heard.advice
+            heard.advice = []
         try:
             self._waiting.put_nowait(window)
         except queue.Full:
             self._dropped += 1
-        return advice
+        return answer
 
     @staticmethod
     def _window(heard: Heard, octets: bytes) -> Window:
@@ -181,6 +202,7 @@ class JoinedCollector(WithoutPackets):
         return {
             "sensors.windows": sum(each.windows for each in heard),
             "sensors.refused": sum(each.refused for each in heard),
+            "sensors.repeated": sum(each.repeated for each in heard),
             "sensors.joined": len(heard),
             "sensors.dropped": self._dropped,
         }

@@ -137,6 +137,24 @@ def test_windows_come_out_and_advice_goes_back(taking: ApiLab) -> None:
     assert sensor.post("/api/v1/sensors/windows", content=window(2)).json() == {"advice": []}
 
 
+def test_a_window_that_is_sent_again_counts_once_and_its_answer_is_not_lost(
+    taking: ApiLab,
+) -> None:
+    collector = taking.services.sensors
+    assert collector is not None
+    sensor = joined(taking)
+    sensor.post("/api/v1/sensors/windows", content=window())
+    collector.distrust(5, parse_address("192.168.1.5"), 1, 2)
+    first, again = (
+        sensor.post("/api/v1/sensors/windows", content=window(1)).json() for _ in range(2)
+    )
+    assert first == again
+    assert len(again["advice"]) == 1
+    assert sensor.post("/api/v1/sensors/windows", content=window(2)).json() == {"advice": []}
+    counters = collector.counters()
+    assert (counters["sensors.windows"], counters["sensors.repeated"]) == (3, 1)
+
+
 def test_more_than_the_most_are_dropped_and_counted(taking: ApiLab) -> None:
     collector = JoinedCollector(taking.clock)
     for number in range(300):
