@@ -48,6 +48,7 @@ class Fleet:
         self._size = FleetSize(settings)
         self._first_seen: dict[str, float] = {}
         self._ending: dict[str, float] = {}
+        self._heard_since: float | None = None
 
     def look(
         self, joining: Joining, waiting: int, fixed: int | None, workers: Mapping[str, WorkerReport]
@@ -71,12 +72,11 @@ class Fleet:
         names = {each.id for each in machines}
         self._first_seen = {each: self._first_seen.get(each, now) for each in names}
         self._ending = {each: when for each, when in self._ending.items() if each in names}
+        for machine in self._lost(machines, workers, now):
+            _log.error("fleet %s: %s is silent and is replaced", self.name, machine.id)
+            self._ending[machine.id] = float("-inf")
         for machine in machines:
-            if self._is_lost(machine, workers, now):
-                _log.error("fleet %s: %s is silent and is replaced", self.name, machine.id)
-                self._launcher.end(machine)
-                self._ending[machine.id] = float("-inf")
-            elif machine.id in self._ending and self._has_ended(machine, workers, now):
+            if machine.id in self._ending and self._has_ended(machine, workers, now):
                 self._launcher.end(machine)
         staying = [each for each in machines if each.id not in self._ending]
         wanted = self._size.wanted(len(staying), waiting, now, fixed)
@@ -95,6 +95,24 @@ class Fleet:
     def close(self) -> None:
         """Let go of the launcher."""
         self._launcher.close()
+
+    def _lost(
+        self, machines: Sequence[Machine], workers: Mapping[str, WorkerReport], now: float
+    ) -> list[Machine]:
+        """Return machines that are to be replaced.
+
+        Where no worker at all is heard it may well be the master that nobody reaches: then one
+        machine is replaced, to see, and the next when that one had its time to start.
+        """
+        lost = [each for each in machines if self._is_lost(each, workers, now)]
+        if not any(self._clock.now() - each.seen <= GONE_NS for each in workers.values()):
+            self._heard_since = None
+            starts = any(now - since < self.settings.boot for since in self._first_seen.values())
+            return [] if starts else _latest_first(lost, self._first_seen)[:1]
+        if self._heard_since is None:
+            self._heard_since = now
+        # Workers are heard again one by one.
+        return lost if now - self._heard_since >= GONE_SECONDS else []
 
     def _is_lost(self, machine: Machine, workers: Mapping[str, WorkerReport], now: float) -> bool:
         """Tell whether a machine's worker has been silent for too long."""

@@ -105,6 +105,37 @@ def test_one_that_is_silent_is_replaced(yard: Yard) -> None:
     assert [each.id for each in yard.launcher.there] == ["m2"]
 
 
+def test_a_master_that_is_away_costs_no_fleet(yard: Yard) -> None:
+    yard.look(waiting=250)
+    old = {each.id for each in yard.launcher.there}
+    assert len(old) == 3
+    yard.look(waiting=250, after=400)
+    workers = {each.worker for each in yard.launcher.there}
+    yard.silent |= workers
+    for _ in range(200):  # Its API is away for 2,000 s: nobody is heard.
+        yard.look(waiting=250)
+        yard.silent |= {each.worker for each in yard.launcher.there}
+    there = {each.id for each in yard.launcher.there}
+    assert (len(there), len(there & old)) == (3, 2)  # One was replaced, to see.
+    back = sorted(yard.silent)
+    while back:  # It is back: they are heard one after the other.
+        yard.silent.discard(back.pop())
+        yard.look(waiting=250, after=1)
+    yard.look(waiting=250, after=100)
+    assert {each.id for each in yard.launcher.there} == there
+
+
+def test_one_of_several_that_is_silent_is_replaced(yard: Yard) -> None:
+    yard.look(waiting=250)
+    yard.look(waiting=250, after=400)
+    lost = yard.launcher.there[0]
+    yard.silent.add(lost.worker)
+    for _ in range(3):
+        yard.look(waiting=250, after=200)
+    assert lost not in yard.launcher.there
+    assert len(yard.launcher.there) == 3
+
+
 def test_one_that_will_not_end_is_ended(yard: Yard) -> None:
     yard.look()
     assert len(yard.look(fixed=0)) == 1
