@@ -13,8 +13,7 @@ from phage.plugin import discover
 from phage.scan.front import FRONTS, FrontError
 
 if TYPE_CHECKING:
-    from contextlib import ExitStack
-
+    from phage.clock import Clock
     from phage.config.scan import ScanSettings
     from phage.daemon.scanning import ScanService
     from phage.records.sample import Verdict
@@ -24,6 +23,9 @@ if TYPE_CHECKING:
     from phage.scan.vault import Vault
 
 _log = logging.getLogger(__name__)
+
+AGAIN_SECONDS = 10.0
+"""When one that could not listen is tried again: who had its address may be gone by then."""
 
 
 class OwnJudge:
@@ -67,20 +69,41 @@ def make_fronts(settings: ScanSettings) -> list[Front]:
     return found
 
 
-def open_fronts(settings: ScanSettings, judge: Judge, stack: ExitStack) -> list[Front]:
-    """Open the fronts that the settings name; one that cannot listen is logged, others go on.
+class Fronts:
+    """The fronts that settings name, in front of who gives verdicts.
 
-    Raises ConfigError.
+    One that cannot listen is logged and tried again; others go on. Raises ConfigError for what
+    the settings name wrongly.
+
+    Attributes:
+        opened: Those that listen.
     """
-    opened = []
-    for front in make_fronts(settings):
-        try:
-            front.open(judge)
-        except FrontError as error:
-            _log.error("%s", error)
+
+    def __init__(self, settings: ScanSettings, judge: Judge, clock: Clock) -> None:
+        self.opened: list[Front] = []
+        self._waiting = make_fronts(settings)
+        self._judge = judge
+        self._clock = clock
+        self._next = 0.0
+
+    def look(self) -> None:
+        """Open those that do not listen yet, when it is time to."""
+        if not self._waiting or self._clock.monotonic() < self._next:
+            return
+        self._next = self._clock.monotonic() + AGAIN_SECONDS
+        for front in tuple(self._waiting):
+            try:
+                front.open(self._judge)
+            except FrontError as error:
+                _log.error("%s", error, extra={"limit": f"front-{front.name}"})
+                front.close()
+                continue
+            self._waiting.remove(front)
+            self.opened.append(front)
+            _log.info("front %s is open", front.name)
+
+    def close(self) -> None:
+        """Close them."""
+        self._waiting.clear()
+        for front in self.opened:
             front.close()
-            continue
-        stack.callback(front.close)
-        opened.append(front)
-        _log.info("front %s is open", front.name)
-    return opened

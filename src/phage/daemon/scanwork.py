@@ -16,7 +16,7 @@ from phage.daemon.feedhashes import write_feed_hashes
 from phage.daemon.rescan import Rescans
 from phage.daemon.scandesk import LocalScanDesk
 from phage.daemon.scanfolders import ScanFolders
-from phage.daemon.scanfronts import OwnJudge, open_fronts
+from phage.daemon.scanfronts import Fronts, OwnJudge
 from phage.daemon.scanjobs import make_queue, new_job
 from phage.daemon.scanning import ScanService, Servers, make_scanner
 from phage.daemon.workcounts import CountsFile, work_counts
@@ -93,14 +93,17 @@ def work(
             look = partial(rescans.look, service)
             judge = OwnJudge(settings.scan, service, vault)
             counters = service.scanner.counters
-        fronts = open_fronts(settings.scan, judge, stack)
+        fronts = Fronts(settings.scan, judge, clock)
+        stack.callback(fronts.close)
+        fronts.look()
         counts = CountsFile(folders.counts, clock)
-        tell = partial(_tell, counts, partial(work_counts, counters, fronts, rescans))
+        tell = partial(_tell, counts, partial(work_counts, counters, fronts.opened, rescans))
         stack.callback(tell)
         watched = WatchedFolders(settings.scan.watch, lambda path: _submit(path, vault, queue))
         swept = clock.monotonic() - SWEEP_SECONDS
         busy = clock.monotonic()
         while not stopping.wait(LOOK_SECONDS):
+            fronts.look()
             watched.look()
             look()
             if counts.is_time():
