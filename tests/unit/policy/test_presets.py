@@ -71,6 +71,13 @@ def test_nothing_is_blocked_until_somebody_says_so(name: str) -> None:
     assert not ruleset(name).defaults
 
 
-def test_they_can_stand_beside_each_other() -> None:
+def test_all_of_them_can_be_read_together() -> None:
     rules = join([read_rules(preset_text(name), name) for name in NAMES])
     assert len(rules.rules) > 40
+
+
+def test_a_home_with_a_server_has_both_and_they_agree() -> None:
+    rules = join([read_rules(preset_text(name), name) for name in ("home", "server")])
+    assert [(str(each.test.place), each.why) for each in run_tests(rules) if each.why] == []
+    home = rules.files[0].given
+    assert check(rules, given_facts(home), EPOCH) == []
