@@ -20,7 +20,7 @@ from phage.policy.check import check
 from phage.policy.compile import compile_rules, next_change
 from phage.policy.facts import StaticFacts
 from phage.policy.reading.match import MATCH_KEYS
-from phage.policy.reading.parties import PARTY_KEYS
+from phage.policy.reading.parties import PARTY_KEYS, canonical_domain
 from phage.policy.reading.reader import MAX_OCTETS, read_file, read_rules
 from phage.policy.reading.rule import RULE_KEYS
 from phage.policy.ruleset import RuleSet, join
@@ -309,3 +309,11 @@ def test_any_yaml_is_read_or_refused_with_its_place(written: Any, objects: Any) 
 @given(st.text())
 def test_any_text_is_read_or_refused_with_its_place(text: str) -> None:
     outcome(text)
+
+
+@pytest.mark.parametrize("name", ["a##.example", "a#1.example", "1#.example"])
+def test_a_number_in_a_domain_is_a_whole_one(name: str) -> None:
+    """Else matching a name of many digits would take longer than anybody waits."""
+    with pytest.raises(ValueError, match="whole number"):
+        canonical_domain(name)
+    assert canonical_domain("eu#-west.Cloud.example.") == "eu#-west.cloud.example"

@@ -31,6 +31,7 @@ PARTY_KEYS = (*NEAR_KEYS, *FAR_KEYS, "confidence", "address", "not")
 _MAC = re.compile(r"[0-9a-fA-F]{2}([:-][0-9a-fA-F]{2}){5}")
 _NAME = re.compile(r"[^\W\d_][\w.-]*")
 _DOMAIN = re.compile(r"(?:\*\.)?(?:[\w](?:[\w-]{0,61}[\w])?\.)*[\w](?:[\w-]{0,61}[\w])?")
+_PART_OF_NUMBER = re.compile(r"#[0-9#]|[0-9]#")
 _COUNTRY = re.compile(r"[A-Za-z]{2}")
 _SYSTEM = re.compile(r"(?:[aA][sS])?([0-9]{1,10})")
 
@@ -147,7 +148,8 @@ def canonical_system(text: str) -> str:
 def canonical_domain(text: str) -> str:
     """Return a domain in lower case and ASCII; it stands for all names below it too.
 
-    A "#" stands for any number: "eu#.cloud.example" is one of a pool of machines.
+    A "#" stands for any number: "eu#.cloud.example" is one of a pool of machines. It is the whole
+    number, with no digit beside it: else a name of many digits could be read in countless ways.
 
     Raises ValueError.
     """
@@ -158,6 +160,9 @@ def canonical_domain(text: str) -> str:
     except UnicodeError:
         raise ValueError(message) from None
     if len(name) > 253 or _DOMAIN.fullmatch(name.replace("#", "0")) is None or not name.isascii():
+        raise ValueError(message)
+    if _PART_OF_NUMBER.search(name):
+        message = f"{text[:60]!r} has a # beside a digit; it stands for a whole number"
         raise ValueError(message)
     return name
 
