@@ -358,6 +358,18 @@ def test_what_somebody_else_removes_comes_back(lab: Lab, harm: str) -> None:
         until("the list again", lambda: not lab.near.reaches("10.78.2.2", "-I", "10.78.1.3"))
 
 
+def test_one_ban_of_many_that_somebody_removes_comes_back(lab: Lab) -> None:
+    responder = lab.start()
+    # More than are asked for at a time, with others before and after the one that goes.
+    many = [ban(f"10.60.{n >> 8}.{n & 255}", n) for n in range(5000)]
+    many.insert(3000, ban("10.78.1.2", 90_000))
+    responder.replace(many, time.time_ns())
+    for _ in range(2):
+        lab.router.run("nft", "delete element inet phage ban4 { 10.78.1.2 }")
+        until("the ban again", lambda: "10.78.1.2" in members(lab))
+    assert len(members(lab)) == len(many)
+
+
 def test_an_interface_that_comes_later_is_watched(lab: Lab) -> None:
     responder = lab.start("later")
     responder.replace([ban("10.78.1.2")], time.time_ns())

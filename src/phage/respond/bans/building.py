@@ -338,7 +338,7 @@ class Builder:
             stands = spec.name in standing.sets
             keys = each.sets[at]
             if keys is None or (
-                stands and self.table.has_element(link, spec.name, samples[spec.name])
+                stands and self.table.has_elements(link, spec.name, samples[spec.name])
             ):
                 continue
             if stands:

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 FOREVER = 1 << 63
 """Later than any other time."""
 
+ENDING = 1_000_000_000
+"""Nanoseconds before its end from which on a key may be gone: clocks differ a little."""
+
 Holder = tuple[str, int]
 """A decision's id, and until when it wants the key in the set (FOREVER for without end)."""
 
@@ -127,10 +130,20 @@ class Members:
     def sample(self, place: Place, now: int) -> bytes | None:
         """Return a key that must be in a set for a while yet, or None."""
         keys = self._held.get(place, {})
-        for octets, holders in reversed(keys.items()):
-            if _latest(holders) > now:
+        for octets in reversed(keys):
+            if self.must_stand(place, octets, now):
                 return octets
         return None
+
+    def keys(self) -> Iterator[tuple[Place, bytes]]:
+        """Yield every key with its set; what changes meanwhile may be missed, or be gone."""
+        for place in tuple(self._held):
+            yield from ((place, octets) for octets in tuple(self._held.get(place, ())))
+
+    def must_stand(self, place: Place, octets: bytes, now: int) -> bool:
+        """Tell whether a key must be in a set for a while yet."""
+        holders = self._held.get(place, {}).get(octets)
+        return holders is not None and _latest(holders) > now + ENDING
 
 
 def _last(holders: Iterable[Holder]) -> int:

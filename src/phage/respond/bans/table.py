@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import errno
+import itertools
 import socket
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -23,7 +24,7 @@ from phage.respond.netlink.tables import Table, generation
 from phage.respond.nft import layout
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from phage.respond.bans.building import BulkList
     from phage.respond.bans.members import Change, Members
@@ -36,8 +37,10 @@ TRIES = 8
 """
 
 
-class DisturbedError(KernelError):
-    """Somebody else changed our table."""
+ASKED = 2048
+"""Keys that are asked for at a time: some milliseconds, in which no decision is carried out."""
+AT_ONCE = 512
+"""Keys of one question, whose answers the socket has room for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,10 @@ class BanTable:
     _counted: dict[str, tuple[int, int]] = field(default_factory=dict)
     _marks: Marks | None = None
     _generation: int = 0
+    _unasked: Iterator[tuple[Place, bytes]] | None = None
+    """Keys that were not asked for since somebody else changed a rule set."""
+    _changed: bool = False
+    """Somebody did since these were begun."""
 
     def change(
         self,
@@ -169,7 +176,8 @@ class BanTable:
     def is_disturbed(self, now: int) -> bool:
         """Tell whether somebody else changed what is ours. One question when nobody did anything.
 
-        A single element that is removed by hand goes unseen, unless it is the one asked for.
+        A single key that is removed by hand goes unseen here, unless it is the one asked for:
+        `has_lost` finds it.
         """
         if self._marks is None:
             return not self.content.is_empty
@@ -178,6 +186,33 @@ class BanTable:
         if generation(self.link) == self._generation:
             return False
         return not self._stands(now)
+
+    def has_lost(self, now: int) -> bool:
+        """Tell whether a key is gone; to be asked again and again.
+
+        After each change that somebody else made of any rule set, every key is asked for once: some
+        at a time, each time where the last ended. Raises KernelError.
+        """
+        if self._unasked is None:
+            if not self._changed:
+                return False
+            self._changed = False
+            self._unasked = self.content.members.keys()
+        sets: dict[Place, list[bytes]] = {}
+        count = 0
+        for place, key in itertools.islice(self._unasked, ASKED):
+            sets.setdefault(place, []).append(key)
+            count += 1
+        if count < ASKED:
+            self._unasked = None
+        return any(self._lacks(place, keys, now) for place, keys in sets.items())
+
+    def _lacks(self, place: Place, keys: Sequence[bytes], now: int) -> bool:
+        standing = [key for key in keys if self.content.members.must_stand(place, key, now)]
+        return any(
+            not self.table.has_elements(self.link, place.name, *standing[at : at + AT_ONCE])
+            for at in range(0, len(standing), AT_ONCE)
+        )
 
     def heal(self, now: int) -> None:
         """Write everything anew, as it was before somebody changed it. Raises KernelError."""
@@ -228,6 +263,7 @@ class BanTable:
             except GenerationError:
                 continue
             self._rewritten(counted)
+            self._unasked, self._changed = None, False
             return
         raise KernelError(errno.EAGAIN, "bring the bans into force", "others change rules")
 
@@ -308,9 +344,9 @@ class BanTable:
             if self.table.set_handle(self.link, name) != handle:
                 return False
         for name, key in self.content.samples(now):
-            if not self.table.has_element(self.link, name, key):
+            if not self.table.has_elements(self.link, name, key):
                 return False
-        self._generation = counted
+        self._generation, self._changed = counted, True
         return True
 
 

@@ -191,9 +191,9 @@ class Table:
         """Remove elements, all of which must be there."""
         return self._elements(_DELSETELEM, 0, name, elements, "remove from")
 
-    def get_element(self, name: str, key: bytes) -> Request:
-        """Ask whether a key is in a set, without listing it."""
-        return self._elements(_GETSETELEM, 0, name, element(key), "look into")
+    def get_elements(self, name: str, keys: Iterable[bytes]) -> Request:
+        """Ask whether keys are in a set, without listing it."""
+        return self._elements(_GETSETELEM, 0, name, b"".join(map(element, keys)), "look into")
 
     def flush_set(self, name: str) -> Request:
         """Remove all elements."""
@@ -253,10 +253,10 @@ class Table:
             return 0, 0
         return int.from_bytes(found.get(2, b""), "big"), int.from_bytes(found.get(6, b""), "big")
 
-    def has_element(self, link: Link, name: str, key: bytes) -> bool:
-        """Tell whether a key is in a set."""
+    def has_elements(self, link: Link, name: str, *keys: bytes) -> bool:
+        """Tell whether keys are in a set, some hundreds at most: each is answered by a message."""
         try:
-            link.ask(self.get_element(name, key))
+            link.ask(self.get_elements(name, keys))
         except AbsentError:
             return False
         return True

@@ -227,7 +227,8 @@ class NftablesResponder:
 
     def heal(self, now: int) -> None:
         """Put back what somebody flushed, from memory. Raises KernelError."""
-        if self._is_replaced and self._table.is_disturbed(now):
+        self._now = now
+        if self._is_replaced and (self._table.is_disturbed(now) or self._table.has_lost(now)):
             self._table.heal(now)
 
     @property

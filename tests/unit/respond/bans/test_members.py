@@ -6,6 +6,7 @@ from phage.respond.bans.places import Keys, Place
 
 PLACE = Place(Action.BAN, False, Keys.NETWORK, 4, 32, "ban4")
 KEY = bytes([192, 0, 2, 1])
+SECOND = 1_000_000_000
 
 
 def test_a_key_stays_until_its_last_holders_end() -> None:
@@ -39,6 +40,20 @@ def test_adding_again_changes_nothing() -> None:
 
 def test_samples_are_of_what_must_still_be_there() -> None:
     members = Members()
-    members.keep(members.added([(PLACE, KEY, ("a", 10))]))
-    assert members.sample(PLACE, 9) == KEY
-    assert members.sample(PLACE, 10) is None
+    members.keep(members.added([(PLACE, KEY, ("a", 10 * SECOND))]))
+    assert members.sample(PLACE, 8 * SECOND) == KEY
+    # What is about to end may have ended by the kernel's clock.
+    assert members.sample(PLACE, 9 * SECOND) is None
+    assert not members.must_stand(PLACE, KEY, 10 * SECOND)
+
+
+def test_keys_are_told_while_others_come_and_go() -> None:
+    members = Members()
+    other = bytes([192, 0, 2, 2])
+    members.keep(members.added([(PLACE, KEY, ("a", 10)), (PLACE, other, ("b", 10))]))
+    keys = members.keys()
+    assert next(keys) == (PLACE, KEY)
+    members.keep(members.removed([(PLACE, KEY, ("a", 10)), (PLACE, other, ("b", 10))]))
+    members.keep(members.added([(PLACE, bytes([192, 0, 2, 3]), ("c", 10))]))
+    assert list(keys) == [(PLACE, other)]
+    assert not members.must_stand(PLACE, other, 0)
