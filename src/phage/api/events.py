@@ -104,6 +104,8 @@ class EventHub:
     def join(self, listener: Hearer, after: int | None = None) -> None:
         """Let one listen, first to what came after an event that it had seen.
 
+        One that is still to come was seen of a hub before this one: all that is kept is new then.
+
         Raises TooManyListenersError.
         """
         with self._lock:
@@ -111,7 +113,8 @@ class EventHub:
                 self.refused += 1
                 raise TooManyListenersError
             if after is not None:
-                missed = (each for each in self._kept if each.number > after)
+                seen = after if after <= self._number else 0
+                missed = (each for each in self._kept if each.number > seen)
                 listener.waiting.extend(each for each in missed if each.kind in listener.kinds)
             self._listeners.append(listener)
 

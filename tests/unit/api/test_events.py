@@ -9,6 +9,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+from starlette.requests import ClientDisconnect
 
 from phage.api import events
 from phage.api.events import EventHub, TooManyListenersError
@@ -90,6 +91,41 @@ def test_who_does_not_read_loses_the_oldest_and_that_is_counted(
         return found
 
     assert asyncio.run(listen()) == ['{"number": 2}', '{"number": 3}', '{"number": 4}']
+
+
+@pytest.mark.parametrize("version", ["2.3", "2.4"])
+def test_who_left_before_the_first_octet_listens_no_more(lab: ApiLab, version: str) -> None:
+    token = lab.client("viewer").headers["Authorization"]
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": version},
+        "method": "GET",
+        "path": "/api/v1/events",
+        "query_string": b"",
+        "headers": [(b"host", b"localhost:8080"), (b"authorization", token.encode())],
+    }
+
+    async def receive() -> dict[str, str]:
+        return {"type": "http.disconnect"}
+
+    async def send(message: object) -> None:
+        raise BrokenPipeError
+
+    async def ask() -> None:
+        with pytest.raises((BrokenPipeError, ClientDisconnect)):
+            await lab.app(scope, receive, send)
+        assert len(hub_of(lab)) == 0
+
+    asyncio.run(ask())
+
+
+def test_after_a_restart_all_that_is_kept_is_new(lab: ApiLab, server: ApiServer) -> None:
+    hub_of(lab).publish("finding", {"id": "since the start"})
+    headers = {**cookie_of(lab.browser("viewer")), "Last-Event-ID": "4711"}
+    with listening(server, headers, "finding") as answer:
+        hub_of(lab).publish("finding", {"id": "live"})
+        told = [line for line in (answer.readline() for _ in range(9)) if line.startswith(b"data")]
+    assert told == [b'data: {"id": "since the start"}\n', b'data: {"id": "live"}\n']
 
 
 def test_an_event_is_one_line_whatever_is_in_it() -> None:

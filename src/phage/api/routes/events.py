@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from typing import Annotated
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.responses import StreamingResponse
@@ -13,6 +14,9 @@ from phage.api.listener import Listener
 from phage.api.problem import Fault, ProblemError
 from phage.api.security import Asker, identify, needs
 from phage.api.services import Served, Services, running
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
 
 router = APIRouter(prefix="/api/v1/events", tags=["events"])
 
@@ -63,28 +67,39 @@ async def listen(
     except TooManyListenersError:
         message = "too many listen already"
         raise ProblemError(503, message, headers={"Retry-After": "10"}) from None
-    return StreamingResponse(
-        _stream(hub, listener, request),
-        media_type="text/event-stream",
-        headers={"X-Accel-Buffering": "no"},
-    )
+    return _Stream(hub, listener, request)
 
 
-async def _stream(hub: EventHub, listener: Listener, request: Request) -> AsyncIterator[bytes]:
+class _Stream(StreamingResponse):
+    """Events as they come. Who listened leaves at its end, and where it never begins."""
+
+    def __init__(self, hub: EventHub, listener: Listener, request: Request) -> None:
+        super().__init__(
+            _told(listener, request),
+            media_type="text/event-stream",
+            headers={"X-Accel-Buffering": "no"},
+        )
+        self._leave = partial(hub.leave, listener)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:  # Not in what is told: that does not run where the client has left already.
+            self._leave()
+
+
+async def _told(listener: Listener, request: Request) -> AsyncIterator[bytes]:
     linger: Callable[[], None] = getattr(request.state, "linger", lambda: None)
     services: Services = request.app.state.services
     trusted_until = services.clock.monotonic() + TRUST_SECONDS
-    try:
-        yield b"retry: 2000\n\n"
-        async for event in listener.events(HEARTBEAT_SECONDS):
-            linger()  # The one before was read.
-            if services.clock.monotonic() >= trusted_until:
-                if not await _may_still(request, listener.kinds):
-                    return
-                trusted_until = services.clock.monotonic() + TRUST_SECONDS
-            yield event.encode() if event is not None else b": still here\n\n"
-    finally:
-        hub.leave(listener)
+    yield b"retry: 2000\n\n"
+    async for event in listener.events(HEARTBEAT_SECONDS):
+        linger()  # The one before was read.
+        if services.clock.monotonic() >= trusted_until:
+            if not await _may_still(request, listener.kinds):
+                return
+            trusted_until = services.clock.monotonic() + TRUST_SECONDS
+        yield event.encode() if event is not None else b": still here\n\n"
 
 
 async def _may_still(request: Request, kinds: frozenset[str]) -> bool:
