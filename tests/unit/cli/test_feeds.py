@@ -92,6 +92,16 @@ def test_own_indicators_are_imported_found_and_exported(phage: Phage, tmp_path: 
     again.write_text(exported)
     assert "imported 3 indicators" in phage("indicators", "import", str(again)).err
     assert "bad.example.com" in phage("indicators", "show", "BAD.example.com").out
+    unknown = phage("indicators", "show", "good.example.com", "--output", "json")
+    assert (unknown.code, unknown.out) == (1, "")
+    assert "no feed names 'good.example.com'" in unknown.err
+
+
+def test_a_kind_that_is_none_is_guessed(phage: Phage, tmp_path: Path) -> None:
+    file = tmp_path / "own"
+    file.write_text('{"kind": ["url"], "value": "bad.example.com"}\n')
+    assert "imported 1 indicators" in phage("indicators", "import", str(file)).err
+    assert "domain" in phage("indicators", "show", "bad.example.com").out
 
 
 def test_feeds_go_to_a_machine_without_a_network_by_file(

@@ -10,7 +10,7 @@ import click
 
 from phage.cli.output import Column, emit, encode, output_option, say
 from phage.cli.settings import settings_options
-from phage.errors import ConfigError
+from phage.errors import ConfigError, StateError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +45,10 @@ def show(chosen: Chosen, value: str, form: str) -> None:
     known = guessed(value)
     with chosen.reader() as store:
         found = store.indicators.with_value(known[1] if known else value)
-    emit(form, map(indicator_shape, found), COLUMNS, empty="no such indicator")
+    if not found:
+        message = f"no feed names {value!r}; `phage indicators search` looks for a part"
+        raise StateError(message)
+    emit(form, map(indicator_shape, found), COLUMNS)
 
 
 @command.command()
@@ -143,8 +146,8 @@ def _read(file: Path) -> Iterator[dict[str, Any]]:
 def _add(entries: Any, fields: dict[str, Any]) -> None:  # noqa: ANN401  Loaded when called.
     from phage.records.indicator import IndicatorKind
 
-    kind = fields.get("kind")
-    known = IndicatorKind(kind) if kind in set(map(str, IndicatorKind)) else None
+    kind = str(fields.get("kind"))
+    known = IndicatorKind(kind) if kind in set(IndicatorKind) else None
     entries.add(
         fields.get("value"),
         known,
