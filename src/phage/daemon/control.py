@@ -133,9 +133,15 @@ class ControlServer:
                 self.refused += 1
                 connection.close()
                 continue
-            threading.Thread(
-                target=self._answer, args=(connection,), name="phage-request", daemon=True
-            ).start()
+            try:
+                threading.Thread(
+                    target=self._answer, args=(connection,), name="phage-request", daemon=True
+                ).start()
+            except RuntimeError as error:  # No more threads may be had; others end.
+                self._room.release()
+                self.refused += 1
+                connection.close()
+                _log.error("control: %s", error, extra={"limit": "control"})
 
     def _answer(self, connection: socket.socket) -> None:
         try:

@@ -135,7 +135,7 @@ class LocalFeedsDesk:
         if not found:
             message = f"{name} is disabled"
             raise StateError(message)
-        trial = self._trials[name] = _Trial(found[0], self.clock.monotonic())
+        trial = _Trial(found[0], self.clock.monotonic())
 
         def work() -> None:
             try:
@@ -144,6 +144,7 @@ class LocalFeedsDesk:
                 trial.over.set()
 
         threading.Thread(target=work, name="phage-feed-test", daemon=True).start()
+        self._trials[name] = trial  # Of a thread that could not start nobody waits for the end.
         return trial
 
     def _rests(self, trial: _Trial) -> bool:

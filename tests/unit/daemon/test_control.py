@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -174,6 +175,22 @@ def test_no_more_than_so_many_at_a_time(
         ask(server.path, Status())
     for link in links:
         link.close()
+
+
+def test_where_no_thread_may_be_had_the_next_is_answered_again(
+    server: ControlServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def thread(**_: object) -> None:
+        message = "can't start new thread"
+        raise RuntimeError(message)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(control, "threading", SimpleNamespace(Thread=thread))
+        for _ in range(control.MAX_CONNECTIONS + 1):
+            with pytest.raises(ControlError):
+                ask(server.path, Status())
+    assert ask(server.path, Status())["ok"]
+    assert server.refused == control.MAX_CONNECTIONS + 1
 
 
 def test_what_is_too_long_is_refused_both_ways(server: ControlServer, office: Office) -> None:

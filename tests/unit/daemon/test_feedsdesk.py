@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -96,6 +97,25 @@ def test_a_trial_that_went_wrong_is_followed_by_another(
         patched.setattr("phage.daemon.feedsdesk.try_feed", lambda *_: 1 // 0)
         assert desk.test("mine") is None
     assert told
+    assert desk.test("mine") is not None
+
+
+def test_a_trial_that_could_not_begin_keeps_no_other_from_it(
+    desk: LocalFeedsDesk, watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def thread(**_: object) -> None:
+        message = "can't start new thread"
+        raise RuntimeError(message)
+
+    desk.enable("mine", on=True)
+    assert watched.has(1)
+    with monkeypatch.context() as patched:
+        patched.setattr(
+            "phage.daemon.feedsdesk.threading",
+            SimpleNamespace(Thread=thread, Event=threading.Event),
+        )
+        with pytest.raises(RuntimeError):
+            desk.test("mine")
     assert desk.test("mine") is not None
 
 
