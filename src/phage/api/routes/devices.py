@@ -126,11 +126,16 @@ FoundDevice = Annotated[Device, Depends(found_device)]
 """The device that the path names."""
 
 
-def _edit(services: Served, asker: Asker, device: FoundDevice) -> Callable[..., Any]:
-    return partial(services.steered, "devices.edit", asker.name, device=device.id)
+def steering(verb: str) -> Callable[..., Callable[..., Any]]:
+    """Return what a route depends on that tells the daemon something of the device in the path."""
+
+    def told(services: Served, asker: Asker, device: FoundDevice) -> Callable[..., Any]:
+        return partial(services.steered, verb, asker.name, device=device.id)
+
+    return told
 
 
-Edit = Annotated[Callable[..., Any], Depends(_edit)]
+Edit = Annotated[Callable[..., Any], Depends(steering("devices.edit"))]
 """Tells the daemon what a person says of the device that the path names."""
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -12,7 +11,7 @@ from pydantic import BaseModel, Field
 from phage.api.problem import ProblemError
 from phage.api.profileshapes import profile_shape, proposal_shape
 from phage.api.routes.decisions import Decided
-from phage.api.routes.devices import Edit, Edited, FoundDevice
+from phage.api.routes.devices import Edit, Edited, FoundDevice, steering
 from phage.api.security import Asker, needs
 from phage.api.services import Served
 from phage.devices.fence import Grade
@@ -155,11 +154,7 @@ KnownProfile = Annotated[Profile, Depends(_known)]
 """What the device that the path names normally does."""
 
 
-def _fence(services: Served, asker: Asker, device: FoundDevice) -> Callable[..., Any]:
-    return partial(services.steered, "devices.fence", asker.name, device=device.id)
-
-
-Fence = Annotated[Callable[..., Any], Depends(_fence)]
+Fence = Annotated[Callable[..., Any], Depends(steering("devices.fence"))]
 """Tells the daemon what to do with the fence of the device that the path names."""
 
 
