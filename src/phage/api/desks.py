@@ -157,6 +157,8 @@ class FeedKind:
     summary: str
     terms: str
     settings: Sequence[Setting] = ()
+    takes_key: bool = False
+    """Its maker gives users keys."""
 
 
 class FeedsDesk(Protocol):
@@ -171,8 +173,13 @@ class FeedsDesk(Protocol):
     def kinds(self) -> Sequence[FeedKind]:
         """Return the kinds of feeds that there are, by name."""
 
-    def add(self, name: str, kind: str, settings: Mapping[str, object], every: float) -> None:
-        """Add a feed that is got every so many seconds. Raises PhageError, and adds nothing."""
+    def add(
+        self, name: str, kind: str, settings: Mapping[str, object], every: float, key: str = ""
+    ) -> None:
+        """Add a feed that is got every so many seconds. Raises PhageError, and adds nothing.
+
+        A key is kept in a file of phage's, and never told.
+        """
 
     def enable(self, name: str, *, on: bool) -> None:
         """Enable a feed, or disable it. Raises PhageError."""

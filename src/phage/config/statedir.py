@@ -61,6 +61,11 @@ class StateDirectory:
         return self.path / "push.key"
 
     @property
+    def feed_keys(self) -> Path:
+        """Keys of feeds that were added by the API, each in a file with the feed's name."""
+        return self.path / "intel" / "keys"
+
+    @property
     def rules(self) -> Path:
         """Rule files, *.yaml, in the order of their names."""
         return self.path / "rules"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import os
 import threading
@@ -12,6 +13,7 @@ from urllib.parse import urlsplit
 from phage.api.desks import FeedKind, Setting
 from phage.config import plugins
 from phage.config.local import is_local
+from phage.config.savefile import save_over
 from phage.daemon.feededits import added, change_feeds, enabled
 from phage.daemon.intel import subscriptions, try_feed
 from phage.errors import ConfigError, StateError
@@ -19,7 +21,7 @@ from phage.intel.feed import FEEDS
 from phage.plugin import discover
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from phage.clock import Clock
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 
 MAX_FEEDS = 63
 """As many as a catalog tells apart."""
+
+KEY_FILE = "key_file"
 
 TEST_SECONDS = 8.0
 """How long an answer waits for a test; a request has ten."""
@@ -55,6 +59,7 @@ class LocalFeedsDesk:
         in_force: The settings with which phage was started.
         path: The settings file.
         environment: Variables that settings are taken from, which go before the file.
+        keys: The folder where keys are kept that come with a feed.
         service: Uses the feeds.
         clock: Tells when a feed was tried.
     """
@@ -62,6 +67,7 @@ class LocalFeedsDesk:
     in_force: Settings
     path: Path
     environment: Mapping[str, str]
+    keys: Path
     service: IntelService
     clock: Clock
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
@@ -80,15 +86,19 @@ class LocalFeedsDesk:
                 getattr(plugin.factory, "terms", ""),
                 [
                     Setting((each.name,), each.meaning, str(each.default), str(each.default))
-                    for each in plugins.describe(plugin)
+                    for each in described
                     if not is_local(each.name)
                 ],
+                takes_key=any(each.name == KEY_FILE for each in described),
             )
             for plugin in discover(FEEDS)
             if plugin.factory is not None
+            for described in (plugins.describe(plugin),)
         ]
 
-    def add(self, name: str, kind: str, settings: Mapping[str, object], every: float) -> None:
+    def add(
+        self, name: str, kind: str, settings: Mapping[str, object], every: float, key: str = ""
+    ) -> None:
         """Add a feed that is got every so many seconds."""
         with self._lock:
             if name in self.feeds():
@@ -99,9 +109,26 @@ class LocalFeedsDesk:
                 raise StateError(message)
             _check(settings)
             wanted = {"type": kind, "public": True, "every": every}
-            self._change(
-                added(name, {**wanted, "settings": dict(settings)} if settings else wanted)
-            )
+            with self._kept(key, name, kind) as kept:
+                chosen = {**settings, **kept}
+                self._change(added(name, {**wanted, "settings": chosen} if chosen else wanted))
+
+    @contextlib.contextmanager
+    def _kept(self, key: str, name: str, kind: str) -> Iterator[Mapping[str, str]]:
+        """Keep a key in a file, unless what follows fails; give the setting that names it."""
+        if not key:
+            yield {}
+            return
+        if not any(each.takes_key for each in self.kinds() if each.name == kind):
+            message = f"{kind} takes no key"
+            raise ConfigError(message)
+        file = (self.keys / name).absolute()
+        save_over(file, f"{key}\n")
+        try:
+            yield {KEY_FILE: str(file)}
+        except BaseException:
+            file.unlink(missing_ok=True)
+            raise
 
     def enable(self, name: str, *, on: bool) -> None:
         """Enable a feed, or disable it."""
@@ -169,7 +196,7 @@ def _check(settings: Mapping[str, object]) -> None:
     """Refuse what only phage's own machine may say: files, and servers at home."""
     for key, value in settings.items():
         if is_local(key) or key == "key":
-            message = f"{key} is set on phage's own machine only, in the settings file"
+            message = f"{key} is set on phage's own machine only; a key comes beside the settings"
             raise ConfigError(message)
         if key == "url" and isinstance(value, str) and value:
             _check_url(value)

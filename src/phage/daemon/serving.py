@@ -159,6 +159,7 @@ def start_api(
                 settings,
                 served.settings_file or default_file(os.environ, Path.home(), os.geteuid()),
                 dict(os.environ),
+                state.feed_keys,
                 served.intel,
                 clock,
             ),

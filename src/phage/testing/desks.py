@@ -126,18 +126,23 @@ class FakeFeedsDesk:
         return self.made
 
     def kinds(self) -> Sequence[FeedKind]:
-        """Return two kinds."""
+        """Return three kinds."""
         url = Setting(("url",), "Where the list is.", "", "")
         return [
             FeedKind("netset", "A list of networks.", "Its maker's.", [url]),
             FeedKind("spamhaus", "Spamhaus DROP.", "Once an hour."),
+            FeedKind("threatfox", "ThreatFox.", "A key each.", takes_key=True),
         ]
 
-    def add(self, name: str, kind: str, settings: Mapping[str, object], every: float) -> None:
-        """Keep a feed."""
+    def add(
+        self, name: str, kind: str, settings: Mapping[str, object], every: float, key: str = ""
+    ) -> None:
+        """Keep a feed, and whether it had a key."""
         if name in self.made:
             message = f"there is a feed {name!r} already"
             raise StateError(message)
+        if key:
+            self.asked.append(("key", name))
         self.made[name] = FeedSettings.model_validate(
             {"type": kind, "settings": dict(settings), "every": every, "public": True}
         )

@@ -13,6 +13,7 @@ from phage.records.device import Device, Seen
 from phage.records.feedstate import FeedState
 from phage.records.indicator import Indicator, IndicatorKind
 from phage.testing.apilab import PASSWORD, FakeDaemon
+from phage.testing.desks import FakeFeedsDesk
 from phage.testing.records import EPOCH, make_decision, make_finding, make_flow
 
 if TYPE_CHECKING:
@@ -228,7 +229,21 @@ def test_feeds_are_added_switched_got_and_tried(lab: ApiLab) -> None:
     assert [each["name"] for each in client.get("/api/v1/feeds/kinds").json()] == [
         "netset",
         "spamhaus",
+        "threatfox",
     ]
+
+
+def test_the_key_of_a_feed_is_told_to_nobody(lab: ApiLab) -> None:
+    body = {"name": "fox", "type": "threatfox", "key": "s3cret"}
+    added = lab.client("operator").post("/api/v1/feeds", json=body)
+    assert added.status_code == 201
+    assert "key" not in added.json()
+    feeds = lab.services.feeds
+    assert isinstance(feeds, FakeFeedsDesk)
+    assert feeds.asked == [("key", "fox")]
+    refused = lab.client("operator").post("/api/v1/feeds", json={**body, "key": "s3cret\nmore"})
+    assert refused.status_code == 422
+    assert "s3cret" not in refused.text
 
 
 def test_findings_are_counted_by_the_feeds_that_they_name(lab: ApiLab) -> None:

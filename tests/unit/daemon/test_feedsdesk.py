@@ -62,7 +62,7 @@ def desk(tmp_path: Path, watched: Watched) -> Iterator[LocalFeedsDesk]:
     retro = RetroHunt(ToldFeed("told"), SystemClock(), 0.0)
     service = IntelService(settings, intel_folder(state), SystemClock(), watched.publish, retro)
     service.start()
-    yield LocalFeedsDesk(settings, file, environment, service, SystemClock())
+    yield LocalFeedsDesk(settings, file, environment, state.feed_keys, service, SystemClock())
     service.stop()
 
 
@@ -177,3 +177,29 @@ def test_kinds_do_not_offer_what_is_set_here_only(desk: LocalFeedsDesk) -> None:
     assert len(kinds) == 21
     assert all(each.terms for each in kinds.values())
     assert "key_file" not in {each.key[0] for each in kinds["threatfox"].settings}
+    assert kinds["threatfox"].takes_key
+    assert not kinds["netset"].takes_key
+
+
+def test_a_key_is_kept_in_a_file_for_its_owner_only(desk: LocalFeedsDesk) -> None:
+    desk.add("fox", "threatfox", {}, 3600.0, "s3cret")
+    file = desk.keys / "fox"
+    assert (file.read_text(), file.stat().st_mode & 0o777) == ("s3cret\n", 0o600)
+    assert desk.feeds()["fox"].settings == {"key_file": str(file)}
+    assert "s3cret" not in desk.path.read_text()
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "said"),
+    [
+        ("netset", {"url": "https://example.org/l"}, "netset takes no key"),
+        ("threatfox", {"nosuch": 1}, "no such setting"),
+    ],
+)
+def test_a_key_of_a_feed_that_is_not_added_is_not_kept(
+    desk: LocalFeedsDesk, kind: str, settings: dict[str, object], said: str
+) -> None:
+    with pytest.raises(PhageError, match=said):
+        desk.add("bad", kind, settings, 3600.0, "s3cret")
+    assert list(desk.feeds()) == ["mine"]
+    assert not (desk.keys / "bad").exists()

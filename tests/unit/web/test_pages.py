@@ -502,6 +502,9 @@ def test_a_feed_is_added_and_switched(lab: ApiLab) -> None:
     fields = form(client, name="mine", kind="netset", key="url", value="https://example.org/l")
     assert "mine was added" in client.post("/feeds", data=fields).text
     assert "mine" in client.get("/feeds").text
+    keyed = form(client, name="fox", kind="threatfox", secret="s3cret")
+    assert "fox was added" in client.post("/feeds", data=keyed).text
+    assert "s3cret" not in client.get("/feeds").text
     assert "mine is disabled" in client.post("/feeds/mine", data=form(client, act="disable")).text
     said = client.post("/feeds/drop", data=form(client, act="test")).text
     assert "3 entries would be used; left out: 1 public resolver" in said

@@ -34,6 +34,8 @@ HITS = 1000
 FEED_NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
 FeedName = Annotated[str, Field(pattern=FEED_NAME)]
 NamedFeed = Annotated[str, Path(pattern=FEED_NAME)]
+FEED_KEY = r"^[!-~]{0,1024}$"
+"""A key as it is pasted: ASCII without spaces."""
 
 _WRITE = Depends(needs("feeds:write"))
 
@@ -72,10 +74,11 @@ class FeedKindRow(BaseModel):
     summary: str
     terms: str = Field(description="What its maker asks of users.")
     settings: list[FeedSettingRow]
+    takes_key: bool = Field(description="Its maker gives users keys.")
 
 
-class FeedBody(BaseModel):
-    """A feed to add. It is got from public addresses only."""
+class FeedAdded(BaseModel):
+    """A feed that was added. It is got from public addresses only."""
 
     name: FeedName
     type: Annotated[str, Field(max_length=64, description="A kind of feed.")]
@@ -84,6 +87,15 @@ class FeedBody(BaseModel):
         dict[Annotated[str, Field(max_length=64)], str | int | float | bool],
         Field(max_length=32, description="Settings of its kind, such as url."),
     ] = {}
+
+
+class FeedBody(FeedAdded):
+    """A feed to add."""
+
+    key: Annotated[
+        str,
+        Field(pattern=FEED_KEY, description="Where its maker gives one; it is never told again."),
+    ] = ""
 
 
 class FeedChange(BaseModel):
@@ -194,17 +206,18 @@ def list_feed_kinds(services: Served) -> list[FeedKindRow]:
                 FeedSettingRow(name=each.key[0], default=each.default, meaning=each.meaning)
                 for each in kind.settings
             ],
+            takes_key=kind.takes_key,
         )
         for kind in _desk(services).kinds()
     ]
 
 
 @router.post("/feeds", status_code=201, dependencies=[_WRITE])
-def add_feed(body: FeedBody, request: Request, services: Served) -> FeedBody:
+def add_feed(body: FeedBody, request: Request, services: Served) -> FeedAdded:
     """Add a feed; it is got at once. Files and addresses at home are refused."""
-    _desk(services).add(body.name, body.type, body.settings, body.every)
+    _desk(services).add(body.name, body.type, body.settings, body.every, body.key)
     request.state.audit = f"feed {body.name} ({body.type})"
-    return body
+    return body  # As what is added: without its key.
 
 
 @router.patch("/feeds/{name}", dependencies=[_WRITE])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from fastapi import APIRouter, Depends, Form, Path, Query, Request, Response
 from fastapi.responses import HTMLResponse
 
-from phage.api.routes.intel import FEED_NAME, feed_hits
+from phage.api.routes.intel import FEED_KEY, FEED_NAME, feed_hits
 from phage.api.security import Asker, needs
 from phage.api.services import Served, running
 from phage.errors import PhageError
@@ -79,11 +79,13 @@ def add_feed(
     key: Annotated[list[str], Form(max_length=4)] = [],  # noqa: B006  FastAPI copies it.
     value: Annotated[list[str], Form(max_length=4)] = [],  # noqa: B006
     hours: Annotated[float, Form(ge=1, le=720)] = 6.0,
+    secret: Annotated[str, Form(pattern=FEED_KEY)] = "",
 ) -> Response:
     """Add a feed."""
     settings = {name: text for name, text in zip(key, value, strict=False) if name and text}
     try:
-        running(services.feeds, "threat intelligence").add(name, kind, settings, hours * 3600)
+        desk = running(services.feeds, "threat intelligence")
+        desk.add(name, kind, settings, hours * 3600, secret)
     except PhageError as error:
         return back(request, "/feeds", str(error), bad=True)
     request.state.audit = f"feed {name} ({kind})"
