@@ -33,6 +33,9 @@ _log = logging.getLogger(__name__)
 AT_ONCE = 1000
 """Samples looked at and queued at a look, unless so many jobs wait."""
 
+TRY_SECONDS = 300.0
+"""When engines that have changed and could not be used are tried again: that takes a self-test."""
+
 MOST_ASKED = 100_000
 """Samples that were queued for the engines of now and are remembered, so that one that cannot be
 scanned is not asked for for ever; the first are forgotten, and asked for again."""
@@ -67,7 +70,8 @@ class Rescans:
         self._asked: dict[str, None] = {}
         self._after: Place | None = None
         self._passed = 0
-        self._next_look = 0.0
+        self._next_look = self._next_try = 0.0
+        self._must_replace = False
         self._fingerprint = ""
         self._next_whole = clock.monotonic() + settings.rescan_every
         self.queued = 0
@@ -83,8 +87,11 @@ class Rescans:
             return
         self._next_look = now + LOOK_SECONDS
         try:
-            if self._have_changed(now):
+            self._must_replace |= self._have_changed(now)
+            if self._must_replace and now >= self._next_try:
+                self._next_try = now + TRY_SECONDS
                 self._replace(service)
+                self._must_replace, self._next_try = False, 0.0
             if self._settings.rescan:
                 self.queued += self._queue_due(service.scanner.fingerprint)
         except (PhageError, OSError) as error:  # The next look may do better.

@@ -100,7 +100,8 @@ def write(folder: Path, name: str, entries: Iterable[tuple[str, str]]) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     total = 0
     for kind, digests in found.items():
-        if not digests:
+        if not digests:  # Nor are those of before listed any more.
+            (folder / f"{name}.{kind}").unlink(missing_ok=True)
             continue
         raw = np.frombuffer(bytes.fromhex("".join(digests)), dtype=f"V{len(digests[0]) // 2}")
         ordered = _unique(raw)

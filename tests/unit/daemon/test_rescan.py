@@ -108,6 +108,22 @@ def test_new_definitions_bring_what_older_ones_judged(desk: Desk, tmp_path: Path
     assert job.origin is None  # That it is infected was told before.
 
 
+def test_engines_that_could_not_be_used_at_first_are_tried_again(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sha256 = desk.scan(b"not yet known to be bad")
+    (tmp_path / "bad.txt").write_text(f"{sha256},Own.Bad\n")
+    definitions.update(
+        "hashlist", tmp_path / "bad.txt", SETTINGS, desk.folders.engines, SystemClock()
+    )
+    with monkeypatch.context() as patch:
+        patch.setattr(rescan, "healthy_engines", lambda _: ())
+        assert desk.look() == 0
+    assert sum(desk.look() for _ in range(6)) == 1
+    assert desk.run() == [Priority.RESCAN]
+    assert desk.store.samples.history(sha256)[0].outcome is Outcome.INFECTED
+
+
 def judged_by_others(desk: Desk, count: int, *, kept: bool) -> None:
     """Leave samples that other engines have judged, some of which nobody can scan any more."""
     for number in range(count):

@@ -5,9 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import socketserver
+import subprocess
+import sys
 import threading
 from contextlib import suppress
 from dataclasses import replace
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,13 +22,15 @@ from phage.errors import ConfigError, PhageError, PluginUnavailableError
 from phage.records.feedstate import FeedState
 from phage.records.indicator import Indicator, IndicatorKind
 from phage.records.sample import Category
-from phage.scan import definitions
+from phage.scan import definitions, digests
 from phage.scan.clamd import Clamd
 from phage.scan.content import Content
 from phage.scan.enginelist import engine_states
+from phage.scan.engines import clamav
 from phage.scan.engines.agent import AgentEngine
 from phage.scan.engines.clamav import ClamavEngine
 from phage.scan.engines.command import CommandEngine
+from phage.scan.engines.exiftool import ExiftoolEngine
 from phage.scan.engines.feedhash import FeedHashEngine
 from phage.scan.engines.fingerprint import entropy
 from phage.scan.engines.hashlist import HashListEngine
@@ -184,6 +189,82 @@ def test_hashes_of_feeds(tmp_path: Path) -> None:
     assert said(engine, b"bad file").label == "Emotet (bazaar)"
     assert said(engine, b"good file").category is Category.UNDETECTED
     engine.close()
+
+
+def test_a_kind_of_hash_that_is_listed_no_more_is_forgotten(tmp_path: Path) -> None:
+    digests.write(tmp_path, "feeds", [("0" * 32, "old")])
+    digests.write(tmp_path, "feeds", [("1" * 64, "new")])
+    known = digests.DigestSet(tmp_path, "feeds")
+    known.open()
+    assert len(known) == 1
+    known.close()
+
+
+@pytest.mark.parametrize(("kind", "name"), [(HashListEngine, "bad"), (FeedHashEngine, "feeds")])
+def test_lists_are_there_while_another_worker_begins(
+    kind: type[HashListEngine | FeedHashEngine], name: str, tmp_path: Path
+) -> None:
+    with Content.of_bytes(b"bad file") as content:
+        digests.write(tmp_path, name, [(content.hashes.sha256, "Own.Bad")])
+        engine = kind(definitions=str(tmp_path))
+        engine.prepare()
+        ended = threading.Event()
+
+        def begin() -> None:
+            for _ in range(300):
+                engine.prepare()
+            ended.set()
+
+        other = threading.Thread(target=begin)
+        other.start()
+        labels = set()
+        while not ended.is_set():
+            labels.add(engine.scan(content).label)
+        other.join()
+        assert labels <= {"Own.Bad"}
+        engine.close()
+
+
+EXIFTOOL = """
+import sys
+path, files = "", 0
+for line in sys.stdin:
+    path = line.strip() if line.startswith("/") else path
+    if line != "-execute\\n":
+        continue
+    data = open(path).read()
+    if data == "ends":
+        break
+    text = "x" * 5_000_000 if data == "much" else data
+    print('[{"Comment": "' + text + '"}]\\n{ready}', flush=True)
+"""
+
+
+def test_after_exiftool_failed_the_next_file_gets_its_own_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "program.py").write_text(EXIFTOOL)
+    program = tmp_path / "exiftool"
+    program.write_text(f"#!/bin/sh\nexec {sys.executable} {tmp_path}/program.py\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    engine = ExiftoolEngine()
+    for bad, why in ((b"much", "too much"), (b"ends", "has ended")):
+        assert said(engine, b"before").facts == {"Comment": "before"}
+        with pytest.raises(RuntimeError, match=why):
+            said(engine, bad)
+        assert said(engine, b"after").facts == {"Comment": "after"}
+    engine.close()
+
+
+def test_the_rule_that_judges_may_be_the_last_of_many(tmp_path: Path) -> None:
+    rules = [f'rule i{n} {{ meta: verdict = "info" condition: true }}' for n in range(150)]
+    (tmp_path / "a.yar").write_text("\n".join([*rules, "rule evil { condition: true }"]))
+    answer = said(YaraEngine(own_rules=False, definitions=str(tmp_path)), b"x")
+    assert (answer.category, answer.label) == (Category.MALICIOUS, "evil")
+    told = answer.facts["rules"]
+    assert isinstance(told, list)
+    assert len(told) == 100
 
 
 DESCRIPTION = """
@@ -443,6 +524,37 @@ def test_clamd_on_another_machine() -> None:
         thread.join()
     with pytest.raises(PhageError, match="clamd at"):
         engine.clamd.ask("PING")
+
+
+def test_a_clamd_of_our_own_that_ended_is_started_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.hdb").write_text("")
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), FakeClamd) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        address = f"127.0.0.1:{server.server_address[1]}"
+        processes: list[subprocess.Popen[bytes]] = []
+
+        def start(_: Path) -> tuple[subprocess.Popen[bytes], str, object]:
+            processes.append(subprocess.Popen(["sleep", "600"]))
+            return processes[-1], address, TemporaryDirectory()
+
+        monkeypatch.setattr(clamav, "_own", clamav._Own())
+        monkeypatch.setattr(clamav, "_start", start)
+        engine = ClamavEngine(definitions=str(tmp_path), timeout=60)
+        assert said(engine, b"E").label == "Own.Evil"
+        processes[0].kill()
+        processes[0].wait()
+        with Content.of_bytes(b"E") as content:
+            assert engine.scan(content).label == "Own.Evil"
+        assert len(processes) == 2
+        (tmp_path / "b.hdb").write_text("new")
+        engine.prepare()
+        assert [each.returncode is None for each in processes] == [False, False, True]
+        clamav._end(clamav._own.processes.popitem()[1])
+        server.shutdown()
+        thread.join()
 
 
 def test_engines_by_settings(tmp_path: Path) -> None:

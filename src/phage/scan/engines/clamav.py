@@ -38,6 +38,9 @@ SUFFIXES = frozenset(
 START_SECONDS = 120.0
 """The whole base takes 6 to 30 s to load."""
 
+END_SECONDS = 10.0
+"""How long a clamd that is replaced may take to end."""
+
 _VERSION = re.compile(r"ClamAV ([^/\s]+)(?:/(\d+)/(.+))?")
 
 # phage has opened what it can before; clamd still opens what only it knows (UPX, NSIS, ...). What
@@ -87,6 +90,7 @@ class ClamavEngine(EngineDefaults):
     timeout: float = 60.0
     """Seconds that one file may take."""
     _clamd: Clamd | None = field(default=None, init=False, repr=False)
+    _process: subprocess.Popen[bytes] | None = field(default=None, init=False, repr=False)
 
     @staticmethod
     def available() -> str:
@@ -123,12 +127,15 @@ class ClamavEngine(EngineDefaults):
 
     def prepare(self) -> None:
         """Find clamd, or start it. Raises PluginUnavailableError."""
-        own = self.definitions or not self._running()
-        address = _own_clamd(self._database(), start=self.start) if own else self._running()
+        address = "" if self.definitions else self._running()
+        if not address:
+            self._process, address, _ = _own_clamd(self._database(), start=self.start)
         self._clamd = Clamd(address, self.timeout)
 
     def scan(self, content: Content) -> Answer:
         """Ask clamd; what it left out is a failure, so that it is never taken for clean."""
+        if self._process is not None and self._process.poll() is not None:
+            self.prepare()  # Our own has ended, as of too little memory.
         found = self.clamd.scan(content.descriptor)
         if found.startswith("Heuristics.Limits.Exceeded"):
             message = f"clamd did not look at all of it: {found}"
@@ -156,7 +163,7 @@ class ClamavEngine(EngineDefaults):
 
     def close(self) -> None:
         """Leave clamd to others; it ends with this process."""
-        self._clamd = None
+        self._clamd = self._process = None
 
     def _database(self) -> Path:
         return Path(self.definitions or DATABASE)
@@ -232,36 +239,49 @@ def _program() -> str:
     return found
 
 
+_Started = tuple[subprocess.Popen[bytes], str, tempfile.TemporaryDirectory[str]]
+"""A clamd, its socket, and the folder in which that is."""
+
+
 class _Own:
     """The clamd that this process has started, one for each folder of definitions."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.processes: dict[str, tuple[subprocess.Popen[bytes], str, object]] = {}
+        self.processes: dict[str, _Started] = {}
 
 
 _own = _Own()
 
 
-def _own_clamd(database: Path, *, start: bool) -> str:
-    """Return the socket of this process's clamd, started if need be."""
+def _own_clamd(database: Path, *, start: bool) -> _Started:
+    """Return this process's clamd, started if need be."""
     key = f"{database} {_digest(database)[0]}"
     with _own.lock:
         known = _own.processes.get(key)
         if known is not None and known[0].poll() is None:
-            return known[1]
+            return known
         if not start:
             message = "clamd does not run, and is not to be started"
             raise PluginUnavailableError(message)
-        for process, _, _ in _own.processes.values():
-            process.terminate()  # With older definitions.
-        _own.processes.clear()
-        started = _start(database)
-        _own.processes[key] = started
-        return started[1]
+        while _own.processes:  # With older definitions, or ended.
+            _end(_own.processes.popitem()[1])
+        started = _own.processes[key] = _start(database)
+        return started
 
 
-def _start(database: Path) -> tuple[subprocess.Popen[bytes], str, object]:
+def _end(started: _Started) -> None:
+    process, _, folder = started
+    process.terminate()
+    try:
+        process.wait(END_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    folder.cleanup()
+
+
+def _start(database: Path) -> _Started:
     folder = tempfile.TemporaryDirectory(prefix="phage-clamd-")
     path = Path(folder.name)
     socket, errors = path / "clamd.sock", path / "errors"

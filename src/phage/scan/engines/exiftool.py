@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import subprocess  # noqa: TID251  It runs in the sandbox, killed with its process group.
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -85,16 +86,20 @@ class ExiftoolEngine(EngineDefaults):
         """Do nothing: each child starts the program by itself."""
 
     def scan(self, content: Content) -> Answer:
-        """Ask the running ExifTool."""
+        """Ask the running ExifTool; one that failed would give its rest to the next file."""
         process = self._process or self._begin()
         stdin, stdout = process.stdin, process.stdout
         if stdin is None or stdout is None:
             message = "has no pipes"
             raise RuntimeError(message)
-        with content.as_file() as path:
-            stdin.write(f"-json\n-G0\n-n\n-fast2\n{path}\n-execute\n".encode())
-            stdin.flush()
-            return Answer(facts=_facts(_answer(stdout.fileno())))
+        try:
+            with content.as_file() as path:
+                stdin.write(f"-json\n-G0\n-n\n-fast2\n{path}\n-execute\n".encode())
+                stdin.flush()
+                return Answer(facts=_facts(_answer(stdout.fileno())))
+        except Exception:
+            self.close()
+            raise
 
     def trials(self) -> tuple[Trial, ...]:
         """Return an image, something good, garbage."""
@@ -102,10 +107,11 @@ class ExiftoolEngine(EngineDefaults):
 
     def close(self) -> None:
         """End ExifTool."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            with suppress(OSError):  # What was not written yet has nowhere to go.
+                process.communicate()
 
     def _begin(self) -> subprocess.Popen[bytes]:
         self._process = subprocess.Popen(

@@ -41,11 +41,11 @@ class FeedHashEngine(EngineDefaults):
         return EngineVersion("1", str(built) if built else "", built)
 
     def prepare(self) -> None:
-        """Map the list."""
-        self.close()
+        """Map the list. Who is looking a file up meanwhile goes on with the one of before."""
         if self.definitions:
-            self._list = digests.DigestSet(Path(self.definitions), LIST)
-            self._list.open()
+            found = digests.DigestSet(Path(self.definitions), LIST)
+            found.open()
+            self._list = found
 
     def scan(self, content: Content) -> Answer:
         """Look the file up."""

@@ -48,12 +48,13 @@ class HashListEngine(EngineDefaults):
         return EngineVersion("1", told.hexdigest()[:16] if built else "", built)
 
     def prepare(self) -> None:
-        """Map the lists."""
-        self.close()
+        """Map the lists. Who is looking a file up meanwhile goes on with those of before."""
+        sets: dict[str, digests.DigestSet] = {}
         if self.definitions:
             for name in (BAD, GOOD):
-                self._sets[name] = digests.DigestSet(Path(self.definitions), name)
-                self._sets[name].open()
+                sets[name] = digests.DigestSet(Path(self.definitions), name)
+                sets[name].open()
+        self._sets = sets
 
     def scan(self, content: Content) -> Answer:
         """Look the file up; what is bad goes before what is good."""

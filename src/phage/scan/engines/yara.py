@@ -22,6 +22,7 @@ OWN_RULES = Path(__file__).resolve().parents[1] / "rules"
 SUFFIXES = frozenset({".yar", ".yara", ".rule", ".rules"})
 MOST_FILES = 20_000
 MOST_MATCHES = 100
+"""Rules that are told of a file; all of them judge it."""
 
 _VERDICTS = {
     "malicious": Category.MALICIOUS,
@@ -85,21 +86,22 @@ class YaraEngine(EngineDefaults):
         matches = self._scanner.scan_file(content.path).matching_rules
         worst, label = Category.UNDETECTED, ""
         told: list[Fact] = []
-        for rule in list(matches)[:MOST_MATCHES]:
+        for rule in matches:
             if rule.identifier in self.skip:
                 continue
             meta = dict(rule.metadata)
             category = _VERDICTS.get(str(meta.get("verdict", "")), Category.MALICIOUS)
             if category.rank > worst.rank:
                 worst, label = category, rule.identifier
-            told.append(
-                {
-                    "rule": rule.identifier,
-                    "set": rule.namespace.rpartition("_")[0],
-                    "tags": list(rule.tags),
-                    "description": str(meta.get("description", "")),
-                }
-            )
+            if len(told) < MOST_MATCHES:
+                told.append(
+                    {
+                        "rule": rule.identifier,
+                        "set": rule.namespace.rpartition("_")[0],
+                        "tags": list(rule.tags),
+                        "description": str(meta.get("description", "")),
+                    }
+                )
         facts: dict[str, Fact] = {"rules": told} if told else {}
         return Answer(worst, label, facts)
 
