@@ -105,15 +105,19 @@ def split(window: Window, sensor: str) -> dict[int, Window]:
         for part, columns in cuts.items()
     }
     rest = replace(window, volumes=window.volumes[:0], traffic=window.traffic[:0])
-    if any(len(getattr(rest, name)) for name in ("flows", "hosts", "scores", "matches")) or (
-        rest.observations or rest.events or rest.packets
-    ):
+    if _carries(rest):
         own = rendezvous(sensor, [str(part) for part in range(PARTS)])
         cut = found.get(int(own))
         if cut is not None:
             rest = replace(rest, volumes=cut.volumes, traffic=cut.traffic)
         found[int(own)] = rest
     return found
+
+
+def _carries(window: Window) -> bool:
+    """Tell whether a window has anything besides counters of half-seconds."""
+    names = ("flows", "uses", "hosts", "scores", "matches", "requests", "observations", "events")
+    return bool(window.packets) or any(len(getattr(window, name)) for name in names)
 
 
 def rendezvous(thing: str, members: Sequence[str]) -> str:
@@ -342,8 +346,7 @@ class Merger:
                 kept.setdefault(time, []).append(part)
                 self._since.setdefault(time, now)
         rest = replace(window, volumes=window.volumes[:0], traffic=window.traffic[:0])
-        carries = any(len(getattr(rest, name)) for name in ("flows", "hosts", "scores", "matches"))
-        return rest if carries or rest.observations or rest.events or rest.packets else None
+        return rest if _carries(rest) else None
 
     def ready(self, now: int) -> Iterator[Window]:
         """Yield the half-seconds that have waited long enough, in order."""

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from phage.bus.codec import encode
-from phage.bus.partitions import FIELD, MOST_WAITING, Merger, Share
+from phage.bus.partitions import FIELD, MOST_WAITING, Merger, Share, split
 from phage.bus.sound import MOST_TIMES
 from phage.records import LogEvent, Observation, Window
-from phage.records.columns import HOST, VOLUME
+from phage.records.columns import HOST, REQUEST, USE, VOLUME
 from phage.records.logevent import LogKind
 
 if TYPE_CHECKING:
@@ -107,3 +107,12 @@ def test_rows_of_a_half_second_are_joined_in_their_order() -> None:
     kept = {time: parts[0]["hosts"].tolist() for time, parts in merger._volumes.items()}
     assert kept == {1: [1, 4], 2: [0, 2, 5], 3: [3]}
     assert [window.end for window in merger.ready(10**10)] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(("name", "kind"), [("uses", USE), ("requests", REQUEST)])
+def test_what_is_told_after_the_packets_of_it_is_carried_too(name: str, kind: Any) -> None:
+    window = odd(Window(1, 2), **{name: np.zeros(3, kind)})
+    (cut,) = split(window, "edge").values()
+    rest = Merger().take(cut, 0)
+    assert rest is not None
+    assert len(getattr(rest, name)) == 3
