@@ -20,7 +20,7 @@ Reader = Callable[[str, int], Iterable[LogEvent]]
 """Turns one line into events; the second argument is the time of reading."""
 
 MOST_FILES = 256
-"""Files that one pattern of names may stand for."""
+"""Files that one pattern of names may stand for; those that are gone make room for others."""
 
 
 @dataclass(slots=True)
@@ -125,9 +125,11 @@ class FileFeed:
     def look(self, now: float) -> bool:
         """Look for files that came, went, or were shortened."""
         changed = False
-        for path in self._expanded():
-            if path in self._files:
-                continue
+        self._left_out = 0
+        paths = self._expanded()
+        fresh = [path for path in paths if path not in self._files]
+        self._make_room(len(fresh), paths)
+        for path in fresh:
             if len(self._files) >= MOST_FILES:
                 self._left_out += 1
                 continue
@@ -140,6 +142,15 @@ class FileFeed:
         for file in self._files.values():
             changed |= file.look(now)
         return changed
+
+    def _make_room(self, count: int, paths: Iterable[Path]) -> None:
+        """Forget files that are gone, the first ones first, as far as others need their room."""
+        lacking = len(self._files) + count - MOST_FILES
+        if lacking > 0:
+            there = set(paths)
+            gone = [path for path, each in self._files.items() if not each.is_open]
+            for path in [each for each in gone if each not in there][:lacking]:
+                self._too_long -= self._files.pop(path).too_long
 
     def _expanded(self) -> list[Path]:
         if not glob.has_magic(self.name):
@@ -186,7 +197,7 @@ class FileFeed:
             missing = [path for path, file in self._files.items() if not file.is_open]
             found += [f"{path}: no such file" for path in missing if not self._files[path].fault]
         if self._left_out:
-            found.append(f"{self.name}: more than {MOST_FILES} files; the others are left out")
+            found.append(f"{self.name}: more than {MOST_FILES} files; {self._left_out} left out")
         return found
 
     def close(self) -> None:

@@ -18,6 +18,7 @@ BLOCK = 256 * 1024
 RETIRED_SECONDS = 30.0
 """A daemon goes on writing to a file that was moved away until it is told to open the new one."""
 MOST_RETIRED = 4
+"""Files that were moved away and are read on; of more the oldest goes."""
 
 
 class LineBuffer:
@@ -95,9 +96,21 @@ class _Open:
 
     @property
     def key(self) -> tuple[int, int]:
-        """Which file it is."""
-        status = os.fstat(self.descriptor)
+        """Which file it is; none where a network file system took it away."""
+        try:
+            status = os.fstat(self.descriptor)
+        except OSError:
+            return -1, -1
         return status.st_dev, status.st_ino
+
+    def is_over(self, now: float) -> bool:
+        """Tell whether its time has come, and all of it was read."""
+        if now < self.until:
+            return False
+        try:
+            return os.fstat(self.descriptor).st_size <= self.offset
+        except OSError:
+            return True
 
     def close(self) -> None:
         with contextlib.suppress(OSError):
@@ -143,16 +156,20 @@ class FollowedFile:
 
     def look(self, now: float) -> bool:
         """Look what is behind the path; `now` is monotonic. Tell whether that changed."""
-        for each in [each for each in self._retired if each.until <= now]:
+        for each in [each for each in self._retired if each.is_over(now)]:
             self._forget(each)
         try:
             status = self.path.stat()
+        except FileNotFoundError:
+            self.fault, self._looked = "", True
+            self._miss(now)
+            return False
         except OSError as error:
-            self.fault = "" if isinstance(error, FileNotFoundError) else str(error.strerror)
-            self._looked = True
+            self.fault, self._looked = str(error.strerror), True
             return False
         current = self._current
         if current is not None and current.key == (status.st_dev, status.st_ino):
+            current.until = 0.0
             if status.st_size < current.offset:
                 self._restart(current)
             return False
@@ -190,7 +207,10 @@ class FollowedFile:
         current = self._current
         if current is None:
             return self.saved
-        return position_of(current.descriptor, max(0, current.offset - current.lines.pending))
+        try:
+            return position_of(current.descriptor, max(0, current.offset - current.lines.pending))
+        except OSError:
+            return None
 
     def close(self) -> None:
         """Close what is open."""
@@ -233,6 +253,22 @@ class FollowedFile:
                 return opened
             opened.close()
         return None
+
+    def _miss(self, now: float) -> None:
+        """Let go of a file that was removed, so that its room on the disk is free, after a while.
+
+        One that comes back is read on from where reading stopped.
+        """
+        current = self._current
+        if current is None:
+            return
+        if not current.until:
+            current.until = now + RETIRED_SECONDS
+        elif current.is_over(now):
+            self.saved = self.position()
+            self._too_long += current.lines.too_long
+            self._current = None
+            current.close()
 
     def _restart(self, current: _Open) -> None:
         """Read a file from its beginning that was shortened (copied away, then emptied)."""

@@ -74,10 +74,24 @@ def load(path: Path) -> dict[str, Position]:
         if document["version"] != _VERSION:
             message = f"{path}: written by another version"
             raise StateError(message)
-        return {name: Position(**fields) for name, fields in document["logs"].items()}
+        return {name: _position(fields) for name, fields in document["logs"].items()}
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         message = f"{path}: damaged ({error}); remove it to read the logs from their ends"
         raise StateError(message) from error
+
+
+def _position(fields: Mapping[str, object]) -> Position:
+    """Return a position. Raises TypeError or ValueError for one that nobody saved."""
+    whole = asdict(Position()) | dict(fields)
+    for name, value in asdict(Position()).items():
+        if type(whole[name]) is not type(value):
+            message = f"{name} is {whole[name]!r}"
+            raise TypeError(message)
+    position = Position(**whole)
+    if min(position.offset, position.length) < 0 or position.length > _BEGINNING:
+        message = f"offset {position.offset}, length {position.length}"
+        raise ValueError(message)
+    return position
 
 
 def save(path: Path, positions: Mapping[str, Position]) -> None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from phage.collect.collectors.logfile import LogFileCollector
-from phage.collect.logs.follow import LineBuffer
+from phage.collect.logs.feed import FileFeed, LineCounters
+from phage.collect.logs.follow import BLOCK, RETIRED_SECONDS, LineBuffer
+from phage.collect.logs.parser import Context, make_parser
 from phage.collect.logs.source import LogSource
 from phage.errors import ConfigError
 from phage.testing.waiting import until
@@ -133,6 +136,115 @@ def test_rotation_by_copying_and_emptying(tmp_path: Path, start: Callable[..., F
     following.until(*names(1, 2, 3, 4))
 
 
+def feed(name: Path | str, **settings: Any) -> FileFeed:
+    parser = make_parser("", PATTERN, "auth_failed", Context("test"))
+    return FileFeed(str(name), parser.parse, LineCounters(), 1000, **settings)
+
+
+def told(feed: FileFeed, now: float) -> list[str]:
+    feed.look(now)
+    found: list[str] = []
+    more = True
+    while more:
+        events, more = feed.read(0)
+        found += [event.address for event in events]
+    return found
+
+
+def is_open(feed: FileFeed) -> bool:
+    (file,) = feed._files.values()
+    return file.is_open
+
+
+def test_a_file_that_was_removed_is_let_go_of_and_read_on_when_it_comes_back(
+    tmp_path: Path,
+) -> None:
+    log, away = tmp_path / "a.log", tmp_path / "elsewhere"
+    log.touch()
+    following = feed(log)
+    assert told(following, 0.0) == []
+    write(log, 1)
+    log.rename(away)
+    assert told(following, 1.0) == names(1)
+    write(away, 2)
+    assert told(following, 2 + RETIRED_SECONDS) == names(2)
+    assert is_open(following)
+    assert told(following, 3 + RETIRED_SECONDS) == []
+    assert not is_open(following)
+    write(away, 3)
+    away.rename(log)
+    assert told(following, 100.0) == names(3)
+    log.unlink()
+    told(following, 200.0)
+    told(following, 300.0)
+    write(log, 4)
+    assert told(following, 301.0) == names(4)
+    following.close()
+
+
+def test_files_that_are_gone_make_room_for_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("phage.collect.logs.feed.MOST_FILES", 3)
+    following = feed(tmp_path / "*.log")
+    told(following, 0.0)
+    for day in range(1, 10):
+        log = tmp_path / f"{day}.log"
+        write(log, day)
+        with log.open("a", encoding="ascii") as file:
+            file.write("x" * 2000 + "\n")
+        assert told(following, day * 100.0) == names(day)
+        assert following.faults() == []
+        log.unlink()
+        told(following, day * 100.0 + 1)
+    assert len(following._files) == 3
+    assert following.counters.too_long == 9
+    for day in range(1, 10):
+        write(tmp_path / f"{day}.log", day)
+    following.look(2000.0)
+    assert len(following._files) == 3
+    assert following.faults() == [f"{tmp_path}/*.log: more than 3 files; 6 left out"]
+    following.close()
+
+
+def test_what_was_moved_away_is_read_to_its_end_however_long_that_takes(tmp_path: Path) -> None:
+    log = tmp_path / "a.log"
+    log.touch()
+    following = feed(log)
+    told(following, 0.0)
+    lines = BLOCK // 10
+    write(log, *[1] * lines)
+    log.rename(tmp_path / "a.log.1")
+    write(log, 2)
+    following.look(1.0)
+    following.read(0)
+    assert told(following, 2 + RETIRED_SECONDS)[-1] == "192.0.2.2"
+    assert following.counters.events == lines + 1
+    following.close()
+
+
+def test_a_file_that_a_network_took_away_is_opened_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "a.log"
+    write(log, 1)
+    following = feed(log)
+    told(following, 0.0)
+    (file,) = following._files.values()
+    assert file._current is not None
+    gone, status = file._current.descriptor, os.fstat
+
+    def fails(descriptor: int) -> os.stat_result:
+        if descriptor == gone:
+            raise OSError(errno.ESTALE, "Stale file handle")
+        return status(descriptor)
+
+    monkeypatch.setattr(os, "fstat", fails)
+    assert following.positions() == {}
+    assert told(following, 1.0) == names(1)
+    following.close()
+
+
 def test_names_by_pattern(tmp_path: Path, start: Callable[..., Following]) -> None:
     write(tmp_path / "a.log", 1)
     following = start(f"{tmp_path}/*.log")
@@ -170,7 +282,17 @@ def test_reading_goes_on_after_a_restart(tmp_path: Path, start: Callable[..., Fo
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[]", '{"version": 9, "logs": {}}', '{"version": 1, "logs": {"x": 3}}', "[" * 9999],
+    [
+        "",
+        "{",
+        "[]",
+        '{"version": 9, "logs": {}}',
+        '{"version": 1, "logs": {"x": 3}}',
+        "[" * 9999,
+        '{"version": 1, "logs": {"x": {"offset": "7"}}}',
+        '{"version": 1, "logs": {"x": {"length": -1}}}',
+        '{"version": 1, "logs": {"x": {"none": 1}}}',
+    ],
 )
 def test_damaged_positions_are_told_and_left_out(
     tmp_path: Path, start: Callable[..., Following], text: str
