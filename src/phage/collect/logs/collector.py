@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 import select
 import threading
@@ -44,6 +45,8 @@ class Waiter:
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._closing = threading.RLock()  # A signal may wake who is just closing.
         self._poll.register(self._wake, select.POLLIN)
+        self._rest = select.poll()
+        self._rest.register(self._wake, select.POLLIN)
         self._inotify: Inotify | None = None
         self._watched: dict[Path, int] = {}
         self._descriptors: set[int] = set()
@@ -86,7 +89,7 @@ class Waiter:
 
     def rest(self, seconds: float) -> None:
         """Wait so long, whatever comes; less when woken."""
-        select.select([self._wake], [], [], seconds)
+        self._rest.poll(math.ceil(seconds * 1000))
 
     def wake(self) -> None:
         """End all waiting, now and later; may be called from a signal handler."""

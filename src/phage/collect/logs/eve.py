@@ -98,8 +98,11 @@ def _part(record: Mapping[str, object], name: str) -> Mapping[str, object]:
 
 
 def _text(record: Mapping[str, object], name: str) -> str:
+    """Return a text; halves of characters, which JSON allows, could not be written anywhere."""
     value = record.get(name)
-    return value if isinstance(value, str) else ""
+    if not isinstance(value, str):
+        return ""
+    return value.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _number(record: Mapping[str, object], name: str) -> int:

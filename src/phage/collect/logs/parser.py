@@ -106,7 +106,10 @@ class MessageMatcher:
         Their time is that of the stamp, else `now`.
         """
         if message.startswith("message repeated ") and (joined := _REPEATED.fullmatch(message)):
-            return self.match(joined[2], stamp, now)[:1] * min(int(joined[1]), MOST_REPEATS)
+            return self._match_one(joined[2], stamp, now) * min(int(joined[1]), MOST_REPEATS)
+        return self._match_one(message, stamp, now)
+
+    def _match_one(self, message: str, stamp: str, now: int) -> tuple[LogEvent, ...]:
         for rule in self._rules:
             pattern = rule.pattern
             if pattern.hint not in message or not message.startswith(pattern.start):

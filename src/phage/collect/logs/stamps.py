@@ -73,6 +73,8 @@ class Stamps:
             time = self._parse(text, now)
         except (ValueError, OverflowError, OSError):
             return now
+        if not 0 <= time < 2**63:  # As a sender may write: no other clock counts from there.
+            return now
         if len(self._known) >= _REMEMBERED:
             self._known.clear()
         self._known[text] = time

@@ -15,7 +15,7 @@ from phage.collect.logs.follow import BLOCK, LineBuffer
 from phage.errors import CaptureError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from phage.collect.logs.feed import LineCounters
     from phage.collect.logs.positions import Position
@@ -85,7 +85,7 @@ class UnixSocketFeed:
         """Return the events of what was written."""
         if self._socket is None:
             return [], False
-        ready, _, _ = select.select([self._socket, *self._writers], [], [], 0)
+        ready = _readable([self._socket, *self._writers])
         lines: list[str] = []
         for each in ready:
             if each is not self._socket:
@@ -157,4 +157,14 @@ class UnixSocketFeed:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
-            Path(self.name).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # Without privileges the folder may be another's.
+                Path(self.name).unlink()
+
+
+def _readable(sockets: Sequence[socket.socket]) -> list[socket.socket]:
+    """Return those that have something to read; `select` knows the first 1024 numbers only."""
+    poll = select.poll()
+    for each in sockets:
+        poll.register(each, select.POLLIN)
+    ready = {number for number, _ in poll.poll(0)}
+    return [each for each in sockets if each.fileno() in ready]

@@ -126,6 +126,19 @@ def test_joined_lines_count_as_many() -> None:
     assert [event.address for event in events(line)] == [BAD] * 4
 
 
+def test_what_was_joined_is_not_joined_again() -> None:
+    parts = 3000
+    message = "message repeated 2 times: [ " * parts + "x" + "]" * parts
+    assert list(parser().parse_message("sshd", message, NOW)) == []
+
+
+@pytest.mark.parametrize("stamp", ["0001-01-01T00:00:00Z", "1969-12-31T23:59:59Z"])
+def test_times_that_no_clock_tells_are_that_of_reading(stamp: str) -> None:
+    tail = f"sshd[1]: Failed password for root from {BAD} port 1 ssh2"
+    (event,) = events(f"{stamp} host {tail}")
+    assert event.time == NOW
+
+
 def test_stamps_give_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
     import time as clock
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import resource
 import socket
 import stat
 import threading
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -21,6 +23,9 @@ from phage.collect.logs.journal import JournalFeed
 from phage.collect.logs.parser import Context, SyslogParser
 from phage.errors import CaptureError
 from phage.records import LogEvent, LogKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 NOW = 1_795_230_390_000_000_000
 
@@ -68,6 +73,11 @@ def test_an_alert_becomes_an_event() -> None:
     assert event.fields["community_id"] == "1:abc"
     assert event.fields["target"] == "192.168.1.9"
     assert not event.spoofable
+
+
+def test_what_is_told_can_be_written_anywhere() -> None:
+    (event,) = parsed(alert(http={"url": "/\ud800"}))
+    assert event.path.encode() == b"/\\ud800"
 
 
 def test_what_nobody_answered_can_be_forged() -> None:
@@ -157,6 +167,36 @@ def test_alerts_come_by_a_socket(tmp_path: Path, transport: Any) -> None:
     assert len(found) == 3
     collector.close()
     assert not path.exists()
+
+
+@pytest.fixture
+def many_descriptors() -> Iterator[None]:
+    """Have the next descriptor of this process be one that `select` does not know."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 4096)), hard))
+    taken = [os.open("/dev/null", os.O_RDONLY)]
+    while taken[-1] < 1100:
+        taken.append(os.dup(taken[0]))
+    yield
+    for each in taken:
+        os.close(each)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.usefixtures("many_descriptors")
+def test_alerts_come_where_much_else_is_open(tmp_path: Path) -> None:
+    path = tmp_path / "eve.sock"
+    collector = EveJsonCollector([str(path)], transport="stream")
+    collector.open()
+    with socket.socket(socket.AF_UNIX) as suricata:
+        suricata.connect(str(path))
+        for _ in range(2):
+            suricata.send(json.dumps(alert()).encode() + b"\n")
+        windows = collector.windows()
+        found = 0
+        while found < 2:
+            found += len(next(windows).events)
+    collector.close()
 
 
 def test_a_file_that_is_no_socket_is_left_alone(tmp_path: Path) -> None:
