@@ -6,8 +6,7 @@ written, is passed over.
 
 from __future__ import annotations
 
-import csv
-import io
+import ipaddress
 import re
 from typing import TYPE_CHECKING
 
@@ -20,7 +19,6 @@ MAX_OCTETS = 16 * 2**20
 """Ten thousand leases are two megabytes; ISC's file keeps old ones too."""
 
 _MAC = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}")
-_ADDRESS = re.compile(r"[0-9a-fA-F:.]{3,45}")
 _DNSMASQ = re.compile(r"\d+ (\S+) (\S+) (\S+) (\S+)")
 _ISC = re.compile(r"lease (\S+) \{(.*?)\n\}", re.DOTALL)
 _ISC_FIELDS = {
@@ -61,19 +59,27 @@ def _isc(text: str, at: int) -> Iterator[Observation]:
 
 
 def _kea(text: str, at: int) -> Iterator[Observation]:
+    # Kea escapes what divides fields and quotes nothing: quotation marks are what a client said.
+    head, *lines = text.split("\n")
+    names = head.rstrip("\r").split(",")
     latest = {}
-    for row in csv.DictReader(io.StringIO(text)):
-        if row.get("address"):
-            latest[row["address"]] = row
+    for line in lines:
+        values = line.rstrip("\r").split(",")
+        if len(values) == len(names):
+            latest[values[0]] = dict(zip(names, values, strict=True))
     for ip, row in latest.items():
         if row.get("state", "0") == "0":
-            client = row.get("client_id") or ""
-            yield from _lease(at, row.get("hwaddr") or "", ip, row.get("hostname") or "", client)
+            client = row.get("client_id", "")
+            yield from _lease(at, row["hwaddr"], ip, row.get("hostname", ""), client)
 
 
 def _lease(at: int, mac: str, ip: str, name: str, client: str) -> Iterator[Observation]:
     mac = mac.casefold()
-    if not _MAC.fullmatch(mac) or not _ADDRESS.fullmatch(ip):
+    try:
+        ipaddress.ip_address(ip)
+    except ValueError:
+        return
+    if not _MAC.fullmatch(mac):
         return
     fields: dict[str, Value] = {}
     if name not in {"*", ""}:

@@ -49,3 +49,11 @@ def test_leases_are_read(text: str) -> None:
 def test_a_file_cut_anywhere_is_survived(text: str) -> None:
     for end in range(len(text)):
         list(read_leases(text[:end], 7))
+
+
+def test_what_a_client_says_of_itself_ends_no_reading() -> None:
+    name = '"' + "x" * 140_000
+    text = f"{KEA}192.168.1.9,02:00:00:00:00:04,,1,1,1,0,0,{name},0\n{KEA.splitlines()[1]}\n"
+    named = {each.src: each.fields["hostname"] for each in read_leases(text, 7)}
+    assert named == {"192.168.1.5": "annas-phone", "192.168.1.9": name}
+    assert not list(read_leases("1700000000 02:00:00:00:00:01 ..... name *", 7))
