@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 WAITING = 256
 """Windows that wait to be looked at; of more the newest are dropped and counted."""
+WAITING_OCTETS = 32 << 20
+"""Octets that they had on their way: what they become takes some times as many."""
 
 MAX_SENSORS = 256
 MAX_ADVICE = 64
@@ -96,7 +98,8 @@ class JoinedCollector(WithoutPackets):
     def __init__(self, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
         self._merger = Merger()
-        self._waiting: queue.Queue[Window] = queue.Queue(WAITING)
+        self._waiting: queue.Queue[tuple[Window, int]] = queue.Queue(WAITING)
+        self._octets = 0
         self._lock = threading.Lock()
         self._heard: dict[str, Heard] = {}
         self._dropped = 0
@@ -128,10 +131,11 @@ class JoinedCollector(WithoutPackets):
             heard.digest = digest
             answer = heard.answer = heard.advice
             heard.advice = []
-        try:
-            self._waiting.put_nowait(window)
-        except queue.Full:
-            self._dropped += 1
+            if self._waiting.full() or self._octets + len(octets) > WAITING_OCTETS:
+                self._dropped += 1
+            else:
+                self._octets += len(octets)
+                self._waiting.put_nowait((window, len(octets)))
         return answer
 
     @staticmethod
@@ -160,14 +164,21 @@ class JoinedCollector(WithoutPackets):
     def windows(self) -> Iterator[Window]:
         """Yield windows until stopped: flows as they come, counters joined, half a second each."""
         while not self._stopping.is_set():
-            try:
-                window = self._waiting.get(timeout=READ_SECONDS)
-            except queue.Empty:
-                window = None
+            window = self._next()
             now = int(self._clock.monotonic() * 1e9)
             if window is not None and (rest := self._merger.take(window, now)) is not None:
                 yield self._matched(rest)
             yield from self._merger.ready(now)
+
+    def _next(self) -> Window | None:
+        """Wait for a window; None where none comes."""
+        try:
+            window, octets = self._waiting.get(timeout=READ_SECONDS)
+        except queue.Empty:
+            return None
+        with self._lock:
+            self._octets -= octets
+        return window
 
     def match(self, prefixes: Prefixes) -> None:
         """Look the flows of sensors up in another set of prefixes from now on."""

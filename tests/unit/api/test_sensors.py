@@ -163,6 +163,19 @@ def test_more_than_the_most_are_dropped_and_counted(taking: ApiLab) -> None:
     assert "dropped" in collector.faults()[0]
 
 
+def test_large_windows_do_not_fill_the_memory(
+    taking: ApiLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("phage.collect.joined.WAITING_OCTETS", 3 * len(window()) + 1)
+    collector = JoinedCollector(taking.clock)
+    for number in range(5):
+        collector.take("edge", window(number))
+    assert collector.counters()["sensors.dropped"] == 2
+    assert len(first_of(collector)) == 1
+    collector.take("edge", window(5))
+    assert collector.counters()["sensors.dropped"] == 2
+
+
 def test_a_sensor_gets_its_model_back_and_no_other(taking: ApiLab) -> None:
     edge, core = joined(taking), joined(taking, "core")
     where = "/api/v1/sensors/models?name=ensemble-eth0-0"
