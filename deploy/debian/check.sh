@@ -8,7 +8,7 @@ trap 'rm -rf "$root"' EXIT
 dpkg-deb --info "$package" >/dev/null
 dpkg-deb --raw-extract "$package" "$root"
 for script in postinst prerm; do sh -n "$root/DEBIAN/$script"; done
-! grep -rIlF "$root" "$root/opt" || { echo "check: the package names the folder it was made in" >&2; exit 1; }
+! grep -rIlE '[[:alnum:]_.-]/opt/phage' "$root/opt" || { echo "check: the package names the folder it was made in" >&2; exit 1; }
 mkdir -p /opt/phage
 unshare --mount --propagation private bash -euo pipefail -c '
   mount --bind "$0/opt/phage" /opt/phage
