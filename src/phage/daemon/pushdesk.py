@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 MAX_KEY = 4096
 
+TEST_SECONDS = 8.0
+"""How long a test goes on to browser after browser; who asks for it waits."""
+
 
 def make_push_desk(settings: Settings, state: StateDirectory, clock: Clock) -> LocalPushDesk | None:
     """Return what tells browsers; None where nobody is to be, or the settings use its name."""
@@ -58,6 +61,7 @@ class LocalPushDesk:
         self._contact = contact
         self._clock = clock
         self._lock = threading.RLock()
+        self._testing = threading.Lock()
         self._store: Store | None = None
         self._pusher: Pusher | None = None
 
@@ -86,7 +90,13 @@ class LocalPushDesk:
             raise StateError(message)
         text = "If you can read this, phage can tell you here."
         notice = Notice("Test", text, Severity.INFO, self._clock.now(), "test")
-        return self._browsers().tell(notice, user)
+        if not self._testing.acquire(blocking=False):
+            message = "a test is under way; ask again in a moment"
+            raise StateError(message)
+        try:
+            return self._browsers().tell(notice, user, TEST_SECONDS)
+        finally:
+            self._testing.release()
 
     def close(self) -> None:
         """Close the store."""

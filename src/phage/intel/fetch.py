@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from phage.intel.feed import FeedError, Unchanged
-from phage.records.address import is_never_asked
+from phage.intel.timely import answer_within
+from phage.records.address import is_never_asked, is_public
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -159,7 +160,7 @@ class Fetcher:
                 self._said = {name.lower(): text[:1024] for name, text in answer.getheaders()}
                 self._judge(answer, parts)
                 if answer.status not in _REDIRECTS:
-                    return self._body(answer, parts, until), Validator(
+                    return self._body(answer, parts), Validator(
                         answer.getheader("ETag", "")[:256],
                         answer.getheader("Last-Modified", "")[:64],
                     )
@@ -229,8 +230,13 @@ class Fetcher:
                 _refuse_local(parts, host)
             found = _resolved(via, via.hostname or "", via.port or 3128, may_be_local=True)
         connection = http.client.HTTPConnection(host, port, timeout=self.limits.silence)
+
+        def left() -> float:
+            return min(self.limits.silence, until - self.clock.monotonic())
+
+        answer_within(connection, left, f"took longer than {self.limits.seconds:g} s")
         try:
-            opened = _opened(found, min(self.limits.silence, until - self.clock.monotonic()))
+            opened = _opened(found, left())
         except OSError as error:
             raise _failed(parts, error) from error
         try:
@@ -245,7 +251,7 @@ class Fetcher:
         connection.sock = opened
         return connection
 
-    def _body(self, answer: http.client.HTTPResponse, parts: SplitResult, until: float) -> bytes:
+    def _body(self, answer: http.client.HTTPResponse, parts: SplitResult) -> bytes:
         pieces, size = [], 0
         try:
             while piece := answer.read1(PIECE):
@@ -253,9 +259,6 @@ class Fetcher:
                 size += len(piece)
                 if size > self.limits.octets:
                     raise _too_large(_place(parts), self.limits.octets)
-                if self.clock.monotonic() >= until:
-                    message = f"{_place(parts)}: took longer than {self.limits.seconds:g} s"
-                    raise FeedError(message)
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise _failed(parts, error) from error
         if answer.length:
@@ -347,11 +350,10 @@ def _resolved(parts: SplitResult, host: str, port: int, *, may_be_local: bool) -
 
 def _refuse_local(parts: SplitResult, host: str) -> None:
     try:
-        address = ipaddress.ip_address(host.partition("%")[0])
+        ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
         return
-    inner = getattr(address, "ipv4_mapped", None) or address
-    if not inner.is_global or inner.is_multicast:
+    if not is_public(host):
         message = f"{_place(parts)}: leads to a local address ({host})"
         raise FeedError(message)
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING, Protocol
 
 from phage.notify.notifier import NotifyError
-from phage.notify.webpush import MAX_PAYLOAD, GoneError, recipient
+from phage.notify.webpush import MAX_PAYLOAD, GoneError, UnreachedError, recipient
 from phage.records import Severity
 
 if TYPE_CHECKING:
@@ -54,28 +55,51 @@ class Browsers:
         self._pusher = pusher
         self._clock = clock
 
-    def tell(self, notice: Notice, user: str = "") -> int:
+    def tell(self, notice: Notice, user: str = "", seconds: float = math.inf) -> int:
         """Tell the browsers of a user, or all; return how many took it.
 
-        Raises NotifyError when there were some and none took it.
+        Where no push service is reached our own network is away: no browser is to blame for it.
+
+        Args:
+            notice: What they are told.
+            user: Whose browsers; '' for everybody's.
+            seconds: After this time no further browser is told.
+
+        Raises:
+            NotifyError: There were some, and none took it.
         """
-        taken = 0
+        until = self._clock.monotonic() + seconds
+        taken, answered, unreached = 0, False, []
         fault: NotifyError | None = None
         for each in self._kept.list(user):
+            if self._clock.monotonic() >= until:
+                break
             try:
                 self._push(each, notice)
+            except GoneError:
+                answered = True
+                self._kept.remove(each.id)
+            except UnreachedError as error:
+                fault = error
+                unreached.append(each)
             except NotifyError as error:
-                fault = fault if isinstance(error, GoneError) else error
-                if isinstance(error, GoneError) or each.failures + 1 >= MAX_FAILURES:
-                    self._kept.remove(each.id)
-                else:
-                    self._kept.failed(each.id)
+                answered, fault = True, error
+                self._failed(each)
             else:
-                taken += 1
+                answered, taken = True, taken + 1
                 self._kept.told(each.id, self._clock.now())
+        for each in unreached if answered else ():
+            self._failed(each)
         if fault is not None and not taken:
             raise fault
         return taken
+
+    def _failed(self, browser: Browser) -> None:
+        """Note that a browser could not be told; forget one that could not too often."""
+        if browser.failures + 1 >= MAX_FAILURES:
+            self._kept.remove(browser.id)
+        else:
+            self._kept.failed(browser.id)
 
     def _push(self, browser: Browser, notice: Notice) -> None:
         self._pusher.push(

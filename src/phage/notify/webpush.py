@@ -9,7 +9,6 @@ import base64
 import binascii
 import hashlib
 import http.client
-import ipaddress
 import json
 import os
 import socket
@@ -18,7 +17,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
+from phage.clock import SystemClock
+from phage.intel.timely import answer_within
 from phage.notify.notifier import NotifyError
+from phage.records.address import is_public
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
         EllipticCurvePrivateKey,
         EllipticCurvePublicKey,
     )
+
+    from phage.clock import Clock
 
 LONGEST_ENDPOINT = 1024
 MAX_PAYLOAD = 3800
@@ -39,6 +43,7 @@ TOKEN_SECONDS = 12 * 3600
 """How long the signed token is good for; at most a day (RFC 8292, section 2)."""
 
 TIMEOUT_SECONDS = 10.0
+"""How long one message may take, from the look-up of the name to the end of the answer."""
 
 _RECORD = 4096
 _POINT = 65
@@ -48,6 +53,10 @@ _MOST_ANSWER = 4096
 
 class GoneError(NotifyError):
     """The browser has ended its subscription."""
+
+
+class UnreachedError(NotifyError):
+    """The push service was not reached: it is away, or we are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,16 +97,6 @@ def unpacked(text: str) -> bytes:
         raise ValueError(str(error)) from error
 
 
-def is_public(address: str) -> bool:
-    """Tell whether an address is in the internet: where push services are, and nothing of ours."""
-    try:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return False
-    inner = getattr(parsed, "ipv4_mapped", None) or parsed
-    return inner.is_global and not inner.is_multicast
-
-
 def new_key() -> bytes:
     """Return a new key to sign with, as PEM."""
     from cryptography.hazmat.primitives import serialization  # noqa: PLC0415  5 MB, seldom used.
@@ -119,12 +118,14 @@ class Pusher:
         contact: Whom a push service may write to: "mailto:..." or "https:..."; '' for nobody.
         may_ask: Tells whether an address may be asked; endpoints are what somebody's browser says.
         context: Whose certificates are trusted.
+        clock: Bounds the time of a message.
     """
 
     key: bytes
     contact: str = ""
     may_ask: Callable[[str], bool] = is_public
     context: ssl.SSLContext = field(default_factory=ssl.create_default_context)
+    clock: Clock = field(default_factory=SystemClock)
 
     def __post_init__(self) -> None:
         self._private = _private(self.key)
@@ -146,6 +147,7 @@ class Pusher:
 
         Raises:
             GoneError: The subscription has ended.
+            UnreachedError: Nobody answered.
             NotifyError: It was not taken.
         """
         place = _place(to.endpoint)
@@ -165,7 +167,7 @@ class Pusher:
             answer.read(_MOST_ANSWER)
         except (OSError, http.client.HTTPException) as error:
             message = f"{place.hostname}: {type(error).__name__}"
-            raise NotifyError(message) from error
+            raise UnreachedError(message) from error
         finally:
             connection.close()
         _judge(place, answer)
@@ -188,7 +190,9 @@ class Pusher:
     def _connection(self, place: SplitResult) -> http.client.HTTPSConnection:
         """Return a connection to an address that may be asked. Raises NotifyError."""
         host, port = place.hostname or "", place.port or 443
-        connection = http.client.HTTPSConnection(host, port, timeout=TIMEOUT_SECONDS)
+        until = self.clock.monotonic() + TIMEOUT_SECONDS
+        connection = http.client.HTTPSConnection(host, port)
+        answer_within(connection, lambda: until - self.clock.monotonic())
         try:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
             allowed = [each[4][0] for each in found if self.may_ask(str(each[4][0]))]
@@ -204,7 +208,7 @@ class Pusher:
                 raise
         except (OSError, ValueError) as error:
             message = f"{host}: cannot be reached: {type(error).__name__}"
-            raise NotifyError(message) from error
+            raise UnreachedError(message) from error
         return connection
 
 

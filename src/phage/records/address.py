@@ -54,6 +54,16 @@ def is_never_asked(text: str) -> bool:
     return any(inner.version == net.version and inner in net for net in _NEVER_ASKED)
 
 
+def is_public(text: str) -> bool:
+    """Tell whether an address is one in the internet: no group, and nothing of ours."""
+    try:
+        address = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return False
+    inner = getattr(address, "ipv4_mapped", None) or address
+    return inner.is_global and not inner.is_multicast
+
+
 def parse_mac(text: str) -> int:
     """Return a MAC address as a number. Raises ValueError on anything else."""
     octets = text.replace("-", ":").split(":")

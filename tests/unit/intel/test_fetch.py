@@ -86,6 +86,20 @@ def _endless(handler: BaseHTTPRequestHandler) -> None:
 def _slow(handler: BaseHTTPRequestHandler) -> None:
     handler.send_response(200)
     handler.end_headers()
+    _drip(handler)
+
+
+def _slow_head(handler: BaseHTTPRequestHandler) -> None:
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Long: ")
+    _drip(handler)
+
+
+def _slow_chunk(handler: BaseHTTPRequestHandler) -> None:
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+    _drip(handler)
+
+
+def _drip(handler: BaseHTTPRequestHandler) -> None:
     with contextlib.suppress(OSError):
         while True:
             handler.wfile.write(b"1")
@@ -121,9 +135,10 @@ def test_hostile_streams_are_refused(
         fetcher.get(url)
 
 
-def test_a_stream_that_never_ends_is_left(replay: Replay) -> None:
+@pytest.mark.parametrize("raw", [_slow, _slow_head, _slow_chunk])
+def test_a_stream_that_never_ends_is_left(replay: Replay, raw: object) -> None:
     url = replay.put("/slow", b"")
-    replay.replies["/slow"].raw = _slow
+    replay.replies["/slow"].raw = raw  # type: ignore[assignment]
     with pytest.raises(FeedError, match="took longer"):
         Fetcher(SystemClock(), FetchLimits(seconds=0.5)).get(url)
 

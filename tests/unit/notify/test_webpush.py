@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import ssl
 import threading
+import time
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +18,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from phage.api.tls import self_made
 from phage.clock import FixedClock, SystemClock
+from phage.notify import webpush
 from phage.notify.browsers import MAX_FAILURES, Browsers, message
 from phage.notify.notice import Notice, notice_of_finding
 from phage.notify.notifier import NotifyError
@@ -24,7 +27,6 @@ from phage.notify.webpush import (
     GoneError,
     Pusher,
     Recipient,
-    is_public,
     new_key,
     packed,
     recipient,
@@ -32,6 +34,7 @@ from phage.notify.webpush import (
     unpacked,
 )
 from phage.records import Severity
+from phage.records.address import is_public
 from phage.records.browser import Browser
 from phage.testing.records import EPOCH, make_finding
 
@@ -111,6 +114,7 @@ class Service:
     def __init__(self, folder: Path) -> None:
         certificate = self_made(folder, ["localhost"], SystemClock())
         self.status = 201
+        self.drips = False
         self.taken: list[tuple[str, dict[str, str], bytes]] = []
         taken, service = self.taken, self
 
@@ -118,6 +122,12 @@ class Service:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 taken.append((self.path, dict(self.headers), body))
+                while service.drips:
+                    try:
+                        self.wfile.write(b"H")
+                    except OSError:
+                        return
+                    time.sleep(0.05)
                 self.send_response(service.status)
                 self.send_header("Retry-After", "7")
                 self.send_header("Content-Length", "0")
@@ -236,6 +246,36 @@ def test_who_never_answers_is_forgotten(service: Service) -> None:
     with pytest.raises(NotifyError):
         Browsers(kept, pusher(service), FixedClock(EPOCH)).tell(Notice("", "", Severity.LOW, 0))
     assert kept.notes == ["removed a"]
+
+
+def test_a_service_that_answers_an_octet_now_and_then_is_left(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service.drips = True
+    monkeypatch.setattr(webpush, "TIMEOUT_SECONDS", 1.0)
+    kept = KeptBrowsers(Phone().browser(service.endpoint))
+    with pytest.raises(NotifyError, match=r"TimeoutError|cannot be reached"):
+        Browsers(kept, pusher(service), FixedClock(EPOCH)).tell(Notice("", "", Severity.LOW, 0))
+
+
+def test_while_our_own_network_is_away_no_browser_is_forgotten(service: Service) -> None:
+    phone = Phone()
+    away = replace(phone.browser("https://localhost:1/", failures=MAX_FAILURES - 1), id="b" * 16)
+    kept = KeptBrowsers(away)
+    browsers = Browsers(kept, pusher(service), FixedClock(EPOCH))
+    with pytest.raises(NotifyError, match="cannot be reached"):
+        browsers.tell(Notice("", "", Severity.LOW, 0))
+    assert kept.notes == []
+    kept.browsers.append(phone.browser(service.endpoint))
+    assert browsers.tell(Notice("", "", Severity.LOW, 0)) == 1
+    assert kept.notes == ["told a", "removed b"]
+
+
+def test_a_test_does_not_go_on_for_ever(service: Service) -> None:
+    clock, own = FixedClock(EPOCH), pusher(service)
+    kept = KeptBrowsers(*[Phone().browser(service.endpoint)] * 3)
+    kept.told = lambda id, now: setattr(clock, "nanoseconds", now + 5 * 10**9)  # type: ignore[method-assign]  # noqa: A006
+    assert Browsers(kept, own, clock).tell(Notice("", "", Severity.LOW, 0), seconds=8.0) == 2
 
 
 @pytest.mark.parametrize(
