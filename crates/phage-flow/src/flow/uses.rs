@@ -197,8 +197,12 @@ impl Uses {
         let place = match self.places.entry(key) {
             Entry::Occupied(place) => *place.get(),
             Entry::Vacant(vacant) => {
+                if self.followed.len() >= self.most {
+                    self.dropped += 1;
+                    return None; // Before its device is noted: nothing would take it out again.
+                }
                 let of_device = self.devices.entry((key.mac, key.address)).or_insert(0);
-                if self.followed.len() >= self.most || *of_device >= MOST_OF_DEVICE {
+                if *of_device >= MOST_OF_DEVICE {
                     self.dropped += 1;
                     return None;
                 }
@@ -397,6 +401,19 @@ mod tests {
         assert_eq!(told(&mut uses, 0).len(), 257);
         // Each was dropped as it began and as it ended.
         assert_eq!(uses.dropped, 2 * 744);
+    }
+
+    #[test]
+    fn devices_that_find_no_room_are_not_remembered() {
+        let mut uses = Uses::new(8);
+        for device in 0..10_000 {
+            uses.end(&Flow {
+                src_mac: device,
+                ..flow(2, PORT, 0)
+            });
+        }
+        assert_eq!((uses.followed.len(), uses.devices.len()), (8, 8));
+        assert_eq!(uses.dropped, 2 * 9_992);
     }
 
     #[test]
