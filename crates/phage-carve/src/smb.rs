@@ -162,18 +162,23 @@ impl Open {
                 next
             }
         };
-        // The smaller is moved to the larger: no order of writes has octets moved again and again.
-        let joins = match (self.parts.get(place), self.parts.get(place + 1)) {
-            (Some((start, data)), Some((after, other))) => {
-                start + data.len() == *after && other.len() <= data.len()
-            }
-            _ => false,
-        };
-        if joins {
+        // Octets are moved only where their part grows by half at least: no order of writes has them
+        // moved again and again, and of parts that touch each is twice as large as the one before.
+        while self.is_joined(place) {
             let (_, other) = self.parts.remove(place + 1);
             if let Some((_, data)) = self.parts.get_mut(place) {
                 data.extend(other);
             }
+        }
+    }
+
+    /// Whether the part behind another is to become one with it.
+    fn is_joined(&self, place: usize) -> bool {
+        match (self.parts.get(place), self.parts.get(place + 1)) {
+            (Some((start, data)), Some((after, other))) => {
+                start + data.len() == *after && other.len() / 2 <= data.len()
+            }
+            _ => false,
         }
     }
 

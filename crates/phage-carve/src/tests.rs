@@ -406,6 +406,28 @@ fn files_of_smb2_are_whole_in_whatever_order_parts_come() {
 }
 
 #[test]
+fn files_of_smb2_are_whole_that_are_written_backward() {
+    let alike = vec![10; 1000];
+    let shrinking: Vec<usize> = (1..=200).collect();
+    for sizes in [alike, shrinking] {
+        let data: Vec<u8> = (0..sizes.iter().sum::<usize>())
+            .map(|at| at as u8)
+            .collect();
+        let mut carver = carver();
+        let mut link = Link::open(&mut carver, (CLIENT, 40000), (SERVER, 445));
+        let mut end = data.len();
+        for (number, size) in sizes.iter().rev().enumerate() {
+            let write = smb2_write((end - size) as u64, &data[end - size..end]);
+            link.say(&mut carver, false, &smb2(9, number as u64, false, &write));
+            end -= size;
+        }
+        link.close(&mut carver, false);
+        let files = carver.take();
+        assert_eq!(told(&files), [(false, "", data.as_slice())]);
+    }
+}
+
+#[test]
 fn short_messages_in_one_segment_are_read_one_by_one() {
     let request = b"PUT /a HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc";
     let files = carved(80, 60_000, &[(false, &request.repeat(50))]);
