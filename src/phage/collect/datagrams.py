@@ -102,5 +102,9 @@ def _datagrams(path: Path, content: bytes) -> Iterator[tuple[int, bytes]]:
         if at + length > len(content):
             message = f"{path}: ends inside a datagram of {length} octets, at octet {at}"
             raise DatagramFileError(message)
-        yield int(times[0] * 1e9) if times else 0, content[at : at + length]
+        time = times[0] * 1e9 if times else 0.0
+        if not 0 <= time < 2**63:
+            message = f"{path}: the time of a datagram is none that there is, before octet {at}"
+            raise DatagramFileError(message)
+        yield int(time), content[at : at + length]
         at += length

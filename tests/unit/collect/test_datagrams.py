@@ -11,7 +11,9 @@ import pytest
 from click.testing import CliRunner
 
 from phage.cli.commands.flows import command
+from phage.collect.collectors.exportfile import ExportFileCollector
 from phage.collect.datagrams import DatagramFileError, describe_file, mapped
+from phage.collect.exports import ExportSettings
 from phage.native import ExportDecoder
 from phage.records.columns import EXPORT
 
@@ -76,6 +78,19 @@ def test_a_cut_file_says_where(tmp_path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(DatagramFileError, match="at octet"):
         records(path)
+
+
+@pytest.mark.parametrize("seconds", [float("inf"), float("nan"), 1e300, 1e10, -1.0])
+def test_a_time_that_there_is_not_is_a_fault_of_the_file(tmp_path: Path, seconds: float) -> None:
+    path = tmp_path / "odd.tlp"
+    path.write_bytes(struct.pack("<dH", seconds, 4) + b"none")
+    with pytest.raises(DatagramFileError, match="time of a datagram"):
+        records(path)
+    collector = ExportFileCollector(ExportSettings(), [path])
+    collector.open()
+    assert list(collector.windows()) == []
+    assert "time of a datagram" in collector.faults()[0]
+    collector.close()
 
 
 def test_what_is_malformed_is_counted() -> None:

@@ -85,7 +85,11 @@ impl DatagramFile {
             (Layout::Lengths, _) => (0, 0),
             (Layout::Times, [a, b, c, d, e, f, g, h, ..]) => {
                 let seconds = f64::from_le_bytes([*a, *b, *c, *d, *e, *f, *g, *h]);
-                ((seconds * 1e9) as i64, 8)
+                let time = seconds * 1e9;
+                if !(0.0..i64::MAX as f64).contains(&time) {
+                    return Some(Err("the time of a datagram is none that there is"));
+                }
+                (time as i64, 8)
             }
             (Layout::Times, _) => return Some(Err("the file ends inside the time of a datagram")),
         };

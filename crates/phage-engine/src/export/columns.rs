@@ -62,7 +62,7 @@ impl ShareColumns {
                 continue;
             }
             let rate = u64::from(record.sampling.max(1));
-            let last = record.last.clamp(0, arrival.saturating_add(AHEAD));
+            let last = record.last.clamp(0, arrival.saturating_add(AHEAD).max(0));
             let share = Share {
                 start: record.start.clamp(0, last),
                 last,
@@ -154,5 +154,26 @@ fn is_group(address: &[u8; 16]) -> bool {
         v4 >> 28 == 14 || v4 == u32::MAX
     } else {
         value >> 120 == 0xff
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_that_arrive_at_no_time_are_taken() {
+        let secret = Secret::from_seed(1);
+        let mut columns = ShareColumns::new();
+        let record = FlowRecord {
+            packets: [1, 0],
+            last: i64::MAX,
+            ..FlowRecord::default()
+        };
+        for arrival in [i64::MIN, -1, 0, i64::MAX] {
+            columns.push(&record, arrival, &secret);
+        }
+        let ends: Vec<i64> = columns.shares.iter().map(|share| share.last).collect();
+        assert_eq!(ends, [0, AHEAD - 1, AHEAD, i64::MAX]);
     }
 }
