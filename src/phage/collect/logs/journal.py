@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 LONGEST_ENTRY = 64 * 1024
 # Accounts of people begin here (login.defs(5)).
 FIRST_PERSON = 1000
+# A journalctl that ended, as one that was killed for want of memory, is started again after this.
+RESTART_SECONDS = 10.0
 
 
 @dataclass(slots=True)
@@ -46,23 +48,34 @@ class JournalFeed:
     _lines: LineBuffer = field(default_factory=lambda: LineBuffer(LONGEST_ENTRY), init=False)
     _cursor: str = field(default="", init=False)
     _ended: bool = field(default=False, init=False)
+    _restart: float = field(default=0.0, init=False)
 
     def open(self) -> None:
         """Start journalctl. Raises CaptureError where there is none."""
+        saved = self.saved.get(JOURNAL)
+        self._cursor = saved.cursor if saved is not None else ""
+        self._start()
+
+    def _start(self) -> None:
         program = shutil.which(self.program)
         if program is None:
             message = "the journal cannot be read: there is no journalctl here"
             raise CaptureError(message)
-        saved = self.saved.get(JOURNAL)
-        since = f"--after-cursor={saved.cursor}" if saved and saved.cursor else "--lines=0"
-        self._process = subprocess.Popen(  # noqa: S603  A list of arguments, no shell.
-            [program, "--follow", "--output=json", "--no-pager", "--quiet", since],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            close_fds=True,
-        )
+        since = f"--after-cursor={self._cursor}" if self._cursor else "--lines=0"
+        try:
+            self._process = subprocess.Popen(  # noqa: S603  A list of arguments, no shell.
+                [program, "--follow", "--output=json", "--no-pager", "--quiet", since],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                close_fds=True,
+            )
+        except OSError as error:
+            message = f"the journal cannot be read: {error}"
+            raise CaptureError(message) from error
         os.set_blocking(self._descriptor, False)
+        self._lines.clear()
+        self._ended = False
 
     @property
     def _descriptor(self) -> int:
@@ -71,9 +84,19 @@ class JournalFeed:
         return self._process.stdout.fileno()
 
     def look(self, now: float) -> bool:
-        """Nothing comes or goes."""
-        del now
-        return False
+        """Start journalctl again, a while after it ended; tell whether its pipe came or went."""
+        if not self._ended:
+            return False
+        if self._process is not None:
+            self.close()
+            self._restart = now + RESTART_SECONDS
+            return True
+        if now < self._restart:
+            return False
+        self._restart = now + RESTART_SECONDS
+        with contextlib.suppress(CaptureError):
+            self._start()
+        return not self._ended
 
     def descriptors(self) -> list[int]:
         """Return the pipe until journalctl has ended."""
@@ -132,12 +155,12 @@ class JournalFeed:
         return {JOURNAL: Position(cursor=self._cursor)} if self._cursor else {}
 
     def has_ended(self) -> bool:
-        """Tell whether journalctl has ended."""
-        return self._ended
+        """Tell that more may come."""
+        return False
 
     def faults(self) -> list[str]:
         """Return that journalctl ended, if it did."""
-        return ["journal: journalctl has ended"] if self._ended else []
+        return ["journal: journalctl has ended and is started again"] if self._ended else []
 
     def close(self) -> None:
         """End journalctl."""

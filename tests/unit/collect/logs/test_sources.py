@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 from phage.collect.collectors.evejson import EveJsonCollector
 from phage.collect.logs.eve import EveParser
 from phage.collect.logs.feed import LineCounters
-from phage.collect.logs.journal import JournalFeed
+from phage.collect.logs.journal import RESTART_SECONDS, JournalFeed
 from phage.collect.logs.parser import Context, SyslogParser
+from phage.collect.logs.positions import Position
 from phage.errors import CaptureError
 from phage.records import LogEvent, LogKind
 
@@ -230,10 +231,14 @@ def journal(tmp_path: Path, *entries: str) -> tuple[list[LogEvent], JournalFeed]
     program.chmod(0o755)
     feed = JournalFeed([SyslogParser(Context("journal"))], LineCounters(), program=str(program))
     feed.open()
+    return until_end(feed), feed
+
+
+def until_end(feed: JournalFeed) -> list[LogEvent]:
     events: list[LogEvent] = []
-    while not feed.has_ended():
+    while not feed.faults():
         events += feed.read(NOW)[0]
-    return events, feed
+    return events
 
 
 def test_entries_of_the_journal(tmp_path: Path) -> None:
@@ -251,4 +256,34 @@ def test_what_an_ordinary_account_writes_is_not_believed(tmp_path: Path) -> None
     events, feed = journal(tmp_path, entry(_UID="1000"))
     assert events == []
     assert feed.counters.untrusted == 1
+    feed.close()
+
+
+def test_a_journalctl_that_ends_is_started_again_where_it_stopped(tmp_path: Path) -> None:
+    events, feed = journal(tmp_path, entry())
+    pipe = feed.descriptors()
+    assert feed.look(1.0)
+    assert pipe == feed.descriptors() == []
+    assert not feed.look(RESTART_SECONDS)
+    assert feed.look(1.0 + RESTART_SECONDS)
+    assert feed.faults() == []
+    assert len(feed.descriptors()) == 1
+    events += until_end(feed)
+    assert len(events) == 2
+    assert "--after-cursor=s=1;i=2" in (tmp_path / "arguments").read_text(encoding="ascii")
+    assert feed.look(100.0)
+    (tmp_path / "journalctl").unlink()
+    assert not feed.look(200.0)
+    assert "started again" in feed.faults()[0]
+    feed.close()
+
+
+def test_a_journal_of_which_nothing_came_is_read_on_from_the_same_place(tmp_path: Path) -> None:
+    _, first = journal(tmp_path)
+    first.close()
+    saved = {"journal": Position(cursor="s=7")}
+    feed = JournalFeed([], LineCounters(), saved, first.program)
+    feed.open()
+    until_end(feed)
+    assert feed.positions() == saved
     feed.close()
