@@ -28,23 +28,31 @@ from phage.detect.volumes.measures import (
     split_slots,
 )
 from phage.detect.volumes.plausible import Case, Shares, excuse
+from phage.detect.volumes.prefixes import Prefixes
 from phage.detect.volumes.report import finding_of
 from phage.detect.volumes.samples import Bools, Samples, within
 from phage.detect.volumes.slow import Slow, low_and_slow
 from phage.detect.volumes.suspects import (
     Suspect,
     excess_of,
-    gravity,
     one_name,
     shares_group,
     suspects_of,
     vectors_of,
 )
-from phage.detect.volumes.targets import Target, beyond, outermost, weights_of, who
+from phage.detect.volumes.targets import (
+    Target,
+    beyond,
+    outermost,
+    parts_of,
+    prefixes_of,
+    weights_of,
+    who,
+)
 from phage.detect.volumes.thresholds import DEFAULT, Near, nearest
 from phage.learn.baseline import Baselines
 from phage.records.columns import TrafficClass
-from phage.records.watched import GROUP, Watched
+from phage.records.watched import GROUP, HOST, Watched
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -123,11 +131,12 @@ class Volumetric:
     _marks: dict[tuple[bytes, bool, int], tuple[int, int]] = field(init=False, repr=False)
     _held: dict[bytes, tuple[int, int]] = field(init=False, repr=False)
     _ongoing: Ongoing = field(init=False, repr=False)
-    _covers: dict[str, tuple[int, Cover]] = field(init=False, repr=False)
     _lost: int = field(init=False, default=0, repr=False)
     _told: deque[str] = field(init=False, default_factory=lambda: deque(maxlen=64), repr=False)
     _accepted: dict[tuple[Target, bool], int] = field(init=False, default_factory=dict, repr=False)
     _watched: Watched = field(init=False, default_factory=Watched, repr=False)
+    _told_spared: tuple[tuple[bytes, int], ...] = field(init=False, default=(), repr=False)
+    _spared: Prefixes[Target] = field(init=False, default_factory=Prefixes, repr=False)
 
     def __post_init__(self) -> None:
         """Make the tables."""
@@ -145,7 +154,6 @@ class Volumetric:
         self._marks = {}
         self._held = {}
         self._ongoing = Ongoing(self.most_attacks)
-        self._covers = {}
 
     def accept(self, key: str) -> None:
         """Take the attack of a key for usual traffic: a person said so. From any thread."""
@@ -163,6 +171,9 @@ class Volumetric:
         if knowledge.watched != self._watched:
             self._watched = knowledge.watched
             self._rates.watched = Watching.of(self._watched)
+        if knowledge.spared is not self._told_spared:
+            self._told_spared = knowledge.spared
+            self._spared = prefixes_of(Target(*network) for network in knowledge.spared)
         changed: dict[str, Episode] = {}
         for time, rows, traffic in split_slots(window.volumes, window.traffic):
             self._samples.add(traffic, time)
@@ -195,7 +206,7 @@ class Volumetric:
         for sent in (False, True):
             for targets, rooted, suspects in self._attacks(slot, learned, judged, confirmed, sent):
                 for target in targets:
-                    if _is_spared(target, knowledge):
+                    if self._is_spared(target):
                         continue
                     episode = self._episode(target, rooted, suspects, slot, learned, sent=sent)
                     if episode is not None:
@@ -205,8 +216,7 @@ class Volumetric:
             over = gathered[~frozen].max(axis=1) >= self._limits.gathered
             book.forget(excused[over])
         book.learn(slot.keys, places, slot.fast, slot.number, slot.time, frozen, self._floors)
-        for key in self._ongoing.forget(slot.time - round(self.quiet_s * _SECOND)):
-            self._covers.pop(key, None)
+        self._ongoing.forget(slot.time - round(self.quiet_s * _SECOND))
 
     def _without_accepted(
         self, judged: list[TooMuch], places: Numbers, slot: Slot
@@ -238,23 +248,20 @@ class Volumetric:
     def _judge(self, candidates: Sequence[TooMuch], slot: Slot, learned: Learned) -> list[TooMuch]:
         """Return what has no excuse; hosts are asked first, and a prefix has those of its parts."""
         kept: list[TooMuch] = []
-        parts: list[tuple[Target, TooMuch, float]] = []
+        judged = prefixes_of({slot.target(each.row) for each in candidates})
+        harmless: dict[tuple[Target, TrafficClass, bool], float] = {}
         for each in sorted(candidates, key=lambda each: -slot.target(each.row).narrowness):
             target = slot.target(each.row)
-            harmless = sum(
-                excess
-                for part, other, excess in parts
-                if (other.kind, other.sent) == (each.kind, each.sent) and target.holds(part)
-            )
-            if harmless and each.why.value - harmless < each.why.limit:
+            parts = harmless.get((target, each.kind, each.sent), 0.0)
+            if parts and each.why.value - parts < each.why.limit:
                 continue
             if not self._is_excused(each, slot, learned):
                 kept.append(each)
-            elif not slot.service(each.row) and not any(
-                (other.kind, other.sent) == (each.kind, each.sent) and target.holds(part)
-                for part, other, _ in parts
-            ):
-                parts.append((target, each, excess_of(slot, learned, (each,))))
+            elif not (parts or target.is_group or slot.service(each.row)):
+                excess = excess_of(slot, learned, (each,))
+                for around in set(judged.around(*target.prefixes[0])):
+                    key = (around, each.kind, each.sent)
+                    harmless[key] = harmless.get(key, 0.0) + excess
         return kept
 
     def _shown(self, target: Target, time: int, *, sent: bool) -> Columns:
@@ -327,16 +334,11 @@ class Volumetric:
         attacked = self._ongoing.attacked()
         if not attacked:
             return
-        # By lengths, of which there are few: of attacks and rows a flood makes many.
         for row, key in enumerate(slot.keys):
-            number = int.from_bytes(key[:16])
             if key[16] == GROUP:
                 frozen[row] |= self._ongoing.concerns(slot.target(row))
-                continue
-            frozen[row] |= any(
-                length <= key[16] and number >> (128 - length) in prefixes
-                for length, prefixes in attacked.items()
-            )
+            else:
+                frozen[row] |= any(attacked.around(int.from_bytes(key[:16]), min(key[16], HOST)))
 
     def _attacks(
         self,
@@ -349,8 +351,8 @@ class Volumetric:
         """Yield who is attacked: targets, the prefix around them, and all suspects in it."""
         suspects = suspects_of(slot, learned, judged, sent=sent)
         certain = {slot.target(each.row) for each in confirmed if each.sent == sent}
-        for rooted in outermost(list(certain)):
-            inside = {target: one for target, one in suspects.items() if rooted.holds(target)}
+        for rooted, parts in parts_of(outermost(certain), suspects).items():
+            inside = {target: suspects[target] for target in parts}
             excess = {target: one.excess for target, one in inside.items()}
             weights = partial(self._weights, inside[rooted], slot, sent=sent)
             yield who(rooted, excess, weights), rooted, inside
@@ -370,6 +372,12 @@ class Volumetric:
         scale = self._samples.recent_s / seconds if seconds else 0.0
         return beyond(now, earlier, scale)
 
+    def _is_spared(self, target: Target) -> bool:
+        """Tell whether a target is within networks that are never to be judged."""
+        return bool(target.prefixes) and all(
+            any(self._spared.around(*prefix)) for prefix in target.prefixes
+        )
+
     def _episode(
         self,
         target: Target,
@@ -383,16 +391,18 @@ class Volumetric:
         """Add a slot to the attack on a target; one that is new begins."""
         around = [each for each in suspects if each.holds(target)]
         suspect = suspects[max(around, key=lambda each: each.narrowness, default=rooted)]
-        beat = self._beat(target, suspect, slot, learned, sent=sent)
-        return self._ongoing.take(target, beat, slot.time - SLOT, sent=sent)
+        begin, kinds, why = slot.time - SLOT, suspect.classes, suspect.why
+        episode = self._ongoing.of(target, kinds, why, begin, slot.time, sent=sent)
+        if episode is not None:
+            episode.take(self._beat(target, suspect, slot, learned, sent=sent))
+        return episode
 
     def _beat(
         self, target: Target, suspect: Suspect, slot: Slot, learned: Learned, *, sent: bool
     ) -> Beat:
         row = suspect.row
         latest = self._samples.of(target, sent=sent)
-        kinds = {int(each.kind) for each in suspect.kinds}
-        mine = latest[np.isin(latest["class"], list(kinds))]
+        mine = latest[np.isin(latest["class"], list(suspect.classes))]
         now = mine[mine["time"] == slot.time]
         step = max(1, len(now) // _SHOWN_ROWS)
         rate = bits = 0.0
@@ -409,7 +419,6 @@ class Volumetric:
             bits += 8.0 * float(rates[at, group]) * excess / total
             for name, share in vectors_of(each, mine, sent=sent).items():
                 vectors[name] = vectors.get(name, 0.0) + excess * share
-        why = max((each.why for each in suspect.kinds), key=gravity)
         return Beat(
             time=slot.time,
             packets=rate / SLOTS_A_SECOND,
@@ -420,8 +429,8 @@ class Volumetric:
             sources=self._peers(slot, row, mine, sent=sent),
             hosts=int(slot.rows["hosts"][row]),
             rows=now[::step],
-            kinds=frozenset(kinds),
-            why=why,
+            kinds=suspect.classes,
+            why=suspect.why,
         )
 
     def _peers(self, slot: Slot, row: int, mine: Columns, *, sent: bool) -> float:
@@ -430,7 +439,7 @@ class Volumetric:
 
     def _cover(self, episode: Episode) -> Cover:
         """Return what to filter; anew every few seconds, since it takes some milliseconds."""
-        known = self._covers.get(episode.key)
+        known = episode.filters
         pause = (5 + len(self._ongoing) // 2) * _SECOND
         if known is not None and episode.last - known[0] < pause:
             return known[1]
@@ -443,7 +452,7 @@ class Volumetric:
         mine = before[within(before, target, sent=episode.sent)]
         attack = now[(now["time"] >= episode.first) & np.isin(now["class"], list(episode.kinds))]
         found = cover(attack[:2048], mine[-4096:])
-        self._covers[episode.key] = (episode.last, found)
+        episode.filters = (episode.last, found)
         return found
 
 
@@ -462,8 +471,3 @@ def _concern(target: Target, slot: Slot, row: int) -> bool:
     """Tell whether a row is of a target, of what is in it, or of what is around it."""
     other = slot.target(row)
     return target.holds(other) or other.holds(target)
-
-
-def _is_spared(target: Target, knowledge: Knowledge) -> bool:
-    """Tell whether a target is within networks that are never to be judged."""
-    return any(Target(network, length).holds(target) for network, length in knowledge.spared)

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from phage.detect.volumes.samples import entropy
-from phage.detect.volumes.targets import network_of
+from phage.detect.volumes.targets import network_of, prefixes_of
 from phage.detect.volumes.tops import Tops
 from phage.records.address import format_address
 
 if TYPE_CHECKING:
+    from phage.detect.volumes.flowspec import Cover
+    from phage.detect.volumes.prefixes import Prefixes
     from phage.detect.volumes.targets import Target
     from phage.records import Columns
 
@@ -118,6 +120,8 @@ class Episode:
     protocols: Tops[int] = field(default_factory=lambda: Tops(64))
     sample: Columns | None = None
     kinds: set[int] = field(default_factory=set)
+    filters: tuple[int, Cover] | None = None
+    """What to filter, and when that was found."""
     votes: Tops[Target] = field(default_factory=lambda: Tops(32))
     is_whole: bool = False
     """It wanders: its target is the network around where it is."""
@@ -218,25 +222,30 @@ class Ongoing:
         """Return how many there are."""
         return len(self._episodes)
 
-    def take(self, target: Target, beat: Beat, since: int, *, sent: bool) -> Episode | None:
-        """Add a slot to the attack on a target; one that is new begins, None where it cannot."""
-        episode = self._known(target, sent=sent) or self._wandering(target, beat, sent=sent)
+    def of(
+        self, target: Target, kinds: frozenset[int], why: Why, since: int, time: int, *, sent: bool
+    ) -> Episode | None:
+        """Return the attack on a target in a slot; one that is new begins, None where it cannot.
+
+        What the slot says of it is still to be added. `kinds` are the classes of its traffic,
+        `since` and `time` when the slot began and ended.
+        """
+        episode = self._known(target, sent=sent) or self._wandering(target, kinds, time, sent=sent)
         if episode is None:
             if len(self._episodes) >= self.most:
                 self.dropped += 1
                 return None
             key = f"{'out' if sent else 'in'}/{target.text}"
-            episode = Episode(key, target, sent, since, beat.time, beat.why)
-            self._episodes[key] = episode
-        episode.take(beat)
+            episode = self._episodes[key] = Episode(key, target, sent, since, time, why)
         return episode
 
     def _known(self, target: Target, *, sent: bool) -> Episode | None:
         """Return the attack that a target belongs to: the closest that is in it or around it."""
         best: Episode | None = None
         for episode in self._episodes.values():
-            related = episode.target.holds(target) or target.holds(episode.target)
-            if episode.sent == sent and related:
+            if episode.sent == sent and (
+                episode.target.holds(target) or target.holds(episode.target)
+            ):
                 closer = abs(episode.target.narrowness - target.narrowness)
                 if best is None or closer < abs(best.target.narrowness - target.narrowness):
                     best = episode
@@ -244,7 +253,9 @@ class Ongoing:
             best.vote(target)
         return best
 
-    def _wandering(self, target: Target, beat: Beat, *, sent: bool) -> Episode | None:
+    def _wandering(
+        self, target: Target, kinds: frozenset[int], time: int, *, sent: bool
+    ) -> Episode | None:
         """Return the attack that wanders through a network, and is at another part of it now.
 
         Of attacks of one kind in a network that follow one another, each over when the next begins,
@@ -257,9 +268,9 @@ class Ongoing:
             episode
             for episode in self._episodes.values()
             if episode.sent == sent
+            and time - episode.last >= _PASSED
+            and episode.kinds & kinds
             and around.holds(episode.target)
-            and episode.kinds & beat.kinds
-            and beat.time - episode.last >= _PASSED
         ]
         # Two hosts may be attacked one after the other; a network that is has been chosen.
         is_part = not target.is_host and any(not episode.target.is_host for episode in over)
@@ -273,13 +284,9 @@ class Ongoing:
         first.target, first.is_whole = around, True
         return first
 
-    def attacked(self) -> dict[int, set[int]]:
-        """Return the prefixes of all targets as numbers, by length."""
-        found: dict[int, set[int]] = {}
-        for episode in self._episodes.values():
-            for number, length in episode.target.prefixes:
-                found.setdefault(length, set()).add(number >> (128 - length))
-        return found
+    def attacked(self) -> Prefixes[Target]:
+        """Return all targets by their prefixes."""
+        return prefixes_of(episode.target for episode in self._episodes.values())
 
     def concerns(self, group: Target) -> bool:
         """Tell whether a group is attacked, or what is in it or around it."""
@@ -292,9 +299,8 @@ class Ongoing:
         """Take out an attack; None where there is none of this key."""
         return self._episodes.pop(key, None)
 
-    def forget(self, before: int) -> list[str]:
-        """Forget the attacks that have been quiet since then; return their keys."""
+    def forget(self, before: int) -> None:
+        """Forget the attacks that have been quiet since then."""
         over = [key for key, episode in self._episodes.items() if episode.last < before]
         for key in over:
             del self._episodes[key]
-        return over

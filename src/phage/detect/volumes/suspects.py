@@ -29,6 +29,16 @@ class Suspect:
     excess: float
     row: int
 
+    @property
+    def classes(self) -> frozenset[int]:
+        """The classes of its traffic."""
+        return frozenset(int(each.kind) for each in self.kinds)
+
+    @property
+    def why(self) -> Why:
+        """The gravest of its reasons."""
+        return max((each.why for each in self.kinds), key=gravity)
+
 
 def one_name(
     judged: Sequence[TooMuch], slow: Sequence[TooMuch], pending: Sequence[int]

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from phage.detect.volumes.prefixes import Prefixes
 from phage.records.watched import GROUP, HOST, group_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from phage.records import Columns
     from phage.records.watched import HostGroup
@@ -70,14 +71,13 @@ class Target(NamedTuple):
 
     def holds(self, other: Target) -> bool:
         """Tell whether another target is in this one, or is it."""
-        if self.is_group or other.is_group:
+        if GROUP in (self.length, other.length):
             return self == other or all(
                 any(_holds(mine, theirs) for mine in self.prefixes) for theirs in other.prefixes
             )
-        if other.length < self.length:
-            return False
-        mine, theirs = (int.from_bytes(each.address, "big") for each in (self, other))
-        return (mine ^ theirs) >> (128 - self.length) == 0 if self.length else True
+        if other.length <= self.length:
+            return self.length == other.length and self.address == other.address
+        return _holds(self.prefixes[0], other.prefixes[0])
 
 
 def _holds(mine: tuple[int, int], theirs: tuple[int, int]) -> bool:
@@ -231,14 +231,40 @@ def _longest(weights: Mapping[int, float], around: Target) -> Target:
     return shortened(prefix << (128 - length), length)
 
 
-def outermost(targets: Sequence[Target]) -> list[Target]:
-    """Return the targets that are in no other one."""
+def outermost(targets: Iterable[Target]) -> list[Target]:
+    """Return the targets that are in no other one, the widest first."""
     found: list[Target] = []
-    # Groups last: a prefix may hold one, and one may hold many prefixes.
-    for target in sorted(set(targets), key=lambda each: (each.length, each.address)):
-        if any(other.holds(target) for other in found):
+    # By addresses what holds a prefix is before it. Groups last: a prefix may hold one, and one
+    # may hold many prefixes.
+    for target in sorted(set(targets), key=lambda each: (each.is_group, each.address, each.length)):
+        if any(other.holds(target) for other in (found if target.is_group else found[-1:])):
             continue
         if target.is_group:
             found = [other for other in found if not target.holds(other)]
         found.append(target)
+    return sorted(found, key=lambda each: (each.length, each.address))
+
+
+def parts_of(wholes: Sequence[Target], targets: Iterable[Target]) -> dict[Target, list[Target]]:
+    """Return which targets each of some others holds."""
+    found: dict[Target, list[Target]] = {whole: [] for whole in wholes}
+    groups = [whole for whole in wholes if whole.is_group]
+    prefixes = prefixes_of(whole for whole in wholes if not whole.is_group)
+    for target in targets:
+        if target.is_group:
+            around = [whole for whole in wholes if whole.holds(target)]
+        else:
+            around = [*prefixes.around(*target.prefixes[0])]
+            around += [group for group in groups if group.holds(target)]
+        for whole in around:
+            found[whole].append(target)
+    return found
+
+
+def prefixes_of(targets: Iterable[Target]) -> Prefixes[Target]:
+    """Return targets by all prefixes that they consist of."""
+    found: Prefixes[Target] = Prefixes()
+    for target in targets:
+        for number, length in target.prefixes:
+            found.add(number, length, target)
     return found

@@ -10,13 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from phage.detect.volumes.measures import CLASSES, FLOWS, GROUPS, PACKETS, octets_column
+from phage.detect.volumes.prefixes import Prefixes
 from phage.detect.volumes.targets import mapped_network
 from phage.records.columns import TrafficClass
 from phage.records.threshold import Threshold
 from phage.records.watched import GROUP, HOST, group_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from phage.detect.volumes.measures import Floats, Slot
     from phage.detect.volumes.targets import Target
@@ -120,13 +121,14 @@ def _measured(
     Only that of the group with the longest network around a row counts, as in routing; rows of
     groups without networks are in none.
     """
-    groups = _group_of(slot, thresholds)
+    numbers, networks = _groups(tuple(thresholds))
+    groups = _group_of(slot, numbers, networks)
     lengths = slot.rows["length"]
     services = {text: length for length, text in slot.watched.services.items()}
     for threshold in thresholds:
         service = services.get(threshold.service, 0) if threshold.service else 0
         fits = lengths == (service if threshold.service else threshold.length)
-        chosen = np.flatnonzero(fits & (groups == _number(thresholds, threshold.group)))
+        chosen = np.flatnonzero(fits & (groups == numbers.get(threshold.group, -1)))
         if not len(chosen):
             continue
         fast = threshold.seconds == 1
@@ -168,39 +170,31 @@ def classes_of(threshold: Threshold) -> tuple[TrafficClass, ...]:
     return _TCP if threshold.vector == "tcp" else (_CLASSES[threshold.vector],)
 
 
-def _number(thresholds: Sequence[Threshold], group: str) -> int:
-    """Return the number of a group: -1 for the default one."""
-    names = _groups(tuple(thresholds))
-    return next((place for place, (name, _) in enumerate(names) if name == group), -1)
-
-
 @lru_cache(maxsize=8)
-def _groups(
-    thresholds: tuple[Threshold, ...],
-) -> tuple[tuple[str, tuple[tuple[int, int], ...]], ...]:
-    """Return the groups with their networks as numbers and lengths of mapped prefixes."""
-    found: dict[str, tuple[tuple[int, int], ...]] = {}
+def _groups(thresholds: tuple[Threshold, ...]) -> tuple[dict[str, int], Prefixes[int]]:
+    """Return the numbers of the groups that have networks, and these by network."""
+    numbers: dict[str, int] = {}
+    networks: Prefixes[int] = Prefixes()
     for threshold in thresholds:
-        if threshold.networks:
-            found[threshold.group] = tuple(map(mapped_network, threshold.networks))
-    return tuple(found.items())
+        if threshold.networks and threshold.group not in numbers:
+            number = numbers[threshold.group] = len(numbers)
+            for text in threshold.networks:
+                networks.add(*mapped_network(text), number)
+    return numbers, networks
 
 
-def _group_of(slot: Slot, thresholds: Sequence[Threshold]) -> npt.NDArray[np.int64]:
+def _group_of(
+    slot: Slot, numbers: Mapping[str, int], networks: Prefixes[int]
+) -> npt.NDArray[np.int64]:
     """Return the number of the group that each row is in; -1 for none."""
-    groups = _groups(tuple(thresholds))
-    numbers = np.full(len(slot.keys), -1, np.int64)
-    if not groups:
-        return numbers
-    places = {group_key(name): place for place, (name, _) in enumerate(groups)}
+    found = np.full(len(slot.keys), -1, np.int64)
+    if not numbers:
+        return found
+    places = {group_key(name): number for name, number in numbers.items()}
     for row, key in enumerate(slot.keys):
-        address, length = int.from_bytes(key[:16], "big"), min(key[16], HOST)
         if key[16] == GROUP:
-            numbers[row] = places.get(key[:16], -1)
-            continue
-        best = -1
-        for place, (_, networks) in enumerate(groups):
-            for network, bits in networks:
-                if bits > best and bits <= length and (address ^ network) >> (128 - bits) == 0:
-                    best, numbers[row] = bits, place
-    return numbers
+            found[row] = places.get(key[:16], -1)
+        else:
+            around = networks.around(int.from_bytes(key[:16], "big"), min(key[16], HOST))
+            found[row] = next(around, -1)
+    return found

@@ -7,7 +7,8 @@ import ipaddress
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phage.detect.volumes.targets import Target, beyond, outermost, shortened, who
+from phage.detect.volumes.targets import Target, beyond, outermost, parts_of, shortened, who
+from phage.records.watched import GROUP
 
 MAPPED = 0xFFFF << 32
 
@@ -57,6 +58,33 @@ def test_targets_within_others_are_left_out() -> None:
     wide, host = prefix("198.51.96.0/20"), prefix("198.51.100.7/32")
     other = prefix("203.0.113.9/32")
     assert set(outermost([host, other, wide, host])) == {wide, other}
+
+
+PREFIXES = st.builds(shortened, st.integers(0, 31).map(lambda n: n << 123), st.integers(0, 7))
+GROUPS = st.builds(
+    lambda networks: Target(
+        bytes(16), GROUP, "group", tuple(each.prefixes[0] for each in networks)
+    ),
+    st.lists(PREFIXES, min_size=1, max_size=3),
+)
+
+
+@given(st.lists(PREFIXES, max_size=12), st.lists(GROUPS, max_size=1))
+def test_who_is_in_whom_is_as_each_compared_with_each(
+    prefixes: list[Target], groups: list[Target]
+) -> None:
+    targets = {*prefixes, *groups}
+    for target in targets:
+        held = [other for other in targets if other != target and other.holds(target)]
+        if not held:
+            assert target in outermost(targets)
+    wholes = outermost(targets)
+    for target in targets:
+        assert any(whole.holds(target) for whole in wholes)
+    assert parts_of(wholes, targets).keys() == set(wholes)
+    for whole, parts in parts_of(wholes, targets).items():
+        assert len(parts) == len(set(parts))
+        assert set(parts) == {target for target in targets if whole.holds(target)}
 
 
 @given(st.integers(0, 2**128 - 1), st.integers(0, 128), st.integers(0, 128))
