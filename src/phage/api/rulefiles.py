@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from typing import TYPE_CHECKING
 
 from phage.api.problem import Fault, ProblemError
+from phage.errors import PhageError
 from phage.policy.writing.edit import with_priority
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from phage.api.desks import RuleDesk
 
@@ -23,8 +25,31 @@ def rule_id(name: str) -> str:
     return hashlib.sha256(name.encode()).hexdigest()[:12]
 
 
-def save_file(desk: RuleDesk, name: str, text: str) -> None:
-    """Write a file that can be used. Raises ProblemError with every fault."""
+@contextlib.contextmanager
+def changed_files(desk: RuleDesk, texts: Mapping[str, str]) -> Iterator[None]:
+    """Write files, all or none; where what follows fails they are as before.
+
+    Raises ProblemError with every fault of one that cannot be used.
+    """
+    for name, text in texts.items():
+        _judge(desk, name, text)
+    before = {file.name: file.text for file in desk.files() if not file.is_shipped}
+    written: list[str] = []
+    try:
+        for name, text in texts.items():
+            desk.save(name, text)
+            written.append(name)
+        yield
+    except PhageError:
+        for name in written:
+            if name in before:
+                desk.save(name, before[name])
+            else:
+                desk.remove(name)
+        raise
+
+
+def _judge(desk: RuleDesk, name: str, text: str) -> None:
     judged = desk.judge(name, text)
     if not judged.is_usable or judged.failed:
         wrong = [each for each in (*judged.remarks, *judged.failed) if each.gravity == "error"]
@@ -33,15 +58,12 @@ def save_file(desk: RuleDesk, name: str, text: str) -> None:
         ]
         message = "the rules stay as they are"
         raise ProblemError(422, message, kind="rules", errors=faults[:20])
-    desk.save(name, text)
 
 
-def put_in_order(desk: RuleDesk, ids: Sequence[str]) -> int:
-    """Write an order of rules to their files; return how many files that changed.
+def in_order(desk: RuleDesk, ids: Sequence[str]) -> dict[str, str]:
+    """Return the files that another order of rules changes, by name.
 
-    Rules that are not named keep their priority. It comes into force when rules are applied.
-
-    Raises ProblemError for a rule that there is not, and for files that cannot be used then.
+    Rules that are not named keep their priority. Raises ProblemError for one that there is not.
     """
     texts = {file.name: file.text for file in desk.files()}
     known = {rule_id(rule.name): rule for rule in desk.rules()}
@@ -56,6 +78,4 @@ def put_in_order(desk: RuleDesk, ids: Sequence[str]) -> int:
         if rule.priority != priority and file in texts:
             texts[file] = with_priority(texts[file], file, rule.name, priority)
             changed.add(file)
-    for file in sorted(changed):
-        save_file(desk, file, texts[file])
-    return len(changed)
+    return {file: texts[file] for file in sorted(changed)}

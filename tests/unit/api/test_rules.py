@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from phage.errors import PhageError, RuleError
+from phage.api.desks import Judgement, Remark
+from phage.errors import PhageError, RuleError, StateError
 from phage.policy.reading.reader import read_rules
 from phage.policy.writing.edit import replaced_rule, with_priority, with_rule, without_rule
 from phage.testing.apilab import FakeDaemon
@@ -119,6 +121,37 @@ def test_rules_are_added_changed_ordered_and_removed(lab: ApiLab) -> None:
     assert client.delete(place).status_code == 200
     assert client.get(place).status_code == 404
     assert names(desk.texts["house.yaml"]) == ["Scanners out", "No telnet"]
+
+
+OTHER = FILE.replace("Scanners out", "Others out").replace("No telnet", "No rsh")
+
+
+def test_an_order_that_is_refused_leaves_every_file_as_it_was(
+    lab: ApiLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk, client = desk_of(lab), lab.client("operator")
+    desk.texts["other.yaml"] = OTHER
+    before, judge = dict(desk.texts), desk.judge
+    body = {"ids": [each["id"] for each in client.get(RULES).json()][::-1]}
+
+    def strict(name: str, text: str) -> Judgement:
+        failed = [Remark(1, 1, "error", "a test fails")] if name == "other.yaml" else []
+        return replace(judge(name, text), failed=failed)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(desk, "judge", strict)
+        assert client.put(f"{RULES}/order", json=body).status_code == 422
+    assert desk.texts == before
+
+    def refuse(verb: str, actor: str, /, **values: object) -> Mapping[str, Any]:
+        message = "the kernel refuses them"
+        raise StateError(message)
+
+    refusing = lab.having(steer=refuse).client("operator")
+    assert refusing.put(f"{RULES}/order", json=body).status_code == 409
+    assert desk.texts == before
+    assert client.put(f"{RULES}/order", json=body).status_code == 200
+    assert all(desk.texts[name] != text for name, text in before.items())
 
 
 def test_phantomfirewalls_rules_are_taken(lab: ApiLab) -> None:

@@ -12,7 +12,7 @@ from pydantic import JsonValue
 from phage.api.desks import FileText, Judgement, Remark, RuleDesk
 from phage.api.moments import moment
 from phage.api.problem import ProblemError
-from phage.api.rulefiles import put_in_order, rule_id, save_file
+from phage.api.rulefiles import changed_files, in_order, rule_id
 from phage.api.rulemodels import (
     ADDED,
     Applied,
@@ -33,7 +33,6 @@ from phage.api.rulemodels import (
 from phage.api.security import Asker, needs
 from phage.api.services import Served, Services, running
 from phage.clock import rfc3339
-from phage.errors import PhageError
 from phage.policy.adoption.importing import import_text
 from phage.policy.adoption.writer import write_rules
 from phage.policy.importer import Source
@@ -120,8 +119,9 @@ def add_rule(
 @router.put("/order", dependencies=[_WRITE])
 def order_rules(body: OrderBody, services: Served, asker: Asker) -> list[RuleRow]:
     """Have rules asked in an order; those that are not named keep their priority."""
-    put_in_order(_desk(services), body.ids)
-    services.steered("rules.apply", asker.name, confirm=0.0)
+    desk = _desk(services)
+    with changed_files(desk, in_order(desk, body.ids)):
+        services.steered("rules.apply", asker.name, confirm=0.0)
     return list_rules(services)
 
 
@@ -206,8 +206,8 @@ def put_file(
     desk = _desk(services)
     known = {file.name: file for file in desk.files()}
     _require_match(if_match, known.get(name))
-    save_file(desk, name, body.text)
-    row = _file_row(_file(desk, name))
+    with changed_files(desk, {name: body.text}):
+        row = _file_row(_file(desk, name))
     response.headers["ETag"] = row.etag
     return row
 
@@ -312,16 +312,8 @@ def _require_rule_match(if_match: str, rule: Rule) -> None:
 def _changed(services: Services, actor: str, file: str, text: str, name: str) -> Applied:
     """Write a file and bring it into force; what is refused then is taken back."""
     desk = _desk(services)
-    before = next((each.text for each in desk.files() if each.name == file), None)
-    save_file(desk, file, text)
-    try:
+    with changed_files(desk, {file: text}):
         answer = services.steered("rules.apply", actor, confirm=0.0)
-    except PhageError:
-        if before is None:
-            desk.remove(file)
-        else:
-            desk.save(file, before)
-        raise
     found = [rule for rule in desk.rules() if name and rule.name == name]
     return _applied(answer, _row(found[0], _hits(services)) if found else None)
 

@@ -12,7 +12,7 @@ from pydantic import StringConstraints
 
 from phage.api.desks import FileText, RuleDesk
 from phage.api.problem import ProblemError
-from phage.api.rulefiles import put_in_order, rule_id
+from phage.api.rulefiles import changed_files, in_order, rule_id
 from phage.api.security import Asker, needs
 from phage.api.services import Served, running
 from phage.errors import PhageError
@@ -106,10 +106,13 @@ def order_rules(
 
     `move` is one that goes a place up or down, where the browser has no script.
     """
+    desk = _desk(services)
     try:
-        if not put_in_order(_desk(services), moved(rule, *move.split(":"))):
+        texts = in_order(desk, moved(rule, *move.split(":")))
+        if not texts:
             return back(request, "/rules", "That is the order already.")
-        services.steered("rules.apply", asker.name, confirm=TRIAL_SECONDS)
+        with changed_files(desk, texts):
+            services.steered("rules.apply", asker.name, confirm=TRIAL_SECONDS)
     except PhageError as error:
         return back(request, "/rules", str(error), bad=True)
     request.state.audit = "order, on trial"
