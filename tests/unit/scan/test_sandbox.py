@@ -44,7 +44,7 @@ def test_walls(bubblewrap: bool) -> None:
         isolation = sandbox.start()
     finally:
         sandbox.close()
-    for wall in ("user", "network", "memory", "processes", "calls", "writing"):
+    for wall in ("user", "network", "memory", "hoarding", "processes", "calls", "writing"):
         assert not isolation.walls[wall], isolation
     if bubblewrap and isolation.means == "bubblewrap":
         assert isolation.level is Level.FULL

@@ -27,7 +27,8 @@ _X32 = 0x4000_0000
 _NEW_NAMESPACES = 0x7E02_0000
 """All CLONE_NEW* of clone(2) but CLONE_NEWTIME, which clone cannot take."""
 
-# What nothing that reads a file needs, and what exploits of kernels are made of.
+# What nothing that reads a file needs: what exploits of kernels are made of, and memory that no
+# limit of a process counts.
 _DENIED_X86 = {
     "socket": 41, "connect": 42, "accept": 43, "bind": 49, "listen": 50, "accept4": 288,
     "ptrace": 101, "process_vm_readv": 310, "process_vm_writev": 311, "kcmp": 312,
@@ -41,6 +42,8 @@ _DENIED_X86 = {
     "adjtimex": 159, "clock_adjtime": 305, "iopl": 172, "ioperm": 173, "modify_ldt": 154,
     "name_to_handle_at": 303, "open_by_handle_at": 304, "quotactl": 179, "syslog": 103,
     "personality": 135, "pidfd_getfd": 438, "fanotify_init": 300, "lookup_dcookie": 212,
+    "memfd_create": 319, "memfd_secret": 447, "shmget": 29, "msgget": 68, "semget": 64,
+    "mq_open": 240,
 }  # fmt: skip
 _DENIED_ARM = {
     "socket": 198, "connect": 203, "accept": 202, "bind": 200, "listen": 201, "accept4": 242,
@@ -54,6 +57,8 @@ _DENIED_ARM = {
     "swapon": 224, "swapoff": 225, "acct": 89, "settimeofday": 170, "clock_settime": 112,
     "adjtimex": 171, "clock_adjtime": 266, "name_to_handle_at": 264, "open_by_handle_at": 265,
     "quotactl": 60, "syslog": 116, "personality": 92, "pidfd_getfd": 438, "fanotify_init": 262,
+    "memfd_create": 279, "memfd_secret": 447, "shmget": 194, "msgget": 186, "semget": 190,
+    "mq_open": 180,
 }  # fmt: skip
 
 

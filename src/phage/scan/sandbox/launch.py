@@ -187,9 +187,7 @@ def confined(
         drop += ["--no-new-privs", "--"]
     if not walls.bubblewrap:
         return [*drop, *command]
-    begin = list(_bubblewrap(walls))[:-1]
-    binds = [word for folder in writable for word in ("--bind", folder, folder)]
-    return [*begin, *binds, "--", *drop, *command]
+    return [*_bubblewrap(walls, writable), *drop, *command]
 
 
 def start_for_life(command: list[str], **options: Any) -> subprocess.Popen[bytes]:
@@ -218,7 +216,7 @@ def _chain(executable: Path) -> list[str]:
     return found
 
 
-def _bubblewrap(walls: Walls) -> Iterator[str]:
+def _bubblewrap(walls: Walls, writable: tuple[str, ...] = ()) -> Iterator[str]:
     yield walls.bubblewrap
     yield from ("--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts")
     yield from ("--unshare-cgroup-try", "--die-with-parent", "--new-session")
@@ -243,4 +241,9 @@ def _bubblewrap(walls: Walls) -> Iterator[str]:
                     made.add(folder)
                     yield from ("--perms", "0755", "--dir", str(folder))
             yield from ("--ro-bind", path, path)
-    yield from ("--proc", "/proc", "--dev", "/dev", "--chdir", "/tmp", "--")  # noqa: S108  Inside, it is the sandbox's own.
+    for folder in writable:
+        yield from ("--bind", folder, folder)
+    yield from ("--proc", "/proc", "--dev", "/dev")
+    # Both lie in memory, and nothing bounds what the owner of the namespace may write there.
+    yield from ("--remount-ro", "/dev", "--remount-ro", "/")
+    yield from ("--chdir", "/tmp", "--")  # noqa: S108  Inside, it is the sandbox's own.

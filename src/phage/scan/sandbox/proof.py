@@ -22,6 +22,7 @@ def prove(message: dict[str, Any]) -> dict[str, str]:
         "files": lambda: _reads(message["secret"]),
         "writing": lambda: _writes(message["outside"]),
         "memory": lambda: _allocates(int(message["memory"])),
+        "hoarding": lambda: _hoards(("/", "/dev", "/dev/shm")),
         "processes": lambda: _forks(int(message["processes"])),
         "outside": lambda: _sees(int(message["parent"]), str(message["command"])),
         "calls": _makes_namespaces,
@@ -66,6 +67,17 @@ def _writes(folder: str) -> str:
 def _allocates(octets: int) -> str:
     size = len(bytearray(octets))
     return f"{size} octets of memory were had"
+
+
+def _hoards(folders: tuple[str, ...]) -> str:
+    """Try memory that stays when a process gives it up, and counts for no limit of it."""
+    with contextlib.suppress(OSError):
+        os.close(os.memfd_create("phage-proof"))
+        return "files in memory can be made"
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            return _writes(folder)
+    return ""
 
 
 def _forks(most: int) -> str:
