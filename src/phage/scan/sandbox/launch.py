@@ -241,8 +241,8 @@ def _bubblewrap(walls: Walls, writable: tuple[str, ...] = ()) -> Iterator[str]:
                     made.add(folder)
                     yield from ("--perms", "0755", "--dir", str(folder))
             yield from ("--ro-bind", path, path)
-    for folder in writable:
-        yield from ("--bind", folder, folder)
+    for place in writable:
+        yield from ("--bind", place, place)
     yield from ("--proc", "/proc", "--dev", "/dev")
     # Both lie in memory, and nothing bounds what the owner of the namespace may write there.
     yield from ("--remount-ro", "/dev", "--remount-ro", "/")

@@ -22,7 +22,7 @@ def prove(message: dict[str, Any]) -> dict[str, str]:
         "files": lambda: _reads(message["secret"]),
         "writing": lambda: _writes(message["outside"]),
         "memory": lambda: _allocates(int(message["memory"])),
-        "hoarding": lambda: _hoards(("/", "/dev", "/dev/shm")),
+        "hoarding": lambda: _hoards(("/", "/dev", "/dev/shm")),  # noqa: S108  To be refused.
         "processes": lambda: _forks(int(message["processes"])),
         "outside": lambda: _sees(int(message["parent"]), str(message["command"])),
         "calls": _makes_namespaces,
