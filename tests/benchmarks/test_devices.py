@@ -16,15 +16,20 @@ from phage.daemon.devicetraining import read_examples
 from phage.detect.detector import Knowledge
 from phage.detect.detectors.deviation import DeviationDetector
 from phage.devices.entry import entry_of
+from phage.devices.keyuse import DAY_NS
 from phage.devices.kinds import KINDS, kind_traits
-from phage.devices.profilebook import DAY_NS, WEEK_NS, Book
+from phage.devices.order import ENOUGH_TRAINS
+from phage.devices.profilebook import WEEK_NS, Book
 from phage.devices.profilekeys import key_of
 from phage.devices.training import Example, learn_kinds
+from phage.devices.trains import Trains, has_order
+from phage.devices.used import Used
 from phage.devices.vendors import canonical
 from phage.records import Window
 from phage.records.device import Attribute
 from phage.records.profile import Deviation, DeviationKind, Phase, ProfileKey, Way
 
+HOUR_NS = 3600 * 1_000_000_000
 DATA = Path(os.environ.get("PHAGE_PEER_DATA", "")) / "devices"
 pytestmark = [
     pytest.mark.peer,
@@ -91,11 +96,53 @@ def key(protocol: str, host: str) -> ProfileKey:
     return key_of(Way.OUT, number, port, host, "", local if private else "")
 
 
-def is_told(book: Book, new: ProfileKey) -> bool:
-    same = any(other.peer == new.peer for other in book.keys if other != new)
-    deviation = Deviation("d", "", "ip", "", 0, DeviationKind.NEW, new, known_peer=same)
+def tells(deviation: Deviation) -> bool:
     knowledge = Knowledge(deviations=(deviation,))
     return bool(list(DeviationDetector().inspect(Window(0, 1), knowledge)))
+
+
+def is_told(book: Book, new: ProfileKey) -> bool:
+    same = any(other.peer == new.peer for other in book.keys if other != new)
+    return tells(Deviation("d", "", "ip", "", 0, DeviationKind.NEW, new, known_peer=same))
+
+
+class Live:
+    """A device as it goes on: learned for a week, judged after."""
+
+    def __init__(self, name: str, begin: int) -> None:
+        self.begin = begin
+        self.book = Book(name, begin)
+        self.trains = Trains()
+        self.trains.open(begin)
+        self.odd: list[tuple[int, ProfileKey]] = []
+
+    def take(self, at: int, said: ProfileKey) -> bool:
+        """Take in what it does; tell whether it is told as new."""
+        if at - self.begin >= 7 * DAY_NS:
+            self.book.phase = Phase.PROPOSE
+        self.settle(at)
+        new = self.book.generalised(said)
+        fresh = self.book.begin(new, at, trusted=True) and is_told(self.book, new)
+        use = self.book.keys.get(new)
+        if use is not None and use.order.begun == at:
+            used = Used(self.book, "", "ip", new.way, new.protocol, new.port, "", "", at, at)
+            self.trains.begin(used, new, trusted=True)
+        return fresh
+
+    def settle(self, at: int) -> None:
+        """Judge what came without what always comes before."""
+        for used, when, (after, share) in self.trains.take(at):
+            key = used.key or after
+            deviation = Deviation(
+                "d", "", "ip", "", when, DeviationKind.ORDER, key, after=after, share=share
+            )
+            if tells(deviation):
+                self.odd.append((when, key))
+
+    def ordered(self) -> tuple[int, int]:
+        """Return how many of its frequent keys have an order, and how many there are."""
+        often = [use for use in self.book.keys.values() if use.order.trains > ENOUGH_TRAINS]
+        return sum(has_order(use) for use in often), len(often)
 
 
 def behaviot() -> dict[str, list[tuple[int, ProfileKey]]]:
@@ -111,20 +158,22 @@ def behaviot() -> dict[str, list[tuple[int, ProfileKey]]]:
 
 def test_after_a_week_devices_are_quiet_and_another_s_doings_are_not() -> None:
     flows = behaviot()
-    alerts, weeks, books = 0, 0.0, {}
+    alerts, weeks, books, ordered, often = 0, 0.0, {}, 0, 0
     for name, rows in flows.items():
         begin = rows[0][0]
-        live, week = Book(name, begin), Book(name, begin)
+        live, week = Live(name, begin), Book(name, begin)
         for at, said in rows:
-            if at - begin >= 7 * DAY_NS:
-                live.phase = Phase.PROPOSE
-            else:
+            if at - begin < 7 * DAY_NS:
                 week.begin(week.generalised(said), at, trusted=True)
-            new = live.generalised(said)
-            alerts += live.begin(new, at, trusted=True) and is_told(live, new)
+            alerts += live.take(at, said)
+        live.settle(rows[-1][0] + DAY_NS)
+        alerts += len({at // HOUR_NS for at, _ in live.odd})
         weeks += max(0, rows[-1][0] - begin - 7 * DAY_NS) / WEEK_NS
         books[name] = week
+        ordered, often = ordered + live.ordered()[0], often + live.ordered()[1]
     assert alerts / weeks < 0.3
+    # Keys of its own that would be told where they came out of the blue.
+    assert ordered / often > 0.25
     told, foreign = 0, 0
     for name, book in books.items():
         for other, rows in flows.items():

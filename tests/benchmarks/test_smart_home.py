@@ -23,7 +23,8 @@ from phage.detect.detector import Knowledge
 from phage.detect.detectors.deviation import DeviationDetector
 from phage.detect.routers import Routers
 from phage.devices.fence import replay
-from phage.devices.profilebook import DAY_NS, book_of
+from phage.devices.keyuse import DAY_NS
+from phage.devices.profilebook import book_of
 from phage.devices.profiler import Profiler
 from phage.records.flow import Flow, read_flows
 from phage.records.profile import Phase
@@ -115,14 +116,14 @@ def learned(until: float) -> House:
             if path in others or window.end < until:
                 house.take(window)
     for mac in SIMPLE:
-        house.profiler.set_phase(mac, Phase.PROPOSE)
+        house.profiler.books.set_phase(mac, Phase.PROPOSE)
     return house
 
 
 def attempt(house: House, since: float) -> Tried:
     """Try the session as it was from a time on."""
     tried = Tried()
-    profiles = {mac: house.profiler.profile(mac) for mac in SIMPLE}
+    profiles = {mac: house.profiler.books.profile(mac) for mac in SIMPLE}
     flows: dict[tuple[str, int], Flow] = {}
     for side in SIDES:
         for window in windows(SESSION / f"{side}.raw.pcap"):
@@ -214,7 +215,7 @@ def test_half_a_session_is_enough_to_find_the_attack_and_too_little_to_block_by(
 
 def may_be_fenced(house: House, mac: str) -> bool:
     """Tell whether a device's profile would be proposed, with 3 days of observation or without."""
-    profile = house.profiler.profile(mac)
+    profile = house.profiler.books.profile(mac)
     assert profile is not None
     return any(
         book_of(replace(profile, phase=Phase.OBSERVE), least).look() for least in (0, 3 * DAY_NS)

@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 
     from phage.devices.fence import Blocked
     from phage.devices.proposal import Proposal
-    from phage.records.profile import KeyUse, Profile, ProfileKey
+    from phage.records.profile import KeyOrder, KeyUse, Profile, ProfileKey
+
+LEAST_TOLD = 0.5
+"""Share of cases from which it is told what comes before."""
 
 
 def profile_shape(profile: Profile) -> dict[str, Any]:
@@ -58,11 +61,18 @@ def _uses(keys: Mapping[ProfileKey, KeyUse]) -> list[dict[str, Any]]:
             **_key(key),
             "flows": use.flows, "sent": use.sent, "received": use.received, "days": use.days,
             "first": rfc3339(use.first), "last": rfc3339(use.last), "period_s": use.period,
-            "jitter": use.jitter, "most_a_minute": use.most,
+            "jitter": use.jitter, "most_a_minute": use.most, "failed": use.failed,
+            "usual_octets": round(2**use.volume) if use.volume else 0, "after": _after(use.order),
             "hours": [hour for hour in range(168) if use.hours >> hour & 1],
         }
         for key, use in sorted(keys.items(), key=lambda item: -item[1].flows)
     ]  # fmt: skip
+
+
+def _after(order: KeyOrder) -> list[dict[str, Any]]:
+    """Return what a key usually comes after, the most usual first."""
+    shares = sorted(order.after.items(), key=lambda item: -item[1])
+    return [{**_key(key), "share": share} for key, share in shares if share >= LEAST_TOLD]
 
 
 def _key(key: ProfileKey) -> dict[str, Any]:

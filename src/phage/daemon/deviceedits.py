@@ -76,7 +76,7 @@ _EDITS: Mapping[str, Callable[[Inventory, EditDevice, str], Device]] = {
 def _allow(inventory: Inventory, profiler: Profiler, request: EditDevice) -> Device:
     device = inventory.edit.find(request.device)
     with inventory.table.lock:
-        profiler.allow(device.id, map(_key, request.values), inventory.table.now)
+        profiler.books.allow(device.id, map(_key, request.values), inventory.table.now)
     return device
 
 
@@ -87,11 +87,11 @@ def note_fence(
     with inventory.table.lock:
         now = inventory.table.now
         if request.act == "enforce":
-            profiler.set_phase(device, Phase.ENFORCE)
+            profiler.books.set_phase(device, Phase.ENFORCE)
             detail = f"{request.grade} what is not normal for it"
             inventory.table.tell(device, now, "fenced in", detail, by)
         else:
-            profiler.free(device)
+            profiler.books.free(device)
             inventory.table.tell(device, now, "freed", "", by)
 
 

@@ -13,7 +13,7 @@ from phage.daemon.storesink import location
 from phage.devices import kinds, registry
 from phage.devices.identifier import IDENTIFIERS, Identifier
 from phage.devices.inventory import Inventory
-from phage.devices.profilebook import DAY_NS
+from phage.devices.keyuse import DAY_NS
 from phage.devices.profiler import Profiler
 from phage.errors import PhageError, StateError, StoreError
 from phage.intel.geography import Geography, make_geography
@@ -102,7 +102,7 @@ class DeviceService:
             return
         with self._open_store() as store:
             self.inventory.load(store.devices.list(MAX_STORED))
-            self.profiler.load(store.profiles.list(MAX_STORED))
+            self.profiler.books.load(store.profiles.list(MAX_STORED))
 
     def start(self) -> None:
         """Store and look aside."""
@@ -171,7 +171,7 @@ class DeviceService:
         self.inventory.judge_kinds()
         changes = self.inventory.take_changes()
         with self.inventory.table.lock:
-            profiles = self.profiler.take_changes()
+            profiles = self.profiler.books.take_changes()
         if self._open_store is not None:
             try:
                 with self._open_store() as store:

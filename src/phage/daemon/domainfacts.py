@@ -71,7 +71,7 @@ class DomainSets:
             return
         self._look_at = now + LOOK_SECONDS
         found: defaultdict[str, dict[str, None]] = defaultdict(dict)
-        for address, name in self.profiler.names():
+        for address, name in self.profiler.books.names():
             labels = name.casefold().rstrip(".").split(".")
             for start in range(len(labels) - 1):
                 members = found[".".join(labels[start:])]

@@ -300,7 +300,7 @@ class Steering:
         own, known = self.enforcement, self.devices
         device = known.inventory.edit.find(request.device)
         with self.fences.unless_it_fails(device):
-            profile = known.profiler.profile(device.id)
+            profile = known.profiler.books.profile(device.id)
             there = self.fences.change(request, device, profile)
             with own.rules_lock:
                 own.rulebook.apply(self.clock.now(), 0.0)

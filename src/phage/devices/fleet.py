@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
-from phage.devices.profilebook import DAY_NS
+from phage.devices.keyuse import DAY_NS
 from phage.records.device import Attribute
 
 if TYPE_CHECKING:

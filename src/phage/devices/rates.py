@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from phage.devices.profilebook import MINUTE_NS
+from phage.devices.keyuse import MINUTE_NS
 from phage.records.address import format_address, format_mac
 from phage.records.columns import HostMark
 

@@ -52,6 +52,23 @@ class ProfileKey:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyOrder:
+    """What a key comes after: its row of a Markov chain over what the device does.
+
+    Attributes:
+        trains: How often it was used after a silence of its own; only that counts here.
+        about: Nanoseconds for which it was about, which tells what comes after it by chance.
+        stray: When it last came out of the blue, after nothing; 0: never.
+        after: Shares of its trains, of late, by what they came after.
+    """
+
+    trains: int = 0
+    about: int = 0
+    stray: int = 0
+    after: Mapping[ProfileKey, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class KeyUse:
     """How a key was used. Times are nanoseconds since the Unix epoch.
 
@@ -69,6 +86,7 @@ class KeyUse:
         volume: Mean of the logarithm (base 2) of a use's octets.
         spread: Its standard deviation.
         failed: Uses that nobody answered.
+        order: What it comes after.
     """
 
     first: int
@@ -84,6 +102,7 @@ class KeyUse:
     volume: float = 0.0
     spread: float = 0.0
     failed: int = 0
+    order: KeyOrder = field(default_factory=KeyOrder)
 
 
 class Phase(enum.StrEnum):
@@ -135,6 +154,8 @@ class DeviationKind(enum.StrEnum):
     """It moves far more."""
     HOUR = "hour"
     """It does something at an hour of the week when it never does."""
+    ORDER = "order"
+    """It does something without what always comes before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +171,8 @@ class Deviation:
         kind: How it deviates.
         key: What it did; None for rates of the whole device.
         what: For rates of the whole device, which.
+        after: What should have come before; None for other deviations.
+        share: In which share of cases it did, 0 to 1.
         value: How much.
         usual: How much is usual.
         simple: It is a thing that does few things: not a phone or PC.
@@ -174,3 +197,5 @@ class Deviation:
     fleet: bool = False
     renewed: bool = False
     known_peer: bool = False
+    after: ProfileKey | None = None
+    share: float = 0.0

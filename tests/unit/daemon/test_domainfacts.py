@@ -16,7 +16,7 @@ from phage.records.profile import Profile
 def test_a_domain_is_what_devices_were_told_for_it_and_for_names_below_it() -> None:
     profiler = Profiler(Inventory())
     names = {"203.0.113.1": "eu.maker.com", "203.0.113.2": "maker.com", "203.0.113.3": "other.org"}
-    profiler.load([Profile("d", 0, 0, names=names)])
+    profiler.books.load([Profile("d", 0, 0, names=names)])
     sets = DomainSets(profiler, FixedClock())
     facts = StaticFacts(others=(sets,))
     assert facts.knows(Kind.DOMAIN, "maker.com")
@@ -33,7 +33,7 @@ def test_one_of_a_pool_is_any_of_its_numbers() -> None:
     profiler = Profiler(Inventory())
     names = {"203.0.113.1": "mqtt1.eu.cloud.com", "203.0.113.2": "mqtt22.eu.cloud.com",
              "203.0.113.3": "mqttx.eu.cloud.com"}  # fmt: skip
-    profiler.load([Profile("d", 0, 0, names=names)])
+    profiler.books.load([Profile("d", 0, 0, names=names)])
     sets = DomainSets(profiler, FixedClock())
     found = {str(each) for each in sets.members(Kind.DOMAIN, "mqtt#.eu.cloud.com", 0)}
     assert found == {"203.0.113.1/32", "203.0.113.2/32"}

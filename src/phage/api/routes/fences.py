@@ -31,6 +31,16 @@ LONGEST_RULES = 131_072
 """Characters of the rules of one device."""
 
 
+class BeforeRow(BaseModel):
+    """What a key usually comes after."""
+
+    way: Literal["out", "in"]
+    protocol: int
+    port: int
+    peer: str
+    share: float = Field(description="In which share of cases, of late, 0 to 1.")
+
+
 class KeyRow(BaseModel):
     """What a device does with one peer by one service."""
 
@@ -47,6 +57,9 @@ class KeyRow(BaseModel):
     period_s: float
     jitter: float
     most_a_minute: int
+    failed: int = Field(description="Uses that nobody answered.")
+    usual_octets: int = Field(description="Octets of a usual use, both ways; 0: not known.")
+    after: list[BeforeRow] = Field(description="What it usually comes within 30 s after.")
     hours: list[int] = Field(description="Hours of the week (UTC), Monday 00-01 is 0.")
 
 

@@ -24,7 +24,7 @@ from phage.cli.devicevulnerabilities import (
     explain_affected,
     vulnerabilities,
 )
-from phage.cli.output import Column, emit, emit_one, output_option, say
+from phage.cli.output import emit, emit_one, output_option
 from phage.cli.remote import remote_options
 from phage.cli.settings import settings_options
 from phage.cli.times import Moment, Span
@@ -35,17 +35,6 @@ if TYPE_CHECKING:
     from phage.cli.settings import Chosen
     from phage.client.client import Client
 
-
-PROFILE_COLUMNS = (
-    Column("way", "way"),
-    Column("protocol", "protocol", right=True),
-    Column("port", "port", right=True),
-    Column("peer", "peer"),
-    Column("flows", "flows", right=True),
-    Column("days", "days", right=True),
-    Column("every s", "period_s", right=True),
-    Column("last", "last"),
-)
 
 _GRADE = click.option(
     "--grade",
@@ -257,20 +246,10 @@ def train(chosen: Chosen, folder: Path, form: str, *, tested: bool) -> None:
 @remote_options
 @settings_options
 def profile(chosen: Chosen, remote: Client | None, device: str, form: str) -> None:
-    """Show what DEVICE normally does: with whom, by what, how often, how regularly."""
-    from phage.api.profileshapes import profile_shape
-    from phage.devices.proposal import known
+    """Show what DEVICE normally does: with whom, how often, how regularly, when, after what."""
+    from phage.cli import deviceprofile
 
-    if remote is not None:
-        shape = RemoteDevices(remote).read(device, "profile")
-    else:
-        with chosen.reader() as store:
-            shape = profile_shape(known(store, device)[1])
-    if form == "table":
-        emit(form, shape["keys"], PROFILE_COLUMNS, empty="nothing is normal for it yet")
-        say(f"{device}: {shape['phase']}; {len(shape['waiting'])} things are not normal yet")
-    else:
-        emit_one(form, shape, ())
+    deviceprofile.show(chosen, remote, device, form)
 
 
 @command.command()

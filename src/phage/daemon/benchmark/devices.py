@@ -9,6 +9,7 @@ import json
 import resource
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
@@ -26,7 +27,7 @@ from phage.devices.ouifile import read_assignments
 from phage.devices.profiler import Profiler
 from phage.errors import PhageError
 from phage.records.device import Attribute, Device, Guess, Mark, MarkKind, Seen, Trait
-from phage.records.profile import KeyUse, Phase, Profile, ProfileKey, Way
+from phage.records.profile import KeyOrder, KeyUse, Phase, Profile, ProfileKey, Way
 from phage.store.pool import StorePool
 from phage.store.store import StoreLocation, open_store
 from phage.telemetry.metrics import Registry
@@ -138,7 +139,7 @@ def octets_of_a_device() -> float:
     inventory = Inventory()
     inventory.load(map(_device, range(DEVICES)))
     profiler = Profiler(inventory)
-    profiler.load(map(_profile, range(DEVICES)))
+    profiler.books.load(map(_profile, range(DEVICES)))
     return (_resident() - before) / len(inventory)
 
 
@@ -155,9 +156,11 @@ KEYS, NAMES = 32, 64
 def _profile(number: int) -> Profile:
     mac = f"02:00:00:{number >> 16:02x}:{number >> 8 & 255:02x}:{number & 255:02x}"
     use = KeyUse(AT, AT + number, 7, 1000, 10**6 + number, 10**7 + number, 60.0, 0.1, 1 << 160)
+    peers = (f"name:service{n}.example{number % 100}.com" for n in range(KEYS))
+    own = [ProfileKey(Way.OUT, 6, 443, peer) for peer in peers]
     keys = {
-        ProfileKey(Way.OUT, 6, 443, f"name:service{n}.example{number % 100}.com"): use
-        for n in range(KEYS)
+        key: replace(use, order=KeyOrder(300 + n, AT + n, AT, {own[n - 1]: 0.99, own[n - 2]: 0.97}))
+        for n, key in enumerate(own)
     }
     names = {f"203.0.{number & 255}.{n}": f"host{n}.service{n}.example.com" for n in range(NAMES)}
     rates = {"arp": 1.0, "syn": 2.0, "peers": 3.0}

@@ -147,13 +147,14 @@ class DeviationDetector:
                 "others_of_its_kind_do_it": deviation.peers_alike,
                 "began_together": deviation.fleet,
                 "after_new_firmware": deviation.renewed,
+                **_order(deviation),
             },
             features=_features(deviation),
         )
 
 
 def _novelty(deviation: Deviation) -> float:
-    if deviation.kind is DeviationKind.HOUR:
+    if deviation.kind in {DeviationKind.HOUR, DeviationKind.ORDER}:
         return 0.55
     if deviation.kind is not DeviationKind.NEW:
         times = deviation.value / max(deviation.usual, 1.0)
@@ -192,9 +193,10 @@ def _service(key: ProfileKey) -> str:
 
 
 def _key_text(deviation: Deviation) -> str:
-    key = deviation.key
-    if key is None:
-        return deviation.what
+    return deviation.what if deviation.key is None else _text(deviation.key)
+
+
+def _text(key: ProfileKey) -> str:
     return f"{key.way} {_service(key)} {escape(key.peer)[:120]}"
 
 
@@ -216,6 +218,8 @@ def _summary(deviation: Deviation, who: str) -> str:
         return f"{who} sent {deviation.value / 1e6:,.1f} MB to {peer} by {by}; {usual}"
     if deviation.kind is DeviationKind.HOUR:
         return f"{who} talks to {peer} by {by} at an hour of the week when it never did"
+    if deviation.kind is DeviationKind.ORDER:
+        return f"{who} {_doing(key, peer)} without {_done(deviation.after)} first"
     return f"{who} {_new_thing(deviation, key, peer)}"
 
 
@@ -228,6 +232,31 @@ def _new_thing(deviation: Deviation, key: ProfileKey, peer: str) -> str:
     if key.way is Way.IN:
         return f"is asked by {deviation.peer_ip or peer} for {by}, which it never served"
     return f"talks to {peer} by {by}, which it never did"
+
+
+def _doing(key: ProfileKey, peer: str) -> str:
+    if key.peer.startswith("asks:"):
+        return f"looks {peer} up"
+    by = _service(key)
+    return f"is asked by {peer} for {by}" if key.way is Way.IN else f"talks to {peer} by {by}"
+
+
+def _done(key: ProfileKey | None) -> str:
+    """Return what should have come before, as a thing that is done."""
+    if key is None:
+        return "anything"
+    peer = escape(key.peer.partition(":")[2] or key.peer)[:100]
+    if key.peer.startswith("asks:"):
+        return f"looking {peer} up"
+    return f"{'being asked by' if key.way is Way.IN else 'talking to'} {peer} by {_service(key)}"
+
+
+def _order(deviation: Deviation) -> dict[str, object]:
+    """Return what usually comes before, and how often it did."""
+    key = deviation.after
+    if key is None:
+        return {}
+    return {"usually_after": _text(key), "share_of_cases": round(deviation.share, 3)}
 
 
 def _features(deviation: Deviation) -> tuple[Feature, ...]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import astuple
+from dataclasses import fields, replace
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from phage.records.profile import KeyUse, Phase, Profile, ProfileKey, Way
+from phage.records.profile import KeyOrder, KeyUse, Phase, Profile, ProfileKey, Way
 from phage.store.repositories.text import storable, storable_integer
 
 if TYPE_CHECKING:
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 MAX_PAGE = 100_000
 """Profiles that one question returns at most."""
+
+_numbers = attrgetter(*(each.name for each in fields(KeyUse) if each.name != "order"))
+"""Returns the fields of a use that are numbers; its order stands apart."""
 
 
 class ProfileRepository:
@@ -66,6 +70,7 @@ def _to_row(profile: Profile) -> Row:
         "names": dict(profile.names),
         "claims": dict(profile.claims),
         "dropped": profile.dropped,
+        "order": _orders(profile.keys),
     }
     return (
         storable(profile.device),
@@ -78,7 +83,22 @@ def _to_row(profile: Profile) -> Row:
 
 def _keys(keys: Mapping[ProfileKey, KeyUse]) -> list[list[object]]:
     return [
-        [str(key.way), key.protocol, key.port, key.peer, *astuple(use)] for key, use in keys.items()
+        [str(key.way), key.protocol, key.port, key.peer, *_numbers(use)]
+        for key, use in keys.items()
+    ]
+
+
+def _orders(keys: Mapping[ProfileKey, KeyUse]) -> list[list[object]]:
+    """Return what each key comes after; keys are told by their places."""
+    places = {key: place for place, key in enumerate(keys)}
+    return [
+        [
+            use.order.trains,
+            use.order.about,
+            use.order.stray,
+            [[places[key], share] for key, share in use.order.after.items() if key in places],
+        ]
+        for use in keys.values()
     ]
 
 
@@ -90,7 +110,7 @@ def _from_row(row: Row) -> Profile:
         since=values[2],
         until=values[3],
         phase=Phase(values[1]),
-        keys=_uses(body["keys"]),
+        keys=_ordered(_uses(body["keys"]), body.get("order", ())),
         waiting=_uses(body["waiting"]),
         rates=body["rates"],
         names=body["names"],
@@ -104,3 +124,12 @@ def _uses(rows: Iterable[Any]) -> dict[ProfileKey, KeyUse]:
         ProfileKey(Way(way), protocol, port, peer): KeyUse(*use)
         for way, protocol, port, peer, *use in rows
     }
+
+
+def _ordered(keys: dict[ProfileKey, KeyUse], orders: Iterable[Any]) -> dict[ProfileKey, KeyUse]:
+    """Return uses with what they come after; profiles of before version 0.2 do not tell it."""
+    names = list(keys)
+    for name, (trains, about, stray, after) in zip(names, orders, strict=False):
+        order = KeyOrder(trains, about, stray, {names[place]: share for place, share in after})
+        keys[name] = replace(keys[name], order=order)
+    return keys

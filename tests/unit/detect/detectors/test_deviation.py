@@ -71,3 +71,19 @@ def test_odd_hours_are_told_only_when_asked_for() -> None:
     odd = replace(NEW, kind=DeviationKind.HOUR)
     assert not found(odd)
     assert found(odd, detector=DeviationDetector(hours=True))
+
+
+def test_what_comes_out_of_order_is_told_with_what_should_have_come_before() -> None:
+    asked = ProfileKey(Way.OUT, 17, 53, "asks:elsewhere.com")
+    [finding] = found(replace(NEW, kind=DeviationKind.ORDER, after=asked, share=0.991))
+    assert finding.summary == (
+        "Camera talks to elsewhere.com by tcp/443 without looking elsewhere.com up first."
+    )
+    assert finding.severity is Severity.LOW
+    assert finding.evidence["usually_after"] == "out udp/53 asks:elsewhere.com"
+    assert finding.evidence["share_of_cases"] == 0.991
+    odd = replace(NEW, kind=DeviationKind.ORDER, key=asked, after=replace(KEY, way=Way.IN))
+    assert "Camera looks elsewhere.com up without being asked by elsewhere.com" in (
+        found(odd)[0].summary
+    )
+    assert not found(replace(NEW, kind=DeviationKind.ORDER, after=asked, renewed=True))
