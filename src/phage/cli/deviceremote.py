@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 Record = dict[str, Any]
 
+MAX_FOUND = 10_000
+"""Devices that are looked at of those in which a name occurs."""
+
 
 class UnknownDeviceError(PhageError):
     """The phage there knows no device of that name, or several."""
@@ -34,8 +37,12 @@ class RemoteDevices:
 
         Raises UnknownDeviceError.
         """
-        folded = name.casefold()
-        told = list(self._client.devices(100, text=name))
+        folded = name.strip().casefold()
+        folded = folded.replace("-", ":") if folded.count("-") == 5 else folded
+        if not folded:  # Else whoever has no address yet would be meant.
+            message = "say which device: by id, MAC address, address or name"
+            raise UnknownDeviceError(message)
+        told = list(self._client.devices(MAX_FOUND, text=folded))
         for path in ("id", "mac", "ip", "name"):
             found = [str(row["id"]) for row in told if str(row[path]).casefold() == folded]
             if len(found) == 1:
@@ -43,8 +50,8 @@ class RemoteDevices:
             if found:
                 message = f"several devices are {name!r}: {', '.join(found)}"
                 raise UnknownDeviceError(message)
-        if ":" in name or name.replace(".", "").isdigit():  # One of its other addresses.
-            return name
+        if ":" in folded or folded.replace(".", "").isdigit():  # One of its other addresses.
+            return folded
         message = f"no device is {name!r}; `phage devices list` tells their ids"
         raise UnknownDeviceError(message)
 

@@ -92,6 +92,9 @@ class DeviceTable:
         """
         lower = name.strip().casefold()
         lower = lower.replace("-", ":") if lower.count("-") == 5 else lower
+        if not lower:  # Else whoever has no name yet would be meant.
+            message = "say which device: by id, MAC address, address or name"
+            raise DeviceError(message)
         entry = self._entries.get(lower) or self.with_mac(lower) or self.with_address(lower)
         if entry is not None:
             return entry

@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from phage.cli.deviceremote import RemoteDevices, UnknownDeviceError
+from phage.devices.proposal import find
+from phage.devices.table import DeviceError
+from phage.records.device import Device
+from phage.testing.records import EPOCH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,3 +82,12 @@ def test_a_device_that_is_not_there_or_not_one_is_said_so() -> None:
     with pytest.raises(UnknownDeviceError, match="no device is 'cellar'"):
         there.find("cellar")
     assert there.find("192.168.1.77") == "192.168.1.77"
+    assert there.find(" 00-17-88-00-00-01 ") == MAC
+
+
+@pytest.mark.parametrize("name", ["", " "])
+def test_nobody_is_meant_by_no_name(name: str) -> None:
+    with pytest.raises(UnknownDeviceError, match="say which device"):
+        RemoteDevices(cast("Client", FakeClient())).find(name)
+    with pytest.raises(DeviceError, match="say which device"):
+        find([Device("02:00:00:00:00:03", first_seen=EPOCH, last_seen=EPOCH)], name)
