@@ -254,11 +254,21 @@ class Transmitter:
         """Send frames in turn until the count or the time is reached; return how many went out."""
 
 @final
+class ToldFlows:
+    """What exporters told of flows, shared by the engines of a process."""
+
+    def __init__(self, seed: int, room: int) -> None:
+        """Make a table for so many flows, 32 octets each once several exporters are heard."""
+
+@final
 class ExportEngine:
     """One shard of the hot loop for flow exports. Not to be used from two threads at once."""
 
-    def __init__(self, config: str) -> None:
-        """Make an engine from settings in JSON. Raises ValueError for one that is wrong."""
+    def __init__(self, config: str, told: ToldFlows | None = None) -> None:
+        """Make an engine from settings in JSON; with `told`, one that compares with others.
+
+        Raises ValueError for settings that are wrong.
+        """
 
     def listen(
         self,

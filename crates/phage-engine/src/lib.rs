@@ -20,7 +20,7 @@ pub mod window;
 pub use config::EngineConfig;
 pub use counters::Counters;
 pub use engine::{Engine, EngineError, Progress};
-pub use export::{ExportConfig, ExportEngine};
+pub use export::{ExportConfig, ExportEngine, ToldFlows};
 pub use matching::MatchRow;
 pub use ring::{FrameRing, KeptFrame, Selection};
 pub use window::{Observation, Window};

@@ -249,6 +249,8 @@ pub(crate) fn exporters_to_python<'py>(
             ("reordered", counters.reordered),
             ("restarts", counters.restarts),
             ("unknown_elements", counters.unknown_elements),
+            ("duplicates", counters.duplicates),
+            ("duplicate_packets", counters.duplicate_packets),
             ("malformed", counters.faults.total()),
         ] {
             facts.set_item(name, value)?;

@@ -2,13 +2,13 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use phage_capture::datagram::{DatagramSender, ListenConfig};
 use phage_capture::FileSource;
 use phage_decode::export::Origin;
-use phage_engine::{EngineError, ExportConfig, ExportEngine, Progress};
+use phage_engine::{EngineError, ExportConfig, ExportEngine, Progress, ToldFlows};
 use phage_flow::volume::{TrafficRow, VolumeRow};
 use phage_flow::UseRow;
 use pyo3::exceptions::{PyOSError, PyValueError};
@@ -18,6 +18,18 @@ use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 use crate::engine::{raise, volumes_to_python, window_to_python};
 use crate::export::exporters_to_python;
 use crate::prefixes::PyPrefixSet;
+
+/// What exporters told of flows, shared by engines.
+#[pyclass(name = "ToldFlows", module = "phage._native", frozen)]
+pub(crate) struct PyToldFlows(Arc<ToldFlows>);
+
+#[pymethods]
+impl PyToldFlows {
+    #[new]
+    fn new(seed: u64, room: usize) -> Self {
+        Self(Arc::new(ToldFlows::new(seed, room)))
+    }
+}
 
 /// One shard of the hot loop for flow exports.
 #[pyclass(name = "ExportEngine", module = "phage._native")]
@@ -51,10 +63,12 @@ fn addresses(texts: &[String]) -> PyResult<Vec<SocketAddr>> {
 #[pymethods]
 impl PyExportEngine {
     #[new]
-    fn new(config: &str) -> PyResult<Self> {
+    #[pyo3(signature = (config, told = None))]
+    fn new(config: &str, told: Option<&PyToldFlows>) -> PyResult<Self> {
         let config: ExportConfig = serde_json::from_str(config)
             .map_err(|error| PyValueError::new_err(error.to_string()))?;
-        let engine = ExportEngine::new(&config).map_err(|error| raise(&error))?;
+        let told = told.map(|told| Arc::clone(&told.0));
+        let engine = ExportEngine::beside(&config, told).map_err(|error| raise(&error))?;
         Ok(Self {
             engine: Mutex::new(engine),
             volumes: <(Vec<VolumeRow>, Vec<TrafficRow>)>::default(),

@@ -16,6 +16,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<engine::PyEngine>()?;
     module.add_class::<export::PyExportDecoder>()?;
     module.add_class::<exportengine::PyExportEngine>()?;
+    module.add_class::<exportengine::PyToldFlows>()?;
     module.add_class::<exportengine::PyDatagramSender>()?;
     module.add_class::<prefixes::PyPrefixSet>()?;
     module.add_class::<volumes::PyVolumes>()?;

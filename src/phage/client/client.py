@@ -101,6 +101,11 @@ class Client:
         """Yield flows, those seen last first."""
         return self.listed("/api/v1/flows", limit, **wanted)
 
+    def exporters(self, limit: int = 1000) -> list[Record]:
+        """Return exporters of flows, those heard last first."""
+        found = self.ask("GET", f"/api/v1/exporters?limit={limit}")
+        return found if isinstance(found, list) else []
+
     def devices(self, limit: int = 100, **wanted: object) -> Iterator[Record]:
         """Yield devices, those seen last first."""
         return self.listed("/api/v1/devices", limit, **wanted)

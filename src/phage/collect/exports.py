@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from phage.collect.collector import WithoutPackets
 from phage.collect.enginecollector import LONGEST_WAIT, EngineCollector
 from phage.errors import CaptureError, StateError
-from phage.native import ExportEngine
+from phage.native import ExportEngine, ToldFlows
 from phage.records.address import format_address
 from phage.records.exporter import COUNTS, Exporter
 
@@ -61,6 +61,7 @@ class ExportSettings:
     allowed: tuple[str, ...] = ()
     exporters: tuple[ExporterSettings, ...] = ()
     find_duplicates: bool = True
+    compared_flows: int = 131_072
 
     def to_json(self) -> str:
         """Return the settings as the core reads them: names of exporters are not its business."""
@@ -84,15 +85,28 @@ class Listening:
     shared_by: int = 1
 
 
+def comparison(settings: ExportSettings) -> ToldFlows:
+    """Return what collectors share that compare what their exporters tell of flows."""
+    return ToldFlows(settings.seed, settings.compared_flows)
+
+
 class ExportCollector(WithoutPackets, EngineCollector[ExportEngine]):
-    """Runs an engine of exports; what it knows of exporters can be asked for and saved."""
+    """Runs an engine of exports; what it knows of exporters can be asked for and saved.
+
+    Args:
+        settings: Settings of the engine.
+        listening: Where it listens.
+        told: What exporters told of flows, where several collectors compare that.
+    """
 
     name = "exports"
     summary = "flow exports"
     from_exports = True
 
-    def __init__(self, settings: ExportSettings, listening: Listening) -> None:
-        super().__init__(ExportEngine(settings.to_json()), self._listen)
+    def __init__(
+        self, settings: ExportSettings, listening: Listening, told: ToldFlows | None = None
+    ) -> None:
+        super().__init__(ExportEngine(settings.to_json(), told), self._listen)
         self._listening = listening
         self._names = [
             (ipaddress.ip_network(each.address, strict=False), each.name)

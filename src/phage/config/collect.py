@@ -100,6 +100,13 @@ class FlowInputSettings(Section):
         description="Count a flow once that several exporters tell of, or one both as it comes in "
         "and as it goes out. Not with sampling: set `take` and `interfaces` of exporters there.",
     )
+    compared_flows: int = Field(
+        131_072,
+        ge=1024,
+        le=2**28,
+        description="Flows remembered to find those, by all threads together, 32 octets each; "
+        "more where `exports.duplicates_crowded` grows.",
+    )
     correct_clocks: bool = Field(
         default=True,
         description="Shift the times of exporters whose clock differs by more than five seconds.",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from phage.collect.collectors.netflow import NetFlowCollector
 from phage.collect.collectors.sflow import SFlowCollector
-from phage.collect.exports import ExporterSettings, ExportSettings, Listening
+from phage.collect.exports import ExporterSettings, ExportSettings, Listening, comparison
 from phage.config.savefile import save_over
 from phage.errors import ConfigError, StateError
 from phage.records.exporter import COUNTS
@@ -66,6 +66,7 @@ def export_settings(settings: Settings, *, seed: int, home: Sequence[str] = ()) 
             for each in flows.exporters
         ),
         find_duplicates=flows.find_duplicates,
+        compared_flows=flows.compared_flows,
         watch=settings.volumes.watched().as_core(),
     )
 
@@ -73,6 +74,7 @@ def export_settings(settings: Settings, *, seed: int, home: Sequence[str] = ()) 
 def make_export_collectors(settings: Settings, seed: Callable[[], int]) -> list[ExportCollector]:
     """Make the collectors that the settings name; each is to be opened and has its own thread."""
     flows = settings.collect.flows
+    told = comparison(export_settings(settings, seed=seed()))
     made: list[ExportCollector] = []
     for kind, udp, tcp in (
         (NetFlowCollector, flows.netflow, flows.ipfix_tcp),
@@ -88,7 +90,7 @@ def make_export_collectors(settings: Settings, seed: Callable[[], int]) -> list[
                 receive_buffer=flows.receive_buffer,
                 shared_by=flows.threads,
             )
-            made.append(kind(export_settings(settings, seed=seed()), listening))
+            made.append(kind(export_settings(settings, seed=seed()), listening, told))
     return made
 
 

@@ -39,6 +39,8 @@ class Exporter:
         reordered: Datagrams that came after a later one.
         restarts: Times that it began anew.
         unknown_elements: Fields of templates that have no name.
+        duplicates: Records of which another exporter had told all.
+        duplicate_packets: Packets that another one had told of, of these and of others.
         malformed: What was malformed.
     """
 
@@ -61,6 +63,8 @@ class Exporter:
     reordered: int = 0
     restarts: int = 0
     unknown_elements: int = 0
+    duplicates: int = 0
+    duplicate_packets: int = 0
     malformed: int = 0
 
     @property
@@ -71,6 +75,6 @@ class Exporter:
 
 COUNTS = (
     "datagrams", "octets", "records", "options", "templates", "withdrawn", "early", "lost",
-    "reordered", "restarts", "unknown_elements", "malformed",
+    "reordered", "restarts", "unknown_elements", "duplicates", "duplicate_packets", "malformed",
 )  # fmt: skip
 """The attributes that are counted."""

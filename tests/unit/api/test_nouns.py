@@ -10,6 +10,7 @@ from phage.access.roles import Role
 from phage.intel.catalog import Catalog, Source
 from phage.intel.networks import parse_networks
 from phage.records.device import Device, Seen
+from phage.records.exporter import Exporter
 from phage.records.feedstate import FeedState
 from phage.records.indicator import Indicator, IndicatorKind
 from phage.testing.apilab import PASSWORD, FakeDaemon
@@ -18,6 +19,20 @@ from phage.testing.records import EPOCH, make_decision, make_finding, make_flow
 
 if TYPE_CHECKING:
     from phage.testing.apilab import ApiLab
+
+
+def test_exporters_are_listed_with_what_others_told_before(lab: ApiLab) -> None:
+    lab.store.exporters.save(
+        [
+            Exporter("192.0.2.1", 7, 10, "edge", EPOCH, EPOCH, drift=10**9, duplicates=3),
+            Exporter("192.0.2.2", 0, 5, "", EPOCH, EPOCH + 1, records=9),
+        ]
+    )
+    heard, edge = lab.client("viewer").get("/api/v1/exporters").json()
+    assert (heard["address"], heard["format"], heard["records"]) == ("192.0.2.2", "NetFlow 5", 9)
+    assert (edge["name"], edge["duplicates"], edge["clock_behind_seconds"]) == ("edge", 3, 1.0)
+    few = lab.client("viewer").get("/api/v1/exporters", params={"limit": 1}).json()
+    assert few == [heard]
 
 
 def test_status_has_the_names_of_phantomfirewall(lab: ApiLab) -> None:

@@ -26,7 +26,18 @@ if TYPE_CHECKING:
     Phage = Callable[..., Any]
 
 ROUTER = Exporter(
-    "192.0.2.1", 7, 10, "edge", EPOCH, EPOCH, sampling=1000, drift=3_600 * 10**9, records=9, lost=2
+    "192.0.2.1",
+    7,
+    10,
+    "edge",
+    EPOCH,
+    EPOCH,
+    sampling=1000,
+    drift=3_600 * 10**9,
+    records=9,
+    lost=2,
+    duplicates=4,
+    duplicate_packets=5,
 )
 
 
@@ -53,6 +64,7 @@ def test_exporters_are_listed(phage: Phage) -> None:
     (shape,) = json.loads(phage("exporters", "list", "--output", "json").out)
     assert (shape["address"], shape["lost"], shape["format"]) == ("192.0.2.1", 2, "IPFIX")
     assert shape["clock_behind_seconds"] == 3600.0
+    assert (shape["duplicates"], shape["duplicate_packets"]) == (4, 5)
 
 
 @pytest.mark.usefixtures("filled")

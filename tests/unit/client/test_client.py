@@ -53,6 +53,7 @@ def test_it_reads_page_after_page(client: Client, monkeypatch: pytest.MonkeyPatc
     assert [each["id"] for each in client.decisions(2)] == [f"{4:026d}", f"{3:026d}"]
     assert client.status()["status"] == "running"
     assert client.rules()[0]["name"]
+    assert client.exporters() == []
 
 
 def test_it_steers(client: Client) -> None:

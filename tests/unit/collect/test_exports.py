@@ -15,9 +15,15 @@ from phage.collect.collector import Collector, FrameSelection
 from phage.collect.collectors.exportfile import ExportFileCollector
 from phage.collect.collectors.netflow import NetFlowCollector
 from phage.collect.collectors.sflow import SFlowCollector
-from phage.collect.exports import ExportCollector, ExporterSettings, ExportSettings, Listening
+from phage.collect.exports import (
+    ExportCollector,
+    ExporterSettings,
+    ExportSettings,
+    Listening,
+    comparison,
+)
 from phage.errors import CaptureError, StateError
-from phage.native import PrefixSet
+from phage.native import PrefixSet, ToldFlows
 from phage.records.address import format_address
 from phage.records.watched import FIRST_SERVICE, GROUP, HostGroup, Watched, group_key, numbered
 from phage.testing.waiting import until
@@ -80,9 +86,9 @@ class Running:
 def running() -> Iterator[Callable[..., Running]]:
     made: list[Running] = []
 
-    def make(settings: ExportSettings | None = None) -> Running:
+    def make(settings: ExportSettings | None = None, told: ToldFlows | None = None) -> Running:
         listening = Listening(udp=("127.0.0.1:0",), receive_buffer=1 << 16)
-        made.append(Running(NetFlowCollector(settings or ExportSettings(), listening)))
+        made.append(Running(NetFlowCollector(settings or ExportSettings(), listening, told)))
         return made[-1]
 
     yield make
@@ -154,6 +160,24 @@ def test_a_flow_that_two_routers_tell_of(
         assert run.collector.counters()["exports.duplicate_packets"] == 5
     elif counter:
         assert run.collector.counters()[counter] == 1
+
+
+def test_routers_at_different_collectors_tell_of_a_flow_once(
+    running: Callable[..., Running],
+) -> None:
+    settings = ExportSettings()
+    told = comparison(settings)
+    one, other = running(settings, told), running(settings, told)
+    one.send(netflow5(packets=5))
+    until("the first", lambda: one.collector.counters()["records"] == 1)
+    other.send(netflow5(packets=5), netflow5(packets=4), exporter="127.0.0.2")
+    until("the others", lambda: other.collector.counters()["records"] == 2)
+    for run in (one, other):
+        run.stop()
+    assert [sum(window.packets for window in run.windows) for run in (one, other)] == [5, 4]
+    (edge,), (core,) = one.collector.exporters(), other.collector.exporters()
+    assert (edge.records, edge.duplicates, edge.duplicate_packets) == (1, 0, 0)
+    assert (core.records, core.duplicates, core.duplicate_packets) == (2, 1, 5)
 
 
 def test_services_and_groups_have_rows_of_their_own(running: Callable[..., Running]) -> None:

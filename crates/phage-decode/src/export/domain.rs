@@ -47,6 +47,10 @@ pub struct DomainCounters {
     pub restarts: u64,
     /// Fields of templates that have no name here.
     pub unknown_elements: u64,
+    /// Records of which another exporter had told all.
+    pub duplicates: u64,
+    /// Packets that another exporter had told of, of these and of others.
+    pub duplicate_packets: u64,
     /// What was malformed.
     pub faults: Faults,
 }

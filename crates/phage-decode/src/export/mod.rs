@@ -128,6 +128,8 @@ pub struct ExportDecoder {
     starts: Vec<u32>,
     /// What is added to the times of the datagram that is read.
     shift: i64,
+    /// The place of the domain that was heard last.
+    last: usize,
 }
 
 impl Default for ExportDecoder {
@@ -148,6 +150,7 @@ impl ExportDecoder {
             refused: 0,
             starts: Vec::new(),
             shift: 0,
+            last: 0,
         }
     }
 
@@ -184,7 +187,19 @@ impl ExportDecoder {
             domain.counters.datagrams += 1;
             domain.counters.octets += datagram.len() as u64;
         }
+        self.last = place;
         place
+    }
+
+    /// Counts what another exporter had told already of the records that were decoded last.
+    pub fn told_again(&mut self, records: u64, packets: u64) {
+        if packets == 0 {
+            return;
+        }
+        if let Some(domain) = self.domains.get_mut(self.last) {
+            domain.counters.duplicates += records;
+            domain.counters.duplicate_packets += packets;
+        }
     }
 
     fn fault(&mut self, place: usize, fault: ExportFault) {

@@ -3,6 +3,7 @@
 
 use serde::Deserialize;
 
+use super::duplicates::USUAL_ROOM;
 use crate::config::WatchConfig;
 
 /// Settings of one engine of exports.
@@ -58,6 +59,8 @@ pub struct ExportConfig {
     pub exporters: Vec<ExporterConfig>,
     /// Whether flows that several exporters tell of are counted once.
     pub find_duplicates: bool,
+    /// Flows that are remembered for it, where the engine has no others to share this with.
+    pub compared_flows: usize,
 }
 
 /// Which flow records of an exporter are taken.
@@ -123,6 +126,7 @@ impl Default for ExportConfig {
             allowed: Vec::new(),
             exporters: Vec::new(),
             find_duplicates: true,
+            compared_flows: USUAL_ROOM,
         }
     }
 }

@@ -30,6 +30,7 @@ use phage_match::PrefixSet;
 use crate::engine::{EngineError, Progress};
 use crate::window::Window;
 pub use config::{ExportConfig, ExporterConfig, Taken};
+pub use duplicates::ToldFlows;
 use stages::ExportStages;
 
 /// Frames of a capture file that are looked at together.
@@ -60,8 +61,16 @@ pub struct ExportEngine {
 impl ExportEngine {
     /// Makes an engine without a source.
     pub fn new(config: &ExportConfig) -> Result<Self, EngineError> {
+        Self::beside(config, None)
+    }
+
+    /// Makes an engine that compares what exporters tell with what those of others tell.
+    pub fn beside(
+        config: &ExportConfig,
+        told: Option<Arc<ToldFlows>>,
+    ) -> Result<Self, EngineError> {
         Ok(Self {
-            stages: Box::new(ExportStages::new(config)?),
+            stages: Box::new(ExportStages::new(config, told)?),
             feed: Feed::Nothing,
             done: DatagramCounters::default(),
             faults: Vec::new(),

@@ -1,6 +1,7 @@
 //! The stages of a record: decoded, rated, counted, added to its flow and hosts.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use phage_capture::datagram::DatagramCounters;
 use phage_decode::export::{ExportDecoder, ExportLimits, FlowRecord, JsonLines, Origin};
@@ -10,7 +11,7 @@ use phage_flow::{touch, FlowLimits, FlowTable, Home, HostLimits, HostTable, BEHA
 
 use super::columns::ShareColumns;
 use super::config::ExportConfig;
-use super::duplicates::Duplicates;
+use super::duplicates::{Duplicates, ToldFlows};
 use super::policy::Policy;
 use crate::config::first_flow;
 use crate::engine::EngineError;
@@ -64,7 +65,10 @@ pub(super) struct ExportStages {
 }
 
 impl ExportStages {
-    pub(super) fn new(config: &ExportConfig) -> Result<Self, EngineError> {
+    pub(super) fn new(
+        config: &ExportConfig,
+        told: Option<Arc<ToldFlows>>,
+    ) -> Result<Self, EngineError> {
         let home =
             Home::new(&config.home).map_err(|error| EngineError::Setting(error.to_string()))?;
         let secret = Secret::from_seed(config.seed);
@@ -89,7 +93,10 @@ impl ExportStages {
             followed: config.followed,
             tick: i64::from(config.tick_ms) * 1_000_000,
             policy: Policy::new(config)?,
-            duplicates: config.find_duplicates.then(|| Duplicates::new(secret)),
+            duplicates: config.find_duplicates.then(|| {
+                let own = || Arc::new(ToldFlows::new(config.seed, config.compared_flows));
+                Duplicates::new(told.unwrap_or_else(own))
+            }),
             secret,
             decoder: ExportDecoder::new(ExportLimits {
                 domains: config.domains,
@@ -145,7 +152,8 @@ impl ExportStages {
         let came = records.len();
         self.counters.left_out += self.policy.apply(&from.address, &mut records);
         if let Some(duplicates) = &mut self.duplicates {
-            duplicates.remove(&mut records, time);
+            let found = duplicates.remove(&mut records, time);
+            self.decoder.told_again(found.records, found.packets);
         }
         self.counters.records += came as u64;
         if let Some(volume) = &mut self.volume {

@@ -8,10 +8,14 @@ import click
 
 from phage.api.shapes import exporter_shape
 from phage.cli.output import Column, emit, output_option
+from phage.cli.remote import remote_options
 from phage.cli.settings import settings_options
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from phage.cli.settings import Chosen
+    from phage.client.client import Client
 
 COLUMNS = (
     Column("exporter", "address"),
@@ -25,6 +29,7 @@ COLUMNS = (
     Column("lost", "lost", right=True),
     Column("early", "early", right=True),
     Column("restarts", "restarts", right=True),
+    Column("told before", "duplicates", right=True),
     Column("malformed", "malformed", right=True),
 )
 
@@ -37,16 +42,20 @@ def command() -> None:
 @command.command("list")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=1000, show_default=True)
 @output_option
+@remote_options
 @settings_options
-def list_(chosen: Chosen, limit: int, form: str) -> None:
+def list_(chosen: Chosen, remote: Client | None, limit: int, form: str) -> None:
     """List exporters by observation domain, those heard last first.
 
     Lost are datagrams (of IPFIX records) that the sequence numbers miss; early are data sets that
-    came before their template; clock is by how much the exporter's clock is behind.
+    came before their template; clock is by how much the exporter's clock is behind; told before are
+    records of which another exporter had told all, so that they are not counted again.
     """
-    with chosen.reader() as store:
-        exporters = store.exporters.list(limit)
-    shapes = map(exporter_shape, exporters)
+    if remote is not None:
+        shapes: Iterable[dict[str, Any]] = remote.exporters(limit)
+    else:
+        with chosen.reader() as store:
+            shapes = map(exporter_shape, store.exporters.list(limit))
     emit(form, map(_with_texts, shapes) if form == "table" else shapes, COLUMNS, empty="none")
 
 

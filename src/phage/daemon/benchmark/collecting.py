@@ -71,12 +71,18 @@ def _datagram(sequence: int, body: bytes) -> bytes:
     return struct.pack(">HHIIII", 9, 1, 1_000_000, 1_700_000_000, sequence, 1) + rest
 
 
-def write_recording(path: Path, rate: float = 1_500_000.0) -> None:
-    """Write the datagrams with times, as if so many records came a second."""
+def write_recording(path: Path, exporters: int = 1, rate: float = 1_500_000.0) -> None:
+    """Write the datagrams with times, as if so many records came a second.
+
+    With several exporters each gives its template, and they take turns.
+    """
+    template, *data = datagrams()
     with path.open("wb") as file:
-        for number, datagram in enumerate(datagrams()):
+        for number, datagram in enumerate([template] * exporters + data):
             moment = 1_700_000_000 + number * RECORDS / rate
-            file.write(struct.pack("<dH", moment, len(datagram)) + datagram)
+            source = struct.pack(">I", 1 + number % exporters)
+            file.write(struct.pack("<dH", moment, len(datagram)))
+            file.write(datagram[:16] + source + datagram[20:])
 
 
 def count_rate(path: Path, *, flows: bool) -> float:

@@ -96,14 +96,20 @@ def export_decode(version: str) -> Callable[[Workbench], tuple[Measurement, ...]
 
 
 def export_count(bench: Workbench) -> tuple[Measurement, ...]:
-    """Measure decoding and counting NetFlow 9 from memory; following its flows as well."""
+    """Measure decoding and counting NetFlow 9 from memory.
+
+    Also of two exporters, so that flows are compared; and following the flows as well.
+    """
     from phage.daemon.benchmark import collecting  # noqa: PLC0415  Megabytes of datagrams.
 
     path = bench.folder / "exports.tlp"
     collecting.write_recording(path)
     rates = [collecting.median(RUNS, path, flows=flows) for flows in (False, True)]
+    collecting.write_recording(path, exporters=2)
+    compared = collecting.median(RUNS, path, flows=False)
     return (
         Measurement("export.count.v9", rates[0], "records/s"),
+        Measurement("export.count.v9.compared", compared, "records/s"),
         Measurement("export.count.v9.flows", rates[1], "records/s"),
     )
 
