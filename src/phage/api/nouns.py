@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 AT_ONCE = ("docs", "events", "push", "service", "session")
 """What pages, browsers and monitoring ask for."""
 
-_PREFIXES = ("/api/v", "/v1/", "/taxii2/")
+_PREFIXES = ("/api/v", "/v1/", "/taxii2")
 _OF_PAGES = ("/api/v1/events", "/api/v1/push", "/api/v1/session")
 
 
