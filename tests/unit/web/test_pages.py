@@ -335,6 +335,15 @@ def test_rules_are_put_in_order_on_trial(lab: ApiLab, daemon: FakeDaemon) -> Non
     assert [rule_id(rule.name) for rule in lab.services.rules.rules()] == fields["rule"]
 
 
+def test_more_rules_than_fit_into_a_form_are_not_put_in_order(
+    lab: ApiLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = lab.browser("operator")
+    assert "/rules/order" in client.get("/rules").text
+    monkeypatch.setattr("phage.web.pages.rules.MOST_ORDERED", 2)
+    assert "/rules/order" not in client.get("/rules").text
+
+
 def test_a_rule_goes_a_place_up_without_script(lab: ApiLab, daemon: FakeDaemon) -> None:
     client = lab.browser("operator")
     assert lab.services.rules is not None

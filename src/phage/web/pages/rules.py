@@ -38,6 +38,8 @@ rules:
 
 FileName = Annotated[str, Path(max_length=80, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\.ya?ml$")]
 RuleId = Annotated[str, StringConstraints(pattern="^[0-9a-f]{12}$")]
+MOST_ORDERED = 900
+"""Rules that are put in order here: a form has at most 1,000 fields."""
 _ON_TRIAL = f"In force for {TRIAL_SECONDS:.0f} s. Confirm, or the rules before come back."
 _READ = Depends(needs("rules:read"))
 _WRITE = Depends(needs("rules:write"))
@@ -76,7 +78,14 @@ def rules(request: Request, services: Served) -> HTMLResponse:
                 met.last_hit if met else 0,
             )
         )
-    return page(request, "rules.html", rules=shown, files=desk.files(), state=state_of(services))
+    return page(
+        request,
+        "rules.html",
+        rules=shown,
+        files=desk.files(),
+        state=state_of(services),
+        most_ordered=MOST_ORDERED,
+    )
 
 
 def words(value: object) -> str:
@@ -99,7 +108,7 @@ def order_rules(
     request: Request,
     services: Served,
     asker: Asker,
-    rule: Annotated[list[RuleId], Form(min_length=1, max_length=1000)],
+    rule: Annotated[list[RuleId], Form(min_length=1, max_length=MOST_ORDERED)],
     move: Annotated[str, Form(max_length=20, pattern="^([0-9a-f]{12}:(up|down))?$")] = "",
 ) -> Response:
     """Write an order of rules to their files, and apply it on trial.
