@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import os
 from contextlib import ExitStack
@@ -43,6 +44,16 @@ class Service:
     def client(self, key: str = "") -> Any:
         vt = pytest.importorskip("vt", reason="lacks vt-py")
         return vt.Client(key or self.key, host=self.place, verify_ssl=False)
+
+
+@pytest.fixture(autouse=True)
+def loop() -> Iterator[None]:
+    """Give vt-py an event loop: the one that it makes for itself it never closes."""
+    made = asyncio.new_event_loop()
+    asyncio.set_event_loop(made)
+    yield
+    asyncio.set_event_loop(None)
+    made.close()
 
 
 @pytest.fixture(scope="module", params=["http", "https"])
