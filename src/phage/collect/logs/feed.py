@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from phage.collect.logs.follow import BLOCK, FollowedFile, LineBuffer
+from phage.collect.logs.follow import BLOCK, FollowedFile, Key, LineBuffer, key_of
 from phage.records import LogEvent
 
 if TYPE_CHECKING:
@@ -124,24 +124,37 @@ class FileFeed:
 
     def look(self, now: float) -> bool:
         """Look for files that came, went, or were shortened."""
-        changed = False
         self._left_out = 0
         paths = self._expanded()
         fresh = [path for path in paths if path not in self._files]
         self._make_room(len(fresh), paths)
+        files = self._files.values() if fresh else ()
+        known = {key: each for each in files for key in each.open_keys()}
+        changed = False
         for path in fresh:
-            if len(self._files) >= MOST_FILES:
-                self._left_out += 1
-                continue
-            # What appears later is read whole.
-            from_end = self.follow and self.from_end and not self._looked
-            saved = self.saved.get(str(path))
-            self._files[path] = FollowedFile(path, self.longest, saved, from_end)
-            changed = True
+            changed |= self._follow(path, known, now)
         self._looked = True
         for file in self._files.values():
             changed |= file.look(now)
         return changed
+
+    def _follow(self, path: Path, known: dict[Key, FollowedFile], now: float) -> bool:
+        """Begin to read a path, unless it is another name of what is `known`; tell whether."""
+        key = key_of(path)
+        other = known.get(key) if key is not None else None
+        if other is not None and key_of(other.path) == key:
+            return False
+        if len(self._files) >= MOST_FILES:
+            self._left_out += 1
+            return False
+        # What appears later is read whole, and what was moved here from where it was read.
+        from_end = self.follow and self.from_end and not self._looked
+        moved = other.hand_over(key) if other is not None and key is not None else None
+        file = FollowedFile(path, self.longest, moved or self.saved.get(str(path)), from_end)
+        self._files[path] = file
+        file.look(now)
+        known.update((each, file) for each in file.open_keys())
+        return True
 
     def _make_room(self, count: int, paths: Iterable[Path]) -> None:
         """Forget files that are gone, the first ones first, as far as others need their room."""

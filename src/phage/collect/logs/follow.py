@@ -21,6 +21,19 @@ MOST_RETIRED = 4
 """Files that were moved away and are read on; of more the oldest goes."""
 
 
+Key = tuple[int, int]
+"""Device and inode: which file it is, whatever its names."""
+
+
+def key_of(file: Path | int) -> Key | None:
+    """Return which file is behind a path or a descriptor; None for none."""
+    try:
+        status = os.fstat(file) if isinstance(file, int) else file.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
 class LineBuffer:
     """Cuts octets into lines; what is longer than a line may be is left out and counted.
 
@@ -95,13 +108,16 @@ class _Open:
         return (self.lines.feed(octets) if octets else []), len(octets) == BLOCK
 
     @property
-    def key(self) -> tuple[int, int]:
-        """Which file it is; none where a network file system took it away."""
+    def key(self) -> Key | None:
+        """Which file it is; None where a network file system took it away."""
+        return key_of(self.descriptor)
+
+    def position(self) -> Position | None:
+        """Return how far it was read, up to the end of a line."""
         try:
-            status = os.fstat(self.descriptor)
+            return position_of(self.descriptor, max(0, self.offset - self.lines.pending))
         except OSError:
-            return -1, -1
-        return status.st_dev, status.st_ino
+            return None
 
     def is_over(self, now: float) -> bool:
         """Tell whether its time has come, and all of it was read."""
@@ -151,8 +167,24 @@ class FollowedFile:
     @property
     def too_long(self) -> int:
         """How many lines were too long."""
-        files = [*self._retired, *([self._current] if self._current else [])]
-        return self._too_long + sum(each.lines.too_long for each in files)
+        return self._too_long + sum(each.lines.too_long for each in self._all())
+
+    def _all(self) -> list[_Open]:
+        return [*self._retired, *([self._current] if self._current else [])]
+
+    def open_keys(self) -> list[Key]:
+        """Return which files are read here."""
+        return [key for each in self._all() if (key := each.key) is not None]
+
+    def hand_over(self, key: Key) -> Position | None:
+        """Let go of a file that is at another path now; return how far it was read."""
+        for each in self._all():
+            if each.key == key:
+                self.rotations += each is self._current
+                position = each.position()
+                self._forget(each)
+                return position
+        return None
 
     def look(self, now: float) -> bool:
         """Look what is behind the path; `now` is monotonic. Tell whether that changed."""
@@ -186,9 +218,7 @@ class FollowedFile:
 
     def read(self) -> tuple[list[str], bool]:
         """Return the next lines, older files first, and whether there is more at once."""
-        for each in (*self._retired, self._current):
-            if each is None:
-                continue
+        for each in self._all():
             try:
                 lines, more = each.read()
             except OSError as error:
@@ -204,22 +234,12 @@ class FollowedFile:
 
     def position(self) -> Position | None:
         """Return how far it was read, for the next start."""
-        current = self._current
-        if current is None:
-            return self.saved
-        try:
-            return position_of(current.descriptor, max(0, current.offset - current.lines.pending))
-        except OSError:
-            return None
+        return self._current.position() if self._current is not None else self.saved
 
     def close(self) -> None:
         """Close what is open."""
-        for each in (*self._retired, self._current):
-            if each is not None:
-                self._too_long += each.lines.too_long
-                each.close()
-        self._retired.clear()
-        self._current = None
+        for each in self._all():
+            self._forget(each)
 
     def _open(self, path: Path | None = None) -> _Open | None:
         try:
@@ -266,9 +286,7 @@ class FollowedFile:
             current.until = now + RETIRED_SECONDS
         elif current.is_over(now):
             self.saved = self.position()
-            self._too_long += current.lines.too_long
-            self._current = None
-            current.close()
+            self._forget(current)
 
     def _restart(self, current: _Open) -> None:
         """Read a file from its beginning that was shortened (copied away, then emptied)."""
@@ -284,7 +302,10 @@ class FollowedFile:
             self._forget(self._retired[0])
 
     def _forget(self, old: _Open) -> None:
-        self._retired.remove(old)
+        if old is self._current:
+            self._current = None
+        else:
+            self._retired.remove(old)
         self._too_long += old.lines.too_long
         old.close()
 

@@ -207,6 +207,50 @@ def test_files_that_are_gone_make_room_for_others(
     following.close()
 
 
+def test_a_file_that_gets_another_name_of_the_pattern_is_not_read_again(tmp_path: Path) -> None:
+    log, dated = tmp_path / "a.log", tmp_path / "a-20261121.log"
+    log.touch()
+    following = feed(tmp_path / "*.log")
+    told(following, 0.0)
+    write(log, 1)
+    assert told(following, 1.0) == names(1)
+    write(log, 2)
+    with log.open("a", encoding="ascii") as file:
+        file.write("refused 192.0")
+    assert told(following, 2.0) == names(2)
+    log.rename(dated)  # As logrotate does with `dateext` and `extension .log`.
+    write(log, 4)
+    with dated.open("a", encoding="ascii") as file:  # By a daemon that was not told yet.
+        file.write(".2.3\n")
+    assert sorted(told(following, 3.0)) == names(3, 4)
+    write(dated, 5)
+    write(log, 6)
+    assert sorted(told(following, 4 + RETIRED_SECONDS)) == names(5, 6)
+    assert told(following, 99.0) == []
+    following.close()
+
+
+def test_a_file_of_two_names_is_read_once(tmp_path: Path) -> None:
+    first, second = tmp_path / "b-1.log", tmp_path / "b-2.log"
+    first.touch()
+    newest, also = tmp_path / "newest.log", tmp_path / "a.log"
+    newest.symlink_to(first)
+    also.hardlink_to(first)
+    following = feed(tmp_path / "*.log")
+    told(following, 0.0)
+    write(first, 1)
+    assert told(following, 1.0) == names(1)
+    write(second, 2)
+    newest.unlink()
+    newest.symlink_to(second)
+    assert told(following, 2.0) == names(2)
+    also.unlink()
+    write(first, 3)
+    write(newest, 4)
+    assert sorted(told(following, 3.0)) == names(3, 4)
+    following.close()
+
+
 def test_what_was_moved_away_is_read_to_its_end_however_long_that_takes(tmp_path: Path) -> None:
     log = tmp_path / "a.log"
     log.touch()
