@@ -7,6 +7,10 @@ use crate::app::reader::Reader;
 /// Longest connection identifier of the versions that are opened (RFC 9000, section 17.2).
 const MAX_IDENTIFIER: usize = 20;
 
+/// Most CRYPTO frames of one packet: browsers that shuffle their hello cut it into about 30, and
+/// hundreds of a byte each would cost several times what opening the packet does.
+const MAX_FRAMES: usize = 64;
+
 /// An Initial packet, still protected.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Initial<'a> {
@@ -123,12 +127,13 @@ impl Initial<'_> {
 }
 
 /// Hands the CRYPTO frames of a payload on: offset and data. Ends at a frame that is cut or not
-/// allowed in Initial packets (RFC 9000, section 17.2.2).
+/// allowed in Initial packets (RFC 9000, section 17.2.2), and at one too many.
 pub(crate) fn crypto_frames(
     payload: &[u8],
     mut each: impl FnMut(u64, &[u8]),
 ) -> Result<(), Reason> {
     let mut reader = Reader::new(payload);
+    let mut frames = 0;
     while let Some(kind) = reader.varint() {
         match kind {
             // PADDING, of which there is much, and PING.
@@ -145,6 +150,10 @@ pub(crate) fn crypto_frames(
                 let data = size
                     .and_then(|size| reader.take(size))
                     .ok_or(Reason::Length)?;
+                frames += 1;
+                if frames > MAX_FRAMES {
+                    return Err(Reason::TooLarge);
+                }
                 each(offset, data);
             }
             // CONNECTION_CLOSE: nothing follows that matters.

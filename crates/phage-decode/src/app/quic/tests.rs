@@ -316,3 +316,20 @@ fn frames_that_lie_are_counted_and_bounds_hold() {
     );
     assert!(matches!(table.push(11, 0, &server), Parsed::Malformed(_)));
 }
+
+#[test]
+fn a_packet_of_too_many_pieces_is_let_go_of() {
+    let pieces = |count: usize| (0..count).flat_map(|at| crypto(2 * at, &[1])).collect();
+    let (few, many): (Vec<u8>, Vec<u8>) = (pieces(64), pieces(65));
+    let mut table = table();
+    assert_eq!(
+        table.push(1, 0, &simple(b"12345678", 0, &few)),
+        Parsed::Incomplete
+    );
+    assert!(matches!(
+        table.push(2, 0, &simple(b"87654321", 0, &many)),
+        Parsed::Malformed(_)
+    ));
+    let counters = table.counters();
+    assert_eq!((counters.malformed, counters.beyond), (1, 0));
+}
