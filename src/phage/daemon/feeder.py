@@ -22,6 +22,8 @@ WAITING_WINDOWS = 64
 WAITING_OCTETS = 16 << 20
 # How often time is let pass when nothing comes.
 IDLE_SECONDS = 1.0
+# A collector that had a fault of its own begins again after so long.
+PAUSE_SECONDS = 1.0
 
 
 class Watched(Collector, Protocol):
@@ -63,10 +65,11 @@ class Feeder:
     ) -> None:
         self.collector = collector
         self.dropped = 0
+        self.faults = 0
         self.error: CaptureError | None = None
         self._windows = windows
         self._patient = patient
-        self._stopping = False
+        self._stopping = threading.Event()
         self._thread = threading.Thread(
             target=self._feed, name=f"phage-{collector.interface}", daemon=True
         )
@@ -82,7 +85,7 @@ class Feeder:
 
     def stop(self) -> None:
         """Stop and wait for the thread."""
-        self._stopping = True
+        self._stopping.set()
         self.collector.stop()
         self._thread.join(timeout=5.0)
 
@@ -91,13 +94,24 @@ class Feeder:
         return self._thread.is_alive()
 
     def _feed(self) -> None:
-        try:
-            for window in self.collector.windows():
-                while not self._put(window) and self._patient and not self._stopping:
-                    pass
-        except CaptureError as error:
-            self.error = error
-            _log.error("%s: %s", self.collector.interface, error)
+        while not self._stopping.is_set():
+            try:
+                for window in self.collector.windows():
+                    while not self._put(window) and self._patient and not self._stopping.is_set():
+                        pass
+            except CaptureError as error:
+                self.error = error
+                _log.error("%s: %s", self.collector.interface, error)
+                return
+            except Exception:  # noqa: BLE001  A collector's fault is told, and is not its end.
+                self.faults += 1
+                name = self.collector.interface
+                _log.exception(
+                    "%s: a fault in the collector", name, extra={"limit": f"feed {name}"}
+                )
+                self._stopping.wait(PAUSE_SECONDS)
+            else:
+                return
 
     def _put(self, window: Window) -> bool:
         try:

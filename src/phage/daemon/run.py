@@ -189,7 +189,10 @@ class Daemon:
 
     def lost(self) -> Mapping[str, int]:
         """Return what was dropped or failed here, without asking the collectors."""
-        lost = {"windows_dropped": sum(feeder.dropped for feeder in self.feeders)}
+        lost = {
+            "windows_dropped": sum(feeder.dropped for feeder in self.feeders),
+            "collector_faults": sum(feeder.faults for feeder in self.feeders),
+        }
         for loss in self.losses:
             lost |= loss()
         return lost

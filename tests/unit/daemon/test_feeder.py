@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 
 from phage.daemon import feeder
-from phage.daemon.feeder import WindowQueue
+from phage.daemon.feeder import Feeder, WindowQueue
 from phage.records import Window
 from phage.records.columns import FLOW
 
 if TYPE_CHECKING:
-    from phage.daemon.feeder import Fed
+    from collections.abc import Iterator
+
+    from phage.daemon.feeder import Fed, Watched
 
 
 def fed(flows: int) -> Fed:
@@ -41,3 +43,35 @@ def test_windows_are_bounded_in_octets(monkeypatch: pytest.MonkeyPatch) -> None:
     assert windows.empty()
     windows.put_nowait(fed(1))
     assert not windows.empty()
+
+
+class Faulty:
+    """Has a fault after each window but the last."""
+
+    interface = name = "faulty"
+
+    def __init__(self) -> None:
+        self.left = [1, 2, 3]
+
+    def windows(self) -> Iterator[Window]:
+        yield Window(self.left.pop(0), 9)
+        if self.left:
+            raise RecursionError
+
+    def stop(self) -> None:
+        """Nothing waits."""
+
+
+def test_a_fault_of_a_collector_is_not_its_end(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(feeder, "PAUSE_SECONDS", 0.0)
+    windows = WindowQueue(64)
+    made = Feeder(cast("Watched", Faulty()), windows)
+    made.start()
+    starts = [windows.get(timeout=60)[0].start for _ in range(3)]
+    made.stop()
+    assert starts == [1, 2, 3]
+    assert not made.is_alive()
+    assert (made.faults, made.error) == (2, None)
+    assert caplog.text.count("faulty: a fault in the collector") == 2
