@@ -49,10 +49,11 @@ def group_key(name: str) -> bytes:
 
 
 def numbered(services: Iterable[str]) -> tuple[tuple[str, int], ...]:
-    """Number services: by their names, so that a new one does not renumber the others.
+    """Number services: by their names, so that a new one as a rule does not renumber the others.
 
-    What is learned of a service is kept by its number. Raises ValueError for more than there are
-    numbers.
+    What is learned of a service is kept by its number. Of two whose names come to the same number
+    the first by name has it: where that is the new one, what is usual of the other is learned anew
+    within minutes. Raises ValueError for more than there are numbers.
     """
     taken: dict[int, str] = {}
     for text in sorted(set(services)):

@@ -16,11 +16,18 @@ from phage.records.watched import (
 )
 
 
-def test_a_new_service_renumbers_no_other() -> None:
+def test_a_new_service_as_a_rule_renumbers_no_other() -> None:
     before = dict(numbered(["tcp/80", "udp/53"]))
     after = dict(numbered(["tcp/443", "udp/53", "tcp/80", "tcp/80"]))
     assert before.items() <= after.items()
     assert len(set(after.values())) == 3
+
+
+def test_of_two_that_come_to_the_same_number_the_first_has_it() -> None:
+    before = dict(numbered(["tcp/443"]))
+    after = dict(numbered(["tcp/443", "tcp/21"]))
+    assert after["tcp/21"] == before["tcp/443"]
+    assert after["tcp/443"] == after["tcp/21"] + 1
 
 
 def test_numbers_are_few_and_distinct() -> None:
