@@ -24,6 +24,15 @@ enum Asked {
     Read(u16, u64),
 }
 
+impl Asked {
+    fn held(&self) -> usize {
+        64 + match self {
+            Self::Create(name) => name.capacity(),
+            Self::Read(..) => 0,
+        }
+    }
+}
+
 /// One connection.
 #[derive(Debug, Default)]
 pub(crate) struct Smb1 {
@@ -33,7 +42,8 @@ pub(crate) struct Smb1 {
 
 impl Smb1 {
     pub(crate) fn held(&self) -> usize {
-        self.asked.len() * 64 + self.files.held()
+        let names: usize = self.asked.iter().map(|(_, asked)| asked.held()).sum();
+        names + self.files.held()
     }
 
     pub(crate) fn end(&mut self, out: &mut Output<'_>) {

@@ -9,8 +9,8 @@ const NAME: &str = "message.eml";
 #[derive(Debug)]
 enum Stage {
     Commands,
-    /// DATA was said, and nothing answered yet.
-    Asked,
+    /// DATA was said, and nothing answered yet; what a client that does not wait said since.
+    Asked(Vec<u8>),
     /// Lines of a message; where in a line it is.
     Data(Body, Place),
     /// So many octets of a chunk, the last of its message or not.
@@ -59,6 +59,7 @@ impl Smtp {
     pub(crate) fn held(&self) -> usize {
         let body = match &self.stage {
             Stage::Data(body, _) => body.held(),
+            Stage::Asked(ahead) => ahead.capacity(),
             _ => 0,
         };
         let chunks = self.chunks.as_ref().map_or(0, Body::held);
@@ -69,7 +70,7 @@ impl Smtp {
         let mut rest = data;
         while !rest.is_empty() {
             rest = if reverse {
-                self.answered(rest)
+                self.answered(rest, out)
             } else {
                 self.said(rest, out)
             };
@@ -89,7 +90,7 @@ impl Smtp {
         }
     }
 
-    fn answered<'a>(&mut self, data: &'a [u8]) -> &'a [u8] {
+    fn answered<'a>(&mut self, data: &'a [u8], out: &mut Output<'_>) -> &'a [u8] {
         let (line, rest) = self.answer.take(data);
         let Some(line) = line else {
             return rest;
@@ -98,14 +99,20 @@ impl Smtp {
             return rest; // More of this answer follows.
         }
         self.unanswered = self.unanswered.saturating_sub(1);
-        if matches!(self.stage, Stage::Asked) && self.unanswered == 0 {
+        if self.unanswered > 0 {
+            return rest;
+        }
+        if let Stage::Asked(ahead) = &mut self.stage {
+            let ahead = std::mem::take(ahead);
             self.stage = if line.starts_with("354") {
                 Stage::Data(Body::new(NAME), Place::Start)
             } else {
                 Stage::Commands
             };
+            self.push(false, &ahead, out);
         }
         if std::mem::take(&mut self.wants_tls) && line.starts_with("220") {
+            out.counters.encrypted += 1;
             self.stage = Stage::Deaf;
         }
         rest
@@ -119,12 +126,25 @@ impl Smtp {
                 self.stage = Stage::Deaf;
                 &[]
             }
-            // What a client says before the server has answered is no message yet.
-            stage @ (Stage::Commands | Stage::Asked) => {
-                self.stage = stage;
+            // Whether it is a message the server says: many take one that comes too early.
+            Stage::Asked(mut ahead) => {
+                if ahead.len() + data.len() > out.limits.file {
+                    out.counters.too_large += 1;
+                    self.stage = Stage::Deaf;
+                } else {
+                    ahead.extend_from_slice(data);
+                    self.stage = Stage::Asked(ahead);
+                }
+                &[]
+            }
+            Stage::Commands => {
                 let (line, rest) = self.line.take(data);
                 if let Some(line) = line {
                     self.obey(&line);
+                }
+                if let Stage::Chunk(0, is_last) = self.stage {
+                    self.stage = Stage::Commands;
+                    self.chunk(0, is_last, &[], out);
                 }
                 rest
             }
@@ -135,7 +155,7 @@ impl Smtp {
         let (word, rest) = command(line);
         self.unanswered = self.unanswered.saturating_add(1);
         match word.as_str() {
-            "DATA" => self.stage = Stage::Asked,
+            "DATA" => self.stage = Stage::Asked(Vec::new()),
             "STARTTLS" => self.wants_tls = true,
             "RSET" | "MAIL" => self.chunks = None,
             "BDAT" => {

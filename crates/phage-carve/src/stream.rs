@@ -263,7 +263,7 @@ fn told(first: &[Vec<u8>; 2], number: u64) -> Option<Application> {
         return (!greets || server.len() > 4096).then_some(Application::Other);
     }
     if client.len() < TOLD_BY && client.last() != Some(&b'\n') {
-        return None;
+        return (server.len() > 4096).then_some(Application::Other);
     }
     let smb = client.get(4..8);
     if client.first() == Some(&0) && matches!(smb, Some([0xfc..=0xff, b'S', b'M', b'B'])) {

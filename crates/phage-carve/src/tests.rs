@@ -245,6 +245,41 @@ fn mail_is_a_message_as_it_was_sent() {
 }
 
 #[test]
+fn mail_of_a_client_that_waits_for_nothing_is_seen() {
+    for cut in [1, 1000] {
+        let files = carved(
+            25,
+            cut,
+            &[
+                (true, b"220 ready\r\n"),
+                (
+                    false,
+                    b"EHLO me\r\nMAIL FROM:<a>\r\nRCPT TO:<b>\r\nDATA\r\nearly\r\n.\r\nMAIL FROM:<a>\r\n",
+                ),
+                (true, b"250 hi\r\n250 ok\r\n250 ok\r\n354 go\r\n250 kept\r\n250 ok\r\n"),
+                (false, b"BDAT 4\r\nlastBDAT 0 LAST\r\n"),
+            ],
+        );
+        assert_eq!(
+            told(&files),
+            [
+                (false, "message.eml", &b"early\r\n"[..]),
+                (false, "message.eml", b"last"),
+            ]
+        );
+    }
+}
+
+#[test]
+fn a_stream_that_never_says_what_it_is_holds_little() {
+    let mut carver = carver();
+    let mut link = Link::http(&mut carver);
+    link.say(&mut carver, false, b"x");
+    link.say(&mut carver, true, &b"x".repeat(20_000));
+    assert_eq!(carver.counters().live, 0);
+}
+
+#[test]
 fn files_of_ftp_come_over_connections_of_their_own() {
     let mut carver = carver();
     let mut control = Link::open(&mut carver, (CLIENT, 40001), (SERVER, 21));
@@ -293,6 +328,90 @@ fn framed(message: &[u8]) -> Vec<u8> {
     let mut frame = (message.len() as u32).to_be_bytes().to_vec();
     frame.extend(message);
     frame
+}
+
+/// A message of SMB 1 in its frame: its words, and the octets after them.
+fn smb1(command: u8, number: u16, is_answer: bool, words: &[u8], octets: &[u8]) -> Vec<u8> {
+    let mut message = vec![0xff, b'S', b'M', b'B', command, 0, 0, 0, 0];
+    message.extend([u8::from(is_answer) << 7, 0, 0x80]);
+    message.resize(30, 0);
+    message.extend(number.to_le_bytes());
+    message.push((words.len() / 2) as u8);
+    message.extend(words);
+    message.extend((octets.len() as u16).to_le_bytes());
+    message.extend(octets);
+    framed(&message)
+}
+
+/// Words of SMB 1, so many, with numbers of 16 bits at some octets.
+fn words(count: usize, numbers: &[(usize, u16)]) -> Vec<u8> {
+    let mut words = vec![0; 2 * count];
+    for (at, number) in numbers {
+        words[*at..at + 2].copy_from_slice(&number.to_le_bytes());
+    }
+    words
+}
+
+fn smb1_create(number: u16, name: &str) -> Vec<u8> {
+    let mut octets = vec![0]; // Names in Unicode begin at an even place.
+    octets.extend(name.encode_utf16().flat_map(u16::to_le_bytes));
+    let length = (octets.len() - 1) as u16;
+    smb1(0xa2, number, false, &words(24, &[(5, length)]), &octets)
+}
+
+#[test]
+fn files_of_smb1_are_read_and_written() {
+    let mut carver = carver();
+    let mut link = Link::open(&mut carver, (CLIENT, 40000), (SERVER, 445));
+    let opened = |number, id| smb1(0xa2, number, true, &words(34, &[(5, id)]), &[]);
+    link.say(&mut carver, false, &smb1_create(1, r"\share\up.exe"));
+    link.say(&mut carver, true, &opened(1, 7));
+    for (offset, data) in [(4, b"last"), (0, b"firs")] {
+        let wrote = words(14, &[(4, 7), (6, offset), (20, 4), (22, 63)]);
+        link.say(&mut carver, false, &smb1(0x2f, 2, false, &wrote, data));
+    }
+    link.say(
+        &mut carver,
+        false,
+        &smb1(0x04, 3, false, &words(3, &[(0, 7)]), &[]),
+    );
+    link.say(&mut carver, false, &smb1_create(4, "down.exe"));
+    link.say(&mut carver, true, &opened(4, 8));
+    link.say(
+        &mut carver,
+        false,
+        &smb1(0x2e, 5, false, &words(12, &[(4, 8)]), &[]),
+    );
+    let answer = words(12, &[(10, 5), (12, 59)]);
+    link.say(&mut carver, true, &smb1(0x2e, 5, true, &answer, b"hello"));
+    link.say(
+        &mut carver,
+        false,
+        &smb1(0x04, 6, false, &words(3, &[(0, 8)]), &[]),
+    );
+    assert_eq!(
+        told(&carver.take()),
+        [
+            (false, "up.exe", &b"firslast"[..]),
+            (true, "down.exe", b"hello"),
+        ]
+    );
+    assert_eq!(carver.counters().malformed, 0);
+}
+
+#[test]
+fn names_of_smb1_that_nobody_answers_count() {
+    let mut carver = Carver::new(&CarverLimits {
+        memory: 1 << 20,
+        ..CarverLimits::default()
+    });
+    let mut link = Link::open(&mut carver, (CLIENT, 40000), (SERVER, 445));
+    let name = "x".repeat(30_000);
+    for number in 0..100 {
+        link.say(&mut carver, false, &smb1_create(number, &name));
+    }
+    assert_eq!(carver.counters().live, 0);
+    assert_eq!(carver.counters().held, 0);
 }
 
 fn smb2_create(name: &str) -> Vec<u8> {
