@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from phage.detect import explain
-from phage.detect.tables import Distinct, Tally
+from phage.detect.tables import Distinct, Tally, Unlisted
 from phage.records import Feature, Finding, Peer, Severity
 
 if TYPE_CHECKING:
@@ -88,17 +88,24 @@ class Guesses:
     replies: int = 0
     success: bool = False
     others: dict[str, Peer] = field(default_factory=dict)
-    total: int = 0
+    more: Unlisted = field(default_factory=Unlisted)
+
+    @property
+    def total(self) -> int:
+        """How many others there were."""
+        return len(self.others) + self.more.total
 
     def extend(self, other: Subject, port: int, now: int, packets: int) -> None:
         """Add an attempt at, or by, another host."""
         self.attempts += 1
         self.packets += packets
         self.last = max(self.last, now)
-        if other.ip not in self.others:
-            self.total += 1
-            if len(self.others) < _MOST_OTHERS:
-                self.others[other.ip] = Peer(other.ip, other.mac, (explain.service(_TCP, port),))
+        if other.ip in self.others:
+            return
+        if len(self.others) < _MOST_OTHERS:
+            self.others[other.ip] = Peer(other.ip, other.mac, (explain.service(_TCP, port),))
+        else:
+            self.more.add(other.ip)
 
     def finding(self, detector: str, key: str, knowledge: Knowledge) -> Finding:
         """Make the finding of it as it stands."""
@@ -123,7 +130,7 @@ class Guesses:
             first_seen=self.first,
             last_seen=self.last,
             peers=peers,
-            peers_total=max(self.total, len(peers)),
+            peers_total=self.total,
             packets=self.packets,
             evidence={
                 "kind": self.kind,

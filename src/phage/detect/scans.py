@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from phage.detect import explain
+from phage.detect.tables import Unlisted
 from phage.records import Feature, Finding, Peer, Severity, Subject
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 SHOWN = 16
 """Hosts, services and answers that are listed."""
 
-# Hosts and services that are told apart; beyond, they are only counted.
+# Hosts and services that are known one by one; beyond, they are only counted.
 _MOST_HOSTS = 1024
 _MOST_SERVICES = 4096
 
@@ -33,28 +34,43 @@ class Scan:
     services: dict[str, int] = field(default_factory=dict)
     """How many hosts each was tried on."""
     answered: dict[str, None] = field(default_factory=dict)
-    hosts_total: int = 0
-    services_total: int = 0
+    least_hosts: int = 0
+    """So many there were at least."""
+    more_hosts: Unlisted = field(default_factory=Unlisted)
+    more_services: Unlisted = field(default_factory=Unlisted)
     pairs: int = 0
     probes: int = 0
     two_way: bool = False
     severity: Severity = Severity.MEDIUM
+
+    @property
+    def hosts_total(self) -> int:
+        """How many hosts were tried."""
+        return max(self.least_hosts, len(self.hosts) + self.more_hosts.total)
+
+    @property
+    def services_total(self) -> int:
+        """How many services were tried."""
+        return len(self.services) + self.more_services.total
 
     def add(self, host: str, service: str) -> None:
         """Add a target."""
         self.pairs += 1
         services = self.hosts.get(host)
         if services is None:
-            self.hosts_total += 1
-            services = self.hosts.setdefault(host, {}) if len(self.hosts) < _MOST_HOSTS else {}
+            services = {}
+            if len(self.hosts) < _MOST_HOSTS:
+                self.hosts[host] = services
+            else:
+                self.more_hosts.add(host)
         if len(services) < SHOWN:
             services[service] = None
         if service in self.services:
             self.services[service] += 1
-            return
-        self.services_total += 1
-        if len(self.services) < _MOST_SERVICES:
+        elif len(self.services) < _MOST_SERVICES:
             self.services[service] = 1
+        else:
+            self.more_services.add(service)
 
     def finding(self, detector: str, name: str, knowledge: Knowledge) -> Finding:
         """Make the finding of it as it stands."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Iterator, KeysView
+from hashlib import blake2b
 from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
@@ -149,6 +151,35 @@ class Distinct(Generic[K]):
     def since(self, time: int) -> int:
         """Return how many are not older than this."""
         return sum(1 for seen in self.times.values() if seen >= time)
+
+
+class Unlisted:
+    """Counts the distinct things for which a list had no room: up to 512 exactly, then about.
+
+    By the smallest hashes: where the 512th of many lies tells how many there are, within some
+    percent (Bar-Yossef et al., "Counting distinct elements in a data stream", RANDOM 2002).
+    """
+
+    __slots__ = ("_least",)
+
+    KEPT = 512
+
+    def __init__(self) -> None:
+        self._least: list[int] = []
+
+    def add(self, thing: str) -> None:
+        """Count a thing, if it was not yet."""
+        number = int.from_bytes(blake2b(thing.encode(), digest_size=8).digest(), "big")
+        place = bisect_left(self._least, number)
+        if place < self.KEPT and self._least[place : place + 1] != [number]:
+            self._least.insert(place, number)
+            del self._least[self.KEPT :]
+
+    @property
+    def total(self) -> int:
+        """How many there were."""
+        kept = self._least
+        return len(kept) if len(kept) < self.KEPT else (self.KEPT - 1 << 64) // kept[-1]
 
 
 class Lately(Generic[K]):

@@ -10,7 +10,7 @@ from phage.detect import explain
 from phage.detect.detector import CatalogEntry, Knowledge
 from phage.detect.meaning import Reading, phrases, read
 from phage.detect.rows import Score, rows_of
-from phage.detect.tables import Distinct, Recent
+from phage.detect.tables import Distinct, Recent, Unlisted
 from phage.learn.calibrate import AlarmBudget
 from phage.records import Feature, Finding, Peer, Severity, Subject, Window
 from phage.records.address import format_address, format_mac
@@ -48,7 +48,8 @@ class _Device:
     packets: int = 0
     strongest: tuple[float, Score, Reading] | None = None
     peers: dict[str, dict[str, None]] = field(default_factory=dict)
-    peers_total: int = 0
+    more: Unlisted = field(default_factory=Unlisted)
+    """Peers that are not listed."""
     noted: int = 0
     leader: str = ""
     """Whose finding this device's episode is a part of."""
@@ -203,10 +204,10 @@ class Anomaly:
         return True
 
     def _forget(self, device: _Device) -> None:
-        device.packets = device.peers_total = 0
+        device.packets = 0
         device.highest = 0.0
         device.strongest = None
-        device.peers = {}
+        device.peers, device.more = {}, Unlisted()
 
     def _remember(
         self, device: _Device, row: Score, strength: float, reading: Reading, *, own: bool
@@ -220,8 +221,8 @@ class Anomaly:
             return
         services = device.peers.get(peer)
         if services is None:
-            device.peers_total += 1
             if len(device.peers) >= _SHOWN:
+                device.more.add(peer)
                 return
             services = device.peers[peer] = {}
         if len(services) < 4:
@@ -313,7 +314,7 @@ class Anomaly:
             first_seen=min(device.opened, device.last),
             last_seen=device.last,
             peers=peers,
-            peers_total=max(device.peers_total, len(peers)),
+            peers_total=max(len(device.peers) + device.more.total, len(peers)),
             packets=device.packets,
             evidence={
                 "evidence": round(device.highest, 2),

@@ -12,7 +12,7 @@ from phage.detect.claims import Binding, Claim, Claims, Owner, is_virtual
 from phage.detect.impostors import MADE_UP, Impostor, LinkServers
 from phage.detect.newcomers import Newcomers
 from phage.detect.rows import rows_of
-from phage.detect.tables import Distinct, Recent
+from phage.detect.tables import Distinct, Recent, Unlisted
 from phage.records import Feature, Finding, Observation, Peer, Severity, Subject, Window
 from phage.records.address import format_address, format_mac
 from phage.records.columns import Event, HostMark
@@ -38,10 +38,15 @@ class _Spoof:
     last: int
     kinds: dict[str, None] = field(default_factory=dict)
     victims: dict[str, Peer] = field(default_factory=dict)
-    total: int = 0
+    more: Unlisted = field(default_factory=Unlisted)
     claims: int = 0
     gateway: bool = False
     details: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def total(self) -> int:
+        """How many victims there were."""
+        return len(self.victims) + self.more.total
 
 
 @dataclass(slots=True)
@@ -255,10 +260,11 @@ class Arpspoof:
         spoof.claims += 1
         ip = claim.place[1]
         if ip not in spoof.victims:
-            spoof.total += 1
             if len(spoof.victims) < _SHOWN:
                 service = "nd" if ":" in ip else "arp"
                 spoof.victims[ip] = Peer(ip, holder, (service,))
+            else:
+                spoof.more.add(ip)
         if holder in knowledge.routers or holder in self._routers:
             spoof.gateway = True
         changed[mac] = spoof
@@ -273,7 +279,6 @@ class Arpspoof:
         for peer in impostor.others:
             if peer.ip not in spoof.victims and len(spoof.victims) < _SHOWN:
                 spoof.victims[peer.ip] = peer
-                spoof.total += 1
         changed[impostor.mac] = spoof
 
     def _finding(self, spoof: _Spoof, knowledge: Knowledge) -> Finding:

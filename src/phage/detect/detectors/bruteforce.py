@@ -323,7 +323,6 @@ class Bruteforce:
             service = explain.service(_TCP, pair.port)
             for ip, mac in crowd.others:
                 attack.others[ip] = Peer(ip, mac, (service,))
-            attack.total = len(crowd.others)
         elif spray and attack.kind == "single":
             attack.kind = "spray"
         if key not in changed:

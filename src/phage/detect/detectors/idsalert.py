@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 from phage.detect import explain
-from phage.detect.tables import Recent
+from phage.detect.tables import Recent, Unlisted
 from phage.records import Finding, LogEvent, LogKind, Peer, Severity, Window
 
 if TYPE_CHECKING:
@@ -32,7 +32,12 @@ class _Alerts:
     count: int = 0
     spoofable: bool = True
     targets: dict[str, Peer] = field(default_factory=dict)
-    total: int = 0
+    more: Unlisted = field(default_factory=Unlisted)
+
+    @property
+    def total(self) -> int:
+        """How many targets there were."""
+        return len(self.targets) + self.more.total
 
 
 @dataclass(slots=True)
@@ -93,9 +98,10 @@ class IdsAlert:
         alerts.spoofable &= event.spoofable
         target = _target(event)
         if target and target not in alerts.targets:
-            alerts.total += 1
             if len(alerts.targets) < _MOST_PEERS:
                 alerts.targets[target] = Peer(target, services=_service(event))
+            else:
+                alerts.more.add(target)
         return alerts
 
     def _finding(self, key: str, alerts: _Alerts, knowledge: Knowledge) -> Finding:
@@ -122,7 +128,7 @@ class IdsAlert:
             first_seen=alerts.first,
             last_seen=alerts.last,
             peers=tuple(alerts.targets.values()),
-            peers_total=max(alerts.total, len(alerts.targets)),
+            peers_total=alerts.total,
             packets=alerts.count,
             evidence={
                 "kind": "alert",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from phage.detect import explain
 from phage.detect.detector import Exports
 from phage.detect.parties import known_subject, mac_numbers
-from phage.detect.tables import Recent
+from phage.detect.tables import Recent, Unlisted
 from phage.intel.seen import shown
 from phage.records import Finding, Observation, Peer, Severity, Subject, Window
 from phage.records.address import format_address, format_mac
@@ -36,8 +36,13 @@ class _Case:
     times: int = 0
     spoofable: bool = True
     peers: dict[str, Peer] = field(default_factory=dict)
-    total: int = 0
+    more: Unlisted = field(default_factory=Unlisted)
     sample: str = ""
+
+    @property
+    def total(self) -> int:
+        """How many peers there were."""
+        return len(self.peers) + self.more.total
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +150,10 @@ class IntelMatch:
         case.spoofable &= met.spoofable
         case.mentions = met.mentions
         if met.peer.ip and met.peer.ip not in case.peers:
-            case.total += 1
             if len(case.peers) < _MOST_PEERS:
                 case.peers[met.peer.ip] = met.peer
+            else:
+                case.more.add(met.peer.ip)
         return case
 
     def _finding(self, key: str, case: _Case, knowledge: Knowledge) -> Finding:
@@ -164,7 +170,7 @@ class IntelMatch:
             first_seen=case.first,
             last_seen=case.last,
             peers=tuple(case.peers.values()),
-            peers_total=max(case.total, len(case.peers)),
+            peers_total=case.total,
             packets=case.times,
             evidence={
                 "kind": "intel",

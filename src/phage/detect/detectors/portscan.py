@@ -393,7 +393,7 @@ class Portscan:
             if ip not in scan.hosts:
                 scan.add(ip, service)
         scan.last = now
-        scan.hosts_total = max(scan.hosts_total, sweep.total)
+        scan.least_hosts = max(scan.least_hosts, sweep.total)
         scan.probes = max(scan.probes, asker.requests)
         changed[name] = scan
 
