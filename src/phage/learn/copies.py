@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 MOST_MODELS = 128
 """Models of one sensor: one for each thread of each interface."""
 
+MOST_OCTETS = 2 << 30
+"""Octets of all models of one sensor: a hundred of a busy network."""
+
 MOST_SENSORS = 256
 """Sensors whose models are kept; of more the one that sent nothing for longest goes."""
 
@@ -50,6 +53,9 @@ class SensorModels:
         if not own.versions() and len(self.names(sensor)) >= MOST_MODELS:
             message = f"{sensor} has {MOST_MODELS} models already"
             raise StateError(message)
+        if self._others(own) + VERSIONS * len(octets) > MOST_OCTETS:
+            message = f"the models of {sensor} take more than {MOST_OCTETS >> 20} MiB"
+            raise StateError(message)
         if not own.folder.is_dir():
             self._make_room()
         own.save(state)
@@ -68,6 +74,12 @@ class SensorModels:
         """Return the names of a sensor's models. Raises StateError for a name that is none."""
         folder = self._of(sensor, "any").folder
         return sorted({path.name.rsplit(".", 2)[0] for path in folder.glob("*.model")})
+
+    @staticmethod
+    def _others(own: StateFolder) -> int:
+        """Return the octets of a sensor's models besides one."""
+        mine = {saved.path for saved in own.versions()}
+        return sum(path.stat().st_size for path in own.folder.glob("*.model") if path not in mine)
 
     def _of(self, sensor: str, name: str) -> StateFolder:
         for text in (sensor, name):

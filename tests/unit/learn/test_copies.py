@@ -63,6 +63,12 @@ def test_what_is_kept_is_bounded(models: SensorModels, monkeypatch: pytest.Monke
     with pytest.raises(StateError, match="already"):
         models.keep("edge", "one-more", packed(b"x", 1))
     models.keep("edge", "m0", packed(b"y", 1))
+    size = VERSIONS * len(packed(b"x" * 5000, 1))
+    monkeypatch.setattr(copies, "MOST_OCTETS", size + (MOST_MODELS + 1) * len(packed(b"x", 1)))
+    for _ in range(VERSIONS + 1):  # What it replaces does not count.
+        models.keep("edge", "m1", packed(b"x" * 5000, 1))
+    with pytest.raises(StateError, match="MiB"):
+        models.keep("edge", "m2", packed(b"x" * 5000, 1))
     assert MOST_SENSORS > 3
     monkeypatch.setattr(copies, "MOST_SENSORS", 3)
     for name in ("a", "b", "c"):
