@@ -198,7 +198,7 @@ class Pusher:
             allowed = [each[4][0] for each in found if self.may_ask(str(each[4][0]))]
             if not allowed:
                 message = f"{host}: is not in the internet, where push services are"
-                raise NotifyError(message, retry=False)
+                raise UnreachedError(message, retry=False)
             # Connected by address: a second look-up could lead elsewhere.
             plain = socket.create_connection((str(allowed[0]), port), TIMEOUT_SECONDS)
             try:
