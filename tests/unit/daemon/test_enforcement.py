@@ -260,7 +260,7 @@ def test_panic_lasts_over_a_restart_until_it_is_released(office: Office) -> None
     second = office.open()
     second.start()
     second.take(stranger(2))
-    second.reconciler.wait(60)
+    assert second.reconciler.wait(60)
     assert office.wall.entries == set()
     steer = Steering(second, SystemClock())
     with pytest.raises(PhageError, match="panic"):
@@ -292,7 +292,7 @@ def test_a_disk_that_is_full_stops_no_panic(
 
 def test_the_status_tells_how_everything_does(running: Enforcement) -> None:
     running.take(stranger())
-    running.reconciler.wait(60)
+    assert running.reconciler.wait(60)
     steer = Steering(running, SystemClock())
     status: Any = steer(Status(), ROOT)
     assert (status["enforce"], status["panic"], status["in_force"]) == (True, False, 1)

@@ -37,7 +37,7 @@ TRIES = 8
 """
 
 
-ASKED = 2048
+ASKED = 1024
 """Keys that are asked for at a time: some milliseconds, in which no decision is carried out."""
 AT_ONCE = 512
 """Keys of one question, whose answers the socket has room for."""

@@ -236,6 +236,6 @@ KEYS = st.sampled_from(
 @given(st.lists(st.tuples(KEYS, st.text(max_size=20) | st.just("on")), max_size=20))
 def test_any_text_is_read(lines: list[tuple[str, str]]) -> None:
     text = "".join(f"{key} = {value}\n" for key, value in lines)
-    assert FastNetMon().claims(Source("x", text)) >= 0
+    assert FastNetMon().claims(Source("x", text)) <= len(text.splitlines())
     made = adopt(read(text), "x", (), "", "phage.yaml")
     assert all(rule.mode is Mode.DRY_RUN for rule in read_rules(made.rules, "x").rules)
