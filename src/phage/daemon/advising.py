@@ -40,4 +40,8 @@ def follow(collectors: Iterable[Collector], advice: Advice) -> None:
         if act is None:
             _log.warning("a controller advises %r, which is nothing", advice.verb[:32])
             return
-        act(advice.mac, advice.address, advice.since, advice.until)
+        try:
+            act(advice.mac, advice.address, advice.since, advice.until)
+        except (OverflowError, ValueError, TypeError) as error:  # A number or address that is none.
+            _log.warning("a controller's advice makes no sense: %s", error)
+            return

@@ -23,6 +23,9 @@ _log = logging.getLogger(__name__)
 FIRST_SECONDS = 300.0
 """When the first copy is made: what was learned in a short run is not lost either."""
 
+AGAIN_SECONDS = 30.0
+"""When a keeper that could not be asked is asked again."""
+
 
 class Keeper(Protocol):
     """Keeps octets by name: a bus, or the controller that a sensor joined."""
@@ -57,7 +60,10 @@ class Copies:
     restored: int = 0
     _models: list[tuple[StateFolder, Model]] = field(default_factory=list)
     _versions: dict[str, int] = field(default_factory=dict)
+    _lacking: list[tuple[StateFolder, Model]] = field(default_factory=list)
+    """Models whose copies could not be asked for yet; what they learn anew replaces no copy."""
     _next: float = 0.0
+    _ask_again: float = 0.0
 
     def restore(self, collectors: Sequence[AfPacketCollector], folder: Path) -> None:
         """Give each ring its model: as it was saved here, else as the keeper has it."""
@@ -67,15 +73,26 @@ class Copies:
             if versions:
                 self._versions[state.name] = versions[0].version
             else:
-                self._take_back(state, model)
+                self._lacking.append((state, model))
+        self._take_back()
         self._next = self.clock.monotonic() + min(FIRST_SECONDS, self.every)
 
-    def _take_back(self, folder: StateFolder, model: Model) -> None:
-        name = self.prefix + folder.name
-        try:
-            octets = self.keeper.kept(name)
-            if not octets:
+    def _take_back(self) -> None:
+        """Ask for the copies of models that lack; one that cannot be asked is left for later."""
+        self._ask_again = self.clock.monotonic() + AGAIN_SECONDS
+        while self._lacking:
+            folder, model = self._lacking[0]
+            try:
+                octets = self.keeper.kept(self.prefix + folder.name)
+            except PhageError as error:
+                _log.warning("%s: %s", folder.name, error, extra={"limit": "copies"})
                 return
+            del self._lacking[0]
+            if octets:
+                self._take_over(folder, model, octets)
+
+    def _take_over(self, folder: StateFolder, model: Model, octets: bytes) -> None:
+        try:
             state = unpacked(octets, f"the copy of {folder.name}")
             model.load(state)
             folder.save(state)
@@ -88,6 +105,8 @@ class Copies:
 
     def tick(self) -> None:
         """Save and send, when it is time to."""
+        if self._lacking and self.clock.monotonic() >= self._ask_again:
+            self._take_back()
         if self._models and self.clock.monotonic() >= self._next:
             self.save()
 
@@ -95,7 +114,10 @@ class Copies:
         """Save all models here, and send copies of what has changed."""
         self._next = self.clock.monotonic() + self.every
         save_models(self._models)
+        lacking = {folder.name for folder, _ in self._lacking}
         for folder, _ in self._models:
+            if folder.name in lacking:
+                continue
             versions = folder.versions()
             if not versions or versions[0].version == self._versions.get(folder.name):
                 continue

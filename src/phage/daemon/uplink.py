@@ -234,7 +234,7 @@ class Uplink:
 def _document(said: bytes) -> dict[str, Any]:
     try:
         document = json.loads(said)
-    except ValueError:
+    except (ValueError, RecursionError):  # The latter where it is nested too deep.
         return {}
     return document if isinstance(document, dict) else {}
 

@@ -128,6 +128,44 @@ def test_copies_are_sent_in_time_and_tried_again(clock: FixedClock, tmp_path: Pa
     assert copies.sent == 1
 
 
+def test_a_keeper_that_is_away_at_the_start_loses_no_copy(
+    clock: FixedClock, tmp_path: Path
+) -> None:
+    class Away(InProcessBus):
+        away = False
+
+        def kept(self, name: str) -> bytes:
+            if self.away:
+                message = "no route"
+                raise PhageError(message)
+            return super().kept(name)
+
+    keeper = Away()
+    first = Copies(keeper, clock, 3600)
+    first.restore(rings(b"learned in weeks"), tmp_path / "one")
+    first.save()
+    keeper.away = True
+    ring = rings(b"fresh")
+    copies = Copies(keeper, clock, 3600)
+    copies.restore(ring, tmp_path / "two")
+    clock.nanoseconds += 301 * 10**9
+    copies.tick()
+    assert copies.sent == 0, "the copy would be replaced by what was learned in minutes"
+    keeper.away = False
+    clock.nanoseconds += 31 * 10**9
+    copies.tick()
+    assert ring[0].save_model() == b"learned in weeks"
+    assert copies.restored == 1
+
+
+def test_advice_that_makes_no_sense_ends_nothing() -> None:
+    class Core(Ring):
+        def excuse(self, mac: int, address: bytes, since: int, until: int) -> None:
+            mac.to_bytes(8)
+
+    follow(cast("list[AfPacketCollector]", [Core()]), Advice("excuse", -1, bytes(16), 1, 2))
+
+
 def test_advice_reaches_every_ring() -> None:
     both = Ring(), Ring()
     collectors = cast("list[AfPacketCollector]", both)
