@@ -20,6 +20,7 @@ from phage.access.errors import (
     UnknownNameError,
 )
 from phage.api.dialects import dialect_of
+from phage.devices.proposal import NotAcceptedError
 from phage.errors import ConfigError, PhageError, RuleError, StateError, StoreError
 from phage.policy.desk import RefusedError
 from phage.scan.desk import DeskError, NoRoomError, TooLargeError, TooManyError, UnknownEngineError
@@ -120,6 +121,7 @@ _STATUS: tuple[tuple[type[PhageError], int, str], ...] = (
     (RefusedError, 409, "refused"),
     (RuleError, 422, "rules"),
     (ConfigError, 422, "config"),
+    (NotAcceptedError, 409, "not-accepted"),
     (StateError, 409, ""),
     (StoreError, 503, "store"),
 )

@@ -41,6 +41,7 @@ def proposal_shape(proposal: Proposal) -> dict[str, Any]:
         "objection": proposal.objection,
         "rules": proposal.rules,
         "would_have_blocked": [blocked_shape(each) for each in proposal.blocked],
+        "acceptance": proposal.acceptance,
         "days": proposal.days,
     }
 

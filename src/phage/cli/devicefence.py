@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any, Literal
 
-from phage.api.profileshapes import blocked_shape, proposal_shape
+import click
+
+from phage.api.profileshapes import proposal_shape
 from phage.cli.output import emit_one, say
+from phage.devices import proposal
+from phage.devices.fence import Grade
+from phage.devices.proposal import NotAcceptedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -27,15 +33,36 @@ def propose(change: Change, name: str, grade: str, days: int) -> None:
 
 
 def enforce(
-    change: Change, name: str, grade: str, file: Path | None, *, force: bool, days: int
+    change: Change, name: str, grade: str, file: Path | None, *, force: bool, yes: bool, days: int
 ) -> None:
-    """Bring the rules that fence a device in into force. Raises PhageError."""
+    """Bring the rules that fence a device in into force. Raises PhageError.
+
+    What they would have blocked is told before, and has to be accepted.
+    """
     rules = file.read_text(encoding="utf-8") if file else ""
-    blocked = _blocked(change, name, grade, days)
-    done, said = _fence(change, "enforce", name, grade=grade, rules=rules, force=force)
+    proposed = _proposal(change, name, grade, days)
+    blocked = proposed["would_have_blocked"]
+    if force and proposed["objection"]:
+        say(proposed["objection"])
     _tell(blocked, days)
+    if file:
+        say("tried as the profile says; `phage rules plan` tries rules as you edited them")
+    if blocked and grade != Grade.NOTIFY and not yes:
+        _ask(name)
+    values = {"grade": grade, "rules": rules, "force": force}
+    if change.there is not None:
+        values |= {"accept": proposed["acceptance"], "days": days}
+    done, said = _fence(change, "enforce", name, **values)
     told = {**done, "grade": grade, "would_have_blocked": blocked, "days": days}
     change.tell(told, f"{name} is fenced in{said}")
+
+
+def _ask(name: str) -> None:
+    """Ask whether a fence may block what it would have blocked. Raises NotAcceptedError."""
+    question = f"Fence {name} in, so that this is blocked from now on?"
+    if not sys.stdin.isatty() or not click.confirm(question, err=True):
+        message = f"{name} is not fenced in; --yes says that it may block this"
+        raise NotAcceptedError(message)
 
 
 def release(change: Change, name: str) -> None:
@@ -83,26 +110,11 @@ def _held(chosen: Chosen, name: str, seconds: float, reason: str) -> list[Record
 
 
 def _proposal(change: Change, name: str, grade: str, days: int) -> Record:
-    from phage.devices import proposal
-    from phage.devices.fence import Grade
-
     if change.there is not None:
         return change.there.read(name, "proposal", grade=grade, days=days)
     with change.chosen.reader() as store:
         proposed = proposal.propose(store, name, Grade(grade), days, _system_of(change.chosen))
     return proposal_shape(proposed)
-
-
-def _blocked(change: Change, name: str, grade: str, days: int) -> list[Record]:
-    """Return what a fence would have blocked."""
-    from phage.devices import proposal
-
-    if change.there is not None:
-        return list(_proposal(change, name, grade, days)["would_have_blocked"])
-    with change.chosen.reader() as store:
-        device, profile = proposal.known(store, name)
-        tried = proposal.tried(store, device, profile, days, _system_of(change.chosen))
-    return [blocked_shape(each) for each in tried]
 
 
 def _fence(

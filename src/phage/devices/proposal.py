@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from phage.devices.fence import Blocked, Grade, fence_rules, objection, replay
 from phage.devices.inventory import Inventory
-from phage.errors import StateError
+from phage.errors import PhageError, StateError
 from phage.store.repositories.flows import FlowFilter
 
 if TYPE_CHECKING:
@@ -23,6 +24,14 @@ MAX_FLOWS = 100_000
 MAX_DEVICES = 100_000
 DAY_NS = 86_400 * 1_000_000_000
 ROUTERS = frozenset({"router", "access point"})
+DAYS = 7
+"""Days that a fence is tried on unless it is said otherwise."""
+
+MOST_TOLD = 20
+
+
+class NotAcceptedError(PhageError):
+    """A fence would have blocked what a person has not said to accept; tells what, and how."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +54,15 @@ class Proposal:
     blocked: Sequence[Blocked]
     days: int
 
+    @property
+    def acceptance(self) -> str:
+        """Return by which word a person accepts what would have been blocked; '' for nothing.
+
+        It is another where something else would have been, so that nobody accepts what was never
+        shown.
+        """
+        return acceptance_of(self.blocked)
+
 
 def propose(
     store: Store, name: str, grade: Grade, days: int, system_of: Callable[[str], int]
@@ -59,6 +77,30 @@ def propose(
     blocked = tried(store, device, profile, days, system_of)
     rules = fence_rules(device, profile, grade)
     return Proposal(device, profile, rules, objection(device, profile), blocked, days)
+
+
+def acceptance_of(blocked: Iterable[Blocked]) -> str:
+    """Return the word for what would have been blocked, however often; '' for nothing."""
+    keys = sorted(str(each.key) for each in blocked)
+    return hashlib.sha256("\n".join(keys).encode()).hexdigest()[:12] if keys else ""
+
+
+def check_accepted(proposal: Proposal, grade: Grade, accepted: str) -> None:
+    """Check that a person knows what a fence would have blocked. Raises NotAcceptedError.
+
+    What only tells blocks nothing.
+    """
+    if grade is Grade.NOTIFY or accepted == proposal.acceptance:
+        return
+    flows = sum(each.flows for each in proposal.blocked)
+    told = [f"{each.key} ({each.flows} flows)" for each in proposal.blocked[:MOST_TOLD]]
+    more = len(proposal.blocked) - len(told)
+    told += [f"{more} more"] if more else []
+    message = (
+        f"this would have blocked {flows} flows of {proposal.device.shown} in the last "
+        f"{proposal.days} days: {'; '.join(told)}. Say that it may: {proposal.acceptance}"
+    )
+    raise NotAcceptedError(message)
 
 
 def find(devices: Iterable[Device], name: str) -> Device:

@@ -148,7 +148,7 @@ def test_a_fence_lets_the_usual_pass_and_nothing_else(lab: Lab) -> None:
     lab.site.phage()
     assert lab.usual()
     assert lab.gets("http://elsewhere.example/")
-    lab.phage("devices", "enforce", lab.device)
+    lab.phage("devices", "enforce", lab.device, "--yes")
     until("the fence", lambda: not lab.gets("http://elsewhere.example/"))
     for _ in range(3):
         assert lab.usual()
@@ -175,7 +175,7 @@ def test_a_device_that_deviates_is_told_slowed_down_or_held(lab: Lab) -> None:
 
     def deviates(grade: str, port: int) -> None:
         """Fence it in by a grade, and have it do what it never did."""
-        lab.phage("devices", "enforce", lab.device, "--grade", grade)
+        lab.phage("devices", "enforce", lab.device, "--grade", grade, "--yes")
         assert lab.usual()
         lab.gets(f"http://elsewhere.example:{port}/")
 
@@ -217,7 +217,7 @@ def test_what_a_maker_describes_is_enforced(lab: Lab) -> None:
     rules = lab.site.folder / "edited.yaml"
     proposed = lab.devices("propose")["rules"]
     rules.write_text(without(proposed, "maker.example"), encoding="utf-8")
-    lab.phage("devices", "enforce", lab.device, "--file", str(rules), "--force")
+    lab.phage("devices", "enforce", lab.device, "--file", str(rules), "--force", "--yes")
     until("the fence", lambda: not lab.gets("http://maker.example/"))
     until("its peer", lambda: lab.gets("http://other.example:8080/"))
     assert not lab.gets("http://other.example/")

@@ -80,7 +80,14 @@ def test_a_device_is_fenced_in_and_freed(lab: ApiLab) -> None:
     proposed = client.get(f"{place}/proposal").json()
     assert proposed["objection"] == ""
     assert [each["address"] for each in proposed["would_have_blocked"]] == ["203.0.113.9"]
-    fenced = client.post(f"{place}/enforce", json={"grade": "limit", "rules": proposed["rules"]})
+    body = {"grade": "limit", "rules": proposed["rules"]}
+    refused = client.post(f"{place}/enforce", json=body)
+    assert (refused.status_code, refused.json()["type"].rpartition("/")[2]) == (409, "not-accepted")
+    assert "would have blocked 1 flows" in refused.json()["detail"]
+    assert proposed["acceptance"] in refused.json()["detail"]
+    assert client.post(f"{place}/enforce", json={**body, "accept": "else"}).status_code == 409
+    assert not daemon.asked
+    fenced = client.post(f"{place}/enforce", json={**body, "accept": proposed["acceptance"]})
     assert fenced.json()["enforced"]
     assert client.post(f"{place}/release").json()["there"]
     held = client.post(f"{place}/quarantine", json={"seconds": 60}).json()["decisions"]

@@ -100,7 +100,12 @@ def test_a_fence_is_proposed_enforced_and_taken_away(
     proposed = run("devices", "propose", MAC, "--output", "json")
     assert proposed["objection"] == ""
     assert [each["address"] for each in proposed["would_have_blocked"]] == ["203.0.113.9"]
-    assert "would have blocked 1 flows" in run("devices", "enforce", MAC)
+    asked = run("devices", "enforce", MAC, code=1)
+    assert "would have blocked 1 flows" in asked
+    assert "203.0.113.9" in asked
+    assert "--yes says that it may" in asked
+    assert not list((tmp_path / "fences").glob("*"))
+    assert "would have blocked 1 flows" in run("devices", "enforce", MAC, "--yes")
     fence = tmp_path / "fences" / "fence-001788000001.yaml"
     assert "maker.com" in fence.read_text()
     assert run("devices", "profile", MAC, "--output", "json")["phase"] == "enforce"
@@ -115,7 +120,7 @@ def test_a_router_of_this_machine_is_never_fenced_in(
     gateway = ipaddress.ip_address("192.168.1.5")
     monkeypatch.setattr(rtnetlink, "gateways", lambda: [gateway])
     monkeypatch.setattr(rtnetlink, "neighbours", lambda: {str(gateway): MAC})
-    refused = run("devices", "enforce", MAC, "--force", code=1)
+    refused = run("devices", "enforce", MAC, "--force", "--yes", code=1)
     assert "is a router of this machine" in refused
     assert not list((tmp_path / "fences").iterdir())
 

@@ -265,7 +265,13 @@ def test_a_device_is_fenced_in_and_released(lab: ApiLab, daemon: FakeDaemon) -> 
     client = lab.browser("operator")
     path = f"/devices/{MEMBERS[5].mac}/fence"
     assert "nothing else that it begins" in client.get(path).text
-    client.post(path, data=form(client, act="enforce", grade="block", text="rules: []\r\n"))
+    shown = client.get(path).text
+    assert "It may block what is listed above" in shown
+    [accept] = re.findall(r'name="accept" value="([0-9a-f]+)"', shown)
+    fields = form(client, act="enforce", grade="block", text="rules: []\r\n")
+    assert "would have blocked" in client.post(path, data=fields).text
+    assert not daemon.asked
+    client.post(path, data={**fields, "accept": accept})
     client.post(path, data=form(client, act="release"))
     asked = [(verb, values["act"], values.get("rules")) for verb, _, values in daemon.asked]
     assert asked == [

@@ -16,7 +16,7 @@ from phage.api.security import Asker, needs
 from phage.api.services import Served
 from phage.devices.fence import Grade
 from phage.devices.mud import MAX_OCTETS, MudError, read_mud, to_mud
-from phage.devices.proposal import propose
+from phage.devices.proposal import DAYS, check_accepted, propose
 from phage.records.profile import Profile
 
 router = APIRouter(prefix="/api/v1/devices/{id}", tags=["devices"])
@@ -98,6 +98,9 @@ class Proposed(BaseModel):
     objection: str = Field(description="Why it should not be put up; empty: nothing against it.")
     rules: str = Field(description="The rule file, to be edited and handed to enforce.")
     would_have_blocked: list[BlockedRow]
+    acceptance: str = Field(
+        description="Hand it to enforce to accept what would have been blocked; empty: nothing."
+    )
     days: int
 
 
@@ -109,6 +112,10 @@ class FenceBody(BaseModel):
         str, Field(max_length=LONGEST_RULES, description="Edited rules; empty: of its profile.")
     ] = ""
     force: Annotated[bool, Field(description="Also where something speaks against it.")] = False
+    accept: Annotated[
+        str, Field(max_length=64, description="`acceptance` of its proposal: it may block that.")
+    ] = ""
+    days: Annotated[int, Field(ge=1, le=90, description="Days it is tried on.")] = DAYS
 
 
 class Fenced(BaseModel):
@@ -182,7 +189,7 @@ def propose_fence(
     services: Served,
     device: FoundDevice,
     grade: Grade = Grade.BLOCK,
-    days: Annotated[int, Query(ge=1, le=90, description="Days to try it on.")] = 7,
+    days: Annotated[int, Query(ge=1, le=90, description="Days to try it on.")] = DAYS,
 ) -> Any:
     """Return rules that fence a device in, and what they would have blocked in the last days."""
     with services.reading() as store:
@@ -190,10 +197,19 @@ def propose_fence(
 
 
 @router.post("/enforce", response_model=Fenced, dependencies=[_RULES])
-def enforce_fence(body: FenceBody, request: Request, fence: Fence) -> Any:
-    """Let a device do what it normally does, and act on the rest by a grade."""
+def enforce_fence(
+    body: FenceBody, request: Request, services: Served, device: FoundDevice, fence: Fence
+) -> Any:
+    """Let a device do what it normally does, and act on the rest by a grade.
+
+    It is tried on its last days first: what it would have blocked must be accepted (409).
+    """
+    grade = Grade(body.grade)
+    with services.reading() as store:
+        proposal = propose(store, device.id, grade, body.days, services.system_of)
+    check_accepted(proposal, grade, body.accept)
     request.state.audit = f"{body.grade}{' by force' if body.force else ''}"
-    return fence(act="enforce", **body.model_dump())
+    return fence(act="enforce", **body.model_dump(exclude={"accept", "days"}))
 
 
 @router.post("/release", response_model=Fenced, dependencies=[_RULES])

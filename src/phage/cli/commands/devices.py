@@ -274,14 +274,18 @@ def propose(change: Change, device: str, grade: str, days: int) -> None:
     help="Rules as you edited them.",
 )
 @click.option("--force", is_flag=True, help="Also where something speaks against it.")
+@click.option("--yes", is_flag=True, help="It may block what it would have blocked; do not ask.")
 @edit_options
 def enforce(
-    change: Change, device: str, grade: str, days: int, file: Path | None, *, force: bool
+    change: Change, device: str, grade: str, days: int, file: Path | None, *, force: bool, yes: bool
 ) -> None:
-    """Let DEVICE do what it normally does, and act on the rest."""
+    """Let DEVICE do what it normally does, and act on the rest.
+
+    What that would have blocked in the last days is told first, and you are asked whether it may.
+    """
     from phage.cli.devicefence import enforce as act
 
-    act(change, device, grade, file, force=force, days=days)
+    act(change, device, grade, file, force=force, yes=yes, days=days)
 
 
 @command.command()

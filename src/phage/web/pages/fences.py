@@ -13,7 +13,7 @@ from phage.api.problem import ProblemError
 from phage.api.security import Asker, needs
 from phage.api.services import Served
 from phage.devices.fence import FenceError, Grade
-from phage.devices.proposal import propose
+from phage.devices.proposal import DAYS, check_accepted, propose
 from phage.errors import PhageError, StateError
 from phage.web.names import Names
 from phage.web.pages.devices import DeviceName
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 router = APIRouter(include_in_schema=False)
 
-DAYS = 7
 MAX_SHOWN = 50
 LONGEST_RULES = 131_072
 
@@ -84,6 +83,7 @@ def change_fence(
     grade: Annotated[Grade, Form()] = Grade.BLOCK,
     text: Annotated[str, Form(max_length=LONGEST_RULES)] = "",
     force: Annotated[Literal["", "yes"], Form()] = "",
+    accept: Annotated[str, Form(max_length=64)] = "",
 ) -> Response:
     """Fence a device in, or free it."""
     values: dict[str, object] = {}
@@ -91,6 +91,10 @@ def change_fence(
         values = {"grade": grade.value, "rules": text.replace("\r\n", "\n"), "force": bool(force)}
     to = f"/devices/{quote(name, safe='')}/fence"
     try:
+        if act == "enforce":
+            with services.reading() as store:
+                proposal = propose(store, name.lower(), grade, DAYS, services.system_of)
+            check_accepted(proposal, grade, accept)
         done = services.steered("devices.fence", asker.name, act=act, device=name, **values)
     except PhageError as error:
         return back(request, to, str(error), bad=True)
