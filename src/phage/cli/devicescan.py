@@ -10,16 +10,20 @@ import click
 from phage.api.scanshapes import diff_shape, scan_shape
 from phage.cli.output import Column, emit, emit_one, output_option, say
 from phage.cli.progress import StepsBar
+from phage.cli.remote import remote_options
 from phage.cli.settings import settings_options
 from phage.cli.times import Moment
-from phage.clock import SystemClock
+from phage.clock import SystemClock, rfc3339
 from phage.errors import ScanError, StateError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from phage.cli.settings import Chosen
+    from phage.client.client import Client
     from phage.records.scan import Scan, ScanDiff, ScanOptions
+
+Record = dict[str, Any]
 
 POLL_SECONDS = 0.2
 
@@ -72,9 +76,11 @@ DIFF_COLUMNS = (
 )
 @click.option("--stop", is_flag=True, help="Stop the scan that runs.")
 @output_option
+@remote_options
 @settings_options
 def scan(  # noqa: PLR0913  An argument for each option.
     chosen: Chosen,
+    remote: Client | None,
     targets: tuple[str, ...],
     ports: str | None,
     form: str,
@@ -94,7 +100,7 @@ def scan(  # noqa: PLR0913  An argument for each option.
     from phage.records.scan import ScanOptions
 
     if stop:
-        _stop(chosen)
+        _stop(chosen, remote)
         return
     own = chosen.settings().discovery
     options = ScanOptions(
@@ -108,20 +114,16 @@ def scan(  # noqa: PLR0913  An argument for each option.
         own.community,
     )
     with StepsBar("scanning") as bar:
-        made, diffs, notes = _made(chosen, options, bar)
-    for note in notes:
-        say(note)
-    if made.fault:
-        raise ScanError(made.fault)
-    shape = scan_shape(made)
+        shape, diffs = _there(remote, options, bar) if remote else _made(chosen, options, bar)
+    if shape["fault"]:
+        raise ScanError(shape["fault"])
     if form == "table":
         emit(form, map(_row, shape["hosts"]), HOST_COLUMNS, empty="no hosts answered")
-        seconds = (made.ended - made.started) / 1e9
-        say(f"scan {made.id}: {len(made.hosts):,} hosts in {seconds:.1f} s")
+        say(f"scan {shape['id']}: {shape['hosts_total']:,} hosts in {shape['seconds'] or 0:.1f} s")
         for diff in diffs:
             say(_sentence(diff))
     else:
-        emit_one(form, {**shape, "diffs": [diff_shape(each) for each in diffs]}, ())
+        emit_one(form, {**shape, "diffs": diffs}, ())
 
 
 @click.command()
@@ -131,9 +133,11 @@ def scan(  # noqa: PLR0913  An argument for each option.
 @click.option("--since", type=Moment(SystemClock()), help="Differences since a time (2h, 1d).")
 @click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
 @output_option
+@remote_options
 @settings_options
 def scans(
     chosen: Chosen,
+    remote: Client | None,
     id_: str,
     since: int | None,
     limit: int,
@@ -145,6 +149,9 @@ def scans(
     """List scans, or show what one found ("last" is the latest), or what was different."""
     from phage.store.repositories.scans import DiffFilter
 
+    if remote is not None:
+        _list_there(remote, id_, since, limit, form, diffs=diffs or notices, notices=notices)
+        return
     with chosen.reader() as store:
         found = store.scans.get(id_) if id_ else None
         if id_ and found is None:
@@ -154,15 +161,41 @@ def scans(
             wanted = DiffFilter(found.id if found else "", notices=notices, since=since)
             listed = store.scans.diffs(wanted, limit)
             emit(form, map(diff_shape, listed), DIFF_COLUMNS, empty="nothing was different")
-        elif found is not None and form == "table":
-            emit(
-                form, map(_row, scan_shape(found)["hosts"]), HOST_COLUMNS, empty="no hosts answered"
-            )
         elif found is not None:
-            emit_one(form, scan_shape(found), ())
+            _show(scan_shape(found), form)
         else:
             rows = (scan_shape(each, hosts=False) for each in store.scans.latest(limit))
             emit(form, rows, SCAN_COLUMNS, empty="no scans; `phage devices scan` makes one")
+
+
+def _list_there(
+    remote: Client,
+    id_: str,
+    since: int | None,
+    limit: int,
+    form: str,
+    *,
+    diffs: bool,
+    notices: bool,
+) -> None:
+    """List scans of a phage elsewhere, or show one, or what was different."""
+    from phage.cli import remotescans
+
+    if diffs:
+        wanted = {"scan": id_, "since": rfc3339(since) if since else "", "notices": notices}
+        listed = remotescans.diffs(remote, limit, **wanted)
+        emit(form, listed, DIFF_COLUMNS, empty="nothing was different")
+    elif id_:
+        _show(remotescans.show(remote, id_), form)
+    else:
+        emit(form, remotescans.latest(remote, limit), SCAN_COLUMNS, empty="no scans")
+
+
+def _show(shape: Record, form: str) -> None:
+    if form == "table":
+        emit(form, map(_row, shape["hosts"]), HOST_COLUMNS, empty="no hosts answered")
+    else:
+        emit_one(form, shape, ())
 
 
 def _row(host: dict[str, Any]) -> dict[str, Any]:
@@ -175,32 +208,52 @@ def _row(host: dict[str, Any]) -> dict[str, Any]:
     return {**host, "services_text": words}
 
 
-def _sentence(diff: ScanDiff) -> str:
+def _sentence(diff: Record) -> str:
     from phage.daemon.discovery import told
+    from phage.records.scan import Change, ScanDiff
 
-    return told(diff)
+    names = ("host", "mac", "service", "before", "after")
+    return told(
+        ScanDiff(diff["scan"], 0, Change(diff["status"]), **{name: diff[name] for name in names})
+    )
 
 
-def _stop(chosen: Chosen) -> None:
+def _stop(chosen: Chosen, remote: Client | None) -> None:
+    from phage.cli import remotescans
     from phage.daemon.requests import StopScan
 
-    stopped = str(chosen.ask(StopScan())["scan"])
+    if remote is not None:
+        stopped = remotescans.stop(remote)
+    else:
+        stopped = str(chosen.ask(StopScan())["scan"])
     say(f"scan {stopped} stops" if stopped else "no scan runs")
 
 
-_Made = tuple["Scan", "Sequence[ScanDiff]", "Sequence[str]"]
+def _there(remote: Client, options: ScanOptions, bar: StepsBar) -> tuple[Record, list[Record]]:
+    from phage.cli import remotescans
+
+    return remotescans.make(remote, options, bar)
 
 
-def _made(chosen: Chosen, options: ScanOptions, bar: StepsBar) -> _Made:
-    """Have a running daemon scan, else scan here. Raises ScanError, ControlError, StoreError."""
+def _made(chosen: Chosen, options: ScanOptions, bar: StepsBar) -> tuple[Record, list[Record]]:
+    """Have a running daemon scan, else scan here; say its notes, return it and what is different.
+
+    Raises ScanError, ControlError, StoreError.
+    """
     settings = chosen.settings()
     state = chosen.state(settings)
     state.create()
     try:
         with state.lock():
-            return _here(chosen, options, bar)
+            made, diffs, notes = _here(chosen, options, bar)
     except StateError:
-        return _asked(chosen, options, bar)
+        made, diffs, notes = _asked(chosen, options, bar)
+    for note in notes:
+        say(note)
+    return scan_shape(made), [diff_shape(each) for each in diffs]
+
+
+_Made = tuple["Scan", "Sequence[ScanDiff]", "Sequence[str]"]
 
 
 def _asked(chosen: Chosen, options: ScanOptions, bar: StepsBar) -> _Made:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from phage.api.scanshapes import affected_shape
 from phage.cli.output import Column, emit, output_option
+from phage.cli.remote import remote_options
 from phage.cli.settings import settings_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from phage.cli.settings import Chosen
+    from phage.client.client import Client
     from phage.records.device import Device
     from phage.records.vulnerability import Affected
     from phage.store.store import Store
@@ -40,9 +42,11 @@ COLUMNS = (
 @click.option("--product", default="", help="Only of devices with a product: 'dnsmasq < 2.78'.")
 @click.option("--limit", type=click.IntRange(1, 100_000), default=100, show_default=True)
 @output_option
+@remote_options
 @settings_options
 def vulnerabilities(
     chosen: Chosen,
+    remote: Client | None,
     device: str,
     product: str,
     limit: int,
@@ -57,28 +61,31 @@ def vulnerabilities(
     cve` gets what is known. A version that looks vulnerable may have been mended by a distribution.
     """
     from phage.devices.proposal import find
-    from phage.devices.vulnerabilities.blocklist import devices_with, parse_product
-    from phage.devices.vulnerabilities.matching import Matcher, urgency
-    from phage.devices.vulnerabilities.software import software_of
+    from phage.devices.vulnerabilities.network import Wanted, affected_devices
 
+    if remote is not None:
+        rows = _there(remote, device, limit, product=product, exploited=exploited, certain=certain)
+        emit(form, rows, COLUMNS, empty="no known vulnerabilities")
+        return
     with chosen.reader() as store:
         known = store.devices.list(100_000)
-        wanted = [find(known, device)] if device else known
-        if product:
-            wanted = devices_with(parse_product(product), wanted)
-        matcher = Matcher(store.vulnerabilities)
-        found = [
-            (each, affected)
-            for each in wanted
-            for affected in matcher.affected(software_of(each))
-            if (affected.exploited or not exploited) and (affected.certain or not certain)
+        devices = [find(known, device)] if device else known
+        wanted = Wanted(product, exploited, certain)
+        told = affected_devices(store.vulnerabilities, devices, wanted).told
+        records = [
+            {"device": each.shown, "id": each.id, **affected_shape(affected)}
+            for each, affected in told[:limit]
         ]
-    found.sort(key=lambda pair: urgency(pair[1]))
-    records = (
-        {"device": each.shown, "id": each.id, **affected_shape(affected)}
-        for each, affected in found[:limit]
-    )
     emit(form, records, COLUMNS, empty="no known vulnerabilities")
+
+
+def _there(remote: Client, device: str, limit: int, **wanted: object) -> list[dict[str, Any]]:
+    """Return what a phage elsewhere knows."""
+    from phage.cli.deviceremote import RemoteDevices
+
+    id_ = RemoteDevices(remote).find(device) if device else ""
+    told = remote.listed("/api/v1/vulnerabilities", limit, device=id_, **wanted)
+    return [{**row, "device": row["name"], "id": row["device"]} for row in told]
 
 
 def affected_by(store: Store, device: Device) -> list[Affected]:

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 from phage.errors import StateError
 from phage.records import Feature, Finding, FindingState, Peer, Severity, Subject
 from phage.records.decision import Action, Direction, Receipt, ReceiptState, Target, TargetKind
-from phage.records.device import Attribute, Device, DeviceEvent, Guess, Seen
+from phage.records.device import Attribute, Device, DeviceEvent, Guess, Seen, Trait
 from phage.records.exporter import Exporter
 from phage.records.feedstate import FeedState
-from phage.records.profile import KeyUse, Phase, Profile, ProfileKey, Way
+from phage.records.profile import KeyOrder, KeyUse, Phase, Profile, ProfileKey, Way
 from phage.records.sample import (
     Category,
     EngineKind,
@@ -28,6 +28,8 @@ from phage.records.sample import (
     Sample,
     Verdict,
 )
+from phage.records.scan import Change, Scan, ScanDiff, ScanHost, ScanState, Service
+from phage.records.vulnerability import MatchString, Node, Vulnerability
 from phage.store.repositories.counters import MINUTE, MinuteCounter
 from phage.store.repositories.traffic import Traffic, TrafficKind
 from phage.testing.records import EPOCH, make_decision, make_finding, make_flow
@@ -122,6 +124,12 @@ def furnish(store: Store, now: int) -> None:
     store.scan_releases.add(a_release(now))
     store.scan_fleets.seen(a_fleet(now))
     store.profiles.save([_profile(MEMBERS[5], now)])
+    scan_network(store, now)
+    record = Vulnerability(
+        "CVE-2018-15473", "nvd", description="OpenSSH tells which users there are.", cvss=5.3,
+        configurations=(Node(matches=(MatchString(OPENSSH[:-1] + "*", end_including="7.7"),)),),
+    )  # fmt: skip
+    store.vulnerabilities.save([(record, frozenset({("openbsd", "openssh")}))])
     store.decisions.save(_decisions(now))
     store.receipts.save(
         Receipt(f"{number:026d}", "nftables", ReceiptState.APPLIED, now - HOUR, "set ban4")
@@ -146,6 +154,31 @@ def furnish(store: Store, now: int) -> None:
         )
 
 
+SCAN = "001a1fcf53d7a"
+OPENSSH = "cpe:2.3:a:openbsd:openssh:6.7:*:*:*:*:*:*:*"
+
+
+def scan_network(store: Store, now: int, text: str = "OpenSSH 6.7p1") -> None:
+    """Store a scan; `text` is what its hosts say of themselves."""
+    camera = MEMBERS[5]
+    host = ScanHost(
+        camera.ip,
+        camera.mac,
+        "eth0",
+        ("arp", "ssdp"),
+        (Service("tcp", 22, "ssh", text, text), Service("udp", 161, "snmp", certain=False)),
+        {"upnp": {"friendly_name": text}, "credentials": {"http": "admin:admin"}},
+    )
+    began = now - HOUR
+    scan = Scan(SCAN, ("192.168.1.0/24",), "top100", by="user:ada", state=ScanState.DONE,
+                started=began, ended=began + 6 * SECOND, hosts=(host,), sent=12_000,
+                dropped={"hosts": 3})  # fmt: skip
+    store.scans.save(scan)
+    new = ScanDiff(SCAN, began, Change.ADD, camera.ip, camera.mac, "tcp/22", "", text)
+    away = ScanDiff(SCAN, began, Change.DOWN, "192.168.1.77", notice=False)
+    store.scans.save_diffs([new, away], {})
+
+
 def _device(member: Member, now: int, chance: random.Random) -> Device:
     last = now - int(chance.random() * 60 * SECOND) - (26 * HOUR if member.number == 13 else 0)
     first = now - DAYS * 24 * HOUR
@@ -168,9 +201,16 @@ def _device(member: Member, now: int, chance: random.Random) -> Device:
             Attribute.PRODUCT: guess(member.product, f"SSDP says '{member.product}'"),
             Attribute.CATEGORY: guess(member.category, "what it asks DNS for"),
         },
+        traits=_traits(member, now),
         packets=int(member.share * 4e6),
         octets=int(member.share * 3.1e9),
     )
+
+
+def _traits(member: Member, now: int) -> tuple[Trait, ...]:
+    said = "OpenSSH_6.7p1 Debian-5+deb8u1"
+    software = Trait(Attribute.SOFTWARE, OPENSSH, 0.9, "banner", said, now)
+    return (software,) if member is MEMBERS[5] else ()
 
 
 def _day(at: int) -> float:
@@ -368,20 +408,24 @@ def eicar_verdict(
 
 
 def _profile(member: Member, now: int) -> Profile:
-    def use(flows: int) -> KeyUse:
-        return KeyUse(now - 6 * 24 * HOUR, now - HOUR, 6, flows, flows * 900, flows * 400)
+    def use(flows: int, after: ProfileKey | None = None) -> KeyUse:
+        order = KeyOrder(flows, after={after: 0.99} if after else {})
+        return KeyUse(now - 6 * 24 * HOUR, now - HOUR, 6, flows, flows * 900, flows * 400, 300.0,
+                      0.1, 0xFF << 32, 3, failed=2, order=order)  # fmt: skip
 
+    resolver = ProfileKey(Way.OUT, 17, 53, "router")
     return Profile(
         member.mac,
         now - DAYS * 24 * HOUR,
         now - HOUR,
         Phase.PROPOSE,
         keys={
-            ProfileKey(Way.OUT, 6, 443, "name:reolink.com"): use(812),
-            ProfileKey(Way.OUT, 17, 53, "router"): use(640),
+            ProfileKey(Way.OUT, 6, 443, "name:reolink.com"): use(812, resolver),
+            resolver: use(640),
             ProfileKey(Way.IN, 6, 554, f"device:{MEMBERS[11].mac}"): use(96),
         },
         waiting={ProfileKey(Way.OUT, 6, 8443, "net:185.199.0.0/16"): use(2)},
+        rates={"syn": 12.0, "dns_failures": 1.0},
     )
 
 

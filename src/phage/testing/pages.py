@@ -6,7 +6,7 @@ and keeps hostile text harmless is then tested with no other edit.
 
 from __future__ import annotations
 
-from phage.testing.household import EICAR, MEMBERS
+from phage.testing.household import EICAR, MEMBERS, SCAN
 from phage.web.render import MENU
 
 FINDING = "0000000000000001"
@@ -21,6 +21,8 @@ PAGES: tuple[str, ...] = (
     f"/findings/{FINDING}", "/decisions?show=recorded", "/decisions?show=ended",
     f"/decisions/{DECISION}", "/devices?q=camera&category=camera&here=yes",
     f"/devices/{MEMBERS[5].mac}", f"/devices/{MEMBERS[5].mac}/fence", "/devices/8.8.8.8",
+    f"/devices/{MEMBERS[5].mac}/profile", "/devices/8.8.8.8/profile", "/scans", f"/scans/{SCAN}",
+    "/vulnerabilities?product=openssh", "/vulnerabilities?product=&exploited=yes",
     "/devices/8.8.8.8/fence?grade=limit", "/?period=1h", "/?period=7d",
     "/traffic?period=7d", "/search?q=192.168.1", "/audit?check=yes", "/feeds?q=evil",
 )  # fmt: skip

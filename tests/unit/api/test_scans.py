@@ -9,6 +9,7 @@ from phage.records.device import Attribute, Device, Trait
 from phage.records.scan import Change, Scan, ScanDiff, ScanHost, ScanState, Service
 from phage.records.vulnerability import Exploited, MatchString, Node, Vulnerability
 from phage.testing.apilab import FakeDaemon
+from phage.testing.household import MEMBERS, furnish
 from phage.testing.records import EPOCH
 
 if TYPE_CHECKING:
@@ -103,3 +104,18 @@ def test_vulnerabilities(lab: ApiLab) -> None:
     own = client.get("/api/v1/devices/02:00:00:00:00:01/cves").json()["items"]
     assert [each["cve"][-4:] for each in own] == ["1001", "1002", "1000"]
     assert "Debian" in own[0]["caveat"]
+
+
+def test_vulnerabilities_of_all_devices(lab: ApiLab) -> None:
+    furnish(lab.store, EPOCH)
+    client = lab.client("viewer")
+
+    def listed(**wanted: str) -> list[tuple[str, str]]:
+        items = client.get("/api/v1/vulnerabilities", params=wanted).json()["items"]
+        return [(each["device"], each["cve"]) for each in items]
+
+    found = [(MEMBERS[5].mac, "CVE-2018-15473")]
+    assert listed() == listed(device=MEMBERS[5].ip) == listed(product="openssh < 7") == found
+    assert not listed(exploited="true")
+    assert not listed(device=MEMBERS[6].mac)
+    assert client.get("/api/v1/vulnerabilities", params={"product": "<"}).status_code == 422

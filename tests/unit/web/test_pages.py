@@ -15,7 +15,7 @@ from phage.collect.joined import JoinedCollector
 from phage.records import Subject
 from phage.records.device import Attribute, Device, Guess, Seen
 from phage.records.indicator import IndicatorKind, Mention
-from phage.testing.household import EICAR, MEMBERS, SCANNERS, eicar_verdict
+from phage.testing.household import EICAR, MEMBERS, SCAN, SCANNERS, eicar_verdict, scan_network
 from phage.testing.pages import DECISION, FINDING, OPEN, PAGES
 from phage.testing.records import EPOCH, make_decision, make_finding
 from phage.web.dashboard import Dashboard
@@ -74,7 +74,7 @@ def only_own(text: str) -> None:
 def test_every_page_shows(path: str, kind: str, request: pytest.FixtureRequest) -> None:
     lab: ApiLab = request.getfixturevalue(kind)
     answer = lab.browser().get(path, headers={"Accept": "text/html"})
-    known = kind == "lab" or not any(each in path for each in (FINDING, DECISION, EICAR))
+    known = kind == "lab" or not any(each in path for each in (FINDING, DECISION, EICAR, SCAN))
     assert answer.status_code == (200 if known else 404), answer.text
     assert "<h1" in answer.text
     only_own(answer.text)
@@ -146,6 +146,7 @@ def test_what_the_network_says_is_text(path: str, empty: ApiLab) -> None:
     )
     store.decisions.save([make_decision(0, reason=HOSTILE, rule=HOSTILE, finding=FINDING)])
     store.samples.save(eicar_verdict(EPOCH, HOSTILE, HOSTILE))
+    scan_network(store, EPOCH, HOSTILE)
     answer = empty.browser().get(path)
     assert answer.status_code == 200
     only_own(answer.text)
@@ -259,6 +260,58 @@ def test_a_device_is_renamed(lab: ApiLab, daemon: FakeDaemon) -> None:
         ("category=camera",),
         ("guest", "loud"),
     ]
+
+
+def test_devices_are_merged_split_and_forgotten(lab: ApiLab, daemon: FakeDaemon) -> None:
+    client = lab.browser("operator")
+    path = f"/devices/{MEMBERS[5].mac}"
+    client.post(path, data=form(client, act="merge", value=MEMBERS[6].mac))
+    client.post(path, data=form(client, act="split", value=MEMBERS[6].mac))
+    assert "Forgotten" in client.post(path, data=form(client, act="forget")).text
+    assert [(each[2]["act"], each[2]["values"]) for each in daemon.asked] == [
+        ("merge", (MEMBERS[6].mac,)),
+        ("split", (MEMBERS[6].mac,)),
+        ("forget", ()),
+    ]
+
+
+def test_a_profile_tells_when_how_often_and_after_what(lab: ApiLab) -> None:
+    text = lab.browser().get(f"/devices/{MEMBERS[5].mac}/profile").text
+    assert "reolink.com" in text
+    assert "Tu 08-16" in text
+    assert "router udp/53, 99 %" in text
+    assert "dns failures" in text
+
+
+def test_a_scan_is_begun_watched_and_stopped(lab: ApiLab, daemon: FakeDaemon) -> None:
+    client = lab.browser("operator")
+    listed = client.get("/scans").text
+    assert "tcp/22 new" in listed
+    fields = form(client, act="start", targets="192.168.1.0/24, 10.0.0.9", ports="22,80")
+    assert "It begins" in client.post("/scans", data={**fields, "credentials": "yes"}).text
+    client.post("/scans", data=form(client, act="stop"))
+    asked = [(verb, values) for verb, _, values in daemon.asked if verb != "devices.scan.status"]
+    started = {
+        "targets": ("192.168.1.0/24", "10.0.0.9"), "ports": "22,80", "fast": False,
+        "outside": False, "credentials": True,
+    }  # fmt: skip
+    assert asked == [("devices.scan", started), ("devices.scan.stop", {})]
+    shown = client.get(f"/scans/{SCAN}").text
+    assert "a password that its maker ships works" in shown
+    assert "OpenSSH 6.7p1" in shown
+    assert client.get("/scans/0000nothere").status_code == 404
+    assert 'name="act" value="start"' not in lab.browser("viewer").get("/scans").text
+
+
+def test_vulnerabilities_of_all_devices_are_listed(lab: ApiLab) -> None:
+    client = lab.browser()
+    text = client.get("/vulnerabilities").text
+    assert "CVE-2018-15473" in text
+    assert "Debian" in text
+    assert "None is known" in client.get("/vulnerabilities?exploited=yes").text
+    assert "CVE-2018-15473" in client.get("/vulnerabilities?product=openssh+<+7").text
+    assert "None is known" in client.get("/vulnerabilities?product=openssh+>+7").text
+    assert "is no product" in client.get("/vulnerabilities?product=+<+<").text
 
 
 def test_a_device_is_fenced_in_and_released(lab: ApiLab, daemon: FakeDaemon) -> None:

@@ -7,18 +7,23 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query
 from pydantic import Field
 
+from phage.api.memory import Memory, Remembered
 from phage.api.paging import Cursor, Fields, Keys, Limit, Page, Row, page_of
 from phage.api.problem import ProblemError
 from phage.api.scanshapes import affected_shape, cve_shape
 from phage.api.security import needs
-from phage.api.services import Served
+from phage.api.services import Served, Services
 from phage.devices.vulnerabilities.matching import Matcher
+from phage.devices.vulnerabilities.network import Entries, Wanted, affected_devices
 from phage.devices.vulnerabilities.software import software_of
-from phage.records.vulnerability import Vulnerability
+from phage.records.device import Device
+from phage.records.vulnerability import Affected, Vulnerability
 from phage.store.repositories.vulnerabilities import CveFilter
 from phage.store.store import Store
 
 router = APIRouter(prefix="/api/v1", tags=["cves"])
+
+MAX_DEVICES = 65_536
 
 _READ = Depends(needs("devices:read"))
 
@@ -48,6 +53,35 @@ class AffectedRow(CveRow):
     caveat: str = Field(description="Why it may not be so after all.")
     software: str = Field(description="CPE name of what has the fault.")
     evidence: str
+
+
+class NetworkRow(AffectedRow):
+    """A vulnerability with a device that has it."""
+
+    device: str = Field(description="The device's id.")
+    name: str = Field(description="The device's name to show.")
+
+
+@router.get("/vulnerabilities", response_model=Page[NetworkRow], dependencies=[_READ])
+def list_vulnerabilities(
+    services: Served,
+    memory: Remembered,
+    product: Annotated[
+        str, Query(max_length=200, description="Only of devices with it: dnsmasq < 2.78.")
+    ] = "",
+    exploited: Annotated[bool, Query(description="Only those in CISA's KEV.")] = False,
+    certain: Annotated[bool, Query(description="Only what names and versions prove.")] = False,
+    device: Annotated[str, Query(max_length=128, description="Only of this device.")] = "",
+    limit: Limit = 100,
+    cursor: Cursor = "",
+    fields: Fields = "",
+) -> Any:
+    """List the vulnerabilities of all devices, the most urgent first: KEV, EPSS, CVSS."""
+    after = Keys((int,)).read(cursor)
+    first = int(after[0]) if after else 0
+    told = entries_of(services, memory, Wanted(product.strip(), exploited, certain), device).told
+    rows = list(enumerate(told, start=1))[first : first + limit + 1]
+    return page_of(rows, limit, lambda row: (row[0],), lambda row: _entry(*row[1]), fields)
 
 
 @router.get("/cves", response_model=Page[CveRow], dependencies=[_READ])
@@ -104,6 +138,25 @@ def list_cves_of_device(
         found = Matcher(store.vulnerabilities).affected(software_of(device))
     rows = list(enumerate(found, start=1))[first : first + limit + 1]
     return page_of(rows, limit, lambda row: (row[0],), lambda row: affected_shape(row[1]), fields)
+
+
+def entries_of(services: Services, memory: Memory, wanted: Wanted, device: str = "") -> Entries:
+    """Return the vulnerabilities of all devices, or one, kept for a moment. Raises ProductError."""
+
+    def make() -> Entries:
+        with services.reading() as store:
+            if device:
+                found = store.devices.named([device.lower()]).get(device.lower())
+                devices = [found] if found is not None else []
+            else:
+                devices = store.devices.list(MAX_DEVICES)
+            return affected_devices(store.vulnerabilities, devices, wanted)
+
+    return memory.of(("vulnerabilities", wanted, device.lower()), make)
+
+
+def _entry(device: Device, affected: Affected) -> dict[str, Any]:
+    return {"device": device.id, "name": device.shown, **affected_shape(affected)}
 
 
 def _shapes(store: Store, found: list[Vulnerability]) -> dict[str, dict[str, Any]]:

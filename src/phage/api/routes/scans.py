@@ -130,6 +130,7 @@ class Progress(BaseModel):
     scan: str = Field(description="Its id; empty: none runs.")
     done: int = Field(description="Of 1,000.")
     what: str
+    notes: list[str] = Field([], description="What could not be done, and why.")
 
 
 @router.get("/scans", response_model=Page[ScanRow], dependencies=[_READ])

@@ -176,7 +176,7 @@ def edit_device(
     services: Served,
     asker: Asker,
     name: DeviceName,
-    act: Annotated[Literal["rename", "label", "tell", "split", "forget"], Form()],
+    act: Annotated[Literal["rename", "label", "tell", "merge", "split", "forget"], Form()],
     value: Annotated[str, Form(max_length=256)] = "",
     attribute: Annotated[Literal["", "vendor", "product", "category", "system"], Form()] = "",
     removed: Annotated[str, Form(max_length=256)] = "",

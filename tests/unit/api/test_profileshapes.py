@@ -1,10 +1,10 @@
-"""`phage devices profile`: its words."""
+"""Profiles as they are answered and printed."""
 
 from __future__ import annotations
 
 import pytest
 
-from phage.cli.deviceprofile import hours_text
+from phage.api.profileshapes import hours_text
 
 
 @pytest.mark.parametrize(
