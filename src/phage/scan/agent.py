@@ -23,6 +23,7 @@ import json
 import os
 import re
 import signal
+import socket
 import ssl
 import subprocess  # noqa: TID251  It is all that this does.
 import sys
@@ -32,7 +33,10 @@ import time
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ISOLATION = "none: a process of its own with a limit of time, on a machine and network it can see"
 LONGEST = 2**20
@@ -41,6 +45,9 @@ LONGEST = 2**20
 CHUNK = 2**18
 MOST_CONNECTIONS = 32
 """Connections at a time; more are closed at once: who shows no token yet gets no thread either."""
+
+LONGEST_SECONDS = 600.0
+"""How long a connection may last besides the scanner: who sends an octet now and then goes."""
 
 KEYS = frozenset(
     {
@@ -186,6 +193,7 @@ class Agent(ThreadingHTTPServer):
         self.token = token
         self.largest = largest
         self.room = threading.BoundedSemaphore(most)
+        self.longest = LONGEST_SECONDS + scanner.timeout
         self._places = threading.BoundedSemaphore(MOST_CONNECTIONS)
         self._tls = tls
 
@@ -210,15 +218,37 @@ class Agent(ThreadingHTTPServer):
     def finish_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401  As there.
         """Answer one connection; TLS begins in its own thread, so that nobody holds up others."""
         request.settimeout(60.0)
-        if self._tls is not None:
-            try:
-                request = self._tls.wrap_socket(request, server_side=True)
-            except (OSError, ssl.SSLError):
+        with contextlib.suppress(OSError, ValueError):  # It went away, or makes no sense.
+            if self._tls is None:
+                with _cut_after(self.longest, request):
+                    super().finish_request(request, client_address)
                 return
-        with contextlib.suppress(OSError, ssl.SSLError):
-            super().finish_request(request, client_address)
-        if self._tls is not None:
-            request.close()
+            with (
+                self._tls.wrap_socket(
+                    request, server_side=True, do_handshake_on_connect=False
+                ) as secure,
+                _cut_after(self.longest, secure),
+            ):
+                secure.do_handshake()
+                super().finish_request(secure, client_address)
+
+
+@contextlib.contextmanager
+def _cut_after(seconds: float, connection: socket.socket) -> Iterator[None]:
+    """Cut a connection that lasts too long; its own limit begins anew with each octet."""
+
+    def cut() -> None:
+        with contextlib.suppress(OSError):
+            socket.socket.shutdown(connection, socket.SHUT_RDWR)
+
+    end = threading.Timer(seconds, cut)
+    end.daemon = True
+    end.start()
+    try:
+        yield
+    finally:
+        end.cancel()
+        end.join()
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -7,6 +7,7 @@ import select
 import shutil
 import socket
 import socketserver
+import ssl
 import subprocess
 import sys
 import threading
@@ -29,7 +30,6 @@ from phage.scan.trials import EICAR
 from phage.testing.waiting import PATIENCE, until
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Iterator
     from pathlib import Path
 
@@ -170,6 +170,26 @@ def test_connections_are_bounded_and_places_come_back(engine: AgentEngine) -> No
     for each in silent:
         each.close()
     until("a place", lambda: answers(engine))
+
+
+def test_who_sends_an_octet_now_and_then_holds_no_place_for_ever(
+    agent: agent_module.Agent, engine: AgentEngine
+) -> None:
+    agent.longest = 1.0
+    context = ssl.create_default_context(cafile=engine.ca_file)
+    with (
+        socket.create_connection(("127.0.0.1", agent.server_address[1]), PATIENCE) as plain,
+        context.wrap_socket(plain, server_hostname="127.0.0.1") as slow,
+    ):
+
+        def is_cut() -> bool:
+            try:
+                slow.sendall(b"x")
+            except OSError:
+                return True
+            return False
+
+        until("the agent ends it", is_cut, pause=0.05)
 
 
 def answers(engine: AgentEngine) -> bool:
