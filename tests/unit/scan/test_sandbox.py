@@ -13,6 +13,7 @@ from phage.scan.content import Content
 from phage.scan.engineset import EngineSet, ready_of
 from phage.scan.sandbox.isolation import Isolation, Level
 from phage.scan.sandbox.sandbox import Plan, Sandbox
+from phage.scan.sandbox.workbench import MOST_REASON, Workbench
 from phage.scan.work import CRASHES_ENGINE, NoResults, Worker, WorkOptions
 from phage.testing.misbehaving import MisbehavingEngine
 
@@ -51,6 +52,14 @@ def test_walls(bubblewrap: bool) -> None:
         assert not isolation.reason
     else:
         assert isolation.level.rank >= Level.PARTIAL.rank
+
+
+def test_why_an_engine_lacks_is_said_in_few_words() -> None:
+    bench = Workbench()
+    odd = {"name": "odd", "module": "json", "class": "x" * 100_000, "settings": {}}
+    bench.load({"engines": [odd], "unpack": False})
+    assert bench.lacking["odd"].startswith("module 'json' has no attribute")
+    assert len(bench.lacking["odd"]) == MOST_REASON
 
 
 def test_levels() -> None:

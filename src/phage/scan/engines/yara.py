@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -35,8 +36,8 @@ _VERDICTS = {
 class YaraEngine(EngineDefaults):
     """Matches YARA rules: phage's own, and those in the folder of definitions.
 
-    A rule that does not compile is left out by itself and told by `phage engines test`. A rule's
-    meta `verdict` says what a match means (malicious, suspicious, info); malicious without one.
+    A rule that does not compile is left out by itself. A rule's meta `verdict` says what a match
+    means (malicious, suspicious, info); malicious without one.
     """
 
     name: ClassVar[str] = "yara"
@@ -51,7 +52,6 @@ class YaraEngine(EngineDefaults):
     memory: int = 1024 * 2**20
     """Octets of memory that one file may take."""
     _scanner: Any = field(default=None, init=False, repr=False)
-    _faults: list[str] = field(default_factory=list, init=False, repr=False)
 
     @staticmethod
     def available() -> str:
@@ -73,11 +73,8 @@ class YaraEngine(EngineDefaults):
         compiler.ignore_invalid_rules(True)  # noqa: FBT003  The library's.
         for number, path in enumerate(self._files()):
             compiler.new_namespace(f"{path.stem}_{number}")
-            try:
+            with suppress(yara.CompileError):
                 compiler.add_source(path.read_text("utf-8", "replace"), origin=path.name)
-            except yara.CompileError as error:
-                self._faults.append(f"{path.name}: {error}"[:300])
-        self._faults += [str(each.name) for each in compiler.ignored_rules()]
         self._scanner = yara.Scanner(compiler.build())
         self._scanner.set_timeout(max(1, int(self.timeout)))
 

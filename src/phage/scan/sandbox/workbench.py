@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from phage.scan.engine import Engine
 
 
+MOST_REASON = 300
+"""Characters of why an engine is lacking: all of them go out in one datagram."""
+
+
 class Workbench:
     """Engines by name, ready to be asked; `lacking` says why one is not there."""
 
@@ -36,7 +40,7 @@ class Workbench:
                 engine.prepare()
                 engine.warm()
             except Exception as error:  # noqa: BLE001  Hostile input makes libraries raise anything.
-                self.lacking[each["name"]] = str(error) or type(error).__name__
+                self.lacking[each["name"]] = (str(error) or type(error).__name__)[:MOST_REASON]
             else:
                 self.engines[each["name"]] = engine
         if plan["unpack"]:
