@@ -78,6 +78,15 @@ class Samples:
             rows = self._chosen[key] = of_target(self.latest(), target, sent=sent)
         return rows
 
+    def lately(self, target: Target, seconds: float, *, sent: bool) -> Columns:
+        """Return rows of one direction of a target over a longer time than the latest."""
+        rows = self.latest()
+        if self._recent:
+            begin = self._recent[-1][0] - seconds * 1e9
+            older = [kept for when, kept in self._before if when > begin]
+            rows = np.concatenate([*older, rows[rows["chosen"] == ALL]])
+        return rows[within(rows, target, sent=sent)]
+
     def before(self, time: int) -> tuple[Columns, float]:
         """Return rows from before a time, and how many seconds they are of."""
         parts = [(when, rows) for when, rows in (*self._before, *self._recent) if when <= time]

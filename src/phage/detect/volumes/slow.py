@@ -23,10 +23,14 @@ if TYPE_CHECKING:
 
     from phage.detect.volumes.measures import Slot
     from phage.learn.baseline import Learned
+    from phage.records import Columns
 
 _WEB = frozenset({80, 443, 8000, 8080, 8443})
 _UNASKED = 100
 """SYN-ACKs that nobody asked for: somebody forges this address, or floods it by reflection."""
+
+_GAP = 6
+"""Slots in which a host may look otherwise and is still the same case: few packets vary much."""
 
 
 @dataclass(slots=True)
@@ -39,7 +43,10 @@ class Slow:
         sources: Distinct sources in some seconds, at least.
         length: Mean octets of what is received, at most.
         content: Octets sent for each one received, at most: a page is ten times its request.
-        slots: For so many slots it has to last.
+        slots: For so many slots it has to last; for more where few packets are seen in these.
+        few: Packets seen in five seconds that are looked at, at least: what they tell is rough, and
+            counts once as many were seen, one look after the other, as one look needs elsewhere.
+        lately_s: Seconds of which sources are counted where sampling leaves few in less.
     """
 
     segments: float = 100.0
@@ -48,16 +55,24 @@ class Slow:
     length: float = 200.0
     content: float = 3.0
     slots: int = 10
+    few: float = 12.0
+    lately_s: float = 30.0
     _lasting: dict[bytes, tuple[int, int]] = field(default_factory=dict)
 
-    def lasts(self, key: bytes, number: int) -> bool:
-        """Note that a host looks so in a slot; tell whether it did for long enough."""
+    def lasts(self, key: bytes, number: int, shortage: float) -> bool:
+        """Note that a host looks so in a slot; tell whether it did for long enough.
+
+        Args:
+            key: The host.
+            number: The slot's.
+            shortage: How many times more packets one look would need to see.
+        """
         last, count = self._lasting.pop(key, (0, 0))
-        count = count + 1 if number - last <= 3 else 1
+        count = count + 1 if number - last <= _GAP else 1
         self._lasting[key] = (number, count)
         while len(self._lasting) > 1024:
             del self._lasting[next(iter(self._lasting))]
-        return count >= self.slots
+        return count >= self.slots * max(shortage, 1.0)
 
 
 def low_and_slow(
@@ -69,7 +84,7 @@ def low_and_slow(
     incoming = [packets_column(kind, sent=False) for kind in (TrafficClass.TCP, TrafficClass.SYN)]
     segments = slot.slow[:, incoming].sum(axis=1)
     upper = learned.upper[:, incoming].sum(axis=1)
-    enough = slot.seen_slow[:, 0] >= limits.samples
+    enough = slot.seen_slow[:, 0] >= min(slow.few, limits.samples)
     fits = (
         (slot.rows["length"] == 128)
         & enough
@@ -82,7 +97,8 @@ def low_and_slow(
         if suspect is None:
             continue
         pending.append(int(row))
-        if slow.lasts(slot.keys[row], slot.number):
+        shortage = limits.samples / float(slot.seen_slow[row, 0])
+        if slow.lasts(slot.keys[row], slot.number, shortage):
             found.append(suspect)
     return pending, found
 
@@ -95,9 +111,13 @@ def _judge(row: int, slot: Slot, samples: Samples, slow: Slow) -> TooMuch | None
     other = float(rates[packets_column(TrafficClass.TCP, sent=False)])
     if received / max(syn + other, 1.0) > slow.length or sent > slow.content * received:
         return None
-    latest = samples.of(slot.target(row), sent=False)
-    rows = latest[latest["protocol"] == 6]
+    target = slot.target(row)
+    rows = _segments(samples.of(target, sent=False))
     make = make_of(rows, sent=False)
+    if make.peers < slow.sources and make.rows < 3 * slow.sources:
+        # So few were seen that more sources could not be.
+        rows = _segments(samples.lately(target, slow.lately_s, sent=False))
+        make = make_of(rows, sent=False)
     # Each source sends little: no few of them carry the traffic.
     if make.peers < slow.sources or 3 * make.busiest_peers < make.peers:
         return None
@@ -118,6 +138,11 @@ def _judge(row: int, slot: Slot, samples: Samples, slow: Slow) -> TooMuch | None
     )
     why = Why("slow", name, syn + other, slow.segments, 0.0, round(SLOW_S), make.rows, text)
     return TooMuch(row, kind, sent=False, why=why, slow=True)
+
+
+def _segments(rows: Columns) -> Columns:
+    found: Columns = rows[rows["protocol"] == 6]
+    return found
 
 
 def _unasked(slot: Slot, limits: Limits) -> Iterator[TooMuch]:

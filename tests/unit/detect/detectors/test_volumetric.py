@@ -196,16 +196,18 @@ def test_a_host_that_takes_its_neighbours_addresses_accuses_nobody(network: Netw
     assert finding.spoofable
 
 
-def test_low_and_slow_is_found_by_its_sources(network: Network) -> None:
+@pytest.mark.parametrize(("rate", "lasting"), [(2500, 16), (700, 30)])
+def test_low_and_slow_is_found_by_its_sources(network: Network, rate: int, lasting: int) -> None:
+    """The second is seen by seven packets a second: there it has to last for longer."""
     clients = [network.far() for _ in range(3000)]
 
     def asks() -> Packet:
         client = network.random.choice(clients)
         return Packet(client, VICTIM, network.port(), 80, 6, 0x18, 90)
 
-    network.send(BEGIN, END, 2500, asks)
+    network.send(BEGIN, BEGIN + lasting, rate, asks)
     network.send(
-        BEGIN, END, 2500,
+        BEGIN, BEGIN + lasting, rate,
         lambda: Packet(VICTIM, network.random.choice(clients), 80, network.port(), 6, 0x10, 52),
     )  # fmt: skip
     assert vectors(one(detect(network))) == {"slow-http"}
