@@ -39,12 +39,13 @@ def url(tmp_path: Path) -> Iterator[str]:
 class Role:
     """A process of phage, and what it says."""
 
-    def __init__(self, folder: Path, *arguments: str) -> None:
+    def __init__(self, folder: Path, *arguments: str, **settings: str) -> None:
         folder.mkdir(exist_ok=True)
         environment = os.environ | {
             "PHAGE_STATE_DIR": str(folder / "state"),
             "PHAGE_API__ENABLED": "false",
             "HOME": str(folder),
+            **settings,
         }
         self.process = subprocess.Popen(
             [sys.executable, "-m", "phage", *arguments],
@@ -84,8 +85,8 @@ class Role:
 def roles(tmp_path: Path) -> Iterator[Callable[..., Role]]:
     made: list[Role] = []
 
-    def make(*arguments: str) -> Role:
-        made.append(Role(tmp_path / f"role{len(made)}", *arguments))
+    def make(*arguments: str, **settings: str) -> Role:
+        made.append(Role(tmp_path / f"role{len(made)}", *arguments, **settings))
         return made[-1]
 
     yield make
@@ -138,3 +139,17 @@ def test_a_flood_is_found_by_whoever_is_left(roles: Callable[..., Role], url: st
     finally:
         stop.set()
         sending.join()
+
+
+def test_what_a_sensor_learned_outlives_its_machine(roles: Callable[..., Role], url: str) -> None:
+    watch = ("sensor", "--bus", url, "--group", "edge", "-i", "lo")
+    first = roles(*watch, PHAGE_CAPTURE__MODE="full")
+    until("what a role says", lambda: first.says("sensing"))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        for _ in range(200):
+            sender.sendto(b"x", ("127.0.0.1", 9))
+    first.end()
+    assert first.process.returncode == 0, first.lines
+    # Its folder is gone with it; the copy at the bus is not.
+    second = roles(*watch, PHAGE_CAPTURE__MODE="full")
+    until("a model", lambda: second.says("restored from the copy that was kept of it"))
