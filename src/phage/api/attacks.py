@@ -24,7 +24,7 @@ _KINDS = {
 _DETAILS = (
     "why", "pulses", "hosts", "octets", "top_sources", "top_targets", "top_source_ports",
     "top_ports", "top_lengths", "top_tcp_flags", "top_systems", "entropy_bits", "sample",
-    "suggested", "suggested_cover", "suggested_collateral",
+    "suggested", "suggested_cover", "suggested_collateral", "suggestions_refused", "networks",
 )  # fmt: skip
 """What is known of an attack besides; taken over as evidence tells it."""
 

@@ -101,6 +101,14 @@ class Client:
         """Yield flows, those seen last first."""
         return self.listed("/api/v1/flows", limit, **wanted)
 
+    def attacks(self, limit: int = 100, **wanted: object) -> Iterator[Record]:
+        """Yield attacks by volume, those seen last first."""
+        return self.listed("/api/v1/attacks", limit, **wanted)
+
+    def attack(self, id: str) -> Record:  # noqa: A002  The field's name.
+        """Return an attack by id, or the beginning of one."""
+        return self._record("GET", f"/api/v1/attacks/{quote(id, safe='')}")
+
     def exporters(self, limit: int = 1000) -> list[Record]:
         """Return exporters of flows, those heard last first."""
         found = self.ask("GET", f"/api/v1/exporters?limit={limit}")

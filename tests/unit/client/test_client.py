@@ -54,6 +54,7 @@ def test_it_reads_page_after_page(client: Client, monkeypatch: pytest.MonkeyPatc
     assert client.status()["status"] == "running"
     assert client.rules()[0]["name"]
     assert client.exporters() == []
+    assert list(client.attacks(5)) == []
 
 
 def test_it_steers(client: Client) -> None:

@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from phage.cli.output import Column, emit, emit_one, output_option
+from phage.cli.remote import remote_options
 from phage.cli.settings import settings_options
 from phage.cli.times import Moment
-from phage.clock import SystemClock
+from phage.clock import SystemClock, rfc3339
 from phage.errors import StateError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from phage.cli.settings import Chosen
+    from phage.client.client import Client
 
 COLUMNS = (
     Column("id", "id"),
@@ -46,9 +48,11 @@ def command() -> None:
 @click.option("--until", type=Moment(SystemClock()), help="Begun before.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True)
 @output_option
+@remote_options
 @settings_options
 def list_(
     chosen: Chosen,
+    remote: Client | None,
     state: str | None,
     host: str,
     since: int | None,
@@ -61,31 +65,44 @@ def list_(
     from phage.records import FindingState
     from phage.store.repositories.findings import FindingFilter
 
-    wanted = FindingFilter(
-        state=FindingState(state) if state else None, party=host, since=since, until=until
-    )
-    with chosen.reader() as store:
-        found = list_attacks(store, wanted, limit)
-    emit(form, map(attack_shape, found), COLUMNS, empty="no attacks")
+    if remote is not None:
+        shapes: Iterable[dict[str, Any]] = remote.attacks(
+            limit,
+            state=state,
+            host=host,
+            since=since and rfc3339(since),
+            until=until and rfc3339(until),
+        )
+    else:
+        wanted = FindingFilter(
+            state=FindingState(state) if state else None, party=host, since=since, until=until
+        )
+        with chosen.reader() as store:
+            shapes = map(attack_shape, list_attacks(store, wanted, limit))
+    emit(form, shapes, COLUMNS, empty="no attacks")
 
 
 @command.command()
 @click.argument("id_", metavar="ID")
 @output_option
+@remote_options
 @settings_options
-def show(chosen: Chosen, id_: str, form: str) -> None:
+def show(chosen: Chosen, remote: Client | None, id_: str, form: str) -> None:
     """Show an attack: vectors, why it is one, what it consists of, and what to filter.
 
     The beginning of an ID is enough where it is the only one.
     """
     from phage.api.attacks import attack_shape, get_attack
 
-    with chosen.reader() as store:
-        finding = get_attack(store, id_)
-    if finding is None:
-        message = f"no attack {id_!r}, or several begin so; `phage attacks list` names them"
-        raise StateError(message)
-    shape = attack_shape(finding)
+    if remote is not None:
+        shape = remote.attack(id_)
+    else:
+        with chosen.reader() as store:
+            finding = get_attack(store, id_)
+        if finding is None:
+            message = f"no attack {id_!r}, or several begin so; `phage attacks list` names them"
+            raise StateError(message)
+        shape = attack_shape(finding)
     emit_one(form, shape, _explain(shape))
 
 
@@ -113,6 +130,9 @@ def _explain(shape: dict[str, Any]) -> Iterator[str]:
         if tops:
             listed = ", ".join(f"{thing} {share:.0%}" for thing, share in tops[:6])
             yield f"{name.replace('_', ' ')}: {listed}"
+    if entropies := details.get("entropy_bits"):
+        told = (f"{name.replace('_', ' ')} {bits} bits" for name, bits in entropies.items())
+        yield f"entropy: {', '.join(told)}"
     yield from _filters(details)
     if details.get("sample"):
         yield ""
@@ -148,3 +168,5 @@ def _filters(details: dict[str, Any]) -> Iterator[str]:
             if name not in {"covers", "collateral"} and value is not None
         ]
         yield f"  {each['covers']:>6.1%}  {', '.join(parts)}"
+    if refused := details.get("suggestions_refused"):
+        yield f"  {refused} more would have hit too much of that traffic, and are not told"
