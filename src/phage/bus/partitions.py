@@ -19,6 +19,7 @@ from phage.bus.codec import MessageError, decode, encode
 from phage.bus.sound import is_sound
 from phage.records import Window
 from phage.records.columns import TRAFFIC, VOLUME
+from phage.records.distinct import distinct
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -93,7 +94,7 @@ def split(window: Window, sensor: str) -> dict[int, Window]:
         rows = getattr(window, name)
         if len(rows):
             parts = parts_of(addresses)
-            for part in np.unique(parts).tolist():
+            for part in distinct(parts).tolist():
                 cuts.setdefault(int(part), {})[name] = rows[parts == part]
     empty = Window(window.start, window.end, from_exports=window.from_exports)
     found = {

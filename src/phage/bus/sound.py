@@ -8,6 +8,7 @@ import numpy as np
 
 from phage.records import LogEvent, Observation, Window
 from phage.records.columns import FLOW, HOST, MATCH, REQUEST, SCORE, TRAFFIC, USE, VOLUME
+from phage.records.distinct import distinct
 from phage.records.logevent import LogKind
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def _is_column(rows: object, kind: np.dtype[np.void]) -> bool:
 
 
 def _is_short(rows: np.ndarray[tuple[int, ...], np.dtype[np.void]]) -> bool:
-    return len(np.unique(rows["time"])) <= MOST_TIMES
+    return len(distinct(rows["time"])) <= MOST_TIMES
 
 
 def _are(records: object, kind: type, kinds: Mapping[str, type]) -> bool:

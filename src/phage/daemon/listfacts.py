@@ -14,6 +14,7 @@ from phage.intel.networks import joined
 from phage.policy.facts import ANY_LIST
 from phage.policy.rule import Kind
 from phage.records.address import parse_address
+from phage.records.distinct import distinct
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -112,7 +113,7 @@ def kernel_keys(networks: Networks) -> list[tuple[int, int, bytes]]:
     for version, chosen, skip in ((4, is_v4, 12), (6, ~is_v4, 0)):
         mine = networks.select(chosen)
         lengths = mine.lengths - (96 if version == 4 else 0)
-        for length in np.unique(lengths):
+        for length in distinct(lengths):
             octets = mine.octets[lengths == length, skip:]
             keys.append((version, int(length), np.ascontiguousarray(octets).tobytes()))
     return keys

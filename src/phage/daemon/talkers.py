@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from phage.records.columns import HostMark
+from phage.records.distinct import distinct
 from phage.records.window import Window
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def _read(window: Window) -> Sequence[tuple[Host, Numbers]]:
         chosen = [
             np.argpartition(rows[name].sum(axis=1), -half)[-half:] for name in ("packets", "octets")
         ]
-        rows = rows[np.unique(np.concatenate(chosen))]
+        rows = rows[distinct(np.concatenate(chosen))]
     columns = (rows[name].tolist() for name in ("mac", "address", "packets", "octets", "marks"))
     return [
         ((mac, address), (*packets, *octets, bool(marks & HostMark.DEVICE)))

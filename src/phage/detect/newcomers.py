@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from phage.records.distinct import distinct
+
 _SECOND = 1_000_000_000
 
 SPAN_NS = 10 * _SECOND
@@ -94,7 +96,7 @@ class Newcomers:
             self._marks[0][:] = False
 
     def _note(self, macs: npt.NDArray[np.uint64]) -> int:
-        macs = np.unique(macs[(macs != 0) & ((macs & _GROUP) == 0)])
+        macs = distinct(macs[(macs != 0) & ((macs & _GROUP) == 0)])
         places = (macs * _MIX) >> np.uint64(64 - _BITS)
         young, old = self._marks
         fresh = int(np.count_nonzero(~(young[places] | old[places])))

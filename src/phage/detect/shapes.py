@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from phage.records.columns import Event
+from phage.records.distinct import distinct
 
 if TYPE_CHECKING:
     from phage.records import Columns, Window
@@ -124,14 +125,14 @@ def _shape(rows: Columns, victim: Columns, completed: int) -> SynShape:
         packets=int(rows["packets"][:, 0].sum()),
         sources=len(sources),
         ports=len(ports),
-        source_ports=len(np.unique(rows["src_port"])),
-        questions=len(np.unique(questions)),
+        source_ports=len(distinct(rows["src_port"])),
+        questions=len(distinct(questions)),
         completed=completed,
         top_port=int(ports[int(np.argmax(port_counts))]),
         source=bytes(main["src"]),
         source_mac=int(main["src_mac"]),
         source_home=bool(main["home"] & 1),
-        source_macs=len(np.unique(rows["src_mac"])),
+        source_macs=len(distinct(rows["src_mac"])),
     )
 
 

@@ -24,6 +24,7 @@ import numpy.typing as npt
 
 from phage.errors import StateError
 from phage.records.device import Attribute, Trait
+from phage.records.distinct import distinct
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -250,7 +251,7 @@ def _softmax(values: Floats) -> Floats:
 def _folds(numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Deal the examples of each kind out to the folds in turn."""
     folds = np.zeros(len(numbers), np.int64)
-    for number in np.unique(numbers):
+    for number in distinct(numbers):
         places = np.flatnonzero(numbers == number)
         folds[places] = (np.arange(len(places)) + number) % FOLDS
     return folds

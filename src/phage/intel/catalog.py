@@ -18,6 +18,7 @@ from phage.intel.networks import Networks, joined, network_text, parse_networks
 from phage.intel.valueindex import ValueIndex, Word
 from phage.intel.values import canonical, guessed
 from phage.records.address import format_address, parse_address
+from phage.records.distinct import distinct
 from phage.records.indicator import Indicator, IndicatorKind, Mention
 
 if TYPE_CHECKING:
@@ -228,7 +229,7 @@ def _listed(whole: Networks, own: Networks) -> npt.NDArray[np.bool_]:
     found = np.zeros(len(whole), np.bool_)
     if not len(own):
         return found
-    for length in np.unique(whole.lengths):
+    for length in distinct(whole.lengths):
         wanted = np.flatnonzero(whole.lengths == length)
         fit = own.select(own.lengths <= length)
         if not len(fit):
@@ -246,7 +247,7 @@ def _around(source: Source, raw: bytes) -> str:
     networks = source.networks
     value = int.from_bytes(raw)
     words = networks.octets
-    for length in sorted({int(each) for each in np.unique(networks.lengths)}, reverse=True):
+    for length in sorted({int(each) for each in distinct(networks.lengths)}, reverse=True):
         masked = (value >> (128 - length) << (128 - length)).to_bytes(16)
         same = networks.lengths == length
         if (words[same] == np.frombuffer(masked, np.uint8)).all(axis=1).any():

@@ -25,6 +25,8 @@ def make_channels(settings: Mapping[str, ChannelSettings]) -> list[Channel]:
 
     Raises ConfigError for a notifier that there is not, is unavailable, or lacks a setting.
     """
+    if not settings:
+        return []  # Nothing is loaded that nobody wants.
     plugins = {plugin.name: plugin for plugin in discover(NOTIFIERS)}
     channels = []
     for name, each in settings.items():

@@ -52,6 +52,7 @@ from phage.detect.volumes.targets import (
 from phage.detect.volumes.thresholds import DEFAULT, Near, nearest
 from phage.learn.baseline import Baselines
 from phage.records.columns import TrafficClass
+from phage.records.distinct import distinct
 from phage.records.watched import GROUP, HOST, Watched
 
 if TYPE_CHECKING:
@@ -434,7 +435,7 @@ class Volumetric:
         )
 
     def _peers(self, slot: Slot, row: int, mine: Columns, *, sent: bool) -> float:
-        shown = float(len(np.unique(mine["dst" if sent else "src"])))
+        shown = float(len(distinct(mine["dst" if sent else "src"])))
         return shown if sent else max(min(float(slot.fast[row, SOURCES]), 1e9) * (shown > 8), shown)
 
     def _cover(self, episode: Episode) -> Cover:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from phage.records.columns import TRAFFIC
+from phage.records.distinct import distinct
 
 if TYPE_CHECKING:
     from phage.detect.volumes.targets import Target
@@ -166,12 +167,12 @@ def make_of(rows: Columns, *, sent: bool) -> Make:
         rows=len(rows),
         packets=int(total),
         mean_length=float(rows["octets"].sum()) / total,
-        peers=len(np.unique(peers)),
+        peers=len(distinct(peers)),
         busiest_peers=_carrying(peers, weights),
-        tuples=len(np.unique(tuples)),
+        tuples=len(distinct(tuples)),
         busiest_tuples=_carrying(tuples, weights),
-        far_ports=len(np.unique(rows[far])),
-        near_ports=len(np.unique(rows[own])),
+        far_ports=len(distinct(rows[far])),
+        near_ports=len(distinct(rows[own])),
     )
 
 

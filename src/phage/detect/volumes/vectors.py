@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from phage.records.columns import TrafficClass
+from phage.records.distinct import distinct
 
 if TYPE_CHECKING:
     from phage.records import Columns
@@ -124,7 +125,7 @@ def _udp(rows: Columns) -> str:
     ports, inverse = np.unique(rows["src_port"], return_inverse=True)
     sums = np.bincount(inverse, rows["packets"].astype(np.float64))
     place = int(np.argmax(sums))
-    senders = len(np.unique(rows["src"][rows["src_port"] == ports[place]]))
+    senders = len(distinct(rows["src"][rows["src_port"] == ports[place]]))
     if sums[place] < _REFLECTED * sums.sum() or senders < 10 or ports[place] >= 49_152:
         return "udp-flood"
     return f"udp-{int(ports[place])}-amplification"

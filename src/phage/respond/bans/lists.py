@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from phage.errors import PhageError
+from phage.records.distinct import distinct
 from phage.respond.bans.building import list_spec
 from phage.respond.netlink.bulk import additions, deletions, octets
 from phage.respond.nft import layout
@@ -105,8 +106,8 @@ def from_text(lines: Iterable[str]) -> Sets:
 def from_octets(version: int, packed: bytes) -> Keys:
     """Return sorted unique keys from addresses after each other, in network order."""
     if version == 4:
-        return np.unique(np.frombuffer(packed, dtype=">u4").astype(np.uint32))
-    return np.unique(np.frombuffer(packed, dtype="S16"))
+        return distinct(np.frombuffer(packed, dtype=">u4").astype(np.uint32))
+    return distinct(np.frombuffer(packed, dtype="S16"))
 
 
 def from_keys(keys: Iterable[tuple[int, int, bytes]]) -> Sets:
@@ -136,7 +137,7 @@ def joined(parts: Sequence[Sets]) -> Sets:
     for part in parts:
         for at, keys in part.items():
             every[at].append(keys)
-    return {at: np.unique(np.concatenate(keys)) for at, keys in every.items()}
+    return {at: distinct(np.concatenate(keys)) for at, keys in every.items()}
 
 
 def arranged(sets: Sets, lengths: Iterable[tuple[int, int]] = ()) -> Sets:
@@ -228,7 +229,7 @@ def _split(version: int, by_length: Mapping[int, Keys], lengths: Sequence[int]) 
         kept = min(each for each in lengths if each >= length)
         parts[kept].append(_expanded(version, keys, length, kept))
     return {
-        (version, length): np.unique(np.concatenate(keys)) if len(keys) > 1 else keys[0]
+        (version, length): distinct(np.concatenate(keys)) if len(keys) > 1 else keys[0]
         for length, keys in parts.items()
     }
 

@@ -42,24 +42,26 @@ class SqliteDatabase(Transactions):
         self.path = path
         self.place = str(path)
         super().__init__()
-        mode = "rwc" if writable else "ro"
         if not writable and not path.exists():
             message = f"{path}: there is no store yet; `phage run` makes it"
             raise StoreError(message)
         with self._errors("cannot be opened"):
-            self._connection = sqlite3.connect(
-                f"file:{quote(str(path.absolute()))}?mode={mode}",
-                uri=True,
-                timeout=BUSY_SECONDS,
-                isolation_level=None,
-                check_same_thread=False,
-                cached_statements=64,
-            )
+            self._connection = self._connect("rwc" if writable else "ro")
             try:
                 self._prepare(writable=writable)
             except sqlite3.Error:
                 self._connection.close()
                 raise
+
+    def _connect(self, mode: str) -> sqlite3.Connection:
+        return sqlite3.connect(
+            f"file:{quote(str(self.path.absolute()))}?mode={mode}",
+            uri=True,
+            timeout=BUSY_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=64,
+        )
 
     def _prepare(self, *, writable: bool) -> None:
         run = self._connection.execute
@@ -145,7 +147,9 @@ class SqliteDatabase(Transactions):
 
     def check(self) -> list[str]:
         """Return what PRAGMA quick_check finds; it reads the whole file."""
-        found = [str(row[0]) for row in self.query("PRAGMA quick_check(10)")]
+        # By a connection of its own: the pages it reads and its program, a megabyte, go with it.
+        with self._errors("cannot be read"), contextlib.closing(self._connect("ro")) as own:
+            found = [str(row[0]) for row in own.execute("PRAGMA quick_check(10)")]
         return [] if found == ["ok"] else found
 
     def copy_to(self, path: Path) -> None:
