@@ -66,6 +66,65 @@ HOSTILE = textwrap.dedent(
 )
 
 
+ROUTER = textwrap.dedent(
+    """
+    import http.server, socket, threading
+
+    TYPE = "urn:schemas-upnp-org:service:WANIPConnection:1"
+    DESCRIPTION = (
+        "<root><device><friendlyName>Box</friendlyName><modelName>R7</modelName><serviceList>"
+        f"<service><serviceType>{TYPE}</serviceType><controlURL>/ctl</controlURL></service>"
+        "</serviceList></device></root>"
+    )
+    ANSWER = "<a><NewExternalIPAddress>203.0.114.7</NewExternalIPAddress></a>"
+
+    class Page(http.server.BaseHTTPRequestHandler):
+        def say(self, text):
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(text.encode())
+        def do_GET(self):
+            self.say(DESCRIPTION)
+        def do_POST(self):
+            self.say(ANSWER)
+
+    def serve(address, port):
+        server = http.server.ThreadingHTTPServer((address, port), Page)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+
+    serve("10.77.0.2", 5000)
+    serve("203.0.114.7", 8080)
+    ssdp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    ssdp.bind(("", 1900))
+    group = socket.inet_aton("239.255.255.250") + socket.inet_aton("10.77.0.2")
+    ssdp.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, group)
+    print("ready", flush=True)
+    while True:
+        _, place = ssdp.recvfrom(2048)
+        place_of_it = b"LOCATION: http://10.77.0.2:5000/d.xml"
+        ssdp.sendto(b"HTTP/1.1 200 OK\\r\\n" + place_of_it + b"\\r\\n\\r\\n", place)
+    """
+)
+
+CAMERA = textwrap.dedent(
+    """
+    import base64, http.server
+
+    class Page(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            said = self.headers.get("Authorization", "")
+            let_in = said == "Basic " + base64.b64encode(b"admin:admin").decode()
+            self.send_response(200 if let_in else 401)
+            self.send_header("WWW-Authenticate", 'Basic realm="camera"')
+            self.end_headers()
+
+    server = http.server.ThreadingHTTPServer(("10.77.10.3", 80), Page)
+    print("ready", flush=True)
+    server.serve_forever()
+    """
+)
+
+
 def scan(host: Host, folder: Path, *arguments: str) -> dict[str, Any]:
     done = host.run(
         *phage_command("devices", "scan", *arguments),
@@ -150,6 +209,51 @@ def test_real_servers(lab: Lab, tmp_path: Path) -> None:
         str(tmp_path / "state"),
     )
     assert server.mac in {each["id"] for each in json.loads(listed.stdout)}
+
+
+def test_the_router_s_other_side_another_interface_and_default_passwords(
+    lab: Lab, tmp_path: Path
+) -> None:
+    scanner, router, camera = lab.add("scanner", 1), lab.add("router", 2), lab.add("camera", 3)
+    # Another interface, as a VLAN's is one; not every kernel has the module for these.
+    second = ("eth0.10", "netns", scanner.namespace, "type", "veth", "peer", "name", "eth0.10")
+    scanner.run("ip", "link", "add", *second, "netns", camera.namespace)
+    for host in (scanner, camera):
+        number = host.address.rpartition(".")[2]
+        for command in (
+            "link set eth0.10 up",
+            f"addr add 10.77.10.{number}/24 dev eth0.10",
+            f"addr add fd77:10::{number}/64 dev eth0.10 nodad",
+        ):
+            host.run("ip", *command.split())
+    for command in (
+        "link add outer type veth peer name far",
+        "link set outer up",
+        "link set far up",
+        "addr add 203.0.114.7/24 dev outer",
+    ):
+        router.run("ip", *command.split())
+    scanner.run("ip", "route", "add", "default", "via", router.address)
+    for host, text in ((router, ROUTER), (camera, CAMERA)):
+        program = tmp_path / f"{host.mac.replace(':', '')}.py"
+        program.write_text(text)
+        host.start("python3", str(program)).expect("ready")
+    ports = ("--ports", "80,5000,8080")
+    found = scan(scanner, tmp_path, *ports)
+    assert {"10.77.0.0/24", "10.77.10.0/24", "fd77:10::/64"} <= set(found["targets"])
+    assert of(found, "10.77.0.2")["facts"]["upnp"]["model_name"] == "R7"
+    for address in ("10.77.10.3", "fd77:10::3"):
+        assert of(found, address)["interface"] == "eth0.10"
+        assert of(found, address)["mac"]
+    assert {each["address"] for each in found["hosts"]} >= {"10.77.10.1", "fd77:10::1"}
+    assert "203.0.114.7" not in {each["address"] for each in found["hosts"]}
+    assert not any("credentials" in each["facts"] for each in found["hosts"])
+    asked = scan(scanner, tmp_path, *ports, "--outside", "--credentials")
+    outside = of(asked, "203.0.114.7")
+    assert outside["ways"] == ["outside"]
+    assert "tcp/8080" in services(outside)
+    assert of(asked, "10.77.10.3")["facts"]["credentials"] == {"tcp/80": "admin"}
+    assert not any(diff["service"] == "tcp/80" for diff in asked["diffs"])
 
 
 def test_hosts_that_mean_harm(lab: Lab, tmp_path: Path) -> None:

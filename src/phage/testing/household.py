@@ -167,7 +167,7 @@ def scan_network(store: Store, now: int, text: str = "OpenSSH 6.7p1") -> None:
         "eth0",
         ("arp", "ssdp"),
         (Service("tcp", 22, "ssh", text, text), Service("udp", 161, "snmp", certain=False)),
-        {"upnp": {"friendly_name": text}, "credentials": {"http": "admin:admin"}},
+        {"upnp": {"friendly_name": text}, "credentials": {"tcp/80": "admin"}},
     )
     began = now - HOUR
     scan = Scan(SCAN, ("192.168.1.0/24",), "top100", by="user:ada", state=ScanState.DONE,
