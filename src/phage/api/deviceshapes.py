@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 from phage.clock import rfc3339
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from phage.devices.alerts import AlertRate
     from phage.records.device import Device, DeviceEvent, Seen
 
 
@@ -61,3 +64,24 @@ def event_shape(event: DeviceEvent) -> dict[str, Any]:
 
 def _seen(seen: Seen) -> dict[str, str]:
     return {"value": seen.value, "first": rfc3339(seen.first), "last": rfc3339(seen.last)}
+
+
+def alerts_shape(
+    found: AlertRate, known: Mapping[str, Device], detector: str, days: int
+) -> dict[str, Any]:
+    """Return how often devices made a detector tell something; `known` are devices by name."""
+    return {
+        "detector": detector,
+        "days": days,
+        "alerts": found.alerts,
+        "devices": found.devices,
+        "per_device_and_week": found.rate,
+        "by_device": [
+            {
+                "device": known[device].id if device in known else device,
+                "name": known[device].shown if device in known else device,
+                "alerts": count,
+            }
+            for device, count in found.by_device
+        ],
+    }

@@ -26,6 +26,12 @@ LIST_COLUMNS = (
     Column("last seen", "last_seen"),
 )
 
+ALERT_COLUMNS = (
+    Column("device", "name"),
+    Column("id", "device"),
+    Column("findings", "alerts", right=True),
+)
+
 EVENT_COLUMNS = (
     Column("at", "at"),
     Column("device", "device"),

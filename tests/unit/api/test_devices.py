@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from phage.records import Subject
 from phage.records.device import Attribute, Device, DeviceEvent, Guess, Seen
 from phage.records.profile import KeyUse, Phase, Profile, ProfileKey, Way
 from phage.testing.apilab import FakeDaemon
-from phage.testing.records import EPOCH, make_flow
+from phage.testing.records import EPOCH, make_finding, make_flow
 
 if TYPE_CHECKING:
     from phage.testing.apilab import ApiLab
@@ -116,5 +117,15 @@ def test_histories_and_manufacturers(lab: ApiLab) -> None:
         if not cursor:
             break
     assert seen == [f"192.168.1.{number}" for number in range(5)]
+    found = [
+        make_finding(number, detector="deviation", subject=Subject(CAMERA, "", CAMERA))
+        for number in range(3)
+    ]
+    lab.store.findings.save([*found, make_finding(9)])
+    counted = client.get("/api/v1/alerts").json()
+    assert (counted["alerts"], counted["devices"]) == (3, 2)
+    assert counted["per_device_and_week"] == 1.5
+    assert counted["by_device"] == [{"device": CAMERA, "name": "192.168.1.5", "alerts": 3}]
+    assert client.get("/api/v1/alerts", params={"detector": "x' OR 1"}).status_code == 422
     made = client.get("/api/v1/manufacturers").json()
     assert made == [{"name": "Acme", "devices": 2, "present": 1}]

@@ -167,6 +167,12 @@ def test_registries_are_imported_and_damaged_ones_leave_the_old(
     assert "ends within a record" in run("import", "oui", str(file), code=1)
 
 
+def test_findings_are_counted_per_device_and_week(run: Callable[..., Any]) -> None:
+    counted = run("devices", "alerts", "--output", "json")
+    assert (counted["alerts"], counted["devices"], counted["per_device_and_week"]) == (0, 2, 0.0)
+    assert "0 findings of 2 devices in 7 days: 0 per device and week" in run("devices", "alerts")
+
+
 def test_changes_are_told_as_json(run: Callable[..., Any]) -> None:
     said = run("devices", "rename", MAC, "Hall", "--output", "json")
     assert said == {"device": MAC, "act": "rename", "values": ["Hall"], "removed": []}

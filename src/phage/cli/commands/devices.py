@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import click
 
-from phage.api.deviceshapes import event_shape
+from phage.api.deviceshapes import alerts_shape, event_shape
 from phage.api.scanshapes import affected_shape
 from phage.cli.devicechange import Change, edit_options
 from phage.cli.deviceremote import RemoteDevices
 from phage.cli.devicescan import scan, scans
 from phage.cli.deviceshapes import (
+    ALERT_COLUMNS,
     EVENT_COLUMNS,
     LIST_COLUMNS,
     device_shape,
@@ -24,7 +26,7 @@ from phage.cli.devicevulnerabilities import (
     explain_affected,
     vulnerabilities,
 )
-from phage.cli.output import emit, emit_one, output_option
+from phage.cli.output import emit, emit_one, output_option, say
 from phage.cli.remote import remote_options
 from phage.cli.settings import settings_options
 from phage.cli.times import Moment, Span
@@ -149,6 +151,33 @@ def history(
         id_ = find(store.devices.list(100_000), device).id if device else ""
         events = store.devices.events(id_, since, limit)
     emit(form, map(event_shape, events), EVENT_COLUMNS, empty="nothing happened")
+
+
+@command.command()
+@click.option("--days", type=click.IntRange(1, 90), default=7, show_default=True)
+@click.option("--detector", default="deviation", show_default=True, help="Findings of which.")
+@output_option
+@remote_options
+@settings_options
+def alerts(chosen: Chosen, remote: Client | None, days: int, detector: str, form: str) -> None:
+    """Count findings per device and week: which devices are noisy, and how quiet it is in all."""
+    from phage.devices.alerts import alert_rate
+
+    if remote is not None:
+        found = dict(remote.ask("GET", f"/api/v1/alerts?days={days}&detector={quote(detector)}"))
+    else:
+        with chosen.reader() as store:
+            rate = alert_rate(store, SystemClock().now(), days, detector)
+            known = store.devices.named([device for device, _ in rate.by_device])
+        found = alerts_shape(rate, known, detector, days)
+    if form != "table":
+        emit_one(form, found, ())
+        return
+    emit(form, found["by_device"], ALERT_COLUMNS, empty="no findings")
+    say(
+        f"{found['alerts']} findings of {found['devices']} devices in {days} days: "
+        f"{found['per_device_and_week']:g} per device and week"
+    )
 
 
 @command.command()

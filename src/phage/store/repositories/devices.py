@@ -107,6 +107,15 @@ class DeviceRepository:
         """Return how many devices there are."""
         return int(self._database.query("SELECT count(*) FROM devices")[0][0] or 0)
 
+    def watched_seconds(self, since: int, until: int) -> int:
+        """Return for how long devices were known in a time, added up."""
+        rows = self._database.query(
+            "SELECT sum((? - CASE WHEN first_seen > ? THEN first_seen ELSE ? END) / 1000000000) "
+            "FROM devices WHERE first_seen < ?",
+            (until, since, since, until),
+        )
+        return int(rows[0][0] or 0)
+
     def save_events(self, events: Iterable[DeviceEvent]) -> None:
         """Insert events."""
         with self._database.transaction():

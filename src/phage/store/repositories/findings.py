@@ -151,6 +151,18 @@ class FindingRepository:
         rows = self._database.query(f"SELECT count(*) FROM findings{where}", parameters)
         return int(rows[0][0] or 0)
 
+    def by_device(self, detector: str, since: int) -> Sequence[tuple[str, int]]:
+        """Return how many findings of a detector began since a time, by device; the most first."""
+        rows: list[tuple[Any, ...]] = list(
+            self._database.query(
+                "SELECT device, count(*) FROM findings WHERE detector = ? AND last_seen >= ? "
+                "AND first_seen >= ? AND state <> 'merged' GROUP BY device "
+                f"ORDER BY 2 DESC, 1 LIMIT {MAX_PAGE}",
+                (storable(detector), since, since),
+            )
+        )
+        return [(str(device), int(count)) for device, count in rows]
+
 
 def _where(wanted: FindingFilter) -> tuple[str, list[Value]]:
     conditions: list[str] = []

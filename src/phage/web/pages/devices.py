@@ -11,6 +11,7 @@ from fastapi.responses import HTMLResponse
 from phage.api.memory import Remembered
 from phage.api.security import Asker, needs
 from phage.api.services import Served
+from phage.devices.alerts import alert_rate
 from phage.devices.vulnerabilities.matching import Matcher
 from phage.devices.vulnerabilities.software import software_of
 from phage.errors import PhageError
@@ -51,6 +52,7 @@ _WRITE = Depends(needs("devices:write"))
 def devices(
     request: Request,
     services: Served,
+    asker: Asker,
     q: Annotated[str, Query(max_length=128)] = "",
     category: Annotated[str, Query(max_length=32)] = "",
     here: Annotated[Literal["", "yes", "no"], Query()] = "",
@@ -61,6 +63,8 @@ def devices(
     with services.reading() as store:
         found = store.devices.search(wanted, PAGE + 1)
         total = store.devices.count()
+        now = services.clock.now()
+        rate = alert_rate(store, now) if asker.may("findings:read") else None
     chosen = {
         name: value for name, value in (("q", q), ("category", category), ("here", here)) if value
     }
@@ -70,6 +74,7 @@ def devices(
         "devices.html",
         devices=found[:PAGE],
         total=total,
+        rate=rate,
         q=q,
         category=category,
         here=here,
