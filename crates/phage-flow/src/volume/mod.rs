@@ -50,6 +50,8 @@ use traffic::Traffic;
 pub const SLOT: i64 = 1_000_000_000 / SLOTS_A_SECOND as i64;
 /// Slots that are made up for at most when nothing came for a while: as long as a record is paid out.
 const MOST_MISSED: i64 = 600;
+/// Slots by which time has to go back for the clock to have been set; less is disorder.
+const SET_BACK: i64 = 3600 * SLOTS_A_SECOND as i64;
 /// Slots that wait to be taken; older ones go.
 const MOST_WAITING: usize = 64;
 /// Records that are looked up together, so that the memory is on its way.
@@ -135,7 +137,7 @@ impl Volume {
                     .map_or(0b11, |touch| touch.home);
                 self.hosts.prefetch_hosts(ahead.src, ahead.dst, home);
             }
-            if packet.time.div_euclid(SLOT) > self.slot {
+            if packet.time.div_euclid(SLOT) != self.slot {
                 self.advance(packet.time);
             }
             let Some(traffic) = Traffic::of_packet(packet) else {
@@ -185,11 +187,16 @@ impl Volume {
     /// Lets time pass: closes the slots that are over.
     pub fn advance(&mut self, time: i64) {
         let slot = time.div_euclid(SLOT);
-        if slot <= self.slot {
-            return;
-        }
         if self.slot == 0 {
             self.slot = slot;
+            return;
+        }
+        if self.slot.saturating_sub(slot) > SET_BACK {
+            self.close();
+            self.slot = slot;
+            return;
+        }
+        if slot <= self.slot {
             return;
         }
         let last = slot.min(self.slot + MOST_MISSED);

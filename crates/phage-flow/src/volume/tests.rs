@@ -152,6 +152,34 @@ fn too_many_hosts_share_counters_by_prefix() {
 }
 
 #[test]
+fn a_clock_that_is_set_back_goes_on() {
+    let mut volume = volume(VolumeLimits::default());
+    let flood = [udp(v4(AWAY), v4(HOME), 5000)];
+    for time in [10_000, 10_001, 2000, 2001, 2002] {
+        volume.records(&flood, second(time));
+    }
+    let times: Vec<i64> = slots(&mut volume).iter().map(|slot| slot.time).collect();
+    assert_eq!(
+        times,
+        [10_000, 10_001, 2000, 2001].map(|time| second(time) + SLOT)
+    );
+}
+
+#[test]
+fn what_comes_a_little_late_is_counted_now() {
+    let mut volume = volume(VolumeLimits::default());
+    let flood = [udp(v4(AWAY), v4(HOME), 5000)];
+    for time in [10_000, 9000, 10_000] {
+        volume.records(&flood, second(time));
+    }
+    volume.finish();
+    let slots = slots(&mut volume);
+    assert_eq!(slots.len(), 1);
+    let row = slots[0].rows.iter().find(|row| row.length == 128).unwrap();
+    assert_eq!(row.packets[0].iter().sum::<u32>(), 15_000);
+}
+
+#[test]
 fn quiet_hosts_make_room() {
     let limits = VolumeLimits {
         hosts: 1024,

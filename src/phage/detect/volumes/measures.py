@@ -197,12 +197,17 @@ class Rates:
 
 _KEEP = 1.0 - 1.0 / (SLOW_S * SLOTS_A_SECOND)
 
+_SET_BACK = 3600 * SLOTS_A_SECOND
+"""Slots by which time has to go back for the clock to have been set; less is disorder."""
+
 
 def _added(past: _Past | None, number: int, counts: Floats) -> _Past:
     """Return what is remembered of a key after a slot's counts."""
     if past is None:
         return _Past(number, counts, np.zeros_like(counts), counts)
     passed = number - past.number
+    if passed < -_SET_BACK:
+        passed = 1
     if passed <= 0:
         return _Past(past.number, past.counts + counts, past.before, past.leaky + counts)
     before = past.counts if passed == 1 else np.zeros_like(counts)

@@ -47,6 +47,13 @@ def test_parts_of_a_slot_add_up() -> None:
     assert rates.take(row(200), 11 * SLOT).fast[0, 4] == 400
 
 
+def test_a_clock_that_is_set_back_goes_on() -> None:
+    rates = Rates()
+    rates.take(row(100), 20_000 * SLOT)
+    assert rates.take(row(100), 2000 * SLOT).fast[0, 4] == 200
+    assert rates.take(row(100), 2002 * SLOT).fast[0, 4] == 100
+
+
 def test_few_samples_mean_little() -> None:
     rates = np.full((3, 1), 1000.0, np.float32)
     seen = np.array([[1.0], [30.0], [1e6]], np.float32)
