@@ -11,8 +11,8 @@ from phage.api.memory import Memory
 from phage.api.middleware import Audited, Surroundings
 from phage.api.nouns import Later, Nouns, find_routers
 from phage.api.repeats import Once, Unchanged
-from phage.api.routes.sensors import MAX_MODEL, MAX_WINDOW, MODELS, WINDOWS
 from phage.api.security import guards_of
+from phage.api.sensors import MAX_MODEL, MAX_WINDOW, MODELS, WINDOWS
 from phage.api.uploads import FORM_ROOM, PATHS
 
 if TYPE_CHECKING:

@@ -61,7 +61,7 @@ class CaptureSettings(Section):
         1, ge=1, le=64, description="Threads that share the packets of one interface (fan-out)."
     )
     ring_size: Size = Field(
-        8 * 2**20,
+        4 * 2**20,  # A third of a second at 100 Mbit/s; a half holds a gigabit without loss.
         ge=2**20,
         le=2**32,
         description="Memory of the kernel's ring per thread; more rides out longer bursts.",

@@ -7,14 +7,15 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query
 from pydantic import Field
 
-from phage.api.memory import Memory, Remembered
+from phage.api.affected import entries_of
+from phage.api.memory import Remembered
 from phage.api.paging import Cursor, Fields, Keys, Limit, Page, Row, page_of
 from phage.api.problem import ProblemError
 from phage.api.scanshapes import affected_shape, cve_shape
 from phage.api.security import needs
-from phage.api.services import Served, Services
+from phage.api.services import Served
 from phage.devices.vulnerabilities.matching import Matcher
-from phage.devices.vulnerabilities.network import Entries, Wanted, affected_devices
+from phage.devices.vulnerabilities.network import Wanted
 from phage.devices.vulnerabilities.software import software_of
 from phage.records.device import Device
 from phage.records.vulnerability import Affected, Vulnerability
@@ -22,8 +23,6 @@ from phage.store.repositories.vulnerabilities import CveFilter
 from phage.store.store import Store
 
 router = APIRouter(prefix="/api/v1", tags=["cves"])
-
-MAX_DEVICES = 65_536
 
 _READ = Depends(needs("devices:read"))
 
@@ -138,21 +137,6 @@ def list_cves_of_device(
         found = Matcher(store.vulnerabilities).affected(software_of(device))
     rows = list(enumerate(found, start=1))[first : first + limit + 1]
     return page_of(rows, limit, lambda row: (row[0],), lambda row: affected_shape(row[1]), fields)
-
-
-def entries_of(services: Services, memory: Memory, wanted: Wanted, device: str = "") -> Entries:
-    """Return the vulnerabilities of all devices, or one, kept for a moment. Raises ProductError."""
-
-    def make() -> Entries:
-        with services.reading() as store:
-            if device:
-                found = store.devices.named([device.lower()]).get(device.lower())
-                devices = [found] if found is not None else []
-            else:
-                devices = store.devices.list(MAX_DEVICES)
-            return affected_devices(store.vulnerabilities, devices, wanted)
-
-    return memory.of(("vulnerabilities", wanted, device.lower()), make)
 
 
 def _entry(device: Device, affected: Affected) -> dict[str, Any]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request
 from pydantic import BaseModel, Field
 
 from phage.api.desks import FeedsDesk
+from phage.api.feeds import FEED_KEY, FEED_NAME, feed_hits
 from phage.api.paging import Cursor, Fields, Keys, Limit, Page, Row, page_of
 from phage.api.problem import ProblemError
 from phage.api.security import needs
@@ -18,8 +18,6 @@ from phage.intel.entries import Entries
 from phage.intel.update import imported
 from phage.records.feedstate import FeedState
 from phage.records.indicator import Indicator, IndicatorKind
-from phage.store.repositories.findings import FindingFilter
-from phage.store.store import Store
 
 router = APIRouter(prefix="/api/v1", tags=["intel"])
 
@@ -28,14 +26,8 @@ OWN = "own"
 
 MAX_THREATS = 100_000
 
-HITS = 1000
-"""Findings among which those that name a feed are counted."""
-
-FEED_NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
 FeedName = Annotated[str, Field(pattern=FEED_NAME)]
 NamedFeed = Annotated[str, Path(pattern=FEED_NAME)]
-FEED_KEY = r"^[!-~]{0,1024}$"
-"""A key as it is pasted: ASCII without spaces."""
 
 _WRITE = Depends(needs("feeds:write"))
 
@@ -154,16 +146,6 @@ class ThreatBody(BaseModel):
 
 def _time(moment: int) -> str:
     return rfc3339(moment) if moment else ""
-
-
-def feed_hits(store: Store) -> Counter[str]:
-    """Count the latest findings by the feeds that they name."""
-    found: Counter[str] = Counter()
-    for detector in ("intelmatch", "retrohunt"):
-        for finding in store.findings.list(FindingFilter(detector=detector), HITS):
-            feeds = finding.evidence.get("feeds")
-            found.update(map(str, feeds) if isinstance(feeds, list | tuple) else ())
-    return found
 
 
 @router.get("/feeds", dependencies=[Depends(needs("feeds:read"))])

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Body, Depends, Path, Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
+from phage.api.archives import ZIP, sample_archive, sample_named
 from phage.api.moments import Moment, moment
 from phage.api.paging import Cursor, Fields, Keys, Limit, Page, Row, page_of
 from phage.api.problem import ProblemError
@@ -16,11 +17,9 @@ from phage.api.sampleshapes import analysis_shape, change_shape, sample_shape, v
 from phage.api.security import Asker, needs
 from phage.api.services import Served, Services, running
 from phage.api.uploads import BODY, receive
-from phage.records.sample import Category, EngineKind, Outcome, Sample
-from phage.scan.desk import Analysis, DeskError, ScanDesk
-from phage.scan.lockedzip import PASSWORD, locked_zip
+from phage.records.sample import Category, EngineKind, Outcome
+from phage.scan.desk import Analysis, ScanDesk
 from phage.store.repositories.samplefilter import SampleFilter
-from phage.store.store import Store
 
 router = APIRouter(prefix="/api/v1", tags=["samples"])
 
@@ -29,8 +28,6 @@ _WRITE = Depends(needs("samples:write"))
 _KEYS = Keys((int, str))
 
 MOST_HISTORY = 100
-
-ZIP = "application/zip"
 
 Hash = Annotated[
     str,
@@ -237,7 +234,7 @@ def show_sample(
 ) -> Any:
     """Show a sample: its verdict, every engine's word, all that is in it, all facts."""
     with services.reading() as store:
-        sample = _found(store, hash)
+        sample = sample_named(store, hash)
         found = (
             store.samples.verdict_by_id(verdict)
             if verdict
@@ -260,7 +257,7 @@ def show_sample(
 def list_verdicts(services: Served, hash: Hash) -> Any:
     """List the verdicts of a sample, the last first, and what changed between them."""
     with services.reading() as store:
-        found = store.samples.history(_found(store, hash).sha256, MOST_HISTORY + 1)
+        found = store.samples.history(sample_named(store, hash).sha256, MOST_HISTORY + 1)
     older = [*found[1:], None]
     shapes = [change_shape(before, after) for after, before in zip(found, older, strict=True)]
     return shapes[:MOST_HISTORY]
@@ -275,7 +272,7 @@ def rescan_sample(
     """Scan a sample again that is kept: only engines that have changed look at it."""
     desk = _desk(services)
     with services.reading() as store:
-        sample = _found(store, hash)
+        sample = sample_named(store, hash)
     return analysis_shape(
         desk.rescan(sample.sha256, asker.name, forgive=body is not None and body.forgive)
     )
@@ -286,7 +283,7 @@ def remove_sample(services: Served, hash: Hash) -> None:
     """Forget a sample, its verdicts and its octets."""
     desk = _desk(services)
     with services.reading() as store:
-        sample = _found(store, hash)
+        sample = sample_named(store, hash)
     desk.remove(sample.sha256)
 
 
@@ -299,31 +296,6 @@ def remove_sample(services: Served, hash: Hash) -> None:
 def download_sample(services: Served, hash: Hash, asker: Asker) -> StreamingResponse:
     """Download a sample that is kept, in an archive whose password is `infected`."""
     return sample_archive(services, hash, asker.detailed)
-
-
-def sample_archive(services: Services, hash_: str, actor: str) -> StreamingResponse:
-    """Return a sample in an encrypted archive; who took it is in the audit log."""
-    desk = _desk(services)
-    with services.reading() as store:
-        sample = _found(store, hash_)
-    if not desk.has(sample.sha256):
-        message = "the sample itself is not kept any more"
-        raise ProblemError(404, message)
-    content = desk.open(sample.sha256)
-    try:
-        archive = locked_zip(content, sample.sha256)
-    except DeskError:
-        content.close()
-        raise
-    services.access.audit.note(actor, "download sample", sample.sha256)
-
-    def octets() -> Any:
-        with content:
-            yield from archive
-
-    name = f"{sample.sha256[:16]}-{PASSWORD}.zip"
-    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return StreamingResponse(octets(), media_type=ZIP, headers=headers)
 
 
 @router.get("/analyses/{id}", response_model=AnalysisRow, dependencies=[_READ])
@@ -346,11 +318,3 @@ def cancel_analysis(services: Served, id: AnalysisId) -> None:
     if not desk.cancel(id):
         message = "it is done already"
         raise ProblemError(409, message)
-
-
-def _found(store: Store, hash_: str) -> Sample:
-    sample = store.samples.get(hash_.lower())
-    if sample is None:
-        message = f"there is no sample {hash_!r}, or several begin so"
-        raise ProblemError(404, message)
-    return sample

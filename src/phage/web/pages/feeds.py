@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from fastapi import APIRouter, Depends, Form, Path, Query, Request, Response
 from fastapi.responses import HTMLResponse
 
-from phage.api.routes.intel import FEED_KEY, FEED_NAME, feed_hits
+from phage.api.feeds import FEED_KEY, FEED_NAME, feed_hits
 from phage.api.security import Asker, needs
 from phage.api.services import Served, running
 from phage.errors import PhageError

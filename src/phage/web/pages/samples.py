@@ -9,8 +9,8 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, Form, Path, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse, StreamingResponse
 
+from phage.api.archives import sample_archive
 from phage.api.problem import ProblemError
-from phage.api.routes.samples import sample_archive
 from phage.api.security import Asker, needs
 from phage.api.services import Served, Services, running
 from phage.api.uploads import receive

@@ -8,8 +8,8 @@ from fastapi import APIRouter, Depends, Form, Request, Response
 from fastapi.responses import HTMLResponse
 
 from phage.api.problem import ProblemError
-from phage.api.routes.sensors import NAME, Invitation, end, invite, sensor_rows
 from phage.api.security import Asker, needs
+from phage.api.sensors import NAME, Invitation, end, invite, sensor_rows
 from phage.api.services import Served, Services
 from phage.errors import PhageError
 from phage.web.render import back, page

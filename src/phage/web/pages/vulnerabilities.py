@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse
 
+from phage.api.affected import entries_of
 from phage.api.memory import Remembered
-from phage.api.routes.cves import entries_of
 from phage.api.security import needs
 from phage.api.services import Served
 from phage.devices.vulnerabilities.network import Entries, Wanted
