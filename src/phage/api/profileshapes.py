@@ -32,6 +32,7 @@ def profile_shape(profile: Profile) -> dict[str, Any]:
         "names": dict(profile.names),
         "claims": dict(profile.claims),
         "dropped": profile.dropped,
+        "renewed": rfc3339(profile.renewed) if profile.renewed else "",
     }
 
 

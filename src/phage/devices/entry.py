@@ -71,6 +71,8 @@ class Entry:
     packets: int = 0
     octets: int = 0
     dropped: int = 0
+    renewed: int = 0
+    """When it told another version of its firmware or programs than before; 0: never."""
     flows_read: int = 0
     """Flows that gave features."""
     judged: int = -1

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from phage.devices.edit import Edits
 from phage.devices.entry import Entry, Span
+from phage.devices.firmware import KNOWN_NS, renewal
 from phage.devices.flowwords import MAX_FLOWS, YOUNG_NS, flow_words
 from phage.devices.identifier import NoReference
 from phage.devices.identity import Turns, best_join, join_of
@@ -283,6 +284,11 @@ class Inventory:
         if reading.alive:
             entry.touch(at)
             self._came(entry, at)
+        if at - entry.first_seen > KNOWN_NS and (
+            versions := renewal(entry.traits.values(), reading.traits)
+        ):
+            entry.renewed = at
+            self.table.tell(entry.id, at, "renewed", versions)
         news = entry.take_traits(reading.traits)
         news = entry.take_words(reading.words) or news
         marks = entry.take_marks(reading.marks, at)

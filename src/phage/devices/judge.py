@@ -141,12 +141,21 @@ class Judge:
         sent, received = used.largest
         excess = is_volume_excess(use, sent + received)
         if received >= FIRMWARE_OCTETS and received > 8 * 2**use.volume and not used.role:
-            book.renewed = used.end
+            self._renew(book, used)
         if excess and book.is_learned and sent > received:
             usual = round(2**use.volume)
             yield self._deviation(used, DeviationKind.VOLUME, used.end, sent + received, usual)
         if not excess or not book.is_learned:
             use.end(used.octets, used.ended, used.sizes, used.squares)
+
+    def _renew(self, book: Book, used: Used) -> None:
+        """Note that a device fetched what may be new firmware."""
+        if used.end - book.renewed > RENEWED_NS:
+            megabytes = used.largest[1] / 1e6
+            peer = book.name_of(used.peer) or used.peer
+            detail = f"{megabytes:,.1f} MB from {peer}: new firmware, perhaps"
+            self._table.tell(book.device, used.end, "renewed", detail)
+        book.renewed = used.end
 
     def _deviation(
         self,
@@ -168,11 +177,17 @@ class Judge:
             simple=entry is not None and self.is_simple(entry),
             peers_alike=alike,
             fleet=fleet,
-            renewed=0 < at - book.renewed <= RENEWED_NS if book.renewed else False,
+            renewed=_is_renewed(book, entry, at),
             known_peer=key is not None and knows_peer(book, key),
             after=missed,
             share=share,
         )  # fmt: skip
+
+
+def _is_renewed(book: Book, entry: Entry | None, at: int) -> bool:
+    """Tell whether a device got new firmware within a day before a time."""
+    times = (book.renewed, entry.renewed if entry is not None else 0)
+    return any(0 <= at - renewed <= RENEWED_NS for renewed in times if renewed)
 
 
 def is_personal(entry: Entry) -> bool:

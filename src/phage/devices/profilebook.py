@@ -262,6 +262,7 @@ class Book:
             dict(self.names),
             dict(self.claims),
             self.dropped,
+            self.renewed,
         )
 
 
@@ -272,7 +273,7 @@ def book_of(profile: Profile, least_ns: int) -> Book:
     book.waiting = {key: use_of(use) for key, use in profile.waiting.items()}
     book.rates = dict(profile.rates)
     book.names, book.claims = dict(profile.names), dict(profile.claims)
-    book.dropped = profile.dropped
+    book.dropped, book.renewed = profile.dropped, profile.renewed
     for key in book.keys:
         if key.port == EPHEMERAL:
             service = (key.way, key.protocol, key.peer)

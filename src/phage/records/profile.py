@@ -129,6 +129,7 @@ class Profile:
         names: Names by address, as name servers told the device.
         claims: Names by address that only its own hellos say.
         dropped: Keys that did not fit.
+        renewed: When it last fetched what may be new firmware; 0: never.
     """
 
     device: str
@@ -141,6 +142,7 @@ class Profile:
     names: Mapping[str, str] = field(default_factory=dict)
     claims: Mapping[str, str] = field(default_factory=dict)
     dropped: int = 0
+    renewed: int = 0
 
 
 class DeviationKind(enum.StrEnum):

@@ -278,6 +278,24 @@ def test_an_upload_far_beyond_the_usual_deviates() -> None:
     assert [each.kind for each in found] == [DeviationKind.VOLUME]
 
 
+def test_new_firmware_is_told_and_makes_what_is_new_less_odd_for_a_day() -> None:
+    home = Home()
+    home.learn()
+    home.window(home.flow(octets=(1000, 9_000_000)))
+    [found] = home.window(home.flow(dst="203.0.113.9", port=23))
+    assert found.renewed
+    told = [each for each in home.inventory.take_changes().events if each.what == "renewed"]
+    assert [each.detail for each in told] == ["9.0 MB from eu1.maker.com: new firmware, perhaps"]
+    home.now += 2 * DAY_NS
+    [found] = home.window(home.flow(dst="198.51.100.9", port=23))
+    assert not found.renewed
+    entry = home.inventory.table.get(CAMERA)
+    assert entry is not None
+    entry.renewed = home.now
+    [found] = home.window(home.flow(dst="192.0.2.9", port=23))
+    assert found.renewed
+
+
 def test_a_profile_is_of_numbers_that_json_knows() -> None:
     home = Home()
     home.window(home.flow())

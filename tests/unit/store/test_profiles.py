@@ -18,7 +18,7 @@ GONE = ProfileKey(Way.OUT, 6, 80, "name:gone.com")
 def profile(after: dict[ProfileKey, float]) -> Profile:
     order = KeyOrder(40, 10**12, 7, after)
     keys = {LOOK_UP: KeyUse(1, 2), SESSION: KeyUse(1, 2, 3, 4, 5, 6, 7.5, order=order)}
-    return Profile("d", 1, 2, Phase.PROPOSE, keys, {GONE: KeyUse(1, 2)}, {"syn": 3.0})
+    return Profile("d", 1, 2, Phase.PROPOSE, keys, {GONE: KeyUse(1, 2)}, {"syn": 3.0}, renewed=9)
 
 
 def test_a_profile_comes_back_with_its_order(store: Store) -> None:

@@ -76,6 +76,7 @@ class ProfileRow(BaseModel):
     names: dict[str, str] = Field(description="Names by address, as name servers told it.")
     claims: dict[str, str] = Field(description="Names by address, as only its own hellos say.")
     dropped: int
+    renewed: str = Field(description="When it fetched what may be new firmware; empty: never.")
 
 
 class BlockedRow(BaseModel):

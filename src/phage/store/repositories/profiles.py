@@ -70,6 +70,7 @@ def _to_row(profile: Profile) -> Row:
         "names": dict(profile.names),
         "claims": dict(profile.claims),
         "dropped": profile.dropped,
+        "renewed": profile.renewed,
         "order": _orders(profile.keys),
     }
     return (
@@ -116,6 +117,7 @@ def _from_row(row: Row) -> Profile:
         names=body["names"],
         claims=body.get("claims", {}),
         dropped=body["dropped"],
+        renewed=body.get("renewed", 0),
     )
 
 
