@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from phage.access.attempts import Attempts
@@ -11,13 +10,14 @@ from phage.access.login import Login
 from phage.access.sessions import IDLE_SECONDS, LONGEST_SECONDS, Sessions
 from phage.access.tokens import Tokens
 from phage.access.users import Users
+from phage.frozen import frozen
 
 if TYPE_CHECKING:
     from phage.clock import Clock
     from phage.store.store import Store
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Access:
     """Who may ask and change what; may be used from several threads.
 

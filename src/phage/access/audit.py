@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from phage.errors import StoreError
+from phage.frozen import frozen
 from phage.store.repositories.audit import ChainedEntry
 from phage.store.repositories.text import storable, storable_integer
 
@@ -47,7 +48,7 @@ def hash_of(entry: ChainedEntry) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Verification:
     """What checking the chain found.
 

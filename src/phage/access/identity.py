@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from phage.frozen import frozen
 
 if TYPE_CHECKING:
     from phage.access.roles import Role
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Identity:
     """Who asks, and what he may.
 

@@ -12,6 +12,7 @@ import threading
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
+from phage.frozen import frozen
 from phage.policy.target import canonical, mac_of, network_of, parse_target
 from phage.records.decision import Action, Direction, TargetKind
 
@@ -25,7 +26,7 @@ MAX_ENTRIES = 100_000
 """Entries of one look, the user's lists included; more are left out and counted."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Entry:
     """One thing that is protected.
 
@@ -69,7 +70,7 @@ NOBODY = tuple(
 _NOBODY = frozenset(ipaddress.ip_network(entry.value) for entry in NOBODY)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Networks:
     """Networks of one IP version, each with its entry. They nest; they never just overlap.
 
@@ -115,7 +116,7 @@ class _Networks:
                 yield entry
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Part:
     """Some entries, made for questions.
 
@@ -164,7 +165,7 @@ class _Part:
         return cls(by_version, macs, domains, others, values)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Snapshot:
     """All entries as of one look: what does not change, and what was seen."""
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import enum
 import ipaddress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from phage.config.load import suggestion
+from phage.frozen import frozen
 from phage.policy.compile import shapes, syn_proxies
 from phage.policy.evaluate import Traffic, evaluate
 from phage.policy.meaning.binding import Binder, has_traits, is_in_set
@@ -48,7 +48,7 @@ class Gravity(enum.StrEnum):
     """It can be used, and does not do what it seems to say."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Problem:
     """Something that is wrong with a rule set.
 

@@ -7,9 +7,10 @@ another result is due. What nobody can match is left out, never widened.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from phage.frozen import frozen
 from phage.policy.evaluate import LIFELINES_ANYWHERE, LIFELINES_AT_ROUTER
 from phage.policy.meaning.binding import Binder, End, is_in_set, set_name, within
 from phage.policy.meaning.servicesets import common, joined, normal, without
@@ -163,7 +164,7 @@ def shapes(ready: ReadyRule, binder: Binder) -> Iterator[PacketRule]:
             )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Link:
     """Where a packet may be seen, and by which interfaces it came and goes."""
 
@@ -172,7 +173,7 @@ class _Link:
     out: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Ends:
     """Both ends of a packet, and where such a packet is seen."""
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from phage.frozen import frozen
 from phage.policy.meaning.matching import Scene
 from phage.policy.meaning.roles import RATE, roles_of
 from phage.policy.meaning.targets import intents_of
@@ -29,7 +30,7 @@ _RANKS = {severity: severity.rank for severity in Severity}
 _DECIDING = frozenset({Verb.ACCEPT, Verb.BAN, Verb.REJECT, Verb.LIMIT, Verb.QUARANTINE})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Answer:
     """What one rule says of a finding: `roles` are those it means, None where it does not match.
 

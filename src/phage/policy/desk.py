@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from phage.errors import PhageError
+from phage.frozen import frozen
 from phage.policy.budget import Budget
 from phage.policy.ledger import LedgerFullError
 from phage.policy.target import canonical, network_of, network_target, parse_target
@@ -50,7 +51,7 @@ class RefusedError(PhageError):
     """A decision may not be made; says why."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Objection:
     """Why a decision is not carried out: a word to count by, and a sentence for people."""
 
@@ -58,7 +59,7 @@ class Objection:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Outcome:
     """What became of one intent, told once.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from phage.frozen import frozen
 from phage.policy.meaning.matching import Party, Scene, set_of
 from phage.policy.meaning.timing import any_open, moment_of
 from phage.policy.rule import Mode, Verb, Way
@@ -77,7 +78,7 @@ class Traffic:
     exceeds: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Step:
     """What one rule said of the traffic.
 
@@ -94,7 +95,7 @@ class Step:
     decides: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Verdict:
     """What happens to traffic.
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from phage.frozen import frozen
 from phage.policy.evaluate import Traffic, Verdict, evaluate
 from phage.policy.meaning.matching import Party
 from phage.policy.rule import Mode
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from phage.records.packetrule import Service
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Explanation:
     """What happens to traffic: by the rules as they are, and if all were enforced."""
 

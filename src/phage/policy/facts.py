@@ -14,6 +14,7 @@ from functools import lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING, Protocol
 
+from phage.frozen import frozen
 from phage.policy.networks import Address, NetworkSet
 from phage.policy.rule import Kind
 
@@ -33,7 +34,7 @@ ANY_LIST = "any"
 """The name that stands for every list that is enabled."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Device:
     """A device of ours, as rules ask for it: by name, MAC address, category, labels, programs.
 
@@ -48,7 +49,7 @@ class Device:
     software: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Session:
     """A session of somebody who administers this machine: it must never be cut.
 
@@ -134,7 +135,7 @@ class Sets(Protocol):
         """Tell whether a LIST names a domain or one above it."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Listed:
     """One entry of an indicator list."""
 

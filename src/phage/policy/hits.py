@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from phage.frozen import frozen
 from phage.policy.rule import Mode, Verb
 from phage.records.rulehits import RuleHits
 
@@ -55,7 +55,7 @@ class HitMeter:
         return hits
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Unused:
     """A rule that was never met.
 

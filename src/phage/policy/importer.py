@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
+from phage.frozen import frozen
 from phage.plugin import Family
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def _unread(_name: str) -> Source | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Source:
     """A file to import: its name as the person gave it, and its text.
 
@@ -38,7 +39,7 @@ class Source:
         return f"{self.name}:{line}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Excess:
     """More than so much from one source within a time, as a condition."""
 
@@ -48,7 +49,7 @@ class Excess:
     seconds: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ImportedRule:
     """A rule of another program in phage's terms; conditions that are empty hold always.
 
@@ -102,7 +103,7 @@ class ImportedRule:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SettingChange:
     """A setting of phage that follows from a line of the file."""
 
@@ -112,7 +113,7 @@ class SettingChange:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NotImported:
     """What the file says and phage does not take over, with the reason."""
 
@@ -121,7 +122,7 @@ class NotImported:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Imported:
     """All that a file says: what is taken over, what is not, and what the person should know."""
 

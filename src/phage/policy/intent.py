@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
+from phage.frozen import frozen
 from phage.records.decision import Direction, Pattern
 
 if TYPE_CHECKING:
     from phage.records.decision import Action, Rate, Target
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Duration:
     """How long a decision lasts, in seconds, and longer for who comes again.
 
@@ -25,7 +26,7 @@ class Duration:
     memory: float = 30 * 86_400.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Intent:
     """What one rule wants done about one finding.
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from phage.frozen import frozen
 from phage.policy.evaluate import Traffic, evaluate
 from phage.policy.rule import Mode
 from phage.policy.services import ICMP, ICMPV6, PORTED, protocol_name
@@ -142,7 +143,7 @@ def make_plan(
     return planner.result()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Needs:
     """By what flows must be told apart for some rules."""
 
@@ -159,7 +160,7 @@ def needs(*rulesets: RuleSet) -> Needs:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Outcome:
     """What both rule sets say of flows that they cannot tell apart.
 

@@ -32,9 +32,10 @@ them (`phage.policy.excess`).
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
+from phage.frozen import frozen
 from phage.policy.intent import Duration
 from phage.policy.place import Place
 
@@ -139,7 +140,7 @@ WELL_KNOWN = ("self", "home", "internet", "gateway", "admin")
 routers, and whoever is logged in to administer."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Selector:
     """One way to say which addresses are meant.
 
@@ -165,7 +166,7 @@ class Selector:
         return f"{self.kind} {self.value}{sure}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Clause:
     """One of several ways for an address to be meant.
 
@@ -180,7 +181,7 @@ Parties = tuple[Clause, ...]
 """Addresses that are meant: one of these clauses holds; () for any address."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TimeWindow:
     """A time of the week; `start` > `end` goes over midnight, and belongs to the day it begins on.
 
@@ -197,7 +198,7 @@ class TimeWindow:
     zone: datetime.tzinfo | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ObjectName:
     """The name of an object, where a time or service is asked for."""
 
@@ -205,7 +206,7 @@ class ObjectName:
     place: Place = field(default=Place(), compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Match:
     """Conditions; all that are set must hold. Empty ones hold always.
 
@@ -259,7 +260,7 @@ class Match:
         return bool(self.findings) or self.severity is not None or self.score is not None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rule:
     """A condition and what follows from it.
 
@@ -307,7 +308,7 @@ class Rule:
         return self.match.is_about_findings
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NamedObject:
     """A piece of a match that has a name: addresses, services or times, one kind of them."""
 
@@ -325,7 +326,7 @@ class NamedObject:
         return "times" if self.times else "addresses"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GivenDevice:
     """A device that tests know."""
 
@@ -336,7 +337,7 @@ class GivenDevice:
     labels: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Given:
     """What tests take for known (`given`): nothing of it is used when the rules are in force.
 
@@ -357,7 +358,7 @@ class Given:
     sets: Mapping[tuple[Kind, str], tuple[Network, ...]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TrafficCase:
     """What a test sends: the first packet of a connection.
 
@@ -376,7 +377,7 @@ class TrafficCase:
     exceeds: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FindingCase:
     """What a test reports: a finding of a detector; parties as in TrafficCase, '' for unknown."""
 
@@ -390,7 +391,7 @@ class FindingCase:
     spoofable: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RuleTest:
     """A test in a rule file: traffic or a finding in, a decision out.
 
@@ -411,7 +412,7 @@ class RuleTest:
     place: Place = field(default=Place(), compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RuleFile:
     """All that one file says.
 

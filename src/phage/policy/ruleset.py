@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from phage.frozen import frozen
 from phage.policy.meaning.matching import SidesMatcher, TermsMatcher
 from phage.policy.meaning.resolve import Resolver, Sides, Term, names_in, names_in_match
 from phage.policy.place import Fault, error_of
@@ -37,7 +38,7 @@ MAX_DETECTORS = 256
 """Detectors for which it is remembered which rules they meet."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Conditions:
     """A match whose names are resolved; `pairs` are ways for source and destination together.
 

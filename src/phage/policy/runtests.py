@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import datetime
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from phage.frozen import frozen
 from phage.policy.decide import answers
 from phage.policy.evaluate import Traffic, evaluate
 from phage.policy.facts import StaticFacts, given_facts
@@ -25,7 +25,7 @@ _FINDING_DECISIONS = frozenset({Verb.BAN, Verb.REJECT, Verb.LIMIT, Verb.QUARANTI
 _PACKET_DECISIONS = frozenset({Verb.ACCEPT, Verb.DROP, Verb.REJECT})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Result:
     """What came of one test: `why` is '' where it passed."""
 
@@ -37,7 +37,7 @@ class Result:
         return f"{self.test.place}: {self.why or 'passed'}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Outcome:
     """What rules did in a test: decisions, all actions of rules that matched, and who decided."""
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from phage.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Advice:
     """What a sensor is to do with what it learned of a device: distrust it, or excuse it.
 

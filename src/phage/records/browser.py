@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from phage.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Browser:
     """One browser's subscription (RFC 8030, section 4). Times are nanoseconds, 0 for never.
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from phage.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ImportMark:
     """How far a file or address was imported.
 
@@ -29,7 +29,7 @@ class ImportMark:
         return self.done < 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SaveCount:
     """What became of records that were saved."""
 

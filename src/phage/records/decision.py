@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from phage.frozen import frozen
 
 
 class TargetKind(enum.StrEnum):
@@ -16,7 +18,7 @@ class TargetKind(enum.StrEnum):
     DOMAIN = "domain"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Target:
     """Whom a decision is about, in canonical text: "192.0.2.7", "2001:db8::/64", "02:00:5e:…"."""
 
@@ -45,7 +47,7 @@ class Direction(enum.StrEnum):
     BOTH = "both"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rate:
     """How much is let through.
 
@@ -62,7 +64,7 @@ class Rate:
     burst: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Pattern:
     """Which of the target's packets are meant; everything that is set must hold.
 
@@ -88,7 +90,7 @@ class Pattern:
         return self == Pattern()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Decision:
     """What is to be done, as the ledger keeps it.
 
@@ -153,7 +155,7 @@ class ReceiptState(enum.StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Receipt:
     """The proof of what a responder did with a decision.
 

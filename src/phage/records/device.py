@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, NamedTuple
+
+from phage.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,7 +56,7 @@ PERSONAL = frozenset({"car", "computer", "console", "phone", "reader", "server",
 """Categories whose behaviour follows a person: it is never fenced in by itself."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Trait:
     """What one identifier makes of something that was seen.
 
@@ -94,7 +96,7 @@ class MarkKind(enum.StrEnum):
     """The order of the DHCP options that it asks for (option 55)."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Mark:
     """Something by which a device is known again."""
 
@@ -102,7 +104,7 @@ class Mark:
     value: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reading:
     """What an identifier reads of one observation: of whom, and what.
 
@@ -121,7 +123,7 @@ class Reading:
     alive: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Seen:
     """An address (MAC or IP) of a device, and from when to when it was seen, in nanoseconds."""
 
@@ -130,7 +132,7 @@ class Seen:
     last: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Guess:
     """What is concluded about one attribute from all that is known.
 
@@ -147,7 +149,7 @@ class Guess:
     rivals: tuple[tuple[str, float], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Join:
     """Two MAC addresses are held to be one device: which, how sure, why; a person may undo it."""
 
@@ -158,7 +160,7 @@ class Join:
     by: str = "phage"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Device:
     """One device.
 
@@ -278,7 +280,7 @@ class DeviceSummary(NamedTuple):
     labels: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DeviceEvent:
     """Something that happened to a device: it is new, back, away, was renamed, merged, ...
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from phage.frozen import frozen
 
 VERSIONS = {
     1: "NetFlow 1",
@@ -15,7 +15,7 @@ VERSIONS = {
 """What versions are called, by their number in records."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Exporter:
     """What is known of one observation domain of an exporter, and what was counted of it.
 

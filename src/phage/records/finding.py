@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import enum
 import ipaddress
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
+
+from phage.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,7 +37,7 @@ class FindingState(enum.StrEnum):
     """It became a part of the finding that `related` names, and is not to be listed by itself."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Subject:
     """Whom a finding is about; '' where unknown. `device` is the MAC, else the address."""
 
@@ -44,7 +46,7 @@ class Subject:
     device: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Peer:
     """Somebody the subject had to do with, and by which services ("tcp/23", "icmp", "arp")."""
 
@@ -53,7 +55,7 @@ class Peer:
     services: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Feature:
     """One number that was unusual: its value against what is normal, in its unit."""
 
@@ -66,7 +68,7 @@ class Feature:
     meaning: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Finding:
     """What one detector says of one attack. A later one with the same `key` updates it.
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from phage.frozen import frozen
 from phage.records.address import format_address, format_mac
 from phage.records.columns import EndReason, Event, TcpState
 
@@ -23,7 +23,7 @@ APPLICATIONS = (
 _MASK = 0xFFFF_FFFF_FFFF_FFFF
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Flow:
     """One bidirectional flow as it stood at the end of a window.
 

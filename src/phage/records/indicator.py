@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+
+from phage.frozen import frozen
 
 
 class IndicatorKind(enum.StrEnum):
@@ -22,7 +23,7 @@ class IndicatorKind(enum.StrEnum):
     """A server's certificate by the SHA-1 or SHA-256 of its DER."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Indicator:
     """One indicator as one feed tells it.
 
@@ -43,7 +44,7 @@ class Indicator:
     tlp: str = "clear"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Mention:
     """One feed's word on something that was seen: which indicator met it, and how sure."""
 

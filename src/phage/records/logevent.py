@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
+
+from phage.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,7 +41,7 @@ class LogKind(enum.StrEnum):
     place (what in it), sha256, name, kind, peer (who sent it), protocol."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LogEvent:
     """One event from a log. Texts may hold anything that a hostile host can send.
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from phage.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
 Value = str | int | float | bool | tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Observation:
     """One message, decoded: who said what to whom.
 

@@ -7,8 +7,9 @@ Nothing in them is text that a kernel tool would interpret: names are for counte
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from phage.frozen import frozen
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Network, IPv6Network
@@ -40,7 +41,7 @@ class PacketAction(enum.StrEnum):
     """Count it and go on: what a rule in dry run does."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Addresses:
     """A condition on one address of a packet.
 
@@ -55,7 +56,7 @@ class Addresses:
     excluded_sets: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Service:
     """A protocol and, for TCP, UDP and SCTP, ranges of destination ports; () for any port.
 
@@ -66,7 +67,7 @@ class Service:
     ports: tuple[tuple[int, int], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PacketRule:
     """One rule in its place; conditions that are empty hold always, all must hold.
 
@@ -110,7 +111,7 @@ class PacketRule:
     connections: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SynProxy:
     """TCP services that are shielded from SYN floods: the kernel answers for them with SYN cookies.
 
@@ -135,7 +136,7 @@ class SynProxy:
     selective_acks: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PacketRules:
     """A whole rule set: the rules in order (first that decides wins), and what happens otherwise.
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
+
+from phage.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,7 +34,7 @@ class Way(enum.StrEnum):
     """Its peer: the device serves."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ProfileKey:
     """One thing that a device does: with whom, by what service, who begins.
 
@@ -51,7 +53,7 @@ class ProfileKey:
         return f"{self.way} {self.protocol} {self.port} {self.peer}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KeyOrder:
     """What a key comes after: its row of a Markov chain over what the device does.
 
@@ -68,7 +70,7 @@ class KeyOrder:
     after: Mapping[ProfileKey, float] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KeyUse:
     """How a key was used. Times are nanoseconds since the Unix epoch.
 
@@ -114,7 +116,7 @@ class Phase(enum.StrEnum):
     ENFORCE = "enforce"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Profile:
     """What a device normally does.
 
@@ -160,7 +162,7 @@ class DeviationKind(enum.StrEnum):
     """It does something without what always comes before."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Deviation:
     """One deviation of a device from its profile.
 

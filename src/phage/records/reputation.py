@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from phage.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reputation:
     """What AbuseIPDB says of an address.
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
+
+from phage.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,7 +68,7 @@ class EngineKind(enum.StrEnum):
     """It tells facts and never judges."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EngineVersion:
     """What answered: the engine's version, its definitions', and their age.
 
@@ -79,7 +81,7 @@ class EngineVersion:
     built: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EngineResult:
     """One engine's word on one file.
 
@@ -97,7 +99,7 @@ class EngineResult:
     seconds: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Part:
     """The sample itself (an empty path), or something in it.
 
@@ -113,7 +115,7 @@ class Part:
     faults: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reason:
     """Why a verdict is not clean, in one sentence: "clamav Eicar in a.zip > b.7z > c.com"."""
 
@@ -123,7 +125,7 @@ class Reason:
     path: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sample:
     """One file by its content.
 
@@ -144,7 +146,7 @@ class Sample:
     tags: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Verdict:
     """What is said of a sample.
 

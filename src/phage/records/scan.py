@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
+
+from phage.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,7 +39,7 @@ class Change(enum.StrEnum):
     """A host that was always there is away for longer than ever."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Service:
     """A port that is open.
 
@@ -63,7 +65,7 @@ class Service:
         return f"{self.protocol}/{self.port}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ScanHost:
     """A host that answered.
 
@@ -84,7 +86,7 @@ class ScanHost:
     facts: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ScanOptions:
     """What is asked for.
 
@@ -109,7 +111,7 @@ class ScanOptions:
     community: str = "public"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Scan:
     """One scan. Times are nanoseconds since the Unix epoch.
 
@@ -140,7 +142,7 @@ class Scan:
     fault: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ScanDiff:
     """Something that a scan found to be different.
 

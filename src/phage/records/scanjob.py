@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
+
+from phage.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,7 +24,7 @@ class JobState(enum.StrEnum):
     CANCELLED = "cancelled"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Origin:
     """Who got a sample over the network, from whom, and how; '' where that is not known.
 
@@ -47,7 +49,7 @@ class Priority(enum.IntEnum):
     RESCAN = 40
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Progress:
     """How far a job at work is.
 
@@ -63,7 +65,7 @@ class Progress:
 NOTHING_YET = Progress()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ScanJob:
     """One job.
 

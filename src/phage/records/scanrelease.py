@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+
+from phage.frozen import frozen
 
 
 class ReleaseState(enum.StrEnum):
@@ -19,7 +20,7 @@ class ReleaseState(enum.StrEnum):
     """A person took them back."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DefinitionRelease:
     """Definitions of one engine. Times are nanoseconds since the Unix epoch.
 

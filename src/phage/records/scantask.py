@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
+from phage.frozen import frozen
 from phage.records.sample import EngineKind, EngineVersion
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class TaskState(enum.StrEnum):
     """It has ended so many workers, or none has its engine: it is not tried again."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ScanTask:
     """One task. Times are nanoseconds since the Unix epoch.
 
@@ -72,7 +73,7 @@ class ScanTask:
     error: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EngineReport:
     """What a worker says of one of its engines.
 
@@ -120,7 +121,7 @@ class EngineReport:
         return (self.name, self.version.engine, self.version.definitions, self.options)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WorkerReport:
     """What is known of a worker. Times are nanoseconds by the master's clock.
 
@@ -155,7 +156,7 @@ class WorkerReport:
     ending: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PlannedPart:
     """A part of a sample about which engines are asked; `faults` are told at the sample.
 
@@ -169,7 +170,7 @@ class PlannedPart:
     judged_only: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ScanPlan:
     """A sample taken apart, whose parts engines are asked about.
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from phage.frozen import frozen
 
 if TYPE_CHECKING:
     from phage.records.indicator import IndicatorKind
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sighting:
     """What one device had to do with one value, over a span of time.
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from phage.frozen import frozen
 from phage.records.watched import GROUP
 
 MEASURES = ("packets", "bits", "flows")
@@ -15,7 +14,7 @@ VECTORS = (
 """Which packets are: all, or one class of them ("reply" is UDP from ports that amplify)."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Threshold:
     """How much is too much.
 

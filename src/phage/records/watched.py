@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from phage.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,7 +21,7 @@ GROUP = 255
 """Length that rows of groups have; their address is `group_key` of the name."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HostGroup:
     """Networks that belong together, in CIDR notation."""
 
@@ -28,7 +29,7 @@ class HostGroup:
     networks: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Watched:
     """Services ("tcp/80", "udp/1000-2000") with the numbers of their rows, and groups."""
 

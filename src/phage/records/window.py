@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from phage.frozen import frozen
 from phage.records.columns import FLOW, HOST, MATCH, REQUEST, SCORE, TRAFFIC, USE, VOLUME
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def _empty(dtype: np.dtype[Any]) -> Columns:
     return np.empty(0, dtype=dtype)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Window:
     """What was seen from `start` to `end` (nanoseconds since the Unix epoch).
 

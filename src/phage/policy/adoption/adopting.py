@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import typing
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
@@ -14,6 +13,7 @@ from phage.config.edit import edit
 from phage.config.section import Section
 from phage.config.settings import Settings
 from phage.errors import ConfigError, RuleError
+from phage.frozen import frozen
 from phage.policy.adoption.writer import write_rules
 from phage.policy.importer import NotImported
 from phage.policy.reading.reader import read_file, read_rules
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from phage.policy.importer import Imported, SettingChange
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Adoption:
     """What an import changes, before anything is written.
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from phage.frozen import frozen
 from phage.policy.importer import NotImported
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ _SHOWN = 80
 """Characters of a line that are shown."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Entry:
     """One line of such a file: key, value, and the number of the line, from 1."""
 

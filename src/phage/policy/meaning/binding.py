@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from phage.devices.vulnerabilities.blocklist import parse_product
+from phage.frozen import frozen
 from phage.policy.meaning.matching import set_of
 from phage.policy.meaning.resolve import DeviceTerm
 from phage.policy.networks import SPECIAL, collapse, complement, intersect, overlap, subtract
@@ -29,7 +30,7 @@ ANYBODY = Addresses()
 LONGEST_SLUG = 32
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class End:
     """One end of a packet as a packet rule asks for it: an address, or the source's MAC."""
 

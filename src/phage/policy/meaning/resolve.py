@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from phage.config.load import suggestion
+from phage.frozen import frozen
 from phage.policy.place import Fault, Place
 from phage.policy.rule import DEVICE_KINDS, Clause, Kind, ObjectName, Selector, TimeWindow
 
@@ -31,7 +32,7 @@ MAX_NESTED = 32
 """Objects within objects; resolving recurses."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DeviceTerm:
     """Devices of ours that have one of each group of traits."""
 
@@ -45,7 +46,7 @@ class DeviceTerm:
 Term = Selector | DeviceTerm
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Side:
     """One way for an address to be meant: one of `any_of` (any address if empty), no `none_of`."""
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from phage.frozen import frozen
 from phage.policy.meaning.matching import Party
 from phage.policy.services import parse_service
 
@@ -29,7 +29,7 @@ CALLED = frozenset({"beaconing"})
 _ON_LINK = frozenset({"arp", "nd"})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Roles:
     """The parties of a finding.
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 import enum
 import math
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 import yaml
 
 from phage.config.document import scalar
 from phage.config.load import suggestion
+from phage.frozen import frozen
 from phage.policy.place import Fault, Place
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u206
 _Words = TypeVar("_Words", bound=enum.StrEnum)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Value:
     """One value: its YAML node, and the file it stands in."""
 

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from phage.frozen import frozen
 from phage.respond.bans.chains import COUNTERS, JUMPED_TO, ListShape, Shape, base_chains, render
 from phage.respond.bans.members import FOREVER, Change, Members
 from phage.respond.netlink.expressions import Count
@@ -49,7 +50,7 @@ LIST_NAME = re.compile(r"[a-z][a-z0-9_]{0,30}", re.ASCII)
 _LIST_SET = re.compile(r"list_([a-z][a-z0-9_]{0,30})_(4|6)_([0-9]{1,3})", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BulkList:
     """A list as it stands in the kernel.
 
@@ -70,7 +71,7 @@ class BulkList:
         return sum(len(keys) for keys in self.sets.values() if keys is not None)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Content:
     """What is to be in force.
 
@@ -157,7 +158,7 @@ def octets_of(version: int, key: Any) -> bytes:  # noqa: ANN401  A number or oct
     return int(key).to_bytes(4, "big") if version == 4 else bytes(key).ljust(16, b"\0")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Standing:
     """What is in the kernel's table now.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from phage.frozen import frozen
 from phage.records.decision import Action
 from phage.respond.bans.places import Keys, Place
 from phage.respond.netlink import expressions as expr
@@ -76,7 +77,7 @@ _LIFELINES = (
 _MAC_REGISTER, _PAIR_REGISTER = 8, 10
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ListShape:
     """A bulk list as rules see it: which sets it has, and which side of a packet they are for."""
 
@@ -91,7 +92,7 @@ class ListShape:
         return f"list_{self.name}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Shape:
     """All that the rules depend on.
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import ipaddress
 import socket
 from collections import defaultdict
-from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from phage.errors import PhageError
+from phage.frozen import frozen
 from phage.records.distinct import distinct
 from phage.respond.bans.building import list_spec
 from phage.respond.netlink.bulk import additions, deletions, octets
@@ -54,7 +54,7 @@ Sets = dict[tuple[int, int], "Keys"]
 """Keys by IP version and prefix length."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Plan:
     """A change of a list's sets.
 

@@ -6,6 +6,8 @@ import struct
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from phage.frozen import frozen
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
@@ -26,7 +28,7 @@ _HOLDER = struct.Struct(">QH")
 tuples would take four times the memory."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Change:
     """One key whose holders change."""
 

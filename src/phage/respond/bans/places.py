@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from phage.frozen import frozen
 from phage.records.decision import Action, Direction, TargetKind
 from phage.respond.netlink.tables import (
     KEY_ETHER,
@@ -78,7 +79,7 @@ class Place:
         return SetSpec(self.name, address, octets, SET_TIMEOUT)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Key:
     """A target as a set holds it."""
 

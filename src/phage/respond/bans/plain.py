@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from phage.frozen import frozen
 from phage.records.decision import (
     Action,
     Decision,
@@ -37,7 +38,7 @@ Run = tuple[int, ReceiptState, str]
 """How many decisions after each other had the same fate, which, and the receipts' detail."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PlainBans:
     """Bans of addresses, or of prefixes of one length, as columns of as many rows each.
 
@@ -114,7 +115,7 @@ class PlainBans:
         return bool(int.from_bytes(key, "big") & ((1 << (self.octets * 8 - self.length)) - 1))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Batch:
     """Decisions as the kernel's side takes them: most in columns, the others one by one."""
 

@@ -7,10 +7,10 @@ when nobody is left to remove them.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING
 
+from phage.frozen import frozen
 from phage.records.decision import Action
 from phage.respond.bans.chains import (
     LIMITS,
@@ -40,7 +40,7 @@ MAX_BURST = 0xFFFFFFFF
 MAX_RATE_SECONDS = 86_400
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Special:
     """A decision with rules of its own.
 

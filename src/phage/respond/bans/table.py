@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from phage.frozen import frozen
 from phage.respond.bans.building import Builder, Content, Standing
 from phage.respond.bans.chains import COUNTER_FROM, COUNTER_TO, COUNTING
 from phage.respond.netlink.errors import AbsentError, GenerationError, KernelError
@@ -43,7 +44,7 @@ AT_ONCE = 512
 """Keys of one question, whose answers the socket has room for."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Marks:
     """How our table looked after our last change, as far as it is cheap to tell.
 

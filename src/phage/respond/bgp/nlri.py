@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import ipaddress
 import struct
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from phage.errors import PhageError
+from phage.frozen import frozen
 from phage.records.decision import Action, Direction, TargetKind
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class UnsuitedError(PhageError):
     """A decision cannot be said as a route; the text says why not."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Route:
     """One route or FlowSpec rule in ExaBGP's words.
 
@@ -75,7 +75,7 @@ class Route:
         return f"route {self.nlri} {self.attributes}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Bounds:
     """Which targets may be announced at all.
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import ipaddress
 import re
 import socket
-from dataclasses import dataclass
 from pathlib import Path
 
 from phage.errors import ConfigError
+from phage.frozen import frozen
 
 FAMILIES = ("ipv4 unicast", "ipv6 unicast", "ipv4 flow", "ipv6 flow")
 """What is offered to a neighbour; it takes what it speaks."""
@@ -20,7 +20,7 @@ _PASSWORD = re.compile(r"[!#-\[\]-z|~]{1,80}")
 _COMMUNITY = re.compile(r"[0-9]{1,10}(:[0-9]{1,10}){1,2}")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Peering:
     """A speaker and its neighbours; responders with an equal one share one session.
 

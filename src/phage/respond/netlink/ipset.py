@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import errno
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from phage.frozen import frozen
 from phage.respond.netlink.errors import AbsentError, KernelError
 from phage.respond.netlink.messages import (
     NLM_F_CREATE,
@@ -41,7 +41,7 @@ LONGEST_TIMEOUT = 2_147_483
 ELEMENTS_AT_ONCE = 1000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class IpSet:
     """A set: of single addresses (hash:ip) or of networks (hash:net)."""
 

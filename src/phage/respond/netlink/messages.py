@@ -6,8 +6,9 @@ Integers of nftables' attributes are in network order, those of headers in the m
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from phage.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,7 +105,7 @@ def string(payload: bytes) -> str:
     return payload.rstrip(b"\0").decode("ascii", "replace")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Request:
     """One message to send, without sequence number.
 
@@ -127,7 +128,7 @@ class Request:
         return HEADER.pack(length, self.kind, every, sequence, 0), self.body
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Answer:
     """One message that was received."""
 

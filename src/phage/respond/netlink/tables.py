@@ -6,10 +6,10 @@ A name stands for itself in the family `inet`; a request changes nothing until i
 from __future__ import annotations
 
 import errno
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
+from phage.frozen import frozen
 from phage.respond.netlink.errors import AbsentError, KernelError
 from phage.respond.netlink.messages import (
     NLM_F_APPEND,
@@ -72,7 +72,7 @@ def _request(message: int, flags: int, what: str, *parts: bytes) -> Request:
     return Request(_kind(message), flags, generic(INET) + b"".join(parts), what)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SetSpec:
     """What a set is.
 
@@ -91,7 +91,7 @@ class SetSpec:
     size: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BaseChain:
     """A chain at a hook: where, in which order, and on which interfaces (ingress only)."""
 

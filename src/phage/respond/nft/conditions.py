@@ -7,10 +7,10 @@ them and is counted, limited or logged once.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from phage.frozen import frozen
 from phage.records.packetrule import Hook
 from phage.respond.nft.names import RuleSetError, interface
 from phage.respond.nft.ranges import (
@@ -39,7 +39,7 @@ NO_PROXY: Mapping[int, str] = MappingProxyType({})
 NFPROTO = {4: "ipv4", 6: "ipv6"}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Match:
     """An expression, and the IP version it holds for (0 for both)."""
 

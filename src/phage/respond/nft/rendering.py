@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from phage.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Line:
     """One statement of a script, and the rule it comes from ('' for none)."""
 
@@ -13,7 +15,7 @@ class Line:
     rule: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Definition:
     """A set, a counter or a limit.
 
@@ -26,7 +28,7 @@ class Definition:
     elements: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Chain:
     """A chain that others jump to."""
 
@@ -34,7 +36,7 @@ class Chain:
     lines: tuple[Line, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Entry:
     """A base chain: its name, type, hook and priority, and the chain that packets go on to."""
 
@@ -44,7 +46,7 @@ class Entry:
     target: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rendering:
     """A rule set as nftables objects.
 

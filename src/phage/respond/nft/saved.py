@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from phage.config.savefile import save_over
 from phage.errors import StateError
+from phage.frozen import frozen
 from phage.respond.nft.rendering import Chain, Definition, Entry, Line, Rendering
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 VERSION = 1
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Saved:
     """The rule sets that matter.
 

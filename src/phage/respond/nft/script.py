@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from phage.frozen import frozen
 from phage.respond.nft.layout import ALLOW, FAMILY, RULE_PREFIX, STATIC, TABLE
 from phage.respond.nft.names import interface
 from phage.respond.nft.rendering import Line
@@ -26,7 +27,7 @@ TRIAL = f"{RULE_PREFIX}trial"
 the rules before are in force again even when nobody is left to bring them back."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Standing:
     """Names of what stands in the table of a kernel."""
 

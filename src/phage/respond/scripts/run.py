@@ -10,6 +10,8 @@ import subprocess  # noqa: TID251  A responder's program.
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from phage.frozen import frozen
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -28,7 +30,7 @@ _ENVIRONMENT = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Call:
     """One run of a program.
 

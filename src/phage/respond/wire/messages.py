@@ -13,9 +13,9 @@ import ipaddress
 import json
 import struct
 import typing
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from phage.frozen import frozen
 from phage.records.decision import Decision  # noqa: TC001  The decoder reads it.
 from phage.records.packetrule import PacketRules  # noqa: TC001  The same.
 from phage.respond.bans.plain import PlainBans  # noqa: TC001  The same.
@@ -28,7 +28,7 @@ LONGEST_FRAME = 64 << 20
 LENGTH = struct.Struct(">I")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Apply:
     """Bring decisions into force, and plain bans, which come in columns.
 
@@ -40,7 +40,7 @@ class Apply:
     bans: tuple[PlainBans, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Revoke:
     """Take decisions out of force. Answered as `Apply` is."""
 
@@ -49,7 +49,7 @@ class Revoke:
     bans: tuple[PlainBans, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Replace:
     """Bring exactly these decisions into force. Answered as `Apply` is."""
 
@@ -58,14 +58,14 @@ class Replace:
     bans: tuple[PlainBans, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class IsDisturbed:
     """Ask whether somebody else changed what is in force. Answered by true or false."""
 
     ask: ClassVar[str] = "is_disturbed"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Protect:
     """Set the allow-list."""
 
@@ -73,7 +73,7 @@ class Protect:
     networks: tuple[Network, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LoadList:
     """Load or replace a bulk list. Answered by the number of elements it takes.
 
@@ -91,7 +91,7 @@ class LoadList:
     destination: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DropList:
     """Take a bulk list out."""
 
@@ -99,21 +99,21 @@ class DropList:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Lists:
     """Ask which bulk lists stand. Answered by [name, elements] each; 0 where nobody counted."""
 
     ask: ClassVar[str] = "lists"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Counters:
     """Read the counters of the bans. Answered by [name, packets, octets] each."""
 
     ask: ClassVar[str] = "counters"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ApplyRules:
     """Bring a static rule set into force; for `confirm` seconds only unless confirmed."""
 
@@ -122,35 +122,35 @@ class ApplyRules:
     confirm: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ConfirmRules:
     """Let the rule set on trial stand."""
 
     ask: ClassVar[str] = "confirm_rules"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RollBackRules:
     """Return to the rule set before."""
 
     ask: ClassVar[str] = "roll_back_rules"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RuleHits:
     """Read the counters of static rules. Answered by [rule, packets, last hit] each."""
 
     ask: ClassVar[str] = "rule_hits"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Trial:
     """Ask until when a rule set is on trial: ns since the Unix epoch, 0 for none."""
 
     ask: ClassVar[str] = "trial"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Panic:
     """Take all blocks out: bans, lists and static rules."""
 
@@ -165,7 +165,7 @@ class Work(enum.StrEnum):
     REPLACE = "replace"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Ipset:
     """Have the responder `ipset` carry decisions out. Answered as `Apply` is.
 
@@ -185,7 +185,7 @@ class Ipset:
     bans: tuple[PlainBans, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class IpsetIsDisturbed:
     """Ask whether somebody else changed the sets of ipset's. Answered by true or false."""
 
