@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from phage.clock import SystemClock
-from phage.errors import StateError
 
 if TYPE_CHECKING:
     from phage.cli.devicechange import Change
@@ -28,42 +27,42 @@ def show(change: Change, name: str) -> None:
     print(encode(found, indent=2))
 
 
-def told(change: Change, name: str) -> str:
-    """Return the address of its description that a device tells. Raises PhageError."""
-    from phage.api.deviceshapes import evidence_shape
+def take(change: Change, name: str, source: str) -> None:
+    """Take what a description in a file or at an https URL allows as normal. Raises PhageError."""
+    _allow(change, name, source, _read(source))
+
+
+def fetch(change: Change, name: str) -> None:
+    """The same of the description whose address the device tells. Raises PhageError.
+
+    A phage elsewhere gets it itself.
+    """
+    from phage.devices.mudfetch import fetched, told_place
     from phage.devices.proposal import MAX_DEVICES, find
-    from phage.records.device import Attribute
 
     if change.there is not None:
-        traits = change.there.read(name)["traits"]
-    else:
-        with change.chosen.reader() as store:
-            traits = evidence_shape(find(store.devices.list(MAX_DEVICES), name))["traits"]
-    places = [each for each in traits if each["attribute"] == Attribute.MUD]
-    if not places:
-        message = f"{name} tells no address of a description (DHCP option 161, LLDP)"
-        raise StateError(message)
-    return str(max(places, key=lambda each: (each["weight"], each["seen"]))["value"])
+        done = change.there.act(name, "mud/fetch")
+        change.tell({"act": "allow", **done}, f"{done['device']}: {done['keys']} things are normal")
+        return
+    with change.chosen.reader() as store:
+        place = told_place(find(store.devices.list(MAX_DEVICES), name))
+    _allow(change, name, place, fetched(place, SystemClock(), public=True))
 
 
-def read(source: str, *, public: bool) -> tuple[ProfileKey, ...]:
-    """Return what a description in a file or at an https URL allows. Raises PhageError.
+def _allow(change: Change, name: str, place: str, keys: tuple[ProfileKey, ...]) -> None:
+    values = tuple(map(str, keys))
+    change.edit("allow", name, values, f"{len(keys)} things are normal by {place}")
 
-    `public` is for an address that a device gave: nothing local is asked for it.
-    """
+
+def _read(source: str) -> tuple[ProfileKey, ...]:
     from phage.devices.mud import MAX_OCTETS, MudError, read_mud
-    from phage.intel.fetch import Fetcher, FetchLimits
+    from phage.devices.mudfetch import fetched
 
-    if not public and "://" not in source:
-        try:
-            with Path(source).open("rb") as file:
-                return read_mud(source, file.read(MAX_OCTETS + 1))
-        except OSError as error:
-            message = f"{source}: cannot be read: {error.strerror}"
-            raise MudError(message) from error
-    if not source.startswith("https://"):
-        message = f"{source}: descriptions are got by https only (RFC 8520, section 3.5)"
-        raise MudError(message)
-    limits = FetchLimits(octets=MAX_OCTETS)
-    fetcher = Fetcher(SystemClock(), limits, public=public)
-    return read_mud(source, fetcher.get(source, conditional=False))
+    if "://" in source:
+        return fetched(source, SystemClock(), public=False)
+    try:
+        with Path(source).open("rb") as file:
+            return read_mud(source, file.read(MAX_OCTETS + 1))
+    except OSError as error:
+        message = f"{source}: cannot be read: {error.strerror}"
+        raise MudError(message) from error

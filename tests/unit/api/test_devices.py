@@ -97,6 +97,7 @@ def test_a_device_is_fenced_in_and_freed(lab: ApiLab) -> None:
     assert client.put(f"{place}/mud", json={"document": described}).json()["keys"] == 1
     refused = client.put(f"{place}/mud", json={"document": "{}"})
     assert (refused.status_code, refused.json()["type"].rpartition("/")[2]) == (422, "mud")
+    assert client.post(f"{place}/mud/fetch").status_code == 409
     verbs = [(verb, values.get("act")) for verb, _, values in daemon.asked]
     assert verbs[:2] == [("devices.fence", "enforce"), ("devices.fence", "release")]
     assert verbs[-1] == ("devices.edit", "allow")

@@ -283,6 +283,21 @@ def test_a_profile_tells_when_how_often_and_after_what(lab: ApiLab) -> None:
     assert "dns failures" in text
 
 
+def test_a_description_is_taken(lab: ApiLab, daemon: FakeDaemon) -> None:
+    client = lab.browser("operator")
+    place = f"/devices/{MEMBERS[5].mac}"
+    described = client.get(f"/api/v1{place}/mud").text
+    said = client.post(f"{place}/profile", data=form(client, act="take", text=described)).text
+    assert "things are normal by it" in said
+    assert daemon.asked[0][2]["act"] == "allow"
+    said = client.post(f"{place}/profile", data=form(client, act="take", text="{}")).text
+    assert "the description" in said
+    assert (
+        "tells no address" in client.post(f"{place}/profile", data=form(client, act="fetch")).text
+    )
+    assert len(daemon.asked) == 1
+
+
 def test_a_scan_is_begun_watched_and_stopped(lab: ApiLab, daemon: FakeDaemon) -> None:
     client = lab.browser("operator")
     listed = client.get("/scans").text

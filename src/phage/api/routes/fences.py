@@ -16,6 +16,7 @@ from phage.api.security import Asker, needs
 from phage.api.services import Served
 from phage.devices.fence import Grade
 from phage.devices.mud import MAX_OCTETS, MudError, read_mud, to_mud
+from phage.devices.mudfetch import fetched, told_place
 from phage.devices.proposal import DAYS, check_accepted, propose
 from phage.records.profile import Profile
 
@@ -254,6 +255,21 @@ def import_mud(body: MudBody, edit: Edit) -> Any:
     """Take what a maker's description allows as normal for a device."""
     try:
         keys = read_mud("document", body.document.encode())
+    except MudError as error:
+        raise ProblemError(422, str(error), kind="mud") from error
+    return {**edit(act="allow", values=tuple(map(str, keys))), "keys": len(keys)}
+
+
+@router.post("/mud/fetch", response_model=Described, dependencies=[_WRITE])
+def fetch_mud(request: Request, services: Served, device: FoundDevice, edit: Edit) -> Any:
+    """Get the description at the address that a device tells, and take what it allows as normal.
+
+    By https only, and nothing of our own networks is asked for it.
+    """
+    place = told_place(device)
+    request.state.audit = place
+    try:
+        keys = fetched(place, services.clock, public=True)
     except MudError as error:
         raise ProblemError(422, str(error), kind="mud") from error
     return {**edit(act="allow", values=tuple(map(str, keys))), "keys": len(keys)}

@@ -358,10 +358,9 @@ def mud(change: Change, device: str, source: str | None, *, fetch: bool) -> None
     if source is not None and fetch:
         message = "--import names a file and --fetch asks the device for one: give one of them"
         raise click.UsageError(message)
-    if source is None and not fetch:
+    if fetch:
+        devicemud.fetch(change, device)
+    elif source is not None:
+        devicemud.take(change, device, source)
+    else:
         devicemud.show(change, device)
-        return
-    place = source or devicemud.told(change, device)
-    keys = devicemud.read(place, public=fetch)
-    values = tuple(map(str, keys))
-    change.edit("allow", device, values, f"{len(keys)} things are normal by {place}")
