@@ -123,8 +123,10 @@ class TopApp(App[None]):
         self.call_from_thread(self.show, view)
 
     def show(self, view: View) -> None:
-        """Show a view."""
+        """Show a view; nothing where it comes as the viewer ends and its screen is gone."""
         self.view = view
+        if not self.query("#status"):
+            return
         self.query_one("#status", Label).update(status_line(view, paused=self._paused))
         fault = self.query_one("#fault", Label)
         fault.update(plain("; ".join(view.faults)))

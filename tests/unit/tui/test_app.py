@@ -308,3 +308,14 @@ def test_it_fits_a_small_terminal_and_can_be_paused() -> None:
 
 def test_the_panic_switch_is_in_the_first_line() -> None:
     assert "PANIC" in status_line(replace(VIEW, status={**VIEW.status, "panic": True}))
+
+
+def test_a_view_that_comes_as_the_viewer_ends_is_let_go() -> None:
+    source = FakeSource()
+    app = TopApp(source)
+
+    async def act(pilot: Pilot[None]) -> None:
+        await pilot.app.query("*").remove()
+        app.show(source.look())
+
+    drive(app, act)
