@@ -1,4 +1,4 @@
-"""`phage devices --url`: the same changes and questions, asked of a phage elsewhere over REST."""
+"""The same changes and questions as of `phage devices`, asked of a phage elsewhere over REST."""
 
 from __future__ import annotations
 

@@ -44,6 +44,7 @@ SCAN_COLUMNS = (
     Column("hosts", "hosts_total", right=True),
     Column("seconds", "seconds", right=True),
 )
+NO_SCANS = "no scans; `phage devices scan` makes one"
 DIFF_COLUMNS = (
     Column("at", "at"),
     Column("status", "status"),
@@ -165,7 +166,7 @@ def scans(
             _show(scan_shape(found), form)
         else:
             rows = (scan_shape(each, hosts=False) for each in store.scans.latest(limit))
-            emit(form, rows, SCAN_COLUMNS, empty="no scans; `phage devices scan` makes one")
+            emit(form, rows, SCAN_COLUMNS, empty=NO_SCANS)
 
 
 def _list_there(
@@ -188,7 +189,7 @@ def _list_there(
     elif id_:
         _show(remotescans.show(remote, id_), form)
     else:
-        emit(form, remotescans.latest(remote, limit), SCAN_COLUMNS, empty="no scans")
+        emit(form, remotescans.latest(remote, limit), SCAN_COLUMNS, empty=NO_SCANS)
 
 
 def _show(shape: Record, form: str) -> None:

@@ -63,6 +63,14 @@ class Commands(click.Group):
             raise click.UsageError(message, ctx) from error
 
 
+def _tell_commands(error: click.ClickException) -> None:
+    """Name the commands of a noun to whoever asked it for one that it has not."""
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    if context is not None and isinstance(context.command, click.Group) and context.parent:
+        names = ", ".join(context.command.list_commands(context))
+        click.echo(f"`{context.command_path}` has: {names}", err=True)
+
+
 def _tell_version(context: click.Context) -> None:
     from phage.telemetry.version import package_version
 
@@ -106,6 +114,7 @@ def invoke(arguments: Sequence[str] | None = None) -> int:  # noqa: PLR0911  One
         return error.exit_code
     except click.ClickException as error:
         error.show()
+        _tell_commands(error)
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED

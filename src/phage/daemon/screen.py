@@ -18,16 +18,23 @@ class Screen:
     def __init__(self, options: RunOptions) -> None:
         self._options = options
         self._told: set[str] = set()
+        self._decided: list[Outcome] = []
 
     def window(self, window: Window) -> None:
         """Windows are not told."""
 
     def decided(self, outcome: Outcome) -> None:
-        """Tell what was decided."""
-        self._options.decided(outcome)
+        """Keep what was decided until its finding is told, which people read first."""
+        self._decided.append(outcome)
 
     def finding(self, finding: Finding) -> None:
-        """Tell a finding that is new or has ended."""
+        """Tell a finding that is new or has ended, and then what was decided about it."""
+        self._tell(finding)
+        decided, self._decided = self._decided, []
+        for outcome in decided:
+            self._options.decided(outcome)
+
+    def _tell(self, finding: Finding) -> None:
         if finding.state == FindingState.OPEN:
             if finding.id in self._told:
                 return

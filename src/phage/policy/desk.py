@@ -365,4 +365,5 @@ def _reason(decision: Decision, reason: str, objection: Objection | None) -> str
     name = decision.target.value
     if decision.target.kind is TargetKind.DEVICE:
         name = f"device {name}"
-    return f"would have {_DONE[decision.action]} {name}: {text}; not done: {objection.why}"
+    told = text.rstrip(".")
+    return f"would have {_DONE[decision.action]} {name}: {told}; not done: {objection.why}"

@@ -92,6 +92,16 @@ def serious(page: Page) -> list[str]:
     ]
 
 
+SQUEEZED = """() => [...document.querySelectorAll("main td, main th")].filter((cell) => {
+  const style = getComputedStyle(cell), text = cell.innerText.trim();
+  if (!text || !cell.offsetWidth || style.overflowX === "hidden") return false;
+  const longest = Math.max(...text.split(/\\s+/).map((word) => word.length));
+  const letters = cell.clientWidth / parseFloat(style.fontSize);
+  return cell.scrollWidth > cell.clientWidth + 1 || (longest > 4 && letters < 2.5);
+}).map((cell) => cell.innerText.slice(0, 60))"""
+"""Cells whose text reaches over the next, or that are so narrow that words break into letters."""
+
+
 @pytest.mark.parametrize(("size", "scheme"), [("desktop", "light"), ("phone", "dark")])
 def test_no_page_has_a_serious_fault(
     size: str, scheme: str, served: Served, chromium: Chromium
@@ -110,6 +120,7 @@ def test_no_page_has_a_serious_fault(
             wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
             if wide > 0:
                 faults.append(f"{path}: is {wide} pixels wider than the screen")
+            faults += [f"{path}: squeezed: {cell!r}" for cell in page.evaluate(SQUEEZED)]
     assert faults == [], "\n".join(faults)
 
 

@@ -109,6 +109,13 @@ def test_wrong_usage_is_2_and_said_on_standard_error(
     assert says in answer.err
 
 
+def test_who_asks_a_noun_for_what_it_has_not_is_told_what_it_has(phage: Phage) -> None:
+    answer = phage("rules", "list")
+    assert answer.code == 2
+    assert "No such command 'list'" in answer.err
+    assert "`phage rules` has: apply, check, " in answer.err
+
+
 def test_findings_are_listed_in_every_form(phage: Phage, filled: Path) -> None:
     as_json = json.loads(phage("findings", "list", "--output", "json").out)
     assert [finding["id"] for finding in as_json][:2] == ["abcdef0123456789", f"{3:016x}"]

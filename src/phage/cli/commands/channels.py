@@ -38,7 +38,8 @@ def list_(chosen: Chosen, form: str) -> None:
     """List channels, and what became of their notices since the start."""
     from phage.daemon.requests import ListChannels
 
-    emit(form, chosen.ask(ListChannels())["channels"], COLUMNS, empty="nobody is told")
+    channels = chosen.ask(ListChannels())["channels"]
+    emit(form, channels, COLUMNS, empty="nobody is told; `notify` in the settings names channels")
 
 
 @command.command("test")

@@ -32,6 +32,7 @@ COLUMNS = (
     Column("told before", "duplicates", right=True),
     Column("malformed", "malformed", right=True),
 )
+NONE = "no exporter was heard; `collect.flows` in the settings says where phage listens for them"
 
 
 @click.group()
@@ -56,7 +57,7 @@ def list_(chosen: Chosen, remote: Client | None, limit: int, form: str) -> None:
     else:
         with chosen.reader() as store:
             shapes = map(exporter_shape, store.exporters.list(limit))
-    emit(form, map(_with_texts, shapes) if form == "table" else shapes, COLUMNS, empty="none")
+    emit(form, map(_with_texts, shapes) if form == "table" else shapes, COLUMNS, empty=NONE)
 
 
 def _with_texts(shape: dict[str, Any]) -> dict[str, Any]:

@@ -161,7 +161,8 @@ def _explain(
     yield f"subject    {' '.join(names) or 'unknown'}"
     yield f"first seen {rfc3339(finding.first_seen)}"
     yield f"last seen  {rfc3339(finding.last_seen)}"
-    yield f"packets    {finding.packets:,}, reported {finding.count:,} times"
+    times = "once" if finding.count == 1 else f"{finding.count:,} times"
+    yield f"packets    {finding.packets:,}, reported {times}"
     if finding.spoofable:
         yield "evidence   is one-way: the source may be forged"
     if capture is not None:

@@ -54,6 +54,7 @@ TEST_COLUMNS = (
     Column("result", "result"),
     Column("why", "why", wrap=True),
 )
+NO_RULES = "no rules; `phage rules import home` brings some to begin with"
 
 
 @click.group()
@@ -157,7 +158,7 @@ def show(chosen: Chosen, remote: Client | None, files: tuple[Path, ...], form: s
         return
     ruleset = read(chosen, files)
     if form == "table":
-        emit("table", map(_rule, ruleset.rules), RULE_COLUMNS, empty="no rules")
+        emit("table", map(_rule, ruleset.rules), RULE_COLUMNS, empty=NO_RULES)
     elif form == "nft":
         print(_as_nft(chosen, ruleset), end="")
     else:
@@ -179,7 +180,7 @@ def _show_remote(remote: Client, files: tuple[Path, ...], form: str) -> None:
     for each in rules:
         each["match"] = text(each["rule"].get("match", ""))
         each["place"] = f"{each['file']}:{each['line']}"
-    emit("table", rules, RULE_COLUMNS, empty="no rules")
+    emit("table", rules, RULE_COLUMNS, empty=NO_RULES)
 
 
 @command.command()

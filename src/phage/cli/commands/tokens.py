@@ -41,7 +41,9 @@ def list_(chosen: Chosen, user: str, form: str) -> None:
     """List tokens, the newest first; without their secrets, which nobody keeps."""
     with access(chosen) as own:
         tokens = own.tokens.list(user)
-    emit(form, map(_shape, tokens), COLUMNS, empty="no tokens")
+    emit(
+        form, map(_shape, tokens), COLUMNS, empty="no tokens; `phage tokens create NAME` makes one"
+    )
 
 
 @command.command()
