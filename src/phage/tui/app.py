@@ -13,7 +13,7 @@ from textual.widgets import Footer, Label, Sparkline, TabbedContent, TabPane
 from phage.errors import PhageError
 from phage.tui import panels
 from phage.tui.dialogs import BanForm, Confirm, Details, LabelForm
-from phage.tui.figures import bits, plain, short
+from phage.tui.figures import bits, curve, plain, short
 from phage.tui.panels import Panel
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class TopApp(App[None]):
         Binding("q", "quit", "Quit"),
     ]
     CSS = """
-    #status { height: 1; padding: 0 1; }
+    #status { height: auto; max-height: 3; padding: 0 1; }
     #fault { height: auto; padding: 0 1; color: $text-warning; }
     Sparkline { height: 2; margin: 0 1; }
     #grid { grid-size: 1; grid-rows: 1fr; }
@@ -131,8 +131,7 @@ class TopApp(App[None]):
         fault = self.query_one("#fault", Label)
         fault.update(plain("; ".join(view.faults)))
         fault.display = bool(view.faults)
-        rates = view.live.get("rates", [])
-        self.query_one(Sparkline).data = [octets for _, _, octets in rates] or [0]
+        self.query_one(Sparkline).data = curve(view.at, view.live.get("rates", ()))
         for panel in self.query(Panel):
             panel.show(view)
 

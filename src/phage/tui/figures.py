@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import datetime
+from typing import TYPE_CHECKING
+
 from phage.telemetry.escape import escape
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
 _UNITS = ("", "k", "M", "G", "T", "P", "E")
+
+CURVE_SECONDS = 300
+"""How far back the curve goes."""
 
 
 def short(value: float) -> str:
@@ -26,6 +35,19 @@ def octets(value: float) -> str:
 def bits(octets_a_second: float) -> str:
     """Return a rate: "98.4kbit/s"."""
     return f"{short(octets_a_second * 8)}bit/s"
+
+
+def curve(moment: str, rates: Iterable[Sequence[int]]) -> list[float]:
+    """Return octets of each second before an RFC 3339 time: (second, packets, octets) in order.
+
+    Seconds that are not told of were quiet. Nothing is returned where all were: a curve of equal
+    values is drawn as high as the highest.
+    """
+    end = int(datetime.datetime.fromisoformat(moment).timestamp()) + 1
+    octets_at = {at: octets for at, _, octets in rates if end - CURVE_SECONDS <= at < end}
+    if not any(octets_at.values()):
+        return []
+    return [float(octets_at.get(at, 0)) for at in range(end - CURVE_SECONDS, end)]
 
 
 def clock_time(moment: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from phage.config.settings import Settings
 from phage.daemon.options import RunOptions
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def test_a_finding_is_told_before_what_was_decided_about_it() -> None:
     told: list[Any] = []
     screen = Screen(RunOptions(Settings(), (), None, found=told.append, decided=told.append))
-    outcome: Outcome = object()  # type: ignore[assignment]  It is handed on as it is.
+    outcome = cast("Outcome", object())  # It is handed on as it is.
     opened, ended = make_finding(1), make_finding(1, state=FindingState.CLOSED)
 
     screen.decided(outcome)

@@ -31,11 +31,13 @@ FINDING = {
     "label": "", "detector": "portscan", "subject": "192.168.1.7", "packets": 3,
     "summary": "bad [red]\x1b[31m name",
 }  # fmt: skip
+AT = 1_767_323_045
+"""The second in which it is looked: 2026-01-02T03:04:05Z."""
 VIEW = View(
     "2026-01-02T03:04:05.000000Z",
     live={
         "packets_a_second": 1500.0, "octets_a_second": 125_000.0, "learning": True,
-        "rates": [[1, 10, 1000], [2, 20, 2000]], "bans": [BAN], "sources": [HOST],
+        "rates": [[AT - 9, 10, 1000], [AT - 2, 20, 2000]], "bans": [BAN], "sources": [HOST],
         "destinations": [HOST], "drops": {"windows_dropped": 0, "store_dropped": 4},
     },
     status={"in_force": 1, "enforce": True, "panic": False},
