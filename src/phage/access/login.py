@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from phage.access.attempts import Attempts
     from phage.clock import Clock
     from phage.store.repositories.users import User, UserRepository
+
+_log = logging.getLogger(__name__)
 
 _REFUSED = "name, password or code is wrong"
 
@@ -40,13 +43,17 @@ class Login:
             LoginError: Something is wrong; it is not said what.
         """
         name = name.strip().lower()[:64]
-        self.attempts.check(name, address)
         user = self.users.get(name)
-        right = is_password(password, user.password if user is not None else "")
-        if user is None or not right:
-            raise LoginError(_REFUSED)
-        if user.totp:
-            self._check_code(user, code)
+        try:
+            self.attempts.check(name, address)
+            user = self._with_password(user, password)
+            if user.totp:
+                self._check_code(user, code)
+        except SecondFactorError:
+            raise
+        except LoginError as error:
+            _tell_refusal(user, address, error)
+            raise
         self.attempts.succeeded(name, address)
         seen = replace(self.users.get(name) or user, last_login=self.clock.now())
         self.users.save(seen)
@@ -60,6 +67,13 @@ class Login:
             raise LoginError(_REFUSED)
         self.attempts.succeeded(name, address)
 
+    @staticmethod
+    def _with_password(user: User | None, password: str) -> User:
+        right = is_password(password, user.password if user is not None else "")
+        if user is None or not right:
+            raise LoginError(_REFUSED)
+        return user
+
     def _check_code(self, user: User, code: str) -> None:
         if not code:
             message = "a code of the second factor is needed"
@@ -67,3 +81,10 @@ class Login:
         step = matching_step(user.totp, code, self.clock.now())
         if step is None or not self.users.use_totp_step(user.name, step):
             raise LoginError(_REFUSED)
+
+
+def _tell_refusal(user: User | None, address: str, error: LoginError) -> None:
+    """Log that a login was refused; a name that nobody has may be a password in the wrong field."""
+    who = user.name if user is not None else "nobody known"
+    limit = {"limit": f"login from {address}"}
+    _log.warning("login from %s as %s was refused: %s", address, who, error, extra=limit)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from anyio.to_thread import run_sync
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
     from phage.access.identity import Identity
     from phage.api.services import Services
+
+_log = logging.getLogger(__name__)
 
 MAX_BODY = 1 << 20
 """Octets of a request's body; a route that takes files asks for more by `long_body`."""
@@ -78,9 +81,12 @@ class Surroundings:
         request_id = requestid.take_request_id(headers.get("X-Request-Id", ""))
         scope.setdefault("state", {})["request_id"] = request_id
         token = requestid.current.set(request_id)
+        status = 0
 
         async def send_with_headers(message: Message) -> None:
+            nonlocal status
             if message["type"] == "http.response.start":
+                status = message["status"]
                 out = MutableHeaders(scope=message)
                 out["X-Request-Id"] = request_id
                 for name, value in self._headers.items():
@@ -96,6 +102,8 @@ class Surroundings:
                 return
             await self.app(scope, _bounded(receive, self._most(scope)), send_with_headers)
         finally:
+            # Without the query: the link of a first login stands there.
+            _log.debug("%s %s: %s", scope["method"], scope["path"], status or "no answer")
             requestid.current.reset(token)
 
     def _most(self, scope: Scope) -> int:

@@ -226,3 +226,17 @@ def test_the_oldest_entries_go_and_the_rest_still_verifies(
     assert found.fault == ""
     assert 20 <= found.entries <= 32
     assert any(each.act == audit_module.TRIMMED for each in access.audit.list())
+
+
+def test_a_refused_login_is_logged_without_what_was_typed(
+    access: Access, caplog: pytest.LogCaptureFixture
+) -> None:
+    access.users.add("ada", Role.VIEWER, PASSWORD)
+    for name, password in (("ada", "typed wrong"), ("my password", "x")):
+        with pytest.raises(LoginError):
+            access.login.check(name, password, "", "192.0.2.1")
+    assert access.login.check("ada", PASSWORD, "", "192.0.2.1").name == "ada"
+    assert caplog.messages == [
+        "login from 192.0.2.1 as ada was refused: name, password or code is wrong",
+        "login from 192.0.2.1 as nobody known was refused: name, password or code is wrong",
+    ]

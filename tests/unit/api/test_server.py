@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import logging
 import socket
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from phage.api.doorstep import ServerError, listen
 from phage.api.hosts import is_own_host
 from phage.api.server import ApiServer
 from phage.telemetry.metrics import CONTENT_TYPE, Registry
+from phage.testing.waiting import until
 
 if TYPE_CHECKING:
     from phage.testing.apilab import ApiLab
@@ -146,6 +148,16 @@ def test_a_request_keeps_the_id_that_its_client_gave(start: Start) -> None:
     assert ask(server, "/healthz", **headers)[1]["x-request-id"] == "client-id-12345"
     headers = {"X-Request-Id": "evil id; with=stuff"}
     assert ask(server, "/healthz", **headers)[1]["x-request-id"] != "evil id; with=stuff"
+
+
+def test_requests_are_logged_where_that_is_asked_for_and_without_their_query(
+    start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG, "phage.api.middleware"):
+        server = start()
+        ask(server, "/healthz?link=secret")
+        until("the line", lambda: bool(caplog.messages))
+    assert caplog.messages == ["GET /healthz: 200"]
 
 
 def test_ipv6(start: Start) -> None:
