@@ -15,15 +15,22 @@ if TYPE_CHECKING:
 
     from phage.records.window import Columns, Window
 
+    Part = tuple[Columns, Columns, Columns]
+    """MAC addresses, addresses, and what was counted of each."""
+
 SENT = ("arp_request", "flows", "syn", "udp", "unanswered", "echo")
 COUNTS = ("dns_failures", "new_peers")
+
+
+PARTS = 16
+"""Windows whose rows are kept apart, four seconds of them: a minute's would be megabytes."""
 
 
 class RateMeter:
     """Gathers rows of hosts, and hands them on when the minute is over."""
 
     def __init__(self) -> None:
-        self._gathered: list[tuple[Columns, Columns, Columns]] = []
+        self._gathered: list[Part] = []
         self._minute = 0
 
     def take(self, window: Window) -> Iterator[tuple[str, str, Mapping[str, float]]]:
@@ -33,7 +40,7 @@ class RateMeter:
             self._minute = minute
             gathered, self._gathered = self._gathered, []
             if gathered:
-                yield from _added_up(gathered)
+                yield from _told(_added_up(gathered))
         rows = window.hosts[(window.hosts["marks"] & HostMark.DEVICE) != 0]
         rows = rows[rows["mac"] != 0]
         if len(rows):
@@ -41,19 +48,25 @@ class RateMeter:
             self._gathered.append(
                 (rows["mac"].copy(), rows["address"].copy(), np.stack(counts, axis=1))
             )
+            if len(self._gathered) > PARTS:
+                self._gathered = [_added_up(self._gathered)]
 
 
-def _added_up(
-    gathered: list[tuple[Columns, Columns, Columns]],
-) -> Iterator[tuple[str, str, Mapping[str, float]]]:
+def _added_up(gathered: list[Part]) -> Part:
+    """Return one row for each device."""
     macs, addresses, counts = (
         np.concatenate([part[index] for part in gathered]) for index in range(3)
     )
     distinct, first, place = np.unique(macs, return_index=True, return_inverse=True)
     sums = np.zeros((len(distinct), counts.shape[1]))
     np.add.at(sums, place, counts)
-    for number, address, values in zip(
-        distinct.tolist(), addresses[first].tolist(), sums.tolist(), strict=True
-    ):
-        sent = dict(zip((*SENT, *COUNTS), values, strict=True))
-        yield format_mac(number), format_address(address), sent
+    return distinct, addresses[first], sums
+
+
+def _told(sums: Part) -> Iterator[tuple[str, str, Mapping[str, float]]]:
+    for number, address, values in zip(*(column.tolist() for column in sums), strict=True):
+        yield (
+            format_mac(number),
+            format_address(address),
+            dict(zip((*SENT, *COUNTS), values, strict=True)),
+        )
