@@ -102,3 +102,4 @@ else
   again pip_install .
 fi
 echo "$sum" > "$stamp"
+say "done; the command is $venv/bin/phage (\`. $venv/bin/activate\` lets you type \`phage\`)"
