@@ -1,5 +1,8 @@
 //! Frames as a source hands them over: where the bytes lie and when they were seen.
 
+use std::fmt::Debug;
+use std::sync::Arc;
+
 /// The link-layer header type of a frame, as numbered in the tcpdump.org LINKTYPE registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(transparent)]
@@ -48,6 +51,12 @@ pub struct FrameHeader {
     pub vlan: u16,
 }
 
+/// What can be read again later: a capture on disk.
+pub trait Origin: Debug + Send + Sync {
+    /// Reads what stands at a position; answers how many bytes there were of it.
+    fn read_at(&self, position: u64, into: &mut [u8]) -> usize;
+}
+
 /// A run of frames over one piece of memory, valid until the source is asked for the next.
 #[derive(Clone, Copy, Debug)]
 pub struct Batch<'a> {
@@ -55,6 +64,8 @@ pub struct Batch<'a> {
     pub data: &'a [u8],
     /// The frames, in the order of capture.
     pub frames: &'a [FrameHeader],
+    /// Where the data can be read again, and the position of its first byte there.
+    pub origin: Option<(&'a Arc<dyn Origin>, u64)>,
 }
 
 impl<'a> Batch<'a> {

@@ -12,7 +12,7 @@ pub mod keys;
 pub mod packet;
 pub mod pcap;
 
-pub use frame::{Batch, FrameHeader, LinkType};
+pub use frame::{Batch, FrameHeader, LinkType, Origin};
 pub use keys::{Keys, Secret};
 pub use packet::{decode, decode_outer, Fault, Packet};
 pub use pcap::{CaptureFault, CaptureFaultKind, CaptureParser, CaptureWriter, Step, StepState};

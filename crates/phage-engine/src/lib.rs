@@ -12,6 +12,7 @@ pub mod matching;
 mod names;
 mod progress;
 mod requests;
+mod reread;
 pub mod ring;
 mod stages;
 mod uncached;

@@ -202,7 +202,7 @@ impl PyEngine {
         let writer = CaptureWriter::new(first.link);
         let mut file = writer.header().to_vec();
         for frame in frames.iter().filter(|frame| frame.link == first.link) {
-            writer.append(&frame.header(), frame.bytes, &mut file);
+            writer.append(&frame.header(), &frame.bytes, &mut file);
         }
         PyBytes::new(py, &file)
     }

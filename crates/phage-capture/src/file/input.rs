@@ -3,8 +3,12 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use phage_decode::Origin;
 
 use super::decompress::{Compression, Decompressor};
 use crate::error::SourceFaultKind;
@@ -35,9 +39,28 @@ enum From {
     Nothing,
 }
 
+/// A file that is open.
+#[derive(Debug)]
+pub(super) struct CaptureFile(File);
+
+impl Origin for CaptureFile {
+    fn read_at(&self, position: u64, into: &mut [u8]) -> usize {
+        let mut have = 0;
+        while let Some(rest) = into.get_mut(have..).filter(|rest| !rest.is_empty()) {
+            match self.0.read_at(rest, position + have as u64) {
+                Ok(count) if count > 0 => have += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // What a file no longer has, nobody can show.
+                Ok(_) | Err(_) => break,
+            }
+        }
+        have
+    }
+}
+
 /// A file whose reads can be given up.
 pub(super) struct Reader {
-    file: File,
+    file: Arc<CaptureFile>,
     /// Reads of pipes and devices may block for long.
     may_block: bool,
     stop: StopHandle,
@@ -54,7 +77,7 @@ impl Reader {
             let left = until.map_or(STOP_CHECK, |until| {
                 until.saturating_duration_since(Instant::now())
             });
-            let ready = system::poll(self.file.as_fd(), left.min(STOP_CHECK))?;
+            let ready = system::poll(self.file.0.as_fd(), left.min(STOP_CHECK))?;
             if ready.readable || ready.error {
                 return Ok(true);
             }
@@ -73,7 +96,7 @@ impl Read for Reader {
                 return Err(io::Error::other("stopped"));
             }
         }
-        self.file.read(into)
+        (&self.file.0).read(into)
     }
 }
 
@@ -94,13 +117,24 @@ impl Input {
         }
         Ok(Self {
             from: From::File(Reader {
-                file,
+                file: Arc::new(CaptureFile(file)),
                 may_block: !kind.is_file(),
                 stop: stop.clone(),
             }),
             sniffed: false,
             stop: stop.clone(),
         })
+    }
+
+    /// The file whose bytes are those of the stream, where they can be read again: it is neither
+    /// compressed nor a pipe, and was read from its beginning.
+    pub(super) fn origin(&self, path: &Path) -> Option<Arc<dyn Origin>> {
+        match &self.from {
+            From::File(reader) if !reader.may_block && !super::is_standard_input(path) => {
+                Some(Arc::clone(&reader.file) as Arc<dyn Origin>)
+            }
+            _ => None,
+        }
     }
 
     /// Reads into `room`, which is not empty, for at most `wait`.
@@ -165,7 +199,7 @@ fn read(reader: &mut Reader, room: &mut [u8], wait: Duration) -> Result<Filled, 
         return Ok(Filled::Nothing);
     }
     loop {
-        match reader.file.read(room) {
+        match (&reader.file.0).read(room) {
             Ok(0) => return Ok(Filled::End),
             Ok(count) => return Ok(Filled::Bytes(count)),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

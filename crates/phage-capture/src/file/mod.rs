@@ -6,10 +6,12 @@ mod zstandard;
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use phage_decode::{
-    pcap::CaptureFaultKind, Batch, CaptureFault, CaptureParser, FrameHeader, LinkType, StepState,
+    pcap::CaptureFaultKind, Batch, CaptureFault, CaptureParser, FrameHeader, LinkType, Origin,
+    StepState,
 };
 
 use crate::error::{CaptureError, SourceFault, SourceFaultKind};
@@ -45,6 +47,8 @@ pub struct FileSource {
 struct Current {
     path: PathBuf,
     input: Input,
+    /// Where its bytes can be read again, once they have been told from compressed ones.
+    origin: Option<Arc<dyn Origin>>,
     parser: CaptureParser,
     at_end: bool,
     done: bool,
@@ -122,6 +126,7 @@ impl FileSource {
         self.current = Some(Current {
             path,
             input,
+            origin: None,
             parser: CaptureParser::new(),
             at_end: false,
             done: false,
@@ -168,6 +173,9 @@ impl FileSource {
         };
         match current.input.fill(room, wait) {
             Ok(Filled::Bytes(count)) => {
+                if current.origin.is_none() {
+                    current.origin = current.input.origin(&current.path);
+                }
                 self.end += count;
                 true
             }
@@ -251,6 +259,13 @@ impl FileSource {
         Ok((start, parsed))
     }
 
+    /// Position in the file of what is parsed next.
+    fn position(&self) -> u64 {
+        self.current
+            .as_ref()
+            .map_or(0, |current| current.parser.position())
+    }
+
     /// The error of a source that had nothing to read at all.
     fn barren(&mut self) -> Option<CaptureError> {
         if self.counters.packets + self.counters.filtered > 0 {
@@ -289,6 +304,7 @@ impl Source for FileSource {
             if self.current.is_none() {
                 return Ok(None);
             }
+            let position = self.position();
             let (start, parsed) = self.parse(limit)?;
             if !self.frames.is_empty() {
                 self.counters.packets += self.frames.len() as u64;
@@ -300,6 +316,10 @@ impl Source for FileSource {
                 return Ok(Some(Batch {
                     data: self.buffer.get(start..self.end).unwrap_or(&[]),
                     frames: &self.frames,
+                    origin: self
+                        .current
+                        .as_ref()
+                        .and_then(|current| Some((current.origin.as_ref()?, position))),
                 }));
             }
             match parsed {
@@ -309,6 +329,7 @@ impl Source for FileSource {
                         return Ok(Some(Batch {
                             data: &[],
                             frames: &[],
+                            origin: None,
                         }));
                     }
                 }

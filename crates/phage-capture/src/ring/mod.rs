@@ -256,12 +256,14 @@ impl Source for RingSource {
             return Ok((!self.stop.is_stopped()).then_some(Batch {
                 data: &[],
                 frames: &[],
+                origin: None,
             }));
         }
         let Some(data) = self.ring.mapping.block(self.block) else {
             return Ok(Some(Batch {
                 data: &[],
                 frames: &[],
+                origin: None,
             }));
         };
         let mut cursor = self.cursor.unwrap_or_else(|| Cursor::new(data));
@@ -278,6 +280,7 @@ impl Source for RingSource {
         Ok(Some(Batch {
             data,
             frames: &self.frames,
+            origin: None,
         }))
     }
 

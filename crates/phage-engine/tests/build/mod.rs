@@ -64,6 +64,7 @@ impl Source for Memory {
         Ok(Some(Batch {
             data: &self.data,
             frames,
+            origin: None,
         }))
     }
 

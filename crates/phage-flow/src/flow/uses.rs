@@ -41,13 +41,13 @@ struct UseKey {
 struct Followed {
     key: UseKey,
     row: UseRow,
-    /// When it is told again.
-    due: i64,
 }
 
 /// The uses that are followed.
 pub(super) struct Uses {
     followed: Vec<Followed>,
+    /// When each is told again: apart from them, for every window asks all.
+    due: Vec<i64>,
     places: HashMap<UseKey, u32>,
     devices: HashMap<(u64, [u8; 16]), u16>,
     most: usize,
@@ -64,6 +64,7 @@ impl Uses {
     pub(super) fn new(most: usize) -> Self {
         Self {
             followed: Vec::new(),
+            due: Vec::new(),
             places: HashMap::new(),
             devices: HashMap::new(),
             most,
@@ -112,15 +113,20 @@ impl Uses {
             GATHERED
         };
         let mut place = 0;
-        while let Some(followed) = self.followed.get_mut(place) {
+        while let Some(due) = self.due.get_mut(place) {
             // One that is due hours ahead was dated by a clock that has been set back since.
-            let waits = followed.due > now && followed.due.saturating_sub(now) <= GATHERED;
+            let waits = *due > now && due.saturating_sub(now) <= GATHERED;
             if waits && !self.over {
                 place += 1;
-            } else if followed.row.begun + followed.row.ended > 0 {
+                continue;
+            }
+            let Some(followed) = self.followed.get_mut(place) else {
+                break;
+            };
+            if followed.row.begun + followed.row.ended > 0 {
                 rows.push(followed.row);
                 followed.row = empty(&followed.key, &followed.row);
-                followed.due = now.saturating_add(gathered);
+                *due = now.saturating_add(gathered);
                 place += 1;
             } else {
                 self.forget(place);
@@ -132,6 +138,7 @@ impl Uses {
     /// Follows a use no longer of which nothing more came.
     fn forget(&mut self, place: usize) {
         let gone = self.followed.swap_remove(place);
+        self.due.swap_remove(place);
         self.places.remove(&gone.key);
         if let Entry::Occupied(mut count) = self.devices.entry((gone.key.mac, gone.key.address)) {
             *count.get_mut() -= 1;
@@ -215,8 +222,8 @@ impl Uses {
                 self.followed.push(Followed {
                     key,
                     row: empty(&key, &ends),
-                    due: i64::MIN,
                 });
+                self.due.push(i64::MIN);
                 *vacant.insert(self.followed.len() as u32 - 1)
             }
         };

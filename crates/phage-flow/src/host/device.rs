@@ -1,5 +1,7 @@
 //! One device: who it is, what it did in this window, and how it behaves.
 
+use std::mem::offset_of;
+
 use phage_decode::packet::Packet;
 
 use super::damped::{fast, slow, Damped};
@@ -46,7 +48,7 @@ pub(super) mod sketches {
 /// The bitmaps of a device's sketches, apart from what every packet needs.
 pub(super) type Sketches = [Bitmaps; 5];
 
-/// A device. Ten cache lines.
+/// A device: eight cache lines, of which most packets touch six.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
 pub(super) struct Device {
@@ -62,13 +64,20 @@ pub(super) struct Device {
     /// Part of the hash of the address seen last, so that a repeated one costs nothing.
     pub(super) carried: u32,
     pub(super) traits: u8,
+    /// VLAN of the first packet of the window.
+    pub(super) vlan: u16,
     pub(super) sketches: [Sketch; 5],
     pub(super) pending: Pending,
     pub(super) damped: Damped,
     pub(super) row: HostRow,
 }
 
+const _: () = assert!(size_of::<Device>() == 8 * 64);
+
 impl Device {
+    /// Bytes from the beginning that every packet reads or changes: up to the octets of the window.
+    pub(super) const OFTEN: usize = offset_of!(Self, row) + offset_of!(HostRow, syn);
+
     /// A slot that holds nothing.
     pub(super) fn vacant() -> Self {
         Self {
@@ -84,6 +93,7 @@ impl Device {
             sketches: [Sketch::default(); 5],
             pending: Pending::default(),
             traits: 0,
+            vlan: 0,
             damped: Damped::default(),
             row: HostRow::default(),
         }
@@ -123,7 +133,7 @@ impl Device {
         *side(&mut self.damped.volume, received) += octets;
         if self.row.first == 0 {
             self.row.first = packet.time;
-            self.row.vlan = u32::from(packet.vlan);
+            self.vlan = packet.vlan;
         }
         self.row.last = packet.time;
         *side(&mut self.row.packets, received) += 1;
@@ -222,6 +232,9 @@ impl Device {
             self.mac
         };
         row.address = self.address;
+        if row.packets != [0; 2] {
+            row.vlan = u32::from(self.vlan);
+        }
         row.device = index;
         row.marks = host::HOME | host::DEVICE;
         if self.is(traits::ROUTER) {

@@ -24,7 +24,7 @@ pub use limits::{HostCounters, HostLimits};
 
 use phage_decode::packet::Packet;
 use phage_decode::{Keys, Secret};
-use phage_memory::{prefetch, Pages};
+use phage_memory::{prefetch, prefetch_line, Pages};
 
 use crate::flow::{touch, FlowTouch};
 use crate::home::Home;
@@ -230,13 +230,14 @@ impl HostTable {
             self.prefetch_relations(packet, key, answer, macs);
         }
         let [src, dst] = macs;
+        let detailed = events::of(packet, answer) & !events::GROUP != 0;
         if answer.home & 1 == 0 {
-            self.remotes.prefetch_record(key.src, self.second);
+            self.remotes.prefetch_record(key.src, self.second, detailed);
         } else {
             self.prefetch_device(src);
         }
         if answer.home & 2 == 0 {
-            self.remotes.prefetch_record(key.dst, self.second);
+            self.remotes.prefetch_record(key.dst, self.second, detailed);
         } else {
             self.prefetch_device(dst);
         }
@@ -270,7 +271,9 @@ impl HostTable {
     #[inline(always)]
     fn prefetch_device(&self, key: u64) {
         if let Some(slot) = self.index.peek(key) {
-            prefetch(&self.devices, slot as usize);
+            for line in (0..Device::OFTEN).step_by(64) {
+                prefetch_line(&self.devices, slot as usize, line);
+            }
         }
     }
 

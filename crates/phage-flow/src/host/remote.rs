@@ -23,16 +23,29 @@ const DOOR: usize = 65_536;
 /// last minute, from which on a remote host is shown. Below it the flows say all there is.
 const NOTABLE: u32 = 4;
 
-/// A remote host: three cache lines.
+/// What every packet of a remote host changes: a cache line.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C, align(64))]
-pub(super) struct Remote {
-    key: u64,
+struct Remote {
     address: [u8; 16],
     first: i64,
     last: i64,
     octets: [u64; 2],
     packets: [u32; 2],
+    seen: u16,
+    vlan: u16,
+    listed: bool,
+    new: bool,
+    /// Its [`Detail`] says something, or waits for something.
+    detailed: bool,
+}
+
+const _: () = assert!(size_of::<Remote>() == 64);
+
+/// What few packets of a remote host change.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C, align(64))]
+struct Detail {
     udp: [u32; 2],
     syn: [u32; 2],
     flows: [u32; 2],
@@ -45,17 +58,13 @@ pub(super) struct Remote {
     endpoints: SmallSketch,
     half: u32,
     pending: Pending,
-    seen: u16,
-    vlan: u16,
-    listed: bool,
-    new: bool,
 }
 
-const _: () = assert!(size_of::<Remote>() == 192);
+const _: () = assert!(size_of::<Detail>() == 128);
 
 impl Remote {
     #[inline]
-    fn count(&mut self, packet: &Packet, answer: &FlowTouch, events: u16, received: bool) {
+    fn count(&mut self, packet: &Packet, received: bool) {
         if self.packets == [0; 2] {
             self.first = packet.time;
         }
@@ -63,15 +72,62 @@ impl Remote {
         *side(&mut self.packets, received) += 1;
         *side(&mut self.octets, received) += u64::from(packet.length);
         self.seen = self.seen.saturating_add(1);
-        if events & events::UDP != 0 {
-            *side(&mut self.udp, received) += 1;
-        }
-        if events & events::RARE != 0 {
-            self.count_rare(answer, events, received);
+    }
+
+    /// How much the record is worth when room is needed.
+    fn class(&self) -> u8 {
+        match self.seen {
+            0..=1 => 0,
+            2..=16 => 1,
+            _ => 2,
         }
     }
 
-    fn count_rare(&mut self, answer: &FlowTouch, events: u16, received: bool) {
+    fn take_row(&mut self, detail: &Detail) -> HostRow {
+        let wide = |pair: [u16; 2]| pair.map(u32::from);
+        let row = HostRow {
+            first: self.first,
+            last: self.last,
+            address: self.address,
+            packets: self.packets.map(u64::from),
+            octets: self.octets,
+            syn: detail.syn,
+            syn_ack: wide(detail.syn_ack),
+            rst: wide(detail.rst),
+            unanswered: detail.unanswered,
+            udp: detail.udp,
+            echo: wide(detail.echo),
+            unreachable: wide(detail.unreachable),
+            flows: detail.flows,
+            peers: [detail.peers.estimate(), 0.0],
+            ports: [detail.endpoints.estimate(), 0.0],
+            device: NO_DEVICE,
+            marks: if self.new { host::NEW } else { 0 },
+            vlan: u32::from(self.vlan),
+            ..HostRow::default()
+        };
+        self.new = false;
+        row
+    }
+
+    /// Forgets the window, keeps what lasts.
+    fn clear(&mut self) {
+        self.first = 0;
+        self.last = 0;
+        self.octets = [0; 2];
+        self.packets = [0; 2];
+    }
+}
+
+impl Detail {
+    /// Counts a packet that is worth a look of its own.
+    fn count(&mut self, answer: &FlowTouch, events: u16, received: bool) {
+        if events & events::UDP != 0 {
+            *side(&mut self.udp, received) += 1;
+        }
+        if events & events::RARE == 0 {
+            return;
+        }
         let serves = received != answer.has(touch::REVERSE);
         *side(&mut self.syn, received) += u32::from(events & events::SYN != 0);
         for (bit, pair) in [
@@ -94,6 +150,22 @@ impl Remote {
         }
     }
 
+    /// Notes a packet.
+    fn note(&mut self, seen: &Seen<'_>) {
+        self.advance(seen.second, seen.half);
+        self.count(seen.answer, seen.events, seen.received);
+        // It is the initiator and a flow begins: whom does it contact?
+        if seen.events & events::BEGUN != 0 && seen.received == seen.answer.has(touch::REVERSE) {
+            self.peers.insert(seen.peer);
+            let port = u64::from(seen.answer.server_port);
+            self.endpoints.insert(phage_decode::keys::fold(
+                seen.peer | 1,
+                port << 32 | 0x9e37_79b9,
+            ));
+        }
+    }
+
+    /// Moves all that depends on time; it may have stood still while there was nothing.
     fn advance(&mut self, second: u32, half: u32) {
         let [out, inbound] = self.pending.advance(second);
         let [mine, theirs] = &mut self.unanswered;
@@ -118,55 +190,18 @@ impl Remote {
             || self.endpoints.is_at_least(NOTABLE)
     }
 
-    /// How much the record is worth when room is needed.
-    fn class(&self) -> u8 {
-        match self.seen {
-            0..=1 => 0,
-            2..=16 => 1,
-            _ => 2,
-        }
-    }
-
-    fn take_row(&mut self) -> HostRow {
-        let wide = |pair: [u16; 2]| pair.map(u32::from);
-        let row = HostRow {
-            first: self.first,
-            last: self.last,
-            address: self.address,
-            packets: self.packets.map(u64::from),
-            octets: self.octets,
-            syn: self.syn,
-            syn_ack: wide(self.syn_ack),
-            rst: wide(self.rst),
-            unanswered: self.unanswered,
-            udp: self.udp,
-            echo: wide(self.echo),
-            unreachable: wide(self.unreachable),
-            flows: self.flows,
-            peers: [self.peers.estimate(), 0.0],
-            ports: [self.endpoints.estimate(), 0.0],
-            device: NO_DEVICE,
-            marks: if self.new { host::NEW } else { 0 },
-            vlan: u32::from(self.vlan),
-            ..HostRow::default()
-        };
-        self.new = false;
-        row
+    /// Whether it has to be asked in the next window although nothing may happen in it.
+    fn lasts(&self) -> bool {
+        self.pending.is_waiting() || self.endpoints.is_at_least(NOTABLE)
     }
 
     /// Forgets the window, keeps what lasts.
     fn clear(&mut self) {
         *self = Self {
-            key: self.key,
-            address: self.address,
             peers: self.peers,
             endpoints: self.endpoints,
             half: self.half,
             pending: self.pending,
-            seen: self.seen,
-            vlan: self.vlan,
-            listed: self.listed,
-            new: self.new,
             ..Self::default()
         };
     }
@@ -185,7 +220,10 @@ pub(super) struct Remotes {
     capacity: usize,
     index: SetIndex,
     hosts: Vec<Remote>,
-    pages: Pages,
+    /// By the same slots.
+    details: Vec<Detail>,
+    /// Of `hosts`, `details`.
+    pages: [Pages; 2],
     listed: Vec<u32>,
     allowance: Allowance,
     door: Vec<u32>,
@@ -215,7 +253,8 @@ impl Remotes {
             capacity,
             index: SetIndex::new(capacity * 2),
             hosts: Vec::with_capacity(capacity),
-            pages: Pages::default(),
+            details: Vec::with_capacity(capacity),
+            pages: [Pages::default(); 2],
             listed: Vec::new(),
             allowance: Allowance::new(BURST.min(capacity as i64 / 4), PER_SECOND),
             door: vec![0; DOOR],
@@ -229,9 +268,9 @@ impl Remotes {
         self.index.prefetch(key);
     }
 
-    /// Begins to load the record of a host.
+    /// Begins to load the record of a host, and what few packets change where it is `detailed`.
     #[inline(always)]
-    pub(super) fn prefetch_record(&self, key: u64, second: u32) {
+    pub(super) fn prefetch_record(&self, key: u64, second: u32, detailed: bool) {
         let slot = if self.hosts.len() == self.capacity {
             self.index.peek_victim(key, second)
         } else {
@@ -239,6 +278,9 @@ impl Remotes {
         };
         if let Some(slot) = slot {
             prefetch(&self.hosts, slot as usize);
+            if detailed {
+                prefetch(&self.details, slot as usize);
+            }
         }
     }
 
@@ -249,7 +291,7 @@ impl Remotes {
         let found = self.index.find(seen.key, |slot| {
             hosts
                 .get(slot as usize)
-                .is_some_and(|remote| remote.key == seen.key && remote.address == *seen.address)
+                .is_some_and(|remote| remote.address == *seen.address)
         });
         let (place, slot) = match found {
             Some((place, slot)) => (Some(place), slot),
@@ -261,16 +303,12 @@ impl Remotes {
         let Some(remote) = self.hosts.get_mut(slot as usize) else {
             return;
         };
-        remote.advance(seen.second, seen.half);
-        remote.count(seen.packet, seen.answer, seen.events, seen.received);
-        // It is the initiator and a flow begins: whom does it contact?
-        if seen.events & events::BEGUN != 0 && seen.received == seen.answer.has(touch::REVERSE) {
-            remote.peers.insert(seen.peer);
-            let port = u64::from(seen.answer.server_port);
-            remote.endpoints.insert(phage_decode::keys::fold(
-                seen.peer | 1,
-                port << 32 | 0x9e37_79b9,
-            ));
+        remote.count(seen.packet, seen.received);
+        if remote.detailed || seen.events & !events::GROUP != 0 {
+            remote.detailed = true;
+            if let Some(detail) = self.details.get_mut(slot as usize) {
+                detail.note(seen);
+            }
         }
         if !remote.listed {
             remote.listed = true;
@@ -293,16 +331,19 @@ impl Remotes {
         }
         let slot = if self.hosts.len() < self.capacity {
             self.hosts.push(Remote::default());
+            self.details.push(Detail::default());
             self.hosts.len() as u32 - 1
         } else {
             (0..self.hosts.len() as u64 * 2)
                 .find_map(|step| self.evict(seen.key.wrapping_add(step), seen.second))?
         };
+        *self.details.get_mut(slot as usize)? = Detail {
+            half: seen.half,
+            ..Detail::default()
+        };
         let remote = self.hosts.get_mut(slot as usize)?;
         *remote = Remote {
-            key: seen.key,
             address: *seen.address,
-            half: seen.half,
             vlan: seen.packet.vlan,
             listed: remote.listed,
             new: true,
@@ -338,8 +379,14 @@ impl Remotes {
         let mut room = room;
         let mut waiting = 0;
         for place in 0..self.listed.len() {
-            if let Some(&ahead) = self.listed.get(place + AHEAD) {
+            if let Some(&ahead) = self.listed.get(place + 2 * AHEAD) {
                 prefetch(&self.hosts, ahead as usize);
+            }
+            if let Some(&ahead) = self.listed.get(place + AHEAD) {
+                let remote = self.hosts.get(ahead as usize);
+                if remote.is_some_and(|remote| remote.detailed) {
+                    prefetch(&self.details, ahead as usize);
+                }
             }
             let Some(&slot) = self.listed.get(place) else {
                 break;
@@ -347,17 +394,25 @@ impl Remotes {
             let Some(remote) = self.hosts.get_mut(slot as usize) else {
                 continue;
             };
-            remote.advance(second, half);
-            if remote.is_notable() {
-                if room > 0 {
-                    room -= 1;
-                    rows.push(remote.take_row());
-                } else {
-                    self.counters.omitted += 1;
+            remote.listed = false;
+            if remote.detailed {
+                let Some(detail) = self.details.get_mut(slot as usize) else {
+                    continue;
+                };
+                detail.advance(second, half);
+                if detail.is_notable() {
+                    if room > 0 {
+                        room -= 1;
+                        rows.push(remote.take_row(detail));
+                    } else {
+                        self.counters.omitted += 1;
+                    }
                 }
+                detail.clear();
+                remote.listed = detail.pending.is_waiting();
+                remote.detailed = detail.lasts();
             }
             remote.clear();
-            remote.listed = remote.pending.is_waiting();
             if remote.listed {
                 if let Some(kept) = self.listed.get_mut(waiting) {
                     *kept = slot;
@@ -370,7 +425,9 @@ impl Remotes {
 
     /// Goes one step towards huge pages.
     pub(super) fn settle(&mut self) {
-        self.pages.settle(&self.hosts);
+        let [hosts, details] = &mut self.pages;
+        hosts.settle(&self.hosts);
+        details.settle(&self.details);
         self.index.settle();
     }
 

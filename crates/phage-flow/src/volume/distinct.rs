@@ -46,7 +46,8 @@ impl Distinct {
         let sum: f64 = self
             .0
             .iter()
-            .map(|&register| (-f64::from(register)).exp2())
+            // Exactly 2 to the power of minus the register.
+            .map(|&register| f64::from_bits((1023 - u64::from(register)) << 52))
             .sum();
         let raw = ALPHA * count * count / sum;
         let empty: u32 = self.0.iter().map(|&rank| u32::from(rank == 0)).sum();

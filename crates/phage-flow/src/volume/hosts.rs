@@ -4,7 +4,7 @@ use std::mem::offset_of;
 
 use phage_decode::keys;
 use phage_decode::Secret;
-use phage_memory::{prefetch_line, Pages};
+use phage_memory::{prefetch, prefetch_line, Pages};
 
 use super::class::Class;
 use super::distinct::Distinct;
@@ -325,6 +325,17 @@ impl Hosts {
 
     pub(super) fn get(&self, slot: u32) -> Option<&Host> {
         self.entries.get(slot as usize)
+    }
+
+    /// How many moved in this slot.
+    pub(super) fn active(&self) -> usize {
+        self.active.len()
+    }
+
+    /// Begins to load a host.
+    #[inline(always)]
+    pub(super) fn prefetch(&self, slot: u32) {
+        prefetch(&self.entries, slot as usize);
     }
 
     /// Whether no host moved in this slot.

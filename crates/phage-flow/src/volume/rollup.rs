@@ -12,6 +12,12 @@ use super::watch::{Walk, Watch, GROUP};
 const V4: [u8; 4] = [96 + 28, 96 + 24, 96 + 20, 96 + 16];
 const V6: [u8; 3] = [64, 56, 48];
 
+/// The first 96 bits of an IPv4 address among those of IPv6.
+const MAPPED: u128 = 0xffff;
+
+/// Hosts ahead that are asked for: all that moved in a slot are more than a cache holds.
+const AHEAD: usize = 6;
+
 /// Parts of a second that a slot is.
 pub(super) const SLOTS_A_SECOND: u32 = 2;
 
@@ -51,16 +57,35 @@ impl Sum {
 
     fn merge(&mut self, other: &Self) {
         self.hosts += other.hosts;
-        for (mine, theirs) in self.octets.iter_mut().zip(other.octets) {
+        self.add((other.octets, other.samples), &other.lines, &other.sources);
+    }
+
+    /// Adds a host as it stands in its table.
+    fn merge_host(&mut self, host: &Host) {
+        self.hosts += 1;
+        self.add((host.octets, host.samples), &host.lines, &host.sources);
+    }
+
+    #[inline(always)]
+    fn add(
+        &mut self,
+        (octets, samples): ([u64; 2], [u32; 2]),
+        lines: &[Line; 2],
+        sources: &Distinct,
+    ) {
+        for (mine, theirs) in self.octets.iter_mut().zip(octets) {
             *mine = mine.saturating_add(theirs);
         }
-        for (mine, theirs) in self.samples.iter_mut().zip(other.samples) {
+        for (mine, theirs) in self.samples.iter_mut().zip(samples) {
             *mine = mine.saturating_add(theirs);
         }
-        for (mine, theirs) in self.lines.iter_mut().zip(&other.lines) {
-            mine.merge(theirs);
+        // What many hosts only receive, or only send, is one line.
+        for (mine, theirs) in self.lines.iter_mut().zip(lines) {
+            if theirs.flows != 0 {
+                mine.merge(theirs);
+            }
         }
-        self.sources.merge(&other.sources);
+        self.sources.merge(sources);
     }
 
     fn row(&self, time: i64) -> VolumeRow {
@@ -94,6 +119,49 @@ fn is_notable(lines: &[Line; 2], octets: [u64; 2], limits: &VolumeLimits) -> boo
     by_line || octets.iter().any(|&octets| octets >= volume)
 }
 
+/// Slots of the hosts that moved, by address.
+struct Order {
+    /// Those of IPv4: address and slot in one number, which sorts in half of the time.
+    mapped: Vec<u64>,
+    others: Vec<(u128, u32)>,
+    /// How many of the others stand before those of IPv4.
+    before: usize,
+}
+
+impl Order {
+    fn of(hosts: &Hosts) -> Self {
+        let mut mapped = Vec::with_capacity(hosts.active());
+        let mut others = Vec::new();
+        for (slot, host) in hosts.moved() {
+            let address = u128::from_be_bytes(host.address);
+            if address >> 32 == MAPPED {
+                mapped.push((address as u64) << 32 | u64::from(slot));
+            } else {
+                others.push((address, slot));
+            }
+        }
+        mapped.sort_unstable();
+        others.sort_unstable();
+        let before = others.partition_point(|(address, _)| address >> 32 < MAPPED);
+        Self {
+            mapped,
+            others,
+            before,
+        }
+    }
+
+    fn slots(&self) -> impl Iterator<Item = u32> + '_ {
+        let (before, after) = self.others.split_at(self.before.min(self.others.len()));
+        let of = |&(_, slot): &(u128, u32)| slot;
+        let mapped = self.mapped.iter().map(|&both| both as u32);
+        before
+            .iter()
+            .map(of)
+            .chain(mapped)
+            .chain(after.iter().map(of))
+    }
+}
+
 /// Rows of the hosts that moved, of their services, prefixes and groups, those with most packets
 /// where there are more than fit; returns how many did not.
 pub(super) fn roll_up(
@@ -103,26 +171,32 @@ pub(super) fn roll_up(
     time: i64,
     rows: &mut Vec<VolumeRow>,
 ) -> u64 {
-    let mut order: Vec<(u128, u32)> = hosts
-        .moved()
-        .map(|(slot, host)| (u128::from_be_bytes(host.address), slot))
-        .collect();
-    order.sort_unstable();
+    let order = Order::of(hosts);
     let mut v4 = Ladder::new(&V4, limits, time);
     let mut v6 = Ladder::new(&V6, limits, time);
     let mut groups = Groups::new(watch);
-    for host in order.iter().filter_map(|&(_, slot)| hosts.get(slot)) {
-        let sum = Sum::of(host);
+    let mut ahead = order.slots().skip(AHEAD);
+    for slot in order.slots() {
+        if let Some(slot) = ahead.next() {
+            hosts.prefetch(slot);
+        }
+        let Some(host) = hosts.get(slot) else {
+            continue;
+        };
         if host.length > 128 {
-            if is_notable(&sum.lines, sum.octets, limits) {
-                rows.push(sum.row(time));
+            if is_notable(&host.lines, host.octets, limits) {
+                rows.push(Sum::of(host).row(time));
             }
             continue;
         }
-        let is_v4 = sum.prefix >> 32 == 0xffff;
-        let ladder = if is_v4 { &mut v4 } else { &mut v6 };
-        ladder.take(&sum, rows);
-        groups.take(&sum);
+        let address = u128::from_be_bytes(host.address);
+        let ladder = if address >> 32 == MAPPED {
+            &mut v4
+        } else {
+            &mut v6
+        };
+        ladder.take(host, address, rows);
+        groups.take(host, address);
     }
     v4.finish(rows);
     v6.finish(rows);
@@ -164,10 +238,10 @@ impl<'a> Groups<'a> {
     }
 
     /// Takes a host, or a prefix that stands for many, in the order of addresses.
-    fn take(&mut self, sum: &Sum) {
-        let place = self.walk.group(sum.prefix);
+    fn take(&mut self, host: &Host, address: u128) {
+        let place = self.walk.group(address);
         if let Some(group) = place.and_then(|place| self.sums.get_mut(place)) {
-            group.merge(sum);
+            group.merge_host(host);
         }
     }
 
@@ -198,27 +272,24 @@ impl<'a> Ladder<'a> {
     }
 
     /// Takes a host, or a prefix that stands for many, in the order of addresses.
-    fn take(&mut self, sum: &Sum, rows: &mut Vec<VolumeRow>) {
+    fn take(&mut self, host: &Host, address: u128, rows: &mut Vec<VolumeRow>) {
         for rung in 0..self.rungs.len() {
             // What it lies in lies in all that is wider.
-            if self
-                .rungs
-                .get(rung)
-                .is_some_and(|wide| wide.holds(sum.prefix))
-            {
+            if self.rungs.get(rung).is_some_and(|wide| wide.holds(address)) {
                 break;
             }
-            self.complete(rung, Some(sum.prefix), rows);
+            self.complete(rung, Some(address), rows);
         }
-        if sum.unasked >= UNASKED || is_notable(&sum.lines, sum.octets, self.limits) {
-            rows.push(sum.row(self.time));
+        if host.unasked >= UNASKED || is_notable(&host.lines, host.octets, self.limits) {
+            rows.push(Sum::of(host).row(self.time));
         }
+        let length = host.length;
         if let Some(rung) = self
             .rungs
             .iter_mut()
-            .find(|rung| rung.length < sum.length || sum.length < 128 && rung.length == sum.length)
+            .find(|rung| rung.length < length || length < 128 && rung.length == length)
         {
-            rung.merge(sum);
+            rung.merge_host(host);
         }
     }
 
