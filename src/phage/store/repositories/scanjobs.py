@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 from phage.records.scanjob import JobState, Origin, Progress, ScanJob
@@ -221,7 +221,7 @@ def _body(job: ScanJob) -> dict[str, object]:
 
 
 def _fields(job: ScanJob) -> dict[str, Any]:
-    return {name: getattr(job, name) for name in ScanJob.__slots__}
+    return {each.name: getattr(job, each.name) for each in fields(job)}
 
 
 def _job(row: Row) -> ScanJob:
