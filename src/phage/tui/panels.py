@@ -9,6 +9,7 @@ from rich.text import Text
 from textual.containers import Vertical
 from textual.widgets import DataTable, Label
 
+from phage.telemetry.drops import meaning
 from phage.tui.figures import clock_time, octets, plain, short
 
 if TYPE_CHECKING:
@@ -198,6 +199,7 @@ DROPS = Contents(
         Heading("counter", lambda row: row["name"]),
         Heading("count", lambda row: short(row["count"]), right=True,
                 style=lambda row: "bold yellow" if row["count"] else "dim"),
+        Heading("what it means", lambda row: meaning(row["name"])),
     ),
     lambda row: str(row["name"]),
     "No counters: phage does not run.",

@@ -15,6 +15,7 @@ from phage.api.security import session_secret
 from phage.api.shapes import protocol_name
 from phage.records import FindingState, Severity
 from phage.store.repositories.findings import FindingFilter
+from phage.telemetry.drops import meaning
 from phage.web import assets, figures
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ def environment() -> Environment:
         "ago": figures.ago,
         "bits": figures.bits,
         "count": figures.count,
+        "drop_meaning": meaning,
         "host": figures.host_of,
         "hour": figures.hour,
         "joined": figures.joined,

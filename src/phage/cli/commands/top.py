@@ -12,6 +12,7 @@ from phage.cli.output import Column, Record, emit, encode, say
 from phage.cli.settings import settings_options
 from phage.clock import SystemClock
 from phage.errors import PhageError
+from phage.telemetry.drops import meaning
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,7 +42,11 @@ _FINDINGS = (
     Column("subject", "subject"),
     Column("summary", "summary", wrap=True),
 )
-_DROPS = (Column("counter", "name"), Column("count", "count", right=True))
+_DROPS = (
+    Column("counter", "name"),
+    Column("count", "count", right=True),
+    Column("what it means", "meaning", wrap=True),
+)
 
 
 @click.command()
@@ -101,14 +106,18 @@ def _print(form: str, view: View) -> None:
             f"{live['packets_a_second']:.0f} packets/s  {live['octets_a_second']:.0f} octets/s  "
             f"{view.status['in_force']} blocked  {view.findings_open} findings open"
         )
-    drops = [{"name": name, "count": count} for name, count in live.get("drops", {}).items()]
+    drops = [
+        {"name": name, "count": count, "meaning": meaning(name)}
+        for name, count in live.get("drops", {}).items()
+        if count
+    ]
     for title, rows, columns in (
         ("blocked now", live.get("bans", ()), _BANS),
         ("top sources, last minute", live.get("sources", ()), _HOST),
         ("top destinations, last minute", live.get("destinations", ()), _HOST),
         ("findings", view.findings, _FINDINGS),
         ("devices", view.devices, _HOST),
-        ("drops", [each for each in drops if each["count"]], _DROPS),
+        ("drops", drops, _DROPS),
     ):
         _section(title, rows, columns)
 
