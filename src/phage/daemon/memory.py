@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import linecache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -45,7 +46,11 @@ def settle() -> None:
 
 
 def trim() -> None:
-    """Give what was freed back to the system."""
+    """Give what was freed back to the system, and the lines of source that tracebacks may quote.
+
+    FastAPI looks up each route's, in case it ever fails.
+    """
+    linecache.clearcache()
     trim_all = _of_c_library("malloc_trim")
     if trim_all is not None:
         trim_all(0)

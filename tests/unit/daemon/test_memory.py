@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import linecache
 from typing import TYPE_CHECKING
 
 import pytest
@@ -46,3 +47,9 @@ def test_what_was_freed_is_given_back_from_time_to_time(monkeypatch: pytest.Monk
         trimmer.tick()
         clock.nanoseconds += 1_000_000_000
     assert trims == [0]
+
+
+def test_that_lines_of_source_are_not_kept() -> None:
+    assert linecache.getline(memory.__file__, 1)
+    memory.trim()
+    assert not linecache.cache
