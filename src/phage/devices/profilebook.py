@@ -43,6 +43,9 @@ REPEAT_DAYS = 2
 LEAST_RATE = 30.0
 """Fewer events in a minute are no excess, whatever is usual."""
 
+LEAST_UP_DOWN = 10.0
+"""Sending so many times what is received is no excess: cameras do."""
+
 EXCESS = 5.0
 """How many times the most that was seen is an excess."""
 
@@ -313,7 +316,8 @@ def excesses(
     """Yield the rates of a minute that exceed what is usual: name, value, usual; learn the rest."""
     for name, value in counts.items():
         usual = book.rates.get(name, 0.0)
-        if book.is_learned and value > max(LEAST_RATE, EXCESS * usual):
+        least = LEAST_UP_DOWN if name == "up_down" else LEAST_RATE
+        if book.is_learned and value > max(least, EXCESS * usual):
             yield name, value, usual
         elif trusted and value > usual:
             book.rates[name] = value

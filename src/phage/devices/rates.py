@@ -20,7 +20,14 @@ if TYPE_CHECKING:
 
 SENT = ("arp_request", "flows", "syn", "udp", "unanswered", "echo")
 COUNTS = ("dns_failures", "new_peers")
+SPREAD = ("peers", "ports")
+"""Distinct peers and ports of the last minute: the most of it counts, not the sum."""
 
+UPLOAD = 10_000_000
+"""Octets sent in a minute from which they are compared with what was received."""
+
+_SUMMED = len(SENT) + len(COUNTS) + 2
+"""Columns that are added up: these, and octets sent and received."""
 
 PARTS = 16
 """Windows whose rows are kept apart, four seconds of them: a minute's would be megabytes."""
@@ -45,6 +52,8 @@ class RateMeter:
         rows = rows[rows["mac"] != 0]
         if len(rows):
             counts = [rows[name][:, 0] for name in SENT] + [rows[name] for name in COUNTS]
+            counts += [rows["octets"][:, way].astype(float) for way in (0, 1)]
+            counts += [rows[name][:, 0] for name in SPREAD]
             self._gathered.append(
                 (rows["mac"].copy(), rows["address"].copy(), np.stack(counts, axis=1))
             )
@@ -59,14 +68,19 @@ def _added_up(gathered: list[Part]) -> Part:
     )
     distinct, first, place = np.unique(macs, return_index=True, return_inverse=True)
     sums = np.zeros((len(distinct), counts.shape[1]))
-    np.add.at(sums, place, counts)
+    np.add.at(sums[:, :_SUMMED], place, counts[:, :_SUMMED])
+    np.maximum.at(sums[:, _SUMMED:], place, counts[:, _SUMMED:])
     return distinct, addresses[first], sums
 
 
 def _told(sums: Part) -> Iterator[tuple[str, str, Mapping[str, float]]]:
     for number, address, values in zip(*(column.tolist() for column in sums), strict=True):
-        yield (
-            format_mac(number),
-            format_address(address),
-            dict(zip((*SENT, *COUNTS), values, strict=True)),
-        )
+        *counts, sent, received, peers, ports = values
+        rates = dict(zip((*SENT, *COUNTS), counts, strict=True))
+        rates |= {"peers": peers, "ports": ports, "up_down": up_down(sent, received)}
+        yield format_mac(number), format_address(address), rates
+
+
+def up_down(sent: float, received: float) -> float:
+    """Return how many times as much was sent as received, in octets; 0 where little was sent."""
+    return sent / max(received, 1.0) if sent >= UPLOAD else 0.0

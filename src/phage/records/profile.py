@@ -127,7 +127,9 @@ class Profile:
         phase: How far it has come.
         keys: What it does, and how.
         waiting: What it did that is not held to be normal yet.
-        rates: Most of each kind in a minute: "arp", "flows", "peers", "syn", "dns_failures".
+        rates: Most of each kind in a minute: "arp_request", "flows", "new_peers", "syn",
+            "dns_failures"; "peers" and "ports" that were different; "up_down", how many times as
+            much it sent as it received in a minute of much.
         names: Names by address, as name servers told the device.
         claims: Names by address that only its own hellos say.
         dropped: Keys that did not fit.

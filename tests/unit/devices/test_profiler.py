@@ -52,6 +52,8 @@ class Home:
         self.number = 0
         self.now = BEGIN
         self.arp = 0
+        self.peers = 0.0
+        self.octets = (0, 0)
 
     def window(
         self,
@@ -64,6 +66,7 @@ class Home:
             row["mac"], row["address"] = parse_mac(mac), parse_address(ip)
             row["marks"], row["last"] = HostMark.HOME | HostMark.DEVICE, self.now
         hosts["arp_request"][0, 0] = self.arp
+        hosts["peers"][0, 0], hosts["octets"][0] = self.peers, self.octets
         window = Window(
             self.now,
             self.now + SECOND,
@@ -269,6 +272,20 @@ def test_many_arp_requests_of_a_device_are_an_excess() -> None:
     assert [(each.device, each.what, each.value) for each in found] == [
         (CAMERA, "arp_request", 100.0)
     ]
+
+
+def test_fan_out_and_what_goes_up_are_excesses() -> None:
+    home = Home()
+    home.learn()
+    home.now = home.now // MINUTE_NS * MINUTE_NS + MINUTE_NS
+    home.peers, home.octets = 50.0, (20_000_000, 100_000)
+    home.window()
+    home.window()
+    home.peers, home.octets = 0.0, (0, 0)
+    home.now += MINUTE_NS
+    found = home.window()
+    # The most of peers, since they are of a minute already; the sum of octets.
+    assert {each.what: each.value for each in found} == {"peers": 50.0, "up_down": 200.0}
 
 
 def test_an_upload_far_beyond_the_usual_deviates() -> None:

@@ -40,6 +40,8 @@ _RATE_NAMES = {
     "echo": "pings",
     "dns_failures": "failed look-ups",
     "new_peers": "new peers",
+    "peers": "connections to different peers",
+    "ports": "connections to different ports",
 }
 
 
@@ -203,11 +205,7 @@ def _text(key: ProfileKey) -> str:
 def _summary(deviation: Deviation, who: str) -> str:
     key = deviation.key
     if key is None:
-        what = _RATE_NAMES.get(deviation.what, deviation.what)
-        return (
-            f"{who} made {deviation.value:,.0f} {what} in a minute; {deviation.usual:,.0f} was its "
-            "most so far"
-        )
+        return _rate_summary(deviation, who)
     peer = escape(key.peer.partition(":")[2] or key.peer)[:100]
     by = _service(key)
     if deviation.kind is DeviationKind.RATE:
@@ -221,6 +219,18 @@ def _summary(deviation: Deviation, who: str) -> str:
     if deviation.kind is DeviationKind.ORDER:
         return f"{who} {_doing(key, peer)} without {_done(deviation.after)} first"
     return f"{who} {_new_thing(deviation, key, peer)}"
+
+
+def _rate_summary(deviation: Deviation, who: str) -> str:
+    """Return the words for a rate of a whole device."""
+    value, usual = f"{deviation.value:,.0f}", f"{deviation.usual:,.0f}"
+    if deviation.what == "up_down":
+        return (
+            f"{who} sent {value} times what it received in a minute; {usual} times was its most "
+            "so far"
+        )
+    what = _RATE_NAMES.get(deviation.what, deviation.what)
+    return f"{who} made {value} {what} in a minute; {usual} was its most so far"
 
 
 def _new_thing(deviation: Deviation, key: ProfileKey, peer: str) -> str:

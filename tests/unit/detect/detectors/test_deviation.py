@@ -54,6 +54,14 @@ def test_rates_grow_with_their_excess() -> None:
     assert "60 ARP requests in a minute" in found(rate)[0].summary
 
 
+def test_an_upload_and_many_peers_are_told_in_words() -> None:
+    rate = Deviation("d", "", "192.168.1.5", "", AT, DeviationKind.RATE, None, "up_down", 400, 2)
+    [finding] = found(rate)
+    assert "sent 400 times what it received in a minute; 2 times was" in finding.summary
+    [finding] = found(replace(rate, what="peers"))
+    assert "400 connections to different peers in a minute" in finding.summary
+
+
 def test_many_new_things_are_one_finding() -> None:
     detector = DeviationDetector()
     several = [
