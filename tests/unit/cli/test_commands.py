@@ -98,6 +98,7 @@ def test_every_command_has_help(phage: Phage, arguments: tuple[str, ...]) -> Non
         (("plugins", "list", "nothings"), "is no family"),
         (("version", "--output", "xml"), "--output"),
         (("--nothing",), "--nothing"),
+        (("flows", "list", "--host", "banana"), "neither an IP nor a MAC address"),
     ],
 )
 def test_wrong_usage_is_2_and_said_on_standard_error(
@@ -143,6 +144,7 @@ def test_findings_are_filtered(phage: Phage, filled: Path) -> None:
 
     assert ids("--detector", "anomaly") == 1
     assert ids("--host", "10.0.0.8") == 1
+    assert ids("--host", "::ffff:10.0.0.8") == 1
     assert ids("--severity", "high") == 0
     assert ids("--since", "2023-11-14T22:13:27Z") == 3
     assert ids("--since", "2023-11-14") == 4

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from phage.cli.hosts import Host
 from phage.cli.output import Column, emit, emit_one, output_option
 from phage.cli.remote import remote_options
 from phage.cli.settings import settings_options
@@ -41,7 +42,7 @@ def command() -> None:
 
 @command.command("list")
 @click.option("--state", type=click.Choice(("open", "closed")), help="Only in this state.")
-@click.option("--host", default="", help="Only with this address as target or source.")
+@click.option("--host", type=Host(), default="", help="Only with this address as target or source.")
 @click.option(
     "--since", type=Moment(SystemClock()), help="Seen since: a time, or how long ago (2h)."
 )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from phage.api.shapes import finding_shape
+from phage.cli.hosts import Host
 from phage.cli.output import Column, emit, emit_one, output_option, text
 from phage.cli.remote import remote_options
 from phage.cli.settings import settings_options
@@ -50,7 +51,9 @@ def command() -> None:
 @click.option("--severity", type=click.Choice(SEVERITIES), help="Only of this severity or worse.")
 @click.option("--state", type=click.Choice(STATES), help="Only in this state.")
 @click.option("--device", default="", help="Only of the device with this stable name (its MAC).")
-@click.option("--host", default="", help="Only with this address or MAC as subject or peer.")
+@click.option(
+    "--host", type=Host(), default="", help="Only with this address or MAC as subject or peer."
+)
 @click.option(
     "--since", type=Moment(SystemClock()), help="Seen since: a time, or how long ago (2h)."
 )

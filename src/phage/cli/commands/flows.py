@@ -11,6 +11,7 @@ import click
 
 from phage.api.shapes import flow_shape, protocol_number
 from phage.cli.flowrecords import DECODED, decoded, endpoint
+from phage.cli.hosts import Host
 from phage.cli.output import Column, emit, output_option
 from phage.cli.remote import remote_options
 from phage.cli.settings import settings_options
@@ -51,7 +52,7 @@ def command() -> None:
 
 
 @command.command("list")
-@click.option("--host", default="", help="Only with this address or MAC at one end.")
+@click.option("--host", type=Host(), default="", help="Only with this address or MAC at one end.")
 @click.option("--port", type=click.IntRange(0, 65_535), help="Only with this port at one end.")
 @click.option("--protocol", default="", help="Only of this protocol: tcp, udp, icmp, or a number.")
 @click.option("--application", default="", help="Only of this application: dns, tls, http, ...")
