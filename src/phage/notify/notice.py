@@ -114,7 +114,7 @@ def notice_of_decision(decision: Decision, severity: Severity = Severity.MEDIUM)
     return Notice(
         title=shown(f"{str(decision.action).upper()} {target}{dry}", LONGEST_TITLE),
         text=shown(
-            f"{target} {done} under {decision.action}{until}: {decision.reason.rstrip('.')}.{end}"
+            f"{target} {done} under {decision.action}{until}: {_why(decision).rstrip('.')}.{end}"
         ),
         severity=severity,
         time=decision.ended or decision.start,
@@ -123,6 +123,15 @@ def notice_of_decision(decision: Decision, severity: Severity = Severity.MEDIUM)
         closed=bool(decision.ended),
         fields=fields,
     )
+
+
+def _why(decision: Decision) -> str:
+    """Return the reason without "would have banned 192.0.2.1: ", which the ledger begins it with.
+
+    The notice says that itself.
+    """
+    first, _, why = decision.reason.partition(f" {decision.target.value}: ")
+    return why if why and first.startswith("would have ") else decision.reason
 
 
 def digest(notices: list[Notice], left_out: int, shown_at_most: int = 5) -> Notice:

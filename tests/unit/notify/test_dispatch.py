@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
@@ -201,6 +201,18 @@ def test_notices_of_findings_and_decisions_are_safe_to_show() -> None:
     assert "(dry run)" in told.title
     assert "would be" in told.text
     assert told.text.isprintable()
+
+
+def test_a_decision_that_was_not_carried_out_is_said_once() -> None:
+    mac = "02:00:5e:00:53:17"
+    reason = f"would have banned device {mac}: {mac} tried 100 ports; not done: dry run"
+    target = Target(TargetKind.DEVICE, mac)
+    decision = Decision(target, Action.BAN, reason, 1, dry_run=True)
+    assert notice_of_decision(decision).text == (
+        f"{mac} would be under ban: {mac} tried 100 ports; not done: dry run."
+    )
+    bare = replace(decision, reason="asked by hand")
+    assert notice_of_decision(bare).text == f"{mac} would be under ban: asked by hand."
 
 
 def test_channels_of_settings() -> None:
