@@ -13,6 +13,7 @@ import hashlib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from phage.detect.belonging import belongs, may_belong, parties
 from phage.detect.explain import counted, sentence
 from phage.detect.tables import Distinct, Recent
 from phage.records import Finding, FindingState, Peer, Severity, Subject
@@ -21,20 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 _SECOND = 1_000_000_000
-
-# Which detector's findings are folded into whose, where subject or peers and time agree: the first
-# says less of the same packets. `*` stands for every detector that names its attack; what strays
-# from a profile says more than what is merely unusual.
-_FOLDED: Mapping[str, tuple[str, ...]] = {
-    "anomaly": ("*",),
-    "deviation": ("*",),
-    "beaconing": ("dnstunnel", "synflood", "volumetric", "bruteforce", "portscan"),
-    "portscan": ("synflood",),
-    "volumetric": ("synflood",),
-}
-
-
-_RANK: Mapping[str, int] = {"anomaly": 0, "deviation": 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,23 +90,10 @@ class _Entry:
     more: Distinct[str] | None = None
 
 
-def _rank(finding: Finding) -> int:
-    """Return how much a detector says: only that it is unusual, that it is new, or what it is."""
-    return _RANK.get(finding.detector, 2)
-
-
 def attack_id(detector: str, key: str, first_seen: int) -> str:
     """Return the id of an attack: the same in every replay of the same packets."""
     text = f"{detector}|{key}|{first_seen}".encode("utf-8", "backslashreplace")
     return hashlib.blake2s(text, digest_size=8).hexdigest()
-
-
-def parties(finding: Finding) -> tuple[frozenset[str], frozenset[str]]:
-    """Return the names of a finding's subject, and those of its peers."""
-    subject = finding.subject
-    own = frozenset(name for name in (subject.mac, subject.ip, subject.device) if name)
-    others = frozenset(name for peer in finding.peers for name in (peer.ip, peer.mac) if name)
-    return own, others
 
 
 class Attacks:
@@ -199,41 +173,22 @@ class Attacks:
         reach = self.settings.after_s * _SECOND
         return closed is not None and finding.last_seen <= closed.last_seen + reach
 
+    def _belongs(self, lesser: Finding, other: Finding) -> bool:
+        return belongs(lesser, other, self.settings.before_s, self.settings.after_s)
+
     def _host_of(self, finding: Finding) -> tuple[str, str] | None:
         """Find the attack that a lesser finding is a part of."""
-        hosts = _FOLDED.get(finding.detector)
-        if hosts is None:
+        if not may_belong(finding):
             return None
         best: tuple[int, tuple[str, str]] | None = None
         candidates = [(key, entry.finding) for key, entry in self._open.items()]
         candidates += self._closed.items()
         for key, other in candidates:
-            if self._belongs(finding, other, hosts):
+            if self._belongs(finding, other):
                 distance = abs(finding.first_seen - other.first_seen)
                 if best is None or (distance, key) < best:
                     best = (distance, key)
         return best[1] if best is not None else None
-
-    def _belongs(self, lesser: Finding, other: Finding, hosts: tuple[str, ...]) -> bool:
-        if other.detector == lesser.detector or _rank(other) <= _rank(lesser) < 2:
-            return False
-        if "*" not in hosts and other.detector not in hosts:
-            return False
-        earliest = other.first_seen - self.settings.before_s * _SECOND
-        latest = other.last_seen + self.settings.after_s * _SECOND
-        if not earliest <= lesser.first_seen <= latest:
-            return False
-        own, peers = parties(lesser)
-        other_own, other_peers = parties(other)
-        if lesser.detector in _RANK:
-            return bool((own | peers) & (other_own | other_peers))
-        if lesser.detector == "volumetric":
-            # Of a flood each lists some of its sources only: it is the same by its target.
-            return bool(own & (other_own | other_peers))
-        # Between two that name their attack, both sides have to agree, in either direction.
-        forth = own & other_own and peers & other_peers
-        back = own & other_peers and peers & other_own
-        return bool(forth or back)
 
     def _fold(self, finding: Finding, host: tuple[str, str]) -> None:
         self._aliases.put((finding.detector, finding.key), host)
@@ -294,9 +249,7 @@ class Attacks:
         heralds = [
             (entry.finding.first_seen, key)
             for key, entry in self._open.items()
-            if (hosts := _FOLDED.get(key[0])) is not None
-            and entry.more is None
-            and self._belongs(entry.finding, finding, hosts)
+            if entry.more is None and self._belongs(entry.finding, finding)
         ]
         first: Finding | None = None
         for _, key in sorted(heralds):

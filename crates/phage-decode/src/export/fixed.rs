@@ -2,9 +2,10 @@
 
 use std::sync::OnceLock;
 
+use super::copying::Records;
 use super::domain::Key;
 use super::netflow::{copy, prototype, words};
-use super::plan::{Plan, Records};
+use super::plan::Plan;
 use super::template::{Dialect, Field, Template};
 use super::{ExportDecoder, ExportFault, FlowRecord, Origin, Sink};
 use crate::app::reader::Reader;

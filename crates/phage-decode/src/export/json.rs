@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use super::copying::{number, of_ntp, Records};
 use super::element::{self, Kind, REVERSE};
-use super::plan::{number, of_ntp, Records};
 use super::record::{present, FlowRecord};
 use super::sflow::Sample;
 use super::template::{Template, Values};

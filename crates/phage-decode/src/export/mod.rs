@@ -5,6 +5,7 @@
 //! data that came before its template) is held in tables that are bounded whatever is sent; what
 //! they had to drop and what was malformed is counted. Nothing here reads a socket or a clock.
 
+mod copying;
 mod domain;
 pub mod element;
 mod fault;
@@ -22,10 +23,10 @@ mod template;
 #[cfg(test)]
 mod tests;
 
+pub use copying::Records;
 pub use domain::DomainCounters;
 pub use fault::{ExportFault, Faults};
 pub use json::JsonLines;
-pub use plan::Records;
 pub use record::{present, FlowRecord};
 pub use sflow::Sample;
 pub use state::StateFault;

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use super::copying::{number, Clock, Records};
 use super::domain::Key;
 use super::pending::Waiting;
-use super::plan::{Clock, Records};
 use super::sampling::Rate;
 use super::template::{self, Change, Dialect, Template};
 use super::{
@@ -285,7 +285,7 @@ impl ExportDecoder {
             let started = template
                 .walk(set.record(0))
                 .find(|(field, _)| field.number == 160);
-            let boot = started.map(|(_, octets)| super::plan::number(octets) as i64);
+            let boot = started.map(|(_, octets)| number(octets) as i64);
             let uptime = |boot| (clock.export / 1_000_000).wrapping_sub(boot) as u32;
             clock.uptime = boot.map(uptime).or(clock.uptime);
         }
@@ -368,7 +368,7 @@ impl ExportDecoder {
                 .walk(record)
                 .find(|(field, _)| (field.enterprise, field.number) == (0, 160));
             if let Some((_, octets)) = started {
-                domain.boot = Some(super::plan::number(octets) as i64);
+                domain.boot = Some(number(octets) as i64);
             }
             sink.option(template, record, domain.key.domain);
         }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::plan::Clock;
+use super::copying::Clock;
 
 /// One set that waits.
 #[derive(Debug)]

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
+use super::copying::number;
 use super::element::SCOPE;
-use super::plan::number;
 use super::record::FlowRecord;
 use super::template::{Template, Values};
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
@@ -10,7 +9,9 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from phage.detect.detector import Exports
-from phage.detect.volumes.episodes import Beat, Ongoing
+from phage.detect.volumes.accepted import Accepted, rows_of
+from phage.detect.volumes.beats import beat_of
+from phage.detect.volumes.episodes import Ongoing
 from phage.detect.volumes.excess import Limits, TooMuch, too_much
 from phage.detect.volumes.flowspec import Cover, cover
 from phage.detect.volumes.measures import (
@@ -19,7 +20,6 @@ from phage.detect.volumes.measures import (
     PACKETS,
     SLOT,
     SLOTS_A_SECOND,
-    SOURCES,
     Rates,
     Slot,
     Watching,
@@ -32,13 +32,12 @@ from phage.detect.volumes.prefixes import Prefixes
 from phage.detect.volumes.report import finding_of
 from phage.detect.volumes.samples import Bools, Samples, within
 from phage.detect.volumes.slow import Slow, low_and_slow
+from phage.detect.volumes.streaks import Streaks
 from phage.detect.volumes.suspects import (
     Suspect,
     excess_of,
     one_name,
-    shares_group,
     suspects_of,
-    vectors_of,
 )
 from phage.detect.volumes.targets import (
     Target,
@@ -52,7 +51,6 @@ from phage.detect.volumes.targets import (
 from phage.detect.volumes.thresholds import DEFAULT, Near, nearest
 from phage.learn.baseline import Baselines
 from phage.records.columns import TrafficClass
-from phage.records.distinct import distinct
 from phage.records.watched import GROUP, HOST, Watched
 
 if TYPE_CHECKING:
@@ -72,16 +70,10 @@ _SEASONAL = (
 )
 """Measures that hours of the week are learned of: octets of TCP, UDP and replies, and flows."""
 
-_SHOWN_ROWS = 256
-"""Rows of traffic that are looked at for the report in one slot."""
-
 _NEAREST = 50
 """Hosts and prefixes that are shown with how near they are to thresholds."""
 
 _OCTETS_A_PACKET = 500.0
-
-_ACCEPTED_S = 60
-"""Seconds for which what a person calls no attack is not judged, but learned."""
 
 _HELD = 30 * SLOTS_A_SECOND
 """Slots for which what is unusual waits to be learned: with sampling it takes as long to judge."""
@@ -129,12 +121,10 @@ class Volumetric:
     _shares: Shares = field(init=False, repr=False)
     _slow: Slow = field(init=False, repr=False)
     _floors: Floats = field(init=False, repr=False)
-    _marks: dict[tuple[bytes, bool, int], tuple[int, int]] = field(init=False, repr=False)
-    _held: dict[bytes, tuple[int, int]] = field(init=False, repr=False)
+    _marks: Streaks[tuple[bytes, bool, int]] = field(init=False, repr=False)
+    _held: Streaks[bytes] = field(init=False, repr=False)
     _ongoing: Ongoing = field(init=False, repr=False)
-    _lost: int = field(init=False, default=0, repr=False)
-    _told: deque[str] = field(init=False, default_factory=lambda: deque(maxlen=64), repr=False)
-    _accepted: dict[tuple[Target, bool], int] = field(init=False, default_factory=dict, repr=False)
+    _accepted: Accepted = field(init=False, default_factory=Accepted, repr=False)
     _watched: Watched = field(init=False, default_factory=Watched, repr=False)
     _told_spared: tuple[tuple[bytes, int], ...] = field(init=False, default=(), repr=False)
     _spared: Prefixes[Target] = field(init=False, default_factory=Prefixes, repr=False)
@@ -152,18 +142,21 @@ class Volumetric:
         self._shares = Shares()
         self._slow = Slow()
         self._floors = _floors(self._limits)
-        self._marks = {}
-        self._held = {}
+        self._marks = Streaks(gap=2)
+        self._held = Streaks(gap=_HELD)
         self._ongoing = Ongoing(self.most_attacks)
 
     def accept(self, key: str) -> None:
         """Take the attack of a key for usual traffic: a person said so. From any thread."""
-        self._told.append(key)
+        self._accepted.tell(key)
 
     @property
     def dropped(self) -> int:
         """How many entries the tables had to drop so far."""
-        return self._rates.dropped + self.baselines.dropped + self._ongoing.dropped + self._lost
+        tables = (
+            self._rates, self.baselines, self._ongoing, self._marks, self._held, self._slow.lasting,
+        )  # fmt: skip
+        return sum(each.dropped for each in tables)
 
     def inspect(self, window: Window, knowledge: Knowledge) -> Iterator[Finding]:
         """Look at one window."""
@@ -198,7 +191,8 @@ class Volumetric:
         judged = self._judge(candidates, slot, learned)
         pending, slow = low_and_slow(slot, learned, self._samples, self._slow, self._limits)
         judged = one_name(judged, slow, pending)
-        judged = self._without_accepted(judged, places, slot)
+        self._accept(places, slot)
+        judged = self._accepted.without(judged, slot)
         confirmed = [each for each in judged if self._confirm(each, slot)]
         frozen = np.zeros(len(slot.keys), bool)
         frozen[[*pending, *(each.row for each in judged)]] = True
@@ -219,32 +213,11 @@ class Volumetric:
         book.learn(slot.keys, places, slot.fast, slot.number, slot.time, frozen, self._floors)
         self._ongoing.forget(slot.time - round(self.quiet_s * _SECOND))
 
-    def _without_accepted(
-        self, judged: list[TooMuch], places: Numbers, slot: Slot
-    ) -> list[TooMuch]:
-        """Leave out what a person called no attack; the baselines begin at how it is now."""
-        while self._told:
-            episode = self._ongoing.end(self._told.popleft())
-            if episode is not None:
-                until = slot.time + _ACCEPTED_S * _SECOND
-                self._accepted[episode.target, episode.sent] = until
-                inside = [
-                    row for row in range(len(slot.keys)) if _concern(episode.target, slot, row)
-                ]
-                self.baselines.accept(places[inside], slot.fast[inside])
-        if not self._accepted:
-            return judged
-        self._accepted = {
-            each: until for each, until in self._accepted.items() if until > slot.time
-        }
-        return [
-            each
-            for each in judged
-            if not any(
-                sent == each.sent and _concern(target, slot, each.row)
-                for target, sent in self._accepted
-            )
-        ]
+    def _accept(self, places: Numbers, slot: Slot) -> None:
+        """Begin the baselines of what a person called no attack at how it is now."""
+        for target in self._accepted.new(self._ongoing.end, slot.time):
+            inside = rows_of(target, slot)
+            self.baselines.accept(places[inside], slot.fast[inside])
 
     def _judge(self, candidates: Sequence[TooMuch], slot: Slot, learned: Learned) -> list[TooMuch]:
         """Return what has no excuse; hosts are asked first, and a prefix has those of its parts."""
@@ -297,12 +270,7 @@ class Volumetric:
     def _confirm(self, each: TooMuch, slot: Slot) -> bool:
         """Tell whether something was too much for long enough: the more, the sooner."""
         key = (slot.keys[each.row], each.sent, int(each.kind))
-        last, count = self._marks.pop(key, (0, 0))
-        count = count + 1 if slot.number - last <= 2 else 1
-        self._marks[key] = (slot.number, count)
-        while len(self._marks) > 8192:
-            del self._marks[next(iter(self._marks))]
-            self._lost += 1
+        count = self._marks.note(key, slot.number)
         if each.why.by == "threshold":
             return count >= 2 or each.ratio >= 1.5
         if each.why.by == "signature":
@@ -321,14 +289,7 @@ class Volumetric:
         unusual = (slot.fast[:, :PACKETS] > usual).any(axis=1)
         unusual &= learned.age >= self._limits.warm
         for row in np.flatnonzero(unusual & ~frozen):
-            key = slot.keys[row]
-            last, count = self._held.pop(key, (0, 0))
-            count = count + 1 if slot.number - last <= _HELD else 1
-            self._held[key] = (slot.number, count)
-            frozen[row] = count <= _HELD
-        while len(self._held) > 8192:
-            del self._held[next(iter(self._held))]
-            self._lost += 1
+            frozen[row] = self._held.note(slot.keys[row], slot.number) <= _HELD
 
     def _freeze_attacked(self, slot: Slot, frozen: Bools) -> None:
         """Learn nothing of who is under attack, in its pauses neither."""
@@ -395,48 +356,9 @@ class Volumetric:
         begin, kinds, why = slot.time - SLOT, suspect.classes, suspect.why
         episode = self._ongoing.of(target, kinds, why, begin, slot.time, sent=sent)
         if episode is not None:
-            episode.take(self._beat(target, suspect, slot, learned, sent=sent))
+            shown = self._samples.of(target, sent=sent)
+            episode.take(beat_of(suspect, shown, slot, learned, sent=sent))
         return episode
-
-    def _beat(
-        self, target: Target, suspect: Suspect, slot: Slot, learned: Learned, *, sent: bool
-    ) -> Beat:
-        row = suspect.row
-        latest = self._samples.of(target, sent=sent)
-        mine = latest[np.isin(latest["class"], list(suspect.classes))]
-        now = mine[mine["time"] == slot.time]
-        step = max(1, len(now) // _SHOWN_ROWS)
-        rate = bits = 0.0
-        vectors: dict[str, float] = {}
-        for each in suspect.kinds:
-            rates = slot.slow if each.slow else slot.fast
-            column = packets_column(each.kind, sent=sent)
-            at = each.row
-            excess = max(float(rates[at, column] - learned.mean[at, column]), 0.0)
-            rate += excess
-            group = octets_column(each.kind, sent=sent)
-            columns = [c for c in range(PACKETS) if shares_group(c, group, sent=sent)]
-            total = max(float(rates[at, columns].sum()), 1.0)
-            bits += 8.0 * float(rates[at, group]) * excess / total
-            for name, share in vectors_of(each, mine, sent=sent).items():
-                vectors[name] = vectors.get(name, 0.0) + excess * share
-        return Beat(
-            time=slot.time,
-            packets=rate / SLOTS_A_SECOND,
-            octets=bits / 8 / SLOTS_A_SECOND,
-            rate=rate,
-            bits=bits,
-            vectors=vectors,
-            sources=self._peers(slot, row, mine, sent=sent),
-            hosts=int(slot.rows["hosts"][row]),
-            rows=now[::step],
-            kinds=suspect.classes,
-            why=suspect.why,
-        )
-
-    def _peers(self, slot: Slot, row: int, mine: Columns, *, sent: bool) -> float:
-        shown = float(len(distinct(mine["dst" if sent else "src"])))
-        return shown if sent else max(min(float(slot.fast[row, SOURCES]), 1e9) * (shown > 8), shown)
 
     def _cover(self, episode: Episode) -> Cover:
         """Return what to filter; anew every few seconds, since it takes some milliseconds."""
@@ -466,9 +388,3 @@ def _floors(limits: Limits) -> Floats:
             floors[octets_column(kind, sent=sent)] = packets * _OCTETS_A_PACKET
     floors[[FLOWS, FLOWS + 1]] = limits.floors[TrafficClass.SYN]
     return floors
-
-
-def _concern(target: Target, slot: Slot, row: int) -> bool:
-    """Tell whether a row is of a target, of what is in it, or of what is around it."""
-    other = slot.target(row)
-    return target.holds(other) or other.holds(target)

@@ -16,6 +16,7 @@ from phage.detect.volumes.episodes import Why
 from phage.detect.volumes.excess import Limits, TooMuch
 from phage.detect.volumes.measures import SLOW_S, octets_column, packets_column
 from phage.detect.volumes.samples import Samples, make_of
+from phage.detect.volumes.streaks import Streaks
 from phage.records.columns import TrafficClass
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class Slow:
         few: Packets seen in five seconds that are looked at, at least: what they tell is rough, and
             counts once as many were seen, one look after the other, as one look needs elsewhere.
         lately_s: Seconds of which sources are counted where sampling leaves few in less.
+        lasting: For how long hosts have looked so.
     """
 
     segments: float = 100.0
@@ -57,7 +59,7 @@ class Slow:
     slots: int = 10
     few: float = 12.0
     lately_s: float = 30.0
-    _lasting: dict[bytes, tuple[int, int]] = field(default_factory=dict)
+    lasting: Streaks[bytes] = field(default_factory=lambda: Streaks(_GAP, most=1024))
 
     def lasts(self, key: bytes, number: int, shortage: float) -> bool:
         """Note that a host looks so in a slot; tell whether it did for long enough.
@@ -67,12 +69,7 @@ class Slow:
             number: The slot's.
             shortage: How many times more packets one look would need to see.
         """
-        last, count = self._lasting.pop(key, (0, 0))
-        count = count + 1 if number - last <= _GAP else 1
-        self._lasting[key] = (number, count)
-        while len(self._lasting) > 1024:
-            del self._lasting[next(iter(self._lasting))]
-        return count >= self.slots * max(shortage, 1.0)
+        return self.lasting.note(key, number) >= self.slots * max(shortage, 1.0)
 
 
 def low_and_slow(
