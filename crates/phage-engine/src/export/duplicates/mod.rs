@@ -49,8 +49,8 @@ impl DuplicateCounters {
 pub(super) struct Duplicates {
     told: Arc<ToldFlows>,
     engine: u64,
-    /// Keys of the records of a datagram.
-    keys: Vec<u64>,
+    /// Keys of the records of a datagram, of both their ways.
+    keys: Vec<(u64, u64)>,
     /// Records in this second.
     second: i64,
     looked: usize,
@@ -79,16 +79,16 @@ impl Duplicates {
         let mut keys = std::mem::take(&mut self.keys);
         keys.clear();
         for record in records.iter() {
-            let key = self.told.key(record);
+            let pair = self.told.keys(record);
             // What follows finds the lines there.
-            self.told.prepare(key);
-            keys.push(key);
+            self.told.prepare(pair.0);
+            keys.push(pair);
         }
         let now = (time / 1_000_000) as u32;
         let mut next = keys.iter();
         records.retain_mut(|record| {
-            let key = next.next().copied().unwrap_or(0);
-            self.take(record, key, now, &mut found)
+            let pair = next.next().copied().unwrap_or_default();
+            self.take(record, pair, now, &mut found)
         });
         self.keys = keys;
         self.counters.add(found);
@@ -125,28 +125,37 @@ impl Duplicates {
     fn take(
         &self,
         record: &mut FlowRecord,
-        key: u64,
+        (key, reverse): (u64, u64),
         now: u32,
         found: &mut DuplicateCounters,
     ) -> bool {
         if record.sampling > 1 || record.ip_version == 0 {
             return true;
         }
+        let observer = self.observer(record);
         let [forth, back] = record.packets;
-        let packets = forth.saturating_add(back).max(1);
-        let answer = self.told.tell(key, self.observer(record), packets, now);
-        found.crowded += u64::from(answer.crowded);
-        found.packets += packets - answer.new;
-        if answer.new == 0 {
-            found.records += 1;
-            return false;
-        }
-        if answer.new < packets {
-            for count in record.packets.iter_mut().chain(&mut record.octets) {
-                *count = (u128::from(*count) * u128::from(answer.new) / u128::from(packets)) as u64;
+        // Others may tell of the way back as of a flow of its own.
+        let ways = [(forth.max(u64::from(back == 0)), key), (back, reverse)];
+        let mut is_new = false;
+        for (way, (packets, key)) in ways.into_iter().enumerate() {
+            if packets == 0 {
+                continue;
+            }
+            let answer = self.told.tell(key, observer, packets, now);
+            found.crowded += u64::from(answer.crowded);
+            found.packets += packets - answer.new;
+            is_new |= answer.new > 0;
+            if answer.new < packets {
+                for counts in [&mut record.packets, &mut record.octets] {
+                    if let Some(count) = counts.get_mut(way) {
+                        *count = (u128::from(*count) * u128::from(answer.new) / u128::from(packets))
+                            as u64;
+                    }
+                }
             }
         }
-        true
+        found.records += u64::from(!is_new);
+        is_new
     }
 
     /// Who tells of a record: an exporter, of what comes in or of what goes out; never 0.

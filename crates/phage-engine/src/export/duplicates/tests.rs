@@ -187,3 +187,28 @@ fn threads_that_tell_of_the_same_flows_at_a_time_count_each_once() {
         "{counted} {crowded}"
     );
 }
+
+#[test]
+fn both_ways_of_a_biflow_are_compared_with_flows_of_one_way() {
+    let mut made = duplicates();
+    let both = FlowRecord {
+        packets: [100, 40],
+        octets: [10_000, 4000],
+        dst_port: 9,
+        ..record(1, 7, 100)
+    };
+    assert_eq!(counted(&mut made, both, SECOND), (100, 10_000));
+    let back = FlowRecord {
+        src: both.dst,
+        dst: both.src,
+        src_port: both.dst_port,
+        dst_port: both.src_port,
+        ..record(2, 9, 50)
+    };
+    assert_eq!(counted(&mut made, back, SECOND), (10, 1000));
+    // The first one again, of which the second told the way back in part.
+    let mut records = vec![both];
+    made.remove(&mut records, SECOND);
+    let left = records.first().map(|left| (left.packets, left.octets));
+    assert_eq!(left, Some(([100, 30], [10_000, 3000])));
+}

@@ -99,15 +99,22 @@ impl ToldFlows {
         time < self.several.load(Relaxed)
     }
 
-    /// The key of a record's flow.
+    /// The key of a record's flow, and that of the way back; 0 where it tells of none.
     #[inline]
-    pub(super) fn key(&self, record: &FlowRecord) -> u64 {
-        let ends = keys::address(&record.src, &self.secret)
-            ^ keys::address(&record.dst, &self.secret).rotate_left(32);
-        let ports = u64::from(record.src_port) << 24
-            | u64::from(record.dst_port) << 8
-            | u64::from(record.protocol);
-        self.secret.hash(ends, ports, 2)
+    pub(super) fn keys(&self, record: &FlowRecord) -> (u64, u64) {
+        let src = keys::address(&record.src, &self.secret);
+        let dst = keys::address(&record.dst, &self.secret);
+        let [out, back] = [record.src_port, record.dst_port].map(u64::from);
+        let key = |from: u64, to: u64, from_port: u64, to_port: u64| {
+            let ports = from_port << 24 | to_port << 8 | u64::from(record.protocol);
+            self.secret.hash(from ^ to.rotate_left(32), ports, 2)
+        };
+        let reverse = if record.packets[1] > 0 {
+            key(dst, src, back, out)
+        } else {
+            0
+        };
+        (key(src, dst, out, back), reverse)
     }
 
     /// Begins to load the place of a key.
