@@ -35,6 +35,9 @@ LEAST_KNOWN_NS = 3_600_000_000_000
 MAX_JUDGED = 8192
 """Trains that wait until all that came before them is known."""
 
+MOST_BEFORE = 32
+"""Keys that are remembered as what was done before a train: the nearest."""
+
 
 @dataclass(slots=True)
 class _Train:
@@ -106,7 +109,7 @@ def _before(book: Book, key: ProfileKey, at: int) -> dict[ProfileKey, int]:
         and chance(use) <= MOST_CHANCE
     ]
     found.sort(key=lambda each: -each[0])
-    return {other: begun for begun, other in found}
+    return {other: begun for begun, other in found[:MOST_BEFORE]}
 
 
 def has_order(own: Use) -> bool:

@@ -20,7 +20,8 @@ from phage.scan.trials import EICAR as EICAR_FILE
 from phage.store.store import StoreLocation
 from phage.testing.apilab import PASSWORD, api_lab, quick_passwords
 from phage.testing.desks import FakeRuleDesk, FakeSettingsDesk
-from phage.testing.household import MEMBERS, FakeDaemon, furnish
+from phage.testing.fakedaemon import FakeDaemon
+from phage.testing.household import MEMBERS, furnish
 from phage.testing.pages import FINDING, OPEN, PAGES
 from phage.testing.records import EPOCH, make_decision, make_finding
 from phage.testing.scandesk import FakeScanDesk

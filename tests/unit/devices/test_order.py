@@ -5,7 +5,7 @@ from __future__ import annotations
 from phage.devices.keyuse import DAY_NS, use_of
 from phage.devices.order import ENOUGH_TRAINS, MAX_BEFORE, Order
 from phage.devices.profilebook import Book, book_of
-from phage.devices.trains import MAX_JUDGED, SETTLED_NS, Trains
+from phage.devices.trains import MAX_JUDGED, MOST_BEFORE, SETTLED_NS, Trains
 from phage.devices.used import Used
 from phage.records.profile import EPHEMERAL, KeyUse, Phase, ProfileKey, Way
 
@@ -170,3 +170,14 @@ def test_what_comes_before_is_bounded() -> None:
     for _ in range(MAX_JUDGED + 3):
         device.trains.begin(used, SESSION, trusted=True)
     assert device.trains.dropped == 3
+
+
+def test_a_train_remembers_the_nearest_of_what_was_before() -> None:
+    device = Device()
+    for number in range(3 * MOST_BEFORE):
+        device.does(ProfileKey(Way.OUT, 6, number, "home"), BEGIN + HOUR_NS + number)
+    device.settle(BEGIN + 2 * HOUR_NS)
+    last = device.book.keys[ProfileKey(Way.OUT, 6, 3 * MOST_BEFORE - 1, "home")]
+    nearest = {each.port for each in last.order.after}
+    assert nearest
+    assert min(nearest) >= 2 * MOST_BEFORE - 1

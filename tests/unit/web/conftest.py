@@ -11,7 +11,8 @@ from phage.clock import FixedClock
 from phage.store.store import StoreLocation, open_store
 from phage.testing.apilab import ApiLab, api_lab, quick_passwords
 from phage.testing.desks import FakeRuleDesk, FakeSettingsDesk
-from phage.testing.household import FakeDaemon, furnish
+from phage.testing.fakedaemon import FakeDaemon
+from phage.testing.household import furnish
 from phage.testing.records import EPOCH
 from phage.web.dashboard import Dashboard
 

@@ -12,7 +12,7 @@ from phage.access.roles import PERMISSIONS, Role
 from phage.api.security import guards_of
 from phage.store.store import StoreLocation
 from phage.testing.apilab import api_lab
-from phage.testing.household import FakeDaemon
+from phage.testing.fakedaemon import FakeDaemon
 from phage.web.dashboard import Dashboard
 
 if TYPE_CHECKING:

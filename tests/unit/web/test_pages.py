@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from starlette.testclient import TestClient
 
     from phage.testing.apilab import ApiLab
-    from phage.testing.household import FakeDaemon
+    from phage.testing.fakedaemon import FakeDaemon
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>{{7*7}}\u202e"
 

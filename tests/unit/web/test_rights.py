@@ -14,7 +14,8 @@ from phage.records.indicator import Indicator, IndicatorKind
 from phage.store.repositories.traffic import Traffic, TrafficKind
 from phage.store.store import StoreLocation
 from phage.testing.apilab import ApiLab, api_lab
-from phage.testing.household import MEMBERS, FakeDaemon, eicar_verdict
+from phage.testing.fakedaemon import FakeDaemon
+from phage.testing.household import MEMBERS, eicar_verdict
 from phage.testing.pages import FINDING, PAGES
 from phage.testing.records import EPOCH, make_decision, make_finding, make_flow
 from phage.testing.scandesk import FakeScanDesk
