@@ -223,6 +223,27 @@ fn batches_keep_to_the_limit() {
 }
 
 #[test]
+fn the_end_of_a_piece_leaves_no_small_batch() {
+    let folder = Folder::new();
+    let path = folder.write("a.pcap", &capture(20_000));
+    for filter in [None, Some("greater 1000")] {
+        let mut source = FileSource::open(std::slice::from_ref(&path), filter).unwrap();
+        let mut sizes = Vec::new();
+        while let Some(batch) = source.next(256, Duration::ZERO).unwrap() {
+            for frame in batch.frames {
+                let bytes = batch.bytes(frame);
+                assert_eq!(bytes.len(), frame.captured as usize);
+                assert!(bytes.iter().all(|&byte| byte == (frame.time / 1000) as u8));
+            }
+            sizes.push(batch.frames.len());
+        }
+        sizes.pop();
+        let smallest = sizes.iter().copied().min().unwrap();
+        assert!(filter.is_some() || smallest >= 30, "{smallest}");
+    }
+}
+
+#[test]
 fn a_file_that_shrinks_ends() {
     let folder = Folder::new();
     let path = folder.write("a", &capture(20_000));

@@ -1,5 +1,5 @@
 //! Measures the whole path of a packet from a capture file, by stage settings and kernel:
-//! `cargo run --release -p phage-engine --example path_rate -- FILE [kitsune|all|train] [kernel] [runs]`.
+//! `cargo run --release -p phage-engine --example path_rate -- FILE [decode|kitsune|all|train] [kernel] [runs]`.
 //!
 //! Prints packets a second of thread time (best and median of the runs), and a digest of every
 //! score, the same in each run. `phage bench` makes such a file.
@@ -33,7 +33,9 @@ fn settings(mode: &str, kernel: Option<&str>) -> (EngineConfig, u64) {
     };
     let mut skip = 2 * LEARNED;
     match mode {
-        "kitsune" => {
+        "decode" | "kitsune" => {
+            config.scores = mode == "kitsune";
+            config.keep_scores = config.scores;
             config.flows = false;
             config.applications = false;
             config.volumes = false;

@@ -28,7 +28,7 @@ use crate::window::Window;
 
 /// Packets that go through the stages together: their rows (128 octets of packet, 448 and 128 of
 /// features) then still lie in the second-level cache when the next stage reads them.
-pub(crate) const BATCH: usize = 256;
+pub(crate) const BATCH: usize = 512;
 
 /// The columns of one batch, reused from batch to batch.
 struct Columns {

@@ -23,6 +23,10 @@ use input::{Filled, Input};
 /// leaves the tables their room there; unlike a mapping it cannot fault when the file shrinks.
 const PIECE: usize = 128 * 1024;
 
+/// A batch that ends with the piece is handed over if its frames take so many bytes; fewer are moved to
+/// the front of the next piece, for small batches cost more a frame.
+const WORTHWHILE: usize = PIECE / 4;
+
 /// Most bytes that one record may need; more is a lie that the parser should have refused.
 const LARGEST_PIECE: usize = 16 * 1024 * 1024;
 
@@ -34,9 +38,11 @@ pub struct FileSource {
     waiting: VecDeque<PathBuf>,
     current: Option<Current>,
     buffer: Vec<u8>,
-    /// The part of `buffer` that is filled and not yet parsed.
+    /// Where in `buffer` the open batch begins, what is not yet parsed, and what is not filled.
+    batch: usize,
     start: usize,
     end: usize,
+    /// Frames of the open batch; their offsets count from its beginning.
     frames: Vec<FrameHeader>,
     filters: Option<Filters>,
     counters: SourceCounters,
@@ -95,6 +101,7 @@ impl FileSource {
             waiting: paths.iter().cloned().collect(),
             current: None,
             buffer: Vec::new(),
+            batch: 0,
             start: 0,
             end: 0,
             frames: Vec::new(),
@@ -121,8 +128,7 @@ impl FileSource {
         if self.buffer.is_empty() {
             self.buffer.resize(PIECE, 0);
         }
-        self.start = 0;
-        self.end = 0;
+        (self.batch, self.start, self.end) = (0, 0, 0);
         self.current = Some(Current {
             path,
             input,
@@ -151,14 +157,17 @@ impl FileSource {
         false
     }
 
-    /// Makes room and reads on; true where something changed.
-    fn fill(&mut self, needed: usize, wait: Duration) -> bool {
+    /// Makes room behind the open batch for a record of so many bytes and reads on; true where
+    /// something changed.
+    fn fill(&mut self, record: usize, wait: Duration) -> bool {
         let Some(current) = &mut self.current else {
             return false;
         };
-        self.buffer.copy_within(self.start..self.end, 0);
-        self.end -= self.start;
-        self.start = 0;
+        self.buffer.copy_within(self.batch..self.end, 0);
+        self.start -= self.batch;
+        self.end -= self.batch;
+        self.batch = 0;
+        let needed = self.start + record;
         if needed > self.buffer.len() {
             self.buffer.resize(needed.min(LARGEST_PIECE), 0);
         }
@@ -195,18 +204,23 @@ impl FileSource {
         }
     }
 
-    /// Removes the frames that the filter rejects. `data` is what their offsets count from.
-    fn choose(&mut self, start: usize) -> Result<(), CaptureError> {
+    /// Removes the frames from `from` on that the filter rejects.
+    fn choose(&mut self, from: usize) -> Result<(), CaptureError> {
         let Some(filters) = &mut self.filters else {
             return Ok(());
         };
-        let data = self.buffer.get(start..self.end).unwrap_or(&[]);
+        let data = self.buffer.get(self.batch..self.end).unwrap_or(&[]);
         let before = self.frames.len();
         let mut failure = None;
+        let mut number = 0;
         self.frames.retain(|frame| {
-            let from = frame.offset as usize;
+            number += 1;
+            if number <= from {
+                return true;
+            }
+            let start = frame.offset as usize;
             let bytes = data
-                .get(from..from.saturating_add(frame.captured as usize))
+                .get(start..start.saturating_add(frame.captured as usize))
                 .unwrap_or(&[]);
             match filters.for_link(frame.link) {
                 Ok(filter) => filter.matches(bytes, frame.length),
@@ -220,21 +234,24 @@ impl FileSource {
         failure.map_or(Ok(()), Err)
     }
 
-    /// Parses what is buffered; the offset that the found frames count from.
-    fn parse(&mut self, limit: usize) -> Result<(usize, Parsed), CaptureError> {
-        let start = self.start;
-        self.frames.clear();
+    /// Parses on, for a batch of `limit` frames.
+    fn parse(&mut self, limit: usize) -> Result<Parsed, CaptureError> {
         let Some(current) = &mut self.current else {
-            return Ok((start, Parsed::FileEnd));
+            return Ok(Parsed::FileEnd);
         };
         if current.done {
-            return Ok((start, Parsed::FileEnd));
+            return Ok(Parsed::FileEnd);
         }
-        let data = self.buffer.get(start..self.end).unwrap_or(&[]);
+        let data = self.buffer.get(self.start..self.end).unwrap_or(&[]);
+        let before = self.frames.len();
+        let room = limit.saturating_sub(before).max(1);
         let step = current
             .parser
-            .parse(data, current.at_end, limit.max(1), &mut self.frames);
-        self.start = (start + step.consumed).min(self.end);
+            .parse(data, current.at_end, room, &mut self.frames);
+        for frame in self.frames.iter_mut().skip(before) {
+            frame.offset += (self.start - self.batch) as u64;
+        }
+        self.start = (self.start + step.consumed).min(self.end);
         let parsed = match step.state {
             StepState::Full => Parsed::Some,
             StepState::More { needed } => Parsed::Needs(needed),
@@ -255,8 +272,18 @@ impl FileSource {
                 Parsed::FileEnd
             }
         };
-        self.choose(start)?;
-        Ok((start, parsed))
+        self.choose(before)?;
+        Ok(parsed)
+    }
+
+    /// Whether the open batch waits for more frames from the file.
+    fn may_grow(&self) -> bool {
+        // What blocks is not waited for while there is something to hand over.
+        self.start - self.batch < WORTHWHILE
+            && self
+                .current
+                .as_ref()
+                .is_some_and(|current| current.origin.is_some())
     }
 
     /// Position in the file of what is parsed next.
@@ -264,6 +291,22 @@ impl FileSource {
         self.current
             .as_ref()
             .map_or(0, |current| current.parser.position())
+    }
+
+    /// The open batch, whose first byte stands at a position of the file.
+    fn hand_over(&mut self, position: u64) -> Batch<'_> {
+        self.counters.packets += self.frames.len() as u64;
+        self.counters.octets += self
+            .frames
+            .iter()
+            .map(|frame| u64::from(frame.length))
+            .sum::<u64>();
+        let current = self.current.as_ref();
+        Batch {
+            data: self.buffer.get(self.batch..self.end).unwrap_or(&[]),
+            frames: &self.frames,
+            origin: current.and_then(|current| Some((current.origin.as_ref()?, position))),
+        }
     }
 
     /// The error of a source that had nothing to read at all.
@@ -295,7 +338,13 @@ fn is_standard_input(path: &Path) -> bool {
 
 impl Source for FileSource {
     fn next(&mut self, limit: usize, wait: Duration) -> Result<Option<Batch<'_>>, CaptureError> {
+        self.frames.clear();
+        let mut position = 0;
         loop {
+            if self.frames.is_empty() {
+                self.batch = self.start;
+                position = self.position();
+            }
             if self.stop.is_stopped() {
                 self.current = None;
                 self.waiting.clear();
@@ -304,40 +353,21 @@ impl Source for FileSource {
             if self.current.is_none() {
                 return Ok(None);
             }
-            let position = self.position();
-            let (start, parsed) = self.parse(limit)?;
-            if !self.frames.is_empty() {
-                self.counters.packets += self.frames.len() as u64;
-                self.counters.octets += self
-                    .frames
-                    .iter()
-                    .map(|frame| u64::from(frame.length))
-                    .sum::<u64>();
-                return Ok(Some(Batch {
-                    data: self.buffer.get(start..self.end).unwrap_or(&[]),
-                    frames: &self.frames,
-                    origin: self
-                        .current
-                        .as_ref()
-                        .and_then(|current| Some((current.origin.as_ref()?, position))),
-                }));
-            }
+            let parsed = self.parse(limit)?;
+            let grows = self.frames.is_empty() || self.frames.len() < limit && self.may_grow();
             match parsed {
-                Parsed::Some => {}
-                Parsed::Needs(needed) => {
-                    if !self.fill(needed, wait) && !self.stop.is_stopped() {
-                        return Ok(Some(Batch {
-                            data: &[],
-                            frames: &[],
-                            origin: None,
-                        }));
+                Parsed::Some if grows => {}
+                Parsed::Needs(record) if grows => {
+                    if !self.fill(record, wait) && !self.stop.is_stopped() {
+                        return Ok(Some(self.hand_over(position)));
                     }
                 }
-                Parsed::FileEnd => {
+                Parsed::FileEnd if self.frames.is_empty() => {
                     if !self.advance() {
                         return self.barren().map_or(Ok(None), Err);
                     }
                 }
+                _ => return Ok(Some(self.hand_over(position))),
             }
         }
     }

@@ -1,6 +1,5 @@
 //! The pcap format: a file header, then records one behind the other.
 
-use super::ahead::Ahead;
 use super::reader::Order;
 use super::{CaptureFaultKind, Progress, Stop, LARGEST_CAPTURED};
 use crate::frame::{FrameHeader, LinkType};
@@ -97,9 +96,7 @@ impl Classic {
         let order = if BIG { Order::Big } else { Order::Little };
         let number = |bytes: &[u8; 16], at: usize| order.u32_at(bytes, at).unwrap_or(0);
         let mut at = 0;
-        let mut ahead = Ahead::new();
         for _ in 0..limit {
-            ahead.reach(data, at);
             let Some(h) = data
                 .get(at..at + HEADER)
                 .and_then(<[u8]>::first_chunk::<16>)

@@ -6,7 +6,6 @@
 //! orders, micro- and nanoseconds, and the "modified" records with an interface index) and
 //! draft-ietf-opsawg-pcapng (several sections, both byte orders).
 
-mod ahead;
 mod block;
 mod classic;
 mod fault;

@@ -1,6 +1,5 @@
 //! The pcapng format: sections of blocks.
 
-use super::ahead::Ahead;
 use super::interface::Interface;
 use super::reader::Order;
 use super::{CaptureCounters, CaptureFaultKind, Progress, Stop, LARGEST_CAPTURED};
@@ -90,7 +89,6 @@ impl Ng {
     ) -> Progress {
         let mut at = 0;
         let mut found = 0;
-        let mut ahead = Ahead::new();
         let stop = loop {
             if found == limit {
                 break Stop::Full;
@@ -101,7 +99,6 @@ impl Ng {
                     None => continue,
                 }
             }
-            ahead.reach(data, at);
             let rest = data.get(at..).unwrap_or(&[]);
             let total = match self.total_length(rest) {
                 Ok(total) => total,
