@@ -94,6 +94,7 @@ impl Stages {
                     ..FlowLimits::default()
                 },
                 &home,
+                secret,
             ),
             hosts: HostTable::new(
                 &HostLimits {

@@ -153,8 +153,9 @@ enum Path {
 fn run(packets: &[Packet], keys: &[Keys], path: Path) -> f64 {
     let start = Instant::now();
     let home = Home::default();
-    let mut flows = FlowTable::new(&FlowLimits::default(), &home);
-    let mut hosts = HostTable::new(&HostLimits::default(), &home, Secret::from_seed(42));
+    let secret = Secret::from_seed(42);
+    let mut flows = FlowTable::new(&FlowLimits::default(), &home, secret);
+    let mut hosts = HostTable::new(&HostLimits::default(), &home, secret);
     let mut touches = vec![FlowTouch::default(); BATCH];
     let mut subjects = vec![0; BATCH];
     let mut features = vec![0.0; BATCH * BEHAVIOUR];

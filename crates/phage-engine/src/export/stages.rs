@@ -107,7 +107,7 @@ impl ExportStages {
             lines: None,
             records: Vec::new(),
             columns: ShareColumns::new(),
-            flows: FlowTable::new(&flow_limits, &home),
+            flows: FlowTable::new(&flow_limits, &home, secret),
             hosts: HostTable::new(&host_limits, &home, secret),
             matching: Matching::new(config.match_rows),
             volume: config.volumes.then(|| {

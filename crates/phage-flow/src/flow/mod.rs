@@ -16,7 +16,7 @@ mod tests;
 mod uses;
 
 use phage_decode::packet::{protocol, Packet};
-use phage_decode::Keys;
+use phage_decode::{Keys, Secret};
 use phage_memory::{prefetch, Pages};
 
 pub use answer::{touch, FlowTouch};
@@ -64,7 +64,7 @@ pub struct FlowTable {
 
 impl FlowTable {
     /// Makes an empty table.
-    pub fn new(limits: &FlowLimits, home: &Home) -> Self {
+    pub fn new(limits: &FlowLimits, home: &Home, secret: Secret) -> Self {
         let capacity = limits.capacity.clamp(8, 1 << 24);
         Self {
             home: home.clone(),
@@ -78,7 +78,7 @@ impl FlowTable {
             wheel: Wheel::new(),
             listed: Vec::new(),
             due: Vec::new(),
-            ended: rows::Ended::new(limits.rows, limits.uses),
+            ended: rows::Ended::new(limits.rows, limits.uses, secret),
             next_id: limits.first,
             counters: FlowCounters::default(),
             clock: i64::MIN,

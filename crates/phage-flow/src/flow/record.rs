@@ -263,6 +263,12 @@ impl Flow {
         (self.traits / traits::USED) as u8 & 3
     }
 
+    /// Whether an end at home was not counted as a use yet.
+    #[inline]
+    pub(super) fn may_be_used(&self) -> bool {
+        self.home & !self.used() != 0
+    }
+
     /// The row of the flow.
     pub(super) fn row(&self, event: u8, end_reason: u8) -> FlowRow {
         FlowRow {

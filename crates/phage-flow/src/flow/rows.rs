@@ -1,5 +1,6 @@
 //! From flows to the rows of a window.
 
+use phage_decode::Secret;
 use phage_memory::prefetch;
 
 use super::record::{traits, Flow, SECOND};
@@ -22,11 +23,11 @@ pub(super) struct Ended {
 }
 
 impl Ended {
-    pub(super) fn new(limit: usize, uses: usize) -> Self {
+    pub(super) fn new(limit: usize, uses: usize, secret: Secret) -> Self {
         Self {
             rows: Vec::new(),
             limit: limit.max(2),
-            uses: Uses::new(uses),
+            uses: Uses::new(uses, secret),
         }
     }
 
@@ -88,7 +89,8 @@ impl FlowTable {
             self.wheel.advance(second, &mut due);
             self.clock = self.clock.max(now);
         }
-        for slot in due.drain(..) {
+        for (number, &slot) in due.iter().enumerate() {
+            self.fetch_due(&due, number);
             let Some(flow) = self.flows.get(slot as usize).filter(|flow| flow.id != 0) else {
                 continue;
             };
@@ -105,6 +107,41 @@ impl FlowTable {
         self.due = due;
     }
 
+    /// Begins to load what the end of flows reads that come due after this one, nearer things first.
+    #[inline]
+    fn fetch_due(&self, due: &[u32], number: usize) {
+        let flow = |ahead: usize| self.flows.get(*due.get(number + ahead)? as usize);
+        if let Some(&slot) = due.get(number + AHEAD) {
+            prefetch(&self.flows, slot as usize);
+        }
+        if let Some(flow) = flow(AHEAD / 2) {
+            self.index.prefetch(flow.key);
+            self.ended.uses.fetch_sets(flow);
+        }
+        if let Some(flow) = flow(AHEAD / 4) {
+            self.ended.uses.fetch(flow);
+        }
+    }
+
+    /// The same of flows that go on: most were counted as uses before.
+    #[inline]
+    fn fetch_listed(&self, place: usize) {
+        let flow = |ahead: usize| {
+            let slot = *self.listed.get(place + ahead)?;
+            let flow = self.flows.get(slot as usize)?;
+            flow.may_be_used().then_some(flow)
+        };
+        if let Some(&slot) = self.listed.get(place + AHEAD) {
+            prefetch(&self.flows, slot as usize);
+        }
+        if let Some(flow) = flow(AHEAD / 2) {
+            self.ended.uses.fetch_sets(flow);
+        }
+        if let Some(flow) = flow(AHEAD / 4) {
+            self.ended.uses.fetch(flow);
+        }
+    }
+
     /// Appends the rows of flows that were touched and go on, `room` at most; the rest wait.
     ///
     /// Those that began or that stand otherwise than they did come at once. One that only goes on
@@ -115,9 +152,7 @@ impl FlowTable {
         let mut deferred = 0;
         rows.reserve(room.min(self.listed.len()));
         for place in 0..self.listed.len() {
-            if let Some(&ahead) = self.listed.get(place + AHEAD) {
-                prefetch(&self.flows, ahead as usize);
-            }
+            self.fetch_listed(place);
             let Some(&slot) = self.listed.get(place) else {
                 break;
             };

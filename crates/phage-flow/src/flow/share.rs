@@ -303,7 +303,11 @@ mod tests {
     impl Bench {
         fn new() -> Self {
             Self {
-                table: FlowTable::new(&FlowLimits::default(), &Home::default()),
+                table: FlowTable::new(
+                    &FlowLimits::default(),
+                    &Home::default(),
+                    Secret::from_seed(1),
+                ),
                 secret: Secret::from_seed(7),
             }
         }

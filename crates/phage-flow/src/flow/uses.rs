@@ -5,13 +5,15 @@
 //! service. Flows of one service with one peer are one row, however many there are. The first of
 //! them is told in its window; what follows is gathered, and told every ten seconds.
 
-use std::collections::hash_map::Entry;
-use std::collections::HashMap;
+use std::collections::VecDeque;
 
 use phage_decode::packet::protocol;
+use phage_decode::{keys, Secret};
+use phage_memory::prefetch;
 
 use super::record::{traits, Flow, SECOND};
 use crate::rows::{state, UseRow, NO_SERVICE_PORT};
+use crate::table::index::{Score, SetIndex};
 
 /// Ports from here on belong to no service (RFC 6335, section 6): they are one.
 const DYNAMIC_PORT: u16 = 49_152;
@@ -19,14 +21,21 @@ const DYNAMIC_PORT: u16 = 49_152;
 /// Uses of one device that are followed: who scans leaves room for the rest.
 const MOST_OF_DEVICE: u16 = 256;
 
+/// Counts of uses, by a hash of the device. Of two devices that share one, each has what the other
+/// leaves.
+const DEVICES: usize = 16_384;
+
 /// How long what is done again is gathered.
 const GATHERED: i64 = 10 * SECOND;
 
 /// Bit of a MAC address that is a group's (IEEE 802, 8.2).
 const GROUP: u64 = 1 << 40;
 
+/// Uses ahead that are asked for: those that are due were last touched seconds ago.
+const AHEAD: usize = 8;
+
 /// What uses have in common that are one row.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy)]
 struct UseKey {
     mac: u64,
     address: [u8; 16],
@@ -37,19 +46,89 @@ struct UseKey {
     near: u8,
 }
 
-/// A use that was told, or is to be, and what was done since.
+impl UseKey {
+    /// The use that a flow is of one end. Who is far and asks is anybody: peers are told apart
+    /// where the device chose them, and at home.
+    fn of(flow: &Flow, end: usize) -> Self {
+        let near = flow.home >> (1 - end) & 1;
+        let port = match flow.protocol {
+            protocol::TCP | protocol::UDP | protocol::SCTP | DCCP | UDP_LITE => flow.dst_port,
+            _ => 0,
+        };
+        Self {
+            mac: if end == 0 { flow.src_mac } else { flow.dst_mac },
+            address: if end == 0 { flow.src } else { flow.dst },
+            peer: match (end, near) {
+                (0, _) => flow.dst,
+                (_, 0) => [0; 16],
+                _ => flow.src,
+            },
+            port: if port < DYNAMIC_PORT {
+                i32::from(port)
+            } else {
+                NO_SERVICE_PORT
+            },
+            protocol: flow.protocol,
+            way: end as u8,
+            near,
+        }
+    }
+
+    /// Whether a row is of this use.
+    #[inline]
+    fn is_of(&self, row: &UseRow) -> bool {
+        let anybody = self.way == 1 && self.near == 0;
+        (self.mac, self.address) == (row.mac, row.address)
+            && (self.port, self.protocol) == (row.port, row.protocol)
+            && (self.way, self.near) == (row.way, row.near)
+            && (anybody || self.peer == row.peer)
+    }
+
+    /// Hashes of the use and of its device.
+    #[inline]
+    fn hash(&self, secret: &Secret) -> (u64, u64) {
+        let device = secret.hash(keys::address(&self.address, secret), self.mac, 1);
+        let kind = u64::from(self.port as u32)
+            | u64::from(self.protocol) << 32
+            | u64::from(self.way) << 40
+            | u64::from(self.near) << 48;
+        let peer = keys::address(&self.peer, secret);
+        (secret.hash(device ^ kind, peer, 2), device)
+    }
+}
+
+/// A use that was told, or is to be, and what was done since: three cache lines.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
 struct Followed {
-    key: UseKey,
     row: UseRow,
+    hash: u64,
+    /// Which of the devices' counts it is in.
+    device: u32,
+}
+
+const _: () = assert!(size_of::<Followed>() == 192);
+
+impl Followed {
+    /// Whether anything was done since it was told.
+    fn has_news(&self) -> bool {
+        self.row.begun + self.row.ended > 0
+    }
 }
 
 /// The uses that are followed.
 pub(super) struct Uses {
+    secret: Secret,
+    index: SetIndex,
+    /// By place; those of `free` are not followed.
     followed: Vec<Followed>,
-    /// When each is told again: apart from them, for every window asks all.
-    due: Vec<i64>,
-    places: HashMap<UseKey, u32>,
-    devices: HashMap<(u64, [u8; 16]), u16>,
+    free: Vec<u32>,
+    /// Places that the next window looks at.
+    next: Vec<u32>,
+    /// Places that are gathered, and until when: in that order.
+    gathered: VecDeque<(i64, u32)>,
+    /// How many uses of each device are followed.
+    devices: Vec<u16>,
     most: usize,
     /// All is over, and is told.
     over: bool,
@@ -61,12 +140,16 @@ pub(super) struct Uses {
 
 impl Uses {
     /// Follows so many at a time; 0 follows none.
-    pub(super) fn new(most: usize) -> Self {
+    pub(super) fn new(most: usize, secret: Secret) -> Self {
         Self {
+            secret,
+            // Four times the ways: a set hardly ever overflows, even if all are followed.
+            index: SetIndex::new(most * 4),
             followed: Vec::new(),
-            due: Vec::new(),
-            places: HashMap::new(),
-            devices: HashMap::new(),
+            free: Vec::new(),
+            next: Vec::new(),
+            gathered: VecDeque::new(),
+            devices: vec![0; DEVICES],
             most,
             over: false,
             merged: 0,
@@ -74,10 +157,15 @@ impl Uses {
         }
     }
 
+    /// Uses that are followed.
+    fn len(&self) -> usize {
+        self.followed.len() - self.free.len()
+    }
+
     /// Notes that a flow goes on: it is a use once of each end at home.
     #[inline]
     pub(super) fn see(&mut self, flow: &mut Flow) {
-        if self.most > 0 && flow.home & !flow.used() != 0 {
+        if self.most > 0 && flow.may_be_used() {
             for end in [0, 1] {
                 if self.begin(flow, end) {
                     flow.traits |= traits::USED << end;
@@ -99,6 +187,30 @@ impl Uses {
         }
     }
 
+    /// Begins to load the sets by which the uses of a flow are found.
+    #[inline]
+    pub(super) fn fetch_sets(&self, flow: &Flow) {
+        for end in [0, 1] {
+            if is_use(flow, end) {
+                let (hash, _) = UseKey::of(flow, end).hash(&self.secret);
+                self.index.prefetch(hash);
+            }
+        }
+    }
+
+    /// Begins to load the uses of a flow; `fetch_sets` was called for it before.
+    #[inline]
+    pub(super) fn fetch(&self, flow: &Flow) {
+        for end in [0, 1] {
+            if is_use(flow, end) {
+                let (hash, _) = UseKey::of(flow, end).hash(&self.secret);
+                if let Some(place) = self.index.peek(hash) {
+                    prefetch(&self.followed, place as usize);
+                }
+            }
+        }
+    }
+
     /// Has the next rows be the last: nothing comes after them.
     pub(super) fn finish(&mut self) {
         self.over = true;
@@ -107,57 +219,68 @@ impl Uses {
     /// Appends the rows that are due.
     pub(super) fn window(&mut self, now: i64, rows: &mut Vec<UseRow>) {
         // Where there is little room, what was told is not followed on.
-        let gathered = if self.followed.len() > self.most / 2 {
-            0
-        } else {
-            GATHERED
-        };
-        let mut place = 0;
-        while let Some(due) = self.due.get_mut(place) {
+        let follows = self.len() <= self.most / 2;
+        let mut due = std::mem::take(&mut self.next);
+        while let Some(&(until, place)) = self.gathered.front() {
             // One that is due hours ahead was dated by a clock that has been set back since.
-            let waits = *due > now && due.saturating_sub(now) <= GATHERED;
+            let waits = until > now && until.saturating_sub(now) <= GATHERED;
             if waits && !self.over {
-                place += 1;
+                break;
+            }
+            due.push(place);
+            self.gathered.pop_front();
+        }
+        rows.reserve(due.len());
+        for (number, &place) in due.iter().enumerate() {
+            if let Some(&ahead) = due.get(number + AHEAD) {
+                prefetch(&self.followed, ahead as usize);
+            }
+            if let Some(&ahead) = due.get(number + AHEAD / 2) {
+                self.fetch_set(ahead);
+            }
+            let Some(followed) = self.followed.get_mut(place as usize) else {
+                continue;
+            };
+            if !followed.has_news() {
+                self.forget(place);
                 continue;
             }
-            let Some(followed) = self.followed.get_mut(place) else {
-                break;
-            };
-            if followed.row.begun + followed.row.ended > 0 {
-                rows.push(followed.row);
-                followed.row = empty(&followed.key, &followed.row);
-                *due = now.saturating_add(gathered);
-                place += 1;
+            rows.push(followed.row);
+            followed.row = empty(&followed.row);
+            if follows {
+                let until = now.saturating_add(GATHERED);
+                self.gathered.push_back((until, place));
             } else {
-                self.forget(place);
+                self.next.push(place);
             }
         }
         self.over = false;
+        if self.len() == 0 {
+            // What a flood needed is given back.
+            (self.followed, self.free) = (Vec::new(), Vec::new());
+            (self.next, self.gathered) = (Vec::new(), VecDeque::new());
+        }
+    }
+
+    /// Begins to load the set of a use that will be forgotten.
+    #[inline]
+    fn fetch_set(&self, place: u32) {
+        let followed = self.followed.get(place as usize);
+        if let Some(followed) = followed.filter(|followed| !followed.has_news()) {
+            self.index.prefetch(followed.hash);
+        }
     }
 
     /// Follows a use no longer of which nothing more came.
-    fn forget(&mut self, place: usize) {
-        let gone = self.followed.swap_remove(place);
-        self.due.swap_remove(place);
-        self.places.remove(&gone.key);
-        if let Entry::Occupied(mut count) = self.devices.entry((gone.key.mac, gone.key.address)) {
-            *count.get_mut() -= 1;
-            if *count.get() == 0 {
-                count.remove();
-            }
+    fn forget(&mut self, place: u32) {
+        let Some(followed) = self.followed.get(place as usize) else {
+            return;
+        };
+        self.index.remove(followed.hash, place);
+        if let Some(count) = self.devices.get_mut(followed.device as usize) {
+            *count = count.saturating_sub(1);
         }
-        if let Some(moved) = self.followed.get(place) {
-            self.places.insert(moved.key, place as u32);
-        }
-        if self.followed.is_empty() {
-            // What a flood needed is given back.
-            *self = Self {
-                merged: self.merged,
-                dropped: self.dropped,
-                over: self.over,
-                ..Self::new(self.most)
-            };
-        }
+        self.free.push(place);
     }
 
     /// Counts the beginning of a flow for one end; says whether it is a use of it.
@@ -200,32 +323,25 @@ impl Uses {
 
     /// The row of a flow for one end; none where there is no room for it.
     fn row(&mut self, flow: &Flow, end: usize) -> Option<&mut UseRow> {
-        let key = key_of(flow, end);
-        let place = match self.places.entry(key) {
-            Entry::Occupied(place) => *place.get(),
-            Entry::Vacant(vacant) => {
-                if self.followed.len() >= self.most {
-                    self.dropped += 1;
-                    return None; // Before its device is noted: nothing would take it out again.
-                }
-                let of_device = self.devices.entry((key.mac, key.address)).or_insert(0);
-                if *of_device >= MOST_OF_DEVICE {
-                    self.dropped += 1;
-                    return None;
-                }
-                *of_device += 1;
-                let ends = UseRow {
-                    peer: if end == 0 { flow.dst } else { flow.src },
-                    peer_mac: if end == 0 { flow.dst_mac } else { flow.src_mac },
-                    ..UseRow::default()
-                };
-                self.followed.push(Followed {
-                    key,
-                    row: empty(&key, &ends),
-                });
-                self.due.push(i64::MIN);
-                *vacant.insert(self.followed.len() as u32 - 1)
-            }
+        let key = UseKey::of(flow, end);
+        let (hash, device) = key.hash(&self.secret);
+        let followed = &self.followed;
+        let found = self.index.find(hash, |place| {
+            followed
+                .get(place as usize)
+                .is_some_and(|followed| key.is_of(&followed.row))
+        });
+        let place = if let Some((_, place)) = found {
+            place
+        } else {
+            let peer = if end == 0 {
+                (flow.dst, flow.dst_mac)
+            } else {
+                (flow.src, flow.src_mac)
+            };
+            let place = self.follow(&key, peer, (hash, device));
+            self.dropped += u64::from(place.is_none());
+            place?
         };
         self.merged += 1;
         let row = &mut self.followed.get_mut(place as usize)?.row;
@@ -233,20 +349,63 @@ impl Uses {
         row.ports[1] = row.ports[1].max(flow.dst_port);
         Some(row)
     }
+
+    /// Follows a use from now on, if there is room.
+    fn follow(
+        &mut self,
+        key: &UseKey,
+        (peer, peer_mac): ([u8; 16], u64),
+        (hash, device): (u64, u64),
+    ) -> Option<u32> {
+        if self.len() >= self.most {
+            return None;
+        }
+        let device = device as u32 % DEVICES as u32;
+        let count = self.devices.get_mut(device as usize)?;
+        if *count >= MOST_OF_DEVICE {
+            return None;
+        }
+        let place = self
+            .free
+            .last()
+            .map_or(self.followed.len() as u32, |&last| last);
+        if !self.index.insert(hash, place, Score::new(0, 0)) {
+            return None;
+        }
+        *count += 1;
+        let row = empty(&UseRow {
+            mac: key.mac,
+            address: key.address,
+            peer,
+            peer_mac,
+            port: key.port,
+            protocol: key.protocol,
+            way: key.way,
+            near: key.near,
+            ..UseRow::default()
+        });
+        let begun = Followed { row, hash, device };
+        match self.free.pop() {
+            Some(free) => *self.followed.get_mut(free as usize)? = begun,
+            None => self.followed.push(begun),
+        }
+        self.next.push(place);
+        Some(place)
+    }
 }
 
-/// A row of which nothing is told yet, with the ends of one before it.
-fn empty(key: &UseKey, before: &UseRow) -> UseRow {
+/// The row of the same use of which nothing is told yet.
+fn empty(row: &UseRow) -> UseRow {
     UseRow {
-        mac: key.mac,
-        address: key.address,
-        peer: before.peer,
-        peer_mac: before.peer_mac,
-        port: key.port,
+        mac: row.mac,
+        address: row.address,
+        peer: row.peer,
+        peer_mac: row.peer_mac,
+        port: row.port,
         ports: [u16::MAX, 0],
-        protocol: key.protocol,
-        way: key.way,
-        near: key.near,
+        protocol: row.protocol,
+        way: row.way,
+        near: row.near,
         ..UseRow::default()
     }
 }
@@ -272,32 +431,6 @@ fn answered(flow: &Flow) -> bool {
 fn add(sums: &mut [u64; 2], more: [u64; 2]) {
     for (sum, more) in sums.iter_mut().zip(more) {
         *sum = sum.saturating_add(more);
-    }
-}
-
-/// Who is far and asks is anybody: peers are told apart where the device chose them, and at home.
-fn key_of(flow: &Flow, end: usize) -> UseKey {
-    let near = flow.home >> (1 - end) & 1;
-    let port = match flow.protocol {
-        protocol::TCP | protocol::UDP | protocol::SCTP | DCCP | UDP_LITE => flow.dst_port,
-        _ => 0,
-    };
-    UseKey {
-        mac: if end == 0 { flow.src_mac } else { flow.dst_mac },
-        address: if end == 0 { flow.src } else { flow.dst },
-        peer: match (end, near) {
-            (0, _) => flow.dst,
-            (_, 0) => [0; 16],
-            _ => flow.src,
-        },
-        port: if port < DYNAMIC_PORT {
-            i32::from(port)
-        } else {
-            NO_SERVICE_PORT
-        },
-        protocol: flow.protocol,
-        way: end as u8,
-        near,
     }
 }
 
@@ -330,6 +463,10 @@ mod tests {
         }
     }
 
+    fn following(most: usize) -> Uses {
+        Uses::new(most, Secret::from_seed(1))
+    }
+
     fn told(uses: &mut Uses, now: i64) -> Vec<UseRow> {
         let mut rows = Vec::new();
         uses.window(now, &mut rows);
@@ -342,7 +479,7 @@ mod tests {
 
     #[test]
     fn what_is_new_is_told_at_once_and_what_is_done_again_every_ten_seconds() {
-        let mut uses = Uses::new(64);
+        let mut uses = following(64);
         let mut first = flow(2, PORT, 0);
         uses.see(&mut first);
         uses.see(&mut first);
@@ -360,12 +497,12 @@ mod tests {
         );
         assert_eq!((row.sizes, row.squares), (20.0, 200.0));
         assert!(told(&mut uses, 23 * SECOND).is_empty());
-        assert!(uses.places.is_empty() && uses.devices.is_empty());
+        assert!(uses.followed.is_empty() && uses.devices.iter().all(|&count| count == 0));
     }
 
     #[test]
     fn a_responder_uses_what_it_answers_and_far_peers_are_one() {
-        let mut uses = Uses::new(64);
+        let mut uses = following(64);
         let mut asked = flow(2, 23, 0);
         asked.home = 2;
         asked.packets = [3, 0];
@@ -386,7 +523,7 @@ mod tests {
 
     #[test]
     fn ports_of_no_service_are_one_and_their_span_is_told() {
-        let mut uses = Uses::new(64);
+        let mut uses = following(64);
         for port in [50_000, 60_000, 49_152] {
             uses.end(&flow(2, port, 0));
         }
@@ -397,7 +534,7 @@ mod tests {
 
     #[test]
     fn who_scans_leaves_room_and_what_does_not_fit_is_counted() {
-        let mut uses = Uses::new(300);
+        let mut uses = following(300);
         for port in 1..=1000 {
             uses.end(&flow(2, port, 0));
         }
@@ -412,20 +549,21 @@ mod tests {
 
     #[test]
     fn devices_that_find_no_room_are_not_remembered() {
-        let mut uses = Uses::new(8);
+        let mut uses = following(8);
         for device in 0..10_000 {
             uses.end(&Flow {
                 src_mac: device,
                 ..flow(2, PORT, 0)
             });
         }
-        assert_eq!((uses.followed.len(), uses.devices.len()), (8, 8));
+        let counted: u16 = uses.devices.iter().sum();
+        assert_eq!((uses.len(), counted), (8, 8));
         assert_eq!(uses.dropped, 2 * 9_992);
     }
 
     #[test]
     fn the_end_and_a_clock_that_was_set_back_leave_nothing_behind() {
-        let mut uses = Uses::new(64);
+        let mut uses = following(64);
         uses.end(&flow(2, PORT, 0));
         told(&mut uses, 1000 * SECOND);
         uses.end(&flow(2, PORT, 0));

@@ -51,7 +51,7 @@ fn segment(milliseconds: i64, reverse: bool, flags: u8, payload: u32) -> Packet 
 }
 
 fn table(limits: &FlowLimits) -> FlowTable {
-    FlowTable::new(limits, &Home::default())
+    FlowTable::new(limits, &Home::default(), Secret::from_seed(1))
 }
 
 fn observe(table: &mut FlowTable, packets: &[Packet]) -> Vec<FlowTouch> {

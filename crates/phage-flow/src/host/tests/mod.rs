@@ -103,7 +103,7 @@ impl Path {
         let secret = Secret::from_seed(11);
         let home = Home::default();
         Self {
-            flows: FlowTable::new(&FlowLimits::default(), &home),
+            flows: FlowTable::new(&FlowLimits::default(), &home, secret),
             hosts: HostTable::new(limits, &home, secret),
             secret,
             last: [0.0; BEHAVIOUR],
