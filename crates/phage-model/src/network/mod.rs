@@ -185,10 +185,9 @@ impl Network {
             prepared,
             ..
         } = &mut **model;
-        let prepared = prepared.get_or_insert_with(|| Box::new(Prepared::new(weights)));
+        let prepared = prepared.get_or_insert_with(|| Box::new(Prepared::new(weights, ranges)));
         self.chosen.run(Score {
             prepared,
-            ranges,
             rows,
             errors,
         });

@@ -1,8 +1,9 @@
 //! From values in their units to inputs: logarithm, range, clipping.
 
+use std::f32::consts::LN_2;
 use std::sync::LazyLock;
 
-use phage_decode::catalog::Scale;
+use phage_decode::catalog;
 
 use crate::damped::{DAMPED_CATALOG, DAMPED_STRIDE};
 use crate::simd::Simd;
@@ -27,7 +28,7 @@ pub(super) struct Aligned<const N: usize>(pub(super) [f32; N]);
 static LOGARITHMIC: LazyLock<Aligned<DAMPED_STRIDE>> = LazyLock::new(|| {
     let mut mask = Aligned([1.0; DAMPED_STRIDE]);
     for (lane, feature) in mask.0.iter_mut().zip(&DAMPED_CATALOG) {
-        *lane = f32::from(u8::from(feature.scale == Scale::Logarithmic));
+        *lane = f32::from(u8::from(feature.scale == catalog::Scale::Logarithmic));
     }
     mask
 });
@@ -35,7 +36,7 @@ static LOGARITHMIC: LazyLock<Aligned<DAMPED_STRIDE>> = LazyLock::new(|| {
 /// The scale of a feature: `sign(x) ln(1 + |x|)`, or x itself.
 pub(super) fn to_scale(feature: usize, x: f64) -> f64 {
     match DAMPED_CATALOG.get(feature).map(|feature| feature.scale) {
-        Some(Scale::Logarithmic) => x.abs().ln_1p().copysign(x),
+        Some(catalog::Scale::Logarithmic) => x.abs().ln_1p().copysign(x),
         _ => x,
     }
 }
@@ -43,7 +44,7 @@ pub(super) fn to_scale(feature: usize, x: f64) -> f64 {
 /// The value in its unit again.
 pub(super) fn from_scale(feature: usize, x: f64) -> f64 {
     match DAMPED_CATALOG.get(feature).map(|feature| feature.scale) {
-        Some(Scale::Logarithmic) => x.abs().exp_m1().copysign(x),
+        Some(catalog::Scale::Logarithmic) => x.abs().exp_m1().copysign(x),
         _ => x,
     }
 }
@@ -140,4 +141,36 @@ pub(super) fn lay<S: Simd>(simd: S, ranges: &Ranges, at: usize, x: S::V) -> S::V
     };
     let x = simd.mul(simd.sub(scaled, part(&ranges.low)), part(&ranges.inverse));
     simd.max(simd.min(x, simd.splat(CLIP.1)), simd.splat(CLIP.0))
+}
+
+/// How one feature of many rows is laid on the scale of inputs.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Scale {
+    logarithmic: bool,
+    slope: f32,
+    offset: f32,
+}
+
+impl Scale {
+    /// The scale of a feature, as [`lay`] lays it.
+    pub(super) fn new(ranges: &Ranges, feature: usize) -> Self {
+        let at = |row: &Aligned<DAMPED_STRIDE>| row.0.get(feature).copied().unwrap_or_default();
+        let logarithmic = at(&LOGARITHMIC) > 0.0;
+        let inverse = at(&ranges.inverse);
+        // The logarithm is one to the base 2.
+        let unit = if logarithmic { LN_2 } else { 1.0 };
+        Self {
+            logarithmic,
+            slope: inverse * unit,
+            offset: -at(&ranges.low) * inverse,
+        }
+    }
+
+    /// Lays the feature of many rows on it.
+    #[inline(always)]
+    pub(super) fn lay<S: Simd>(&self, s: S, x: S::V) -> S::V {
+        let scaled = if self.logarithmic { s.log2_1p(x) } else { x };
+        let x = s.mul_add(scaled, s.splat(self.slope), s.splat(self.offset));
+        s.max(s.min(x, s.splat(CLIP.1)), s.splat(CLIP.0))
+    }
 }

@@ -8,16 +8,15 @@
 use super::grouping::{LARGEST, MOST};
 use super::inner::TO_BITS;
 use super::outer::{self, HIDDEN as OUTER_HIDDEN, HIGHEST};
-use super::scaling::{lay, Ranges};
+use super::scaling::{Ranges, Scale};
 use super::weights::{hidden, Weights, HIDDEN};
-use crate::damped::DAMPED_STRIDE;
+use crate::damped::{DAMPED, DAMPED_STRIDE};
 use crate::simd::{Simd, Task};
 
 /// One autoencoder. Its weights carry the factor of [`TO_BITS`].
 #[derive(Clone, Copy)]
 struct Small {
     inputs: usize,
-    hidden: usize,
     map: [u8; LARGEST],
     tied: [[f32; HIDDEN]; LARGEST],
     hidden_bias: [f32; HIDDEN],
@@ -27,8 +26,34 @@ struct Small {
     range: (f32, f32),
 }
 
+impl Small {
+    #[inline(always)]
+    fn input<V: Copy>(&self, number: usize, columns: &[V; 128]) -> V {
+        columns[usize::from(self.map[number]) & 127]
+    }
+}
+
+/// Calls a function for an autoencoder's size: the compiler unrolls its loops.
+macro_rules! by_size {
+    ($call:ident($small:expr, $($with:expr),*)) => {
+        match $small.inputs {
+            0 | 1 => $call::<S, 1, { hidden(1) }>($small, $($with),*),
+            2 => $call::<S, 2, { hidden(2) }>($small, $($with),*),
+            3 => $call::<S, 3, { hidden(3) }>($small, $($with),*),
+            4 => $call::<S, 4, { hidden(4) }>($small, $($with),*),
+            5 => $call::<S, 5, { hidden(5) }>($small, $($with),*),
+            6 => $call::<S, 6, { hidden(6) }>($small, $($with),*),
+            7 => $call::<S, 7, { hidden(7) }>($small, $($with),*),
+            8 => $call::<S, 8, { hidden(8) }>($small, $($with),*),
+            9 => $call::<S, 9, { hidden(9) }>($small, $($with),*),
+            _ => $call::<S, LARGEST, HIDDEN>($small, $($with),*),
+        }
+    };
+}
+
 /// Weights in the order in which scoring reads them.
 pub(super) struct Prepared {
+    scales: [Scale; DAMPED],
     small: Vec<Small>,
     hidden: usize,
     by_input: [[f32; OUTER_HIDDEN]; MOST],
@@ -38,10 +63,9 @@ pub(super) struct Prepared {
 }
 
 impl Prepared {
-    pub(super) fn new(weights: &Weights) -> Self {
+    pub(super) fn new(weights: &Weights, ranges: &Ranges) -> Self {
         let small = (0..weights.count).map(|lane| Small {
             inputs: weights.sizes[lane].min(LARGEST),
-            hidden: hidden(weights.sizes[lane]).min(HIDDEN),
             map: weights.map.map(|map| map[lane] as u8),
             tied: weights
                 .tied
@@ -60,6 +84,7 @@ impl Prepared {
         };
         let outer = &weights.outer;
         Self {
+            scales: std::array::from_fn(|feature| Scale::new(ranges, feature)),
             small: small.collect(),
             hidden: hidden(weights.count),
             by_input: outer.by_input.map(|row| first(&row.0)),
@@ -73,7 +98,6 @@ impl Prepared {
 /// Scores rows.
 pub(super) struct Score<'a> {
     pub(super) prepared: &'a Prepared,
-    pub(super) ranges: &'a Ranges,
     pub(super) rows: &'a [[f32; DAMPED_STRIDE]],
     /// As many as rows.
     pub(super) errors: &'a mut [f32],
@@ -86,15 +110,15 @@ impl Task for Score<'_> {
     fn run<S: Simd>(self, s: S) {
         let Self {
             prepared,
-            ranges,
             rows,
             errors,
         } = self;
         let mut columns = [s.splat(0.0); 128];
+        let mut hidden = [[s.splat(0.0); HIDDEN]; MOST];
         let mut scores = [0.0; 16];
         for (rows, errors) in rows.chunks(S::WIDTH).zip(errors.chunks_mut(S::WIDTH)) {
-            transpose(s, ranges, rows, &mut columns);
-            s.store(block(s, prepared, &columns), &mut scores);
+            transpose(s, prepared, rows, &mut columns);
+            s.store(block(s, prepared, &columns, &mut hidden), &mut scores);
             for (error, score) in errors.iter_mut().zip(&scores) {
                 *error = *score;
             }
@@ -102,11 +126,11 @@ impl Task for Score<'_> {
     }
 }
 
-/// Lays up to a vector's width of rows on the scale of inputs and turns them into columns. Missing rows repeat the last.
+/// Turns up to a vector's width of rows into columns on the scale of inputs. Missing rows repeat the last.
 #[inline(always)]
 fn transpose<S: Simd>(
     s: S,
-    ranges: &Ranges,
+    prepared: &Prepared,
     rows: &[[f32; DAMPED_STRIDE]],
     columns: &mut [S::V; 128],
 ) {
@@ -114,32 +138,41 @@ fn transpose<S: Simd>(
     for lane in 0..S::WIDTH {
         let row = &rows[lane.min(rows.len().saturating_sub(1))];
         for at in (0..DAMPED_STRIDE).step_by(S::WIDTH) {
-            columns[at + lane] = lay(s, ranges, at, s.load(&row[at..]));
+            columns[at + lane] = s.load(&row[at..]);
         }
     }
     for at in (0..DAMPED_STRIDE).step_by(S::WIDTH) {
         s.transpose(&mut columns[at..at + S::WIDTH]);
     }
+    for (column, scale) in columns.iter_mut().zip(&prepared.scales) {
+        *column = scale.lay(s, *column);
+    }
 }
 
 /// The scores of a block of rows.
+///
+/// One part of the work after the other for all autoencoders: a whole one is a chain of dependent operations that is
+/// longer than what the processor looks ahead.
 #[inline(always)]
-fn block<S: Simd>(s: S, prepared: &Prepared, columns: &[S::V; 128]) -> S::V {
+fn block<S: Simd>(
+    s: S,
+    prepared: &Prepared,
+    columns: &[S::V; 128],
+    hidden: &mut [[S::V; HIDDEN]; MOST],
+) -> S::V {
+    for (small, y) in prepared.small.iter().zip(&mut *hidden) {
+        by_size!(encode(small, s, columns, y));
+    }
     let mut inputs = [s.splat(0.0); MOST];
+    for ((small, y), input) in prepared.small.iter().zip(&*hidden).zip(&mut inputs) {
+        *input = by_size!(decode(small, s, columns, y));
+    }
     for (small, input) in prepared.small.iter().zip(&mut inputs) {
-        let square = match small.hidden {
-            0..=4 => autoencoder::<S, 4>(s, small, columns),
-            5 => autoencoder::<S, 5>(s, small, columns),
-            6 => autoencoder::<S, 6>(s, small, columns),
-            7 => autoencoder::<S, 7>(s, small, columns),
-            _ => autoencoder::<S, 8>(s, small, columns),
-        };
-        let error = s.root(s.mul(square, s.splat(small.inverse_size)));
+        let error = s.root(s.mul(*input, s.splat(small.inverse_size)));
         let (low, inverse) = small.range;
         *input = outer::lay(s, error, s.splat(low), s.splat(inverse), HIGHEST);
     }
     let count = prepared.small.len().min(MOST);
-    let hidden = prepared.hidden.min(OUTER_HIDDEN);
     let mut y = [s.splat(0.0); OUTER_HIDDEN];
     for j in 0..OUTER_HIDDEN {
         y[j] = s.splat(prepared.hidden_bias[j]);
@@ -149,56 +182,70 @@ fn block<S: Simd>(s: S, prepared: &Prepared, columns: &[S::V; 128]) -> S::V {
             y[j] = s.mul_add(inputs[i], s.splat(prepared.by_input[i][j]), y[j]);
         }
     }
-    for j in 0..OUTER_HIDDEN {
-        // The weights of units that are not there are 0.
-        if j < hidden {
-            y[j] = s.logistic(y[j]);
-        }
+    // The weights of units that are not there are 0.
+    s.logistics(&mut y[..prepared.hidden.min(OUTER_HIDDEN)]);
+    let mut z = [s.splat(0.0); MOST];
+    for i in 0..count {
+        z[i] = weigh(s, prepared.input_bias[i], &prepared.by_input[i], &y);
     }
+    s.logistics(&mut z[..count]);
     let mut square = s.splat(0.0);
     for i in 0..count {
-        let (mut even, mut odd) = (s.splat(prepared.input_bias[i]), s.splat(0.0));
-        for j in (0..OUTER_HIDDEN).step_by(2) {
-            even = s.mul_add(y[j], s.splat(prepared.by_input[i][j]), even);
-            odd = s.mul_add(y[j + 1], s.splat(prepared.by_input[i][j + 1]), odd);
-        }
-        let e = s.sub(inputs[i], s.logistic(s.add(even, odd)));
+        let e = s.sub(inputs[i], z[i]);
         square = s.mul_add(e, e, square);
     }
     s.root(s.mul(square, s.splat(prepared.inverse_size)))
 }
 
-/// The square error of one autoencoder of H hidden units.
+/// The hidden units of one autoencoder of N inputs and H hidden units.
 #[inline(always)]
-fn autoencoder<S: Simd, const H: usize>(s: S, small: &Small, columns: &[S::V; 128]) -> S::V {
-    let column = |i: usize| columns[usize::from(small.map[i]) & 127];
+fn encode<S: Simd, const N: usize, const H: usize>(
+    small: &Small,
+    s: S,
+    columns: &[S::V; 128],
+    hidden: &mut [S::V; HIDDEN],
+) {
     let mut y = [s.splat(0.0); H];
     for j in 0..H {
         y[j] = s.splat(small.hidden_bias[j]);
     }
-    let inputs = small.inputs.min(LARGEST);
-    for i in 0..inputs {
-        let x = column(i);
+    for i in 0..N {
+        let x = small.input(i, columns);
         for j in 0..H {
             y[j] = s.mul_add(x, s.splat(small.tied[i][j]), y[j]);
         }
     }
-    for j in 0..H {
-        y[j] = s.logistic(y[j]);
+    s.logistics(&mut y);
+    hidden[..H].copy_from_slice(&y);
+}
+
+/// The square error of what it makes of its hidden units.
+#[inline(always)]
+fn decode<S: Simd, const N: usize, const H: usize>(
+    small: &Small,
+    s: S,
+    columns: &[S::V; 128],
+    hidden: &[S::V; HIDDEN],
+) -> S::V {
+    let mut z = [s.splat(0.0); N];
+    for i in 0..N {
+        z[i] = weigh(s, small.input_bias[i], &small.tied[i], &hidden[..H]);
     }
-    let mut square = s.splat(0.0);
-    for i in 0..inputs {
-        let (mut even, mut odd) = (s.splat(small.input_bias[i]), s.splat(0.0));
-        for j in 0..H {
-            let weight = s.splat(small.tied[i][j]);
-            if j % 2 == 0 {
-                even = s.mul_add(y[j], weight, even);
-            } else {
-                odd = s.mul_add(y[j], weight, odd);
-            }
-        }
-        let e = s.sub(column(i), s.logistic(s.add(even, odd)));
-        square = s.mul_add(e, e, square);
+    s.logistics(&mut z);
+    let mut squares = [s.splat(0.0); 2];
+    for i in 0..N {
+        let e = s.sub(small.input(i, columns), z[i]);
+        squares[i % 2] = s.mul_add(e, e, squares[i % 2]);
     }
-    square
+    s.add(squares[0], squares[1])
+}
+
+/// `bias + sum over j of weights[j] * y[j]`; two sums, so that the chain of additions is half as long.
+#[inline(always)]
+fn weigh<S: Simd>(s: S, bias: f32, weights: &[f32], y: &[S::V]) -> S::V {
+    let mut sums = [s.splat(bias), s.splat(0.0)];
+    for (j, (y, weight)) in y.iter().zip(weights).enumerate() {
+        sums[j % 2] = s.mul_add(*y, s.splat(*weight), sums[j % 2]);
+    }
+    s.add(sums[0], sums[1])
 }

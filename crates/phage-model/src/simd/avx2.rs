@@ -133,14 +133,14 @@ impl Simd for Avx2 {
         cpu!(_mm256_sqrt_ps(a))
     }
     #[inline(always)]
-    fn logistic(self, x: __m256) -> __m256 {
+    fn odds(self, x: __m256) -> __m256 {
         let x = self.max(self.min(x, self.splat(STEEPEST)), self.splat(-STEEPEST));
         let (scale, rest) = self.exp2(x);
         let power = self.mul_add(scale, rest, scale);
-        self.reciprocal(self.add(power, self.splat(1.0)))
+        self.add(power, self.splat(1.0))
     }
     #[inline(always)]
-    fn log1p(self, x: __m256) -> __m256 {
+    fn log2_1p(self, x: __m256) -> __m256 {
         cpu!({
             let sign = _mm256_set1_ps(-0.0);
             let y = _mm256_castps_si256(self.add(_mm256_andnot_ps(sign, x), self.splat(1.0)));
@@ -153,11 +153,7 @@ impl Simd for Avx2 {
                 _mm256_set1_epi32(0x3f80_0000),
             );
             let mantissa = self.sub(_mm256_castsi256_ps(bits), self.splat(1.0));
-            let log = self.mul_add(
-                exponent,
-                self.splat(std::f32::consts::LN_2),
-                self.log_mantissa(mantissa),
-            );
+            let log = self.log2_mantissa(mantissa, exponent);
             _mm256_or_ps(_mm256_andnot_ps(sign, log), _mm256_and_ps(sign, x))
         })
     }

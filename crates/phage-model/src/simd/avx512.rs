@@ -161,16 +161,16 @@ impl Simd for Avx512 {
         cpu!(_mm512_sqrt_ps(a))
     }
     #[inline(always)]
-    fn logistic(self, x: __m512) -> __m512 {
+    fn odds(self, x: __m512) -> __m512 {
         cpu!({
             let x = _mm512_min_ps(x, _mm512_set1_ps(STEEPEST));
             let r = _mm512_reduce_ps::<{ _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC }>(x);
             let power = _mm512_scalef_ps(self.exp2_upper(r), x);
-            self.reciprocal(_mm512_add_ps(power, _mm512_set1_ps(1.0)))
+            _mm512_add_ps(power, _mm512_set1_ps(1.0))
         })
     }
     #[inline(always)]
-    fn log1p(self, x: __m512) -> __m512 {
+    fn log2_1p(self, x: __m512) -> __m512 {
         cpu!({
             let sign = _mm512_set1_ps(-0.0);
             let y = _mm512_add_ps(_mm512_abs_ps(x), _mm512_set1_ps(1.0));
@@ -178,11 +178,7 @@ impl Simd for Avx512 {
                 _mm512_getmant_ps::<_MM_MANT_NORM_1_2, _MM_MANT_SIGN_ZERO>(y),
                 _mm512_set1_ps(1.0),
             );
-            let log = self.mul_add(
-                _mm512_getexp_ps(y),
-                self.splat(std::f32::consts::LN_2),
-                self.log_mantissa(mantissa),
-            );
+            let log = self.log2_mantissa(mantissa, _mm512_getexp_ps(y));
             // Bits of the sign from x, all others from the logarithm.
             _mm512_castsi512_ps(_mm512_ternarylogic_epi32::<0xca>(
                 _mm512_castps_si512(sign),

@@ -134,24 +134,20 @@ impl Simd for Portable {
         map(a, f32::sqrt)
     }
     #[inline(always)]
-    fn logistic(self, x: Lanes) -> Lanes {
+    fn odds(self, x: Lanes) -> Lanes {
         let x = self.max(self.min(x, self.splat(STEEPEST)), self.splat(-STEEPEST));
         let (scale, rest) = self.exp2(x);
         let power = self.mul_add(scale, rest, scale);
-        self.reciprocal(self.add(power, self.splat(1.0)))
+        self.add(power, self.splat(1.0))
     }
     #[inline(always)]
-    fn log1p(self, x: Lanes) -> Lanes {
+    fn log2_1p(self, x: Lanes) -> Lanes {
         let bits = map(x, |x| 1.0 + x.abs());
         let exponent = map(bits, |y| (y.to_bits() >> 23) as i32 as f32 - 127.0);
         let mantissa = map(bits, |y| {
             f32::from_bits(y.to_bits() & 0x007f_ffff | 0x3f80_0000) - 1.0
         });
-        let log = self.mul_add(
-            exponent,
-            self.splat(std::f32::consts::LN_2),
-            self.log_mantissa(mantissa),
-        );
+        let log = self.log2_mantissa(mantissa, exponent);
         map2(log, x, f32::copysign)
     }
     #[inline(always)]
