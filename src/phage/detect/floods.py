@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from phage.detect import explain
 from phage.records import Feature, Finding, Peer, Severity, Subject
 from phage.records.address import format_address
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from phage.detect.detector import Knowledge
     from phage.detect.rows import Flow, Host, Rows
     from phage.detect.tables import Usual
@@ -131,8 +133,7 @@ class Victim:
     floods: dict[str, Flood] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Rate:
+class Rate(NamedTuple):
     """What a host row says of one kind of packet."""
 
     kind: str
@@ -141,29 +142,24 @@ class Rate:
     outgoing: bool
 
 
-def _tcp_rate(row: Host, *, outgoing: bool) -> Rate:
-    """Return the rate of TCP segments; neither SYNs nor what is no TCP count, nor resets in answer.
+def rates_of(row: Host, least: int) -> Iterator[Rate]:
+    """Yield the rates that a host row tells of, of at least so many packets.
 
-    What host rows do not count by kind (other protocols) counts as TCP: it is as one-way.
+    Of TCP neither SYNs count nor what is no TCP, nor resets in answer. What host rows do not count
+    by kind (other protocols) counts as TCP: it is as one-way.
     """
-    received = row.received - row.syn_received - row.udp_received - row.echo_received
-    sent = row.sent - row.syn_sent - row.udp_sent - row.echo_sent
-    if outgoing:
-        return Rate("tcp out", sent - row.rst_sent, received - row.rst_received, outgoing=True)
-    return Rate("tcp", received - row.rst_received, sent - row.rst_sent, outgoing=False)
-
-
-def rates_of(row: Host) -> tuple[Rate, ...]:
-    """Return the rates that a host row tells of."""
-    return (
-        Rate("syn", row.syn_received, row.syn_ack_sent, outgoing=False),
-        _tcp_rate(row, outgoing=False),
-        Rate("udp", row.udp_received, row.udp_sent, outgoing=False),
-        Rate("icmp", row.echo_received, row.echo_received - row.echo_sent, outgoing=False),
-        _tcp_rate(row, outgoing=True),
-        Rate("udp out", row.udp_sent, row.udp_received, outgoing=True),
-        Rate("icmp out", row.echo_sent, 0, outgoing=True),
+    tcp_in = row.received - row.syn_received - row.udp_received - row.echo_received
+    tcp_out = row.sent - row.syn_sent - row.udp_sent - row.echo_sent
+    told = (
+        ("syn", row.syn_received, row.syn_ack_sent, False),
+        ("tcp", tcp_in - row.rst_received, tcp_out - row.rst_sent, False),
+        ("udp", row.udp_received, row.udp_sent, False),
+        ("icmp", row.echo_received, row.echo_received - row.echo_sent, False),
+        ("tcp out", tcp_out - row.rst_sent, tcp_in - row.rst_received, True),
+        ("udp out", row.udp_sent, row.udp_received, True),
+        ("icmp out", row.echo_sent, 0, True),
     )
+    return (Rate._make(each) for each in told if each[1] >= least)
 
 
 def partner_at_home(row: Host, rows: Rows, rate: Rate) -> Flow | None:

@@ -282,9 +282,7 @@ class Synflood:
             return
         if is_group(row.address, row.mac):
             return
-        for rate in rates_of(row):
-            if rate.received < _BUSY:
-                continue
+        for rate in rates_of(row, _BUSY):
             victim = self._victim(row.address, row.mac, home=bool(row.marks & HostMark.HOME))
             usual = self._usual(victim, rate.kind, row.first)
             if rate.kind != "syn":

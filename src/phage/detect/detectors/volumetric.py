@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from phage.detect.volumes.measures import Floats
     from phage.learn.baseline import Learned, Numbers
     from phage.records import Columns, Finding, Window
+    from phage.records.threshold import Threshold
 
 _SECOND = 1_000_000_000
 _SEASONAL = (
@@ -113,8 +114,7 @@ class Volumetric:
     """Attacks followed at a time."""
 
     baselines: Baselines = field(init=False, repr=False)
-    nearest: tuple[Near, ...] = field(init=False, default=(), repr=False)
-    """Who was nearest to a threshold a moment ago; to be looked at from any thread."""
+    _latest: tuple[Slot, Sequence[Threshold]] | None = field(init=False, default=None, repr=False)
     _rates: Rates = field(init=False, repr=False)
     _samples: Samples = field(init=False, repr=False)
     _limits: Limits = field(init=False, repr=False)
@@ -158,6 +158,12 @@ class Volumetric:
         )  # fmt: skip
         return sum(each.dropped for each in tables)
 
+    @property
+    def nearest(self) -> tuple[Near, ...]:
+        """Who was nearest to a threshold a moment ago; to be asked from any thread."""
+        latest = self._latest
+        return nearest(*latest, _NEAREST) if latest is not None else ()
+
     def inspect(self, window: Window, knowledge: Knowledge) -> Iterator[Finding]:
         """Look at one window."""
         if not len(window.volumes) and not len(window.traffic):
@@ -185,8 +191,7 @@ class Volumetric:
         learned = book.usual(slot.keys, places, slot.number, slot.time)
         gathered = book.gather(places, slot.fast, self._floors)
         thresholds = knowledge.thresholds or (DEFAULT if self.thresholds_first else ())
-        if slot.number % SLOTS_A_SECOND == 0:  # Nobody looks at it more often than once a second.
-            self.nearest = nearest(slot, thresholds, _NEAREST)
+        self._latest = slot, thresholds
         candidates = too_much(slot, learned, gathered, thresholds, self._limits)
         judged = self._judge(candidates, slot, learned)
         pending, slow = low_and_slow(slot, learned, self._samples, self._slow, self._limits)

@@ -123,10 +123,11 @@ def too_much(
     ranks = {"threshold": 3, "signature": 2, "baseline": 1}
     fast = _Bounds(slot, slow=False)
     slow = _Bounds(slot, slow=True)
+    heights = _Heights(slot, learned, limits)
     for each in (
         *_by_threshold(slot, fast, slow, learned, thresholds),
-        *_by_limits(slot, fast, learned, gathered, limits),
-        *_by_limits(slot, slow, learned, gathered, limits),
+        *_by_limits(slot, fast, learned, gathered, heights),
+        *_by_limits(slot, slow, learned, gathered, heights),
     ):
         key = (each.row, each.kind, each.sent)
         known = found.get(key)
@@ -144,9 +145,33 @@ class _Bounds:
         self.is_slow = slow
         self.seconds = round(SLOW_S) if slow else 1
         shares = shares_of(rates)
-        self.seen = np.repeat(seen, CLASSES, axis=1) * shares
-        self.low = lower_bound(rates[:, :PACKETS], np.repeat(seen, CLASSES, axis=1), shares)
+        of_direction = np.repeat(seen, CLASSES, axis=1)
+        self.seen = of_direction * shares
+        self.low = lower_bound(rates[:, :PACKETS], of_direction, shares)
         self.rates = rates
+
+
+_KINDS = tuple(TrafficClass(column % CLASSES) for column in range(PACKETS))
+
+
+class _Heights:
+    """What the packets of each class of each row are measured by, alike for one second and five."""
+
+    def __init__(self, slot: Slot, learned: Learned, limits: Limits) -> None:
+        lengths = slot.rows["length"]
+        narrow = (lengths >= HOST) & (lengths != GROUP)
+        wide = np.where(narrow, 1.0, limits.wider).astype(np.float32)[:, None]
+        self.limits = limits
+        self.floors = np.array([limits.floors.get(kind, np.inf) for kind in _KINDS], "f4") * wide
+        self.never = np.array([limits.never.get(kind, np.inf) for kind in _KINDS], "f4") * wide
+        self.upper = learned.upper[:, :PACKETS]
+        raised = limits.ratio * self.upper
+        self.warm = (learned.age >= limits.warm)[:, None]
+        self.usual = np.maximum(self.floors, raised)
+        # What is never usual is judged without having been learned, but not against what was.
+        self.certain = np.maximum(self.never, raised * self.warm)
+        # What a service is sent is sent to its host too.
+        self.is_service = ((lengths > HOST) & narrow)[:, None]
 
 
 def _by_threshold(
@@ -179,42 +204,29 @@ def _by_threshold(
 
 
 def _by_limits(
-    slot: Slot, bounds: _Bounds, learned: Learned, gathered: Floats, limits: Limits
+    slot: Slot, bounds: _Bounds, learned: Learned, gathered: Floats, heights: _Heights
 ) -> Iterator[TooMuch]:
-    lengths = slot.rows["length"]
-    narrow = (lengths >= HOST) & (lengths != GROUP)
-    wide = np.where(narrow, 1.0, limits.wider).astype(np.float32)[:, None]
-    kinds = [TrafficClass(column % CLASSES) for column in range(PACKETS)]
-    floors = np.array([limits.floors.get(kind, np.inf) for kind in kinds], np.float32) * wide
-    never = np.array([limits.never.get(kind, np.inf) for kind in kinds], np.float32) * wide
-    upper = learned.upper[:, :PACKETS]
-    usual = np.maximum(floors, limits.ratio * upper)
+    limits, upper, floors = heights.limits, heights.upper, heights.floors
     lasting = (gathered[:, :PACKETS] >= limits.gathered) & (bounds.low > 1.5 * upper)
-    warm = (learned.age >= limits.warm)[:, None]
     # What has ended is still in the rates of five seconds.
     goes_on = slot.fast[:, :PACKETS] >= 0.25 * bounds.rates[:, :PACKETS]
     enough = (bounds.seen >= limits.samples) & goes_on
-    by_baseline = enough & warm & ((bounds.low > usual) | (lasting & (bounds.low > floors)))
-    # What is never usual is judged without having been learned, but not against what was.
-    # What a service is sent is sent to its host too.
-    by_signature = (
-        enough
-        & ~((lengths > HOST) & narrow)[:, None]
-        & (bounds.low > np.maximum(never, limits.ratio * upper * warm))
-    )
+    above = (bounds.low > heights.usual) | (lasting & (bounds.low > floors))
+    by_baseline = enough & heights.warm & above
+    by_signature = enough & ~heights.is_service & (bounds.low > heights.certain)
     for row, column in np.argwhere(by_baseline | by_signature):
         certain = bool(by_signature[row, column])
         service = slot.service(int(row))
-        limit = never[row, column] if certain else floors[row, column]
+        limit = heights.never[row, column] if certain else floors[row, column]
         if not certain:
             limit = max(float(limit), float(upper[row, column]) * 1.5)
         why = Why(
             by="signature" if certain else "baseline",
-            measure=_WORDS[kinds[column]] + (f" to {service}" if service else ""),
+            measure=_WORDS[_KINDS[column]] + (f" to {service}" if service else ""),
             value=float(bounds.low[row, column]),
             limit=float(limit),
             usual=float(learned.mean[row, column]),
             seconds=bounds.seconds,
             samples=round(float(bounds.seen[row, column])),
         )
-        yield TooMuch(int(row), kinds[column], bool(column >= CLASSES), why, bounds.is_slow)
+        yield TooMuch(int(row), _KINDS[column], bool(column >= CLASSES), why, bounds.is_slow)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from phage.detect.volumes.targets import target_of, targets_of
 from phage.records.columns import TrafficClass
+from phage.records.distinct import distinct
 from phage.records.watched import FIRST_SERVICE, HOST, is_service
 
 if TYPE_CHECKING:
@@ -235,9 +236,18 @@ def shares_of(rates: Floats) -> Floats:
 
 def split_slots(volumes: Columns, traffic: Columns) -> Sequence[tuple[int, Any, Any]]:
     """Return the slots of a window, the earliest first: time, rows, traffic."""
-    times = sorted({*volumes["time"].tolist(), *traffic["time"].tolist()})
+    times = sorted({*_times(volumes), *_times(traffic)})
     if len(times) == 1:
         return [(times[0], volumes, traffic)]
     return [
         (time, volumes[volumes["time"] == time], traffic[traffic["time"] == time]) for time in times
     ]
+
+
+def _times(rows: Columns) -> Sequence[int]:
+    """Return the times that occur; nearly always it is one."""
+    times = rows["time"]
+    if len(times) and (times == times[0]).all():
+        return (int(times[0]),)
+    found: list[int] = distinct(times).tolist()
+    return found
