@@ -113,10 +113,11 @@ class Live:
         """Return the hosts of the last minute, in no order."""
         first = now // SECOND - SLOTS * SLOT_SECONDS
         with self._lock:
-            sums = self._talkers.since(first)
+            rows = self._talkers.since(first)
+        columns = (rows[name].tolist() for name in ("mac", "address", "numbers", "device"))
         return [
-            Talker(format_address(address), format_mac(mac), bool(device), (p0, p1), (o0, o1))
-            for (mac, address), (p0, p1, o0, o1, device) in sums.items()
+            Talker(format_address(address), format_mac(mac), device, (p0, p1), (o0, o1))
+            for mac, address, (p0, p1, o0, o1), device in zip(*columns, strict=True)
         ]
 
     def rates(self, now: int) -> list[tuple[int, int, int]]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from heapq import nlargest
 from typing import TYPE_CHECKING
 
-from phage.daemon.talkers import busiest
+import numpy as np
+
+from phage.daemon.talkers import Sums, busiest
 from phage.records.address import format_address, format_mac
 from phage.records.columns import Event
 from phage.records.flow import APPLICATIONS
@@ -15,7 +17,6 @@ from phage.store.repositories.traffic import Traffic, TrafficKind
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from phage.daemon.talkers import Numbers
     from phage.policy.desk import Outcome
     from phage.records import Finding, Window
     from phage.records.window import Columns
@@ -32,6 +33,8 @@ MAX_FLOWS = 2000
 
 PROTOCOLS = {0: "arp", 1: "icmp", 6: "tcp", 17: "udp", 58: "icmp6", 132: "sctp"}
 
+_OF_FLOWS = (TrafficKind.SERVICE, TrafficKind.PAIR)
+
 Key = tuple[str, str]
 
 
@@ -39,12 +42,16 @@ class TrafficSink:
     """Counts what hosts sent as it is sent, and services and pairs when their flows end."""
 
     def __init__(self, writer: Writer) -> None:
-        self.left_out = 0
         self._writer = writer
         self._minute = 0
-        self._counts: dict[TrafficKind, dict[Key, list[int]]] = {kind: {} for kind in TrafficKind}
-        # A device by its MAC, another by its address; windows have no time for names.
-        self._hosts: dict[int | bytes, list[int]] = {}
+        self._left_out = 0
+        self._hosts = Sums(MAX_COUNTED)
+        self._counts: dict[TrafficKind, dict[Key, list[int]]] = {kind: {} for kind in _OF_FLOWS}
+
+    @property
+    def left_out(self) -> int:
+        """How often a name came for which there was no room in its minute."""
+        return self._left_out + self._hosts.left_out
 
     def window(self, window: Window) -> None:
         """Count a window; hand over what was counted when its minute is another."""
@@ -52,8 +59,7 @@ class TrafficSink:
         if minute != self._minute:
             self._flush()
             self._minute = minute
-        for (mac, address), numbers in busiest(window):
-            self._count_host((numbers[4] and mac) or address, numbers)
+        self._hosts.add(_named(busiest(window)))
         if len(window.flows):
             ended = window.flows[(window.flows["event"] & Event.ENDED) != 0]
             for service, pair, counts in _flows(ended):
@@ -70,18 +76,6 @@ class TrafficSink:
         """Hand over what is left."""
         self._flush()
 
-    def _count_host(self, host: int | bytes, numbers: Numbers) -> None:
-        known = self._hosts.get(host)
-        if known is not None:
-            known[0] += numbers[0]
-            known[1] += numbers[1]
-            known[2] += numbers[2]
-            known[3] += numbers[3]
-        elif len(self._hosts) < MAX_COUNTED:
-            self._hosts[host] = [*numbers[:4], 0]
-        else:
-            self.left_out += 1
-
     def _count(self, kind: TrafficKind, key: Key, numbers: list[int]) -> None:
         counts = self._counts[kind]
         known = counts.get(key)
@@ -91,13 +85,10 @@ class TrafficSink:
         elif len(counts) < MAX_COUNTED:
             counts[key] = list(numbers)
         else:
-            self.left_out += 1
+            self._left_out += 1
 
     def _flush(self) -> None:
-        self._counts[TrafficKind.HOST] = {
-            (_name_of(host), ""): numbers for host, numbers in self._hosts.items()
-        }
-        self._hosts = {}
+        self._writer.traffic(_hosts(self._hosts.rows(), self._minute))
         for kind, counts in self._counts.items():
             most = nlargest(
                 MAX_STORED[kind], counts.items(), key=lambda item: item[1][2] + item[1][3]
@@ -106,11 +97,28 @@ class TrafficSink:
                 Traffic(kind, name, peer, self._minute, (n[0], n[1]), (n[2], n[3]), n[4])
                 for (name, peer), n in most
             )
-        self._counts = {kind: {} for kind in TrafficKind}
+        self._left_out = self.left_out
+        self._hosts = Sums(MAX_COUNTED)
+        self._counts = {kind: {} for kind in _OF_FLOWS}
 
 
-def _name_of(host: int | bytes) -> str:
-    return format_mac(host) if isinstance(host, int) else format_address(host)
+def _named(hosts: Columns) -> Columns:
+    """Return hosts by what they are known by: a device by its MAC, another by its address."""
+    hosts = hosts.copy()
+    by_mac = hosts["device"] & (hosts["mac"] != 0)
+    hosts["mac"][~by_mac] = 0
+    hosts["address"][by_mac] = np.void(bytes(16))
+    return hosts
+
+
+def _hosts(rows: Columns, minute: int) -> Iterator[Traffic]:
+    """Yield the hosts with most octets."""
+    octets = rows["numbers"][:, 2:].sum(axis=1).astype("i8")
+    most = rows[(-octets).argsort(kind="stable")[: MAX_STORED[TrafficKind.HOST]]]
+    columns = (most[name].tolist() for name in ("mac", "address", "numbers"))
+    for mac, address, (p0, p1, o0, o1) in zip(*columns, strict=True):
+        name = format_mac(mac) or format_address(address)
+        yield Traffic(TrafficKind.HOST, name, "", minute, (p0, p1), (o0, o1), 0)
 
 
 def _flows(rows: Columns) -> Iterator[tuple[str, Key, list[int]]]:
