@@ -1,7 +1,7 @@
 //! Huge pages for tables that are in use.
 
 /// The size of a huge page on the machines that have them.
-const HUGE: usize = 2 << 20;
+pub(crate) const HUGE: usize = 2 << 20;
 /// A table of fewer bytes has so few pages that the processor remembers where they are.
 const SMALLEST: usize = 512 << 10;
 /// Pieces of a table that are looked after: of a larger one the rest stays as it is.

@@ -4,9 +4,7 @@
 //! worth, as the caller weighs it: an attacker who fills the table with things seen once loses
 //! those first.
 
-use phage_memory::{prefetch, Pages};
-
-use super::aligned_words;
+use phage_memory::{prefetch, Pages, Words};
 
 /// Entries of one set.
 const WAYS: usize = 4;
@@ -19,8 +17,7 @@ pub(crate) type Payload = [u32; 3];
 /// Small entries by key. Two keys of one set whose upper halves are equal but for the lowest bit
 /// share an entry: one pair in 2^31.
 pub(crate) struct Entries {
-    words: Vec<u32>,
-    offset: usize,
+    words: Words,
     mask: u64,
     pages: Pages,
     /// Entries that went for others.
@@ -31,10 +28,8 @@ impl Entries {
     /// Makes room for at least `capacity` entries.
     pub(crate) fn new(capacity: usize) -> Self {
         let sets = capacity.div_ceil(WAYS).next_power_of_two();
-        let (words, offset) = aligned_words(sets * LINE);
         Self {
-            words,
-            offset,
+            words: Words::zeroed(sets * LINE),
             mask: sets as u64 - 1,
             pages: Pages::default(),
             evicted: 0,
@@ -48,7 +43,7 @@ impl Entries {
 
     #[inline(always)]
     fn base(&self, key: u64) -> usize {
-        self.offset + (key & self.mask) as usize * LINE
+        (key & self.mask) as usize * LINE
     }
 
     #[inline(always)]

@@ -4,9 +4,7 @@
 //! line, whatever the table holds; nothing is rehashed and there are no tombstones. A full set
 //! names its least valuable entry as victim.
 
-use phage_memory::{prefetch, Pages};
-
-use super::aligned_words;
+use phage_memory::{prefetch, Pages, Words};
 
 /// Entries of one set.
 const WAYS: usize = 8;
@@ -37,8 +35,7 @@ impl Score {
 
 /// Keys to slots.
 pub(crate) struct SetIndex {
-    words: Vec<u32>,
-    offset: usize,
+    words: Words,
     mask: u64,
     pages: Pages,
 }
@@ -47,10 +44,8 @@ impl SetIndex {
     /// Makes room for at least `capacity` entries.
     pub(crate) fn new(capacity: usize) -> Self {
         let sets = capacity.div_ceil(WAYS).next_power_of_two();
-        let (words, offset) = aligned_words(sets * LINE);
         Self {
-            words,
-            offset,
+            words: Words::zeroed(sets * LINE),
             mask: sets as u64 - 1,
             pages: Pages::default(),
         }
@@ -63,7 +58,7 @@ impl SetIndex {
 
     #[inline(always)]
     fn base(&self, key: u64) -> usize {
-        self.offset + (key & self.mask) as usize * LINE
+        (key & self.mask) as usize * LINE
     }
 
     #[inline(always)]

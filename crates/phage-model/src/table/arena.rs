@@ -7,10 +7,7 @@
 use std::alloc::{alloc_zeroed, dealloc, handle_alloc_error, Layout};
 use std::ptr::NonNull;
 
-use phage_memory::Pages;
-
-/// The size of a huge page on the machines that have them.
-const HUGE: usize = 2 << 20;
+use phage_memory::{Mapping, Pages};
 
 /// A fixed array of records, a power of two of them, that never moves.
 ///
@@ -18,8 +15,8 @@ const HUGE: usize = 2 << 20;
 pub(crate) struct Arena<T> {
     first: NonNull<T>,
     mask: usize,
-    /// What was mapped: more than the records, for their alignment. `None`: from the allocator.
-    mapped: Option<(NonNull<u8>, usize)>,
+    /// What was mapped. `None`: from the allocator.
+    mapped: Option<Mapping>,
     pages: Pages,
 }
 
@@ -31,21 +28,14 @@ unsafe impl<T: Sync> Sync for Arena<T> {}
 impl<T: bytemuck::Pod> Arena<T> {
     /// Maps an arena for `length` records (a power of two); `None` if the system has no room.
     pub(crate) fn new(length: usize) -> Option<Self> {
+        const { assert!(align_of::<T>() <= Mapping::ALIGN) };
         assert!(length.is_power_of_two(), "indexes are masked");
         let bytes = length.checked_mul(size_of::<T>())?;
-        // Large arenas begin at a huge page, so that all of them can become huge ones.
-        let align = if bytes >= HUGE { HUGE } else { 4096 };
-        let total = bytes.checked_add(align)?;
-        let Some(mapped) = map(total) else {
-            return (!cfg!(unix)).then(|| Self::of(length));
-        };
-        let skip = mapped.as_ptr().align_offset(align);
-        // SAFETY: `skip` is below `align`, and `total` is `align` longer than the records.
-        let first = unsafe { mapped.add(skip) }.cast();
+        let mapped = Mapping::new(bytes)?;
         Some(Self {
-            first,
+            first: mapped.start().cast(),
             mask: length - 1,
-            mapped: Some((mapped, total)),
+            mapped: Some(mapped),
             pages: Pages::default(),
         })
     }
@@ -100,10 +90,9 @@ impl<T: bytemuck::Pod> Arena<T> {
 
 impl<T> Drop for Arena<T> {
     fn drop(&mut self) {
-        match self.mapped {
-            Some((start, total)) => unmap(start, total),
+        if self.mapped.is_none() {
             // SAFETY: this is the layout that `of` allocated.
-            None => unsafe { dealloc(self.first.as_ptr().cast(), layout::<T>(self.mask + 1)) },
+            unsafe { dealloc(self.first.as_ptr().cast(), layout::<T>(self.mask + 1)) };
         }
     }
 }
@@ -115,37 +104,3 @@ fn layout<T>(length: usize) -> Layout {
         .unwrap_or(Layout::new::<[u64; 8]>())
         .pad_to_align()
 }
-
-#[cfg(unix)]
-fn map(bytes: usize) -> Option<NonNull<u8>> {
-    // SAFETY: a private anonymous mapping at an address of the system's choice touches nothing.
-    let start = unsafe {
-        libc::mmap(
-            std::ptr::null_mut(),
-            bytes,
-            libc::PROT_READ | libc::PROT_WRITE,
-            libc::MAP_PRIVATE | libc::MAP_ANON,
-            -1,
-            0,
-        )
-    };
-    if start == libc::MAP_FAILED {
-        None
-    } else {
-        NonNull::new(start.cast())
-    }
-}
-
-#[cfg(unix)]
-fn unmap(start: NonNull<u8>, bytes: usize) {
-    // SAFETY: exactly what `map` mapped, and nobody holds a reference into it any more.
-    unsafe { libc::munmap(start.as_ptr().cast(), bytes) };
-}
-
-#[cfg(not(unix))]
-fn map(_bytes: usize) -> Option<NonNull<u8>> {
-    None
-}
-
-#[cfg(not(unix))]
-fn unmap(_start: NonNull<u8>, _bytes: usize) {}
