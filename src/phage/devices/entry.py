@@ -90,8 +90,10 @@ class Entry:
         silence = at - self.last_seen
         if self.last_seen and silence > 60 * _SECOND:
             self.gap = min(MOST_AWAY_NS, max(silence, int(self.gap * GAP_DECAY)))
-        self.last_seen = max(self.last_seen, at)
-        self.first_seen = min(self.first_seen or at, at)
+        if silence > 0:
+            self.last_seen = at
+        if at < self.first_seen or not self.first_seen:
+            self.first_seen = at
         self.packets += packets
         self.octets += octets
         self._record = None

@@ -10,6 +10,8 @@ from collections import OrderedDict
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from phage.devices.edit import Edits
 from phage.devices.entry import Entry, Span
 from phage.devices.firmware import KNOWN_NS, renewal
@@ -181,9 +183,11 @@ class Inventory:
         if self._quick_routers != self.routers:
             self._quick.clear()
             self._quick_routers = self.routers
-        rows = window.hosts[(window.hosts["marks"] & HostMark.DEVICE) != 0]
-        columns = [rows[name].tolist() for name in ("mac", "address", "last", "vlan", "marks")]
-        sums = [rows[name].sum(axis=1).tolist() for name in ("packets", "octets")]
+        hosts = window.hosts
+        devices = np.flatnonzero(hosts["marks"] & HostMark.DEVICE)
+        names = ("mac", "address", "last", "vlan", "marks")
+        columns = [hosts[name][devices].tolist() for name in names]
+        sums = [hosts[name][devices].sum(axis=1).tolist() for name in ("packets", "octets")]
         for number, address, last, vlan, marks, packets, octets in zip(
             *columns, *sums, strict=True
         ):

@@ -48,15 +48,16 @@ class RateMeter:
             gathered, self._gathered = self._gathered, []
             if gathered:
                 yield from _told(_added_up(gathered))
-        rows = window.hosts[(window.hosts["marks"] & HostMark.DEVICE) != 0]
-        rows = rows[rows["mac"] != 0]
+        hosts = window.hosts
+        rows = np.flatnonzero(((hosts["marks"] & HostMark.DEVICE) != 0) & (hosts["mac"] != 0))
         if len(rows):
-            counts = [rows[name][:, 0] for name in SENT] + [rows[name] for name in COUNTS]
-            counts += [rows["octets"][:, way].astype(float) for way in (0, 1)]
-            counts += [rows[name][:, 0] for name in SPREAD]
-            self._gathered.append(
-                (rows["mac"].copy(), rows["address"].copy(), np.stack(counts, axis=1))
-            )
+            counts = [hosts[name][:, 0] for name in SENT] + [hosts[name] for name in COUNTS]
+            counts += [hosts["octets"][:, way] for way in (0, 1)]
+            counts += [hosts[name][:, 0] for name in SPREAD]
+            table = np.empty((len(rows), len(counts)))
+            for place, column in enumerate(counts):
+                table[:, place] = column[rows]
+            self._gathered.append((hosts["mac"][rows], hosts["address"][rows], table))
             if len(self._gathered) > PARTS:
                 self._gathered = [_added_up(self._gathered)]
 

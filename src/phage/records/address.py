@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
+
+_LATELY = 1024
+"""Addresses whose text is kept: those of a home come again and again, in each window."""
 
 _NEVER_ASKED = tuple(
     map(
@@ -14,6 +18,7 @@ _NEVER_ASKED = tuple(
 _MAPPED = bytes(10) + b"\xff\xff"
 
 
+@lru_cache(_LATELY)
 def format_address(raw: bytes) -> str:
     """Format 16 bytes as an IPv4 (when mapped) or IPv6 address; '' for all zeros.
 
@@ -33,6 +38,7 @@ def parse_address(text: str) -> bytes:
     return _MAPPED + address.packed if address.version == 4 else address.packed
 
 
+@lru_cache(_LATELY)
 def format_mac(value: int) -> str:
     """Format the low 48 bits as a MAC address; '' for 0."""
     if not value:

@@ -132,9 +132,10 @@ class Arpspoof:
 
     def _note_hosts(self, hosts: Columns) -> None:
         """Note who sent something, in the order in which hosts were heard."""
-        hosts = hosts[(hosts["mac"] != 0) & (hosts["packets"][:, 0] > 0)]
-        hosts = hosts[np.lexsort((hosts["mac"], hosts["last"], hosts["first"]))]
-        columns = (hosts[name].tolist() for name in ("mac", "address", "vlan", "last", "marks"))
+        rows = np.flatnonzero((hosts["mac"] != 0) & (hosts["packets"][:, 0] > 0))
+        rows = rows[np.lexsort([hosts[name][rows] for name in ("mac", "last", "first")])]
+        names = ("mac", "address", "vlan", "last", "marks")
+        columns = (hosts[name][rows].tolist() for name in names)
         for number, address, vlan, last, marks in zip(*columns, strict=True):
             mac = format_mac(number)
             if marks & HostMark.ROUTER and len(self._routers) < 64:
