@@ -64,7 +64,8 @@ class LinkServers:
     _known: Recent[tuple[str, int, str], _Server] = field(
         default_factory=lambda: Recent(_MOST_SERVERS), init=False
     )
-    _alive: Recent[str, int] = field(default_factory=lambda: Recent(1024), init=False)
+    _alive: Recent[str, int] = field(default_factory=lambda: Recent(_MOST_SERVERS), init=False)
+    """When a server's MAC was heard last."""
     _clients: Distinct[str] = field(default_factory=lambda: Distinct(1024), init=False)
     _advertisers: Distinct[str] = field(default_factory=lambda: Distinct(256), init=False)
 
@@ -74,8 +75,9 @@ class LinkServers:
         return self._known.dropped + self._alive.dropped
 
     def alive(self, mac: str, time: int) -> None:
-        """Note that a MAC was heard."""
-        self._alive.put(mac, time)
+        """Note that a MAC was heard, if it is a server's."""
+        if mac in self._alive:
+            self._alive.put(mac, time)
 
     def observe(self, seen: Observation, knowledge: Knowledge) -> list[Impostor]:
         """Take in a DHCP or router message; return the impostors that it shows."""
@@ -131,7 +133,7 @@ class LinkServers:
         name: str,
         offers: tuple[str, ...],
     ) -> list[Impostor]:
-        self.alive(_host(seen), seen.time)
+        self._alive.put(_host(seen), seen.time)
         key = (role, seen.vlan, name)
         server = self._known.use(key)
         if server is None:
