@@ -34,17 +34,16 @@ impl Scorer {
             if let Some(ahead) = peaks.get(at + AHEAD) {
                 self.fetch(ahead);
             }
-            let watched = self.store.profiles.get(peak.profile as usize);
-            let mature = watched.is_some_and(|watched| watched.profile.mature);
             let identity = self.store.identity(peak.device, identities);
             let mut row = ScoreRow {
                 device_mac: identity.mac,
                 device_address: identity.address,
-                mature: u8::from(mature),
+                mature: u8::from(peak.mature),
                 features: [NO_FEATURE; EXPLAINED],
                 ..peak.row()
             };
             if let Some(features) = self.peaks.features(peak) {
+                let watched = self.store.get(peak.profile);
                 let model = watched
                     .filter(|watched| watched.profile.mature)
                     .map_or(&self.prior.model, |watched| &watched.profile.model);
@@ -55,13 +54,13 @@ impl Scorer {
         self.peaks.clear();
     }
 
-    /// Asks for what the row of a device reads.
+    /// Asks for what the row of a device reads; of few devices that is their model.
     #[inline(always)]
     fn fetch(&self, peak: &Peak) {
         self.store.fetch_identity(peak.device);
-        if let Some(watched) = self.store.profiles.get(peak.profile as usize) {
-            watched.fetch();
-            if self.peaks.features(peak).is_some() {
+        if self.peaks.features(peak).is_some() {
+            if let Some(watched) = self.store.get(peak.profile) {
+                watched.fetch();
                 watched.profile.model.fetch_for_score();
             }
         }
@@ -128,15 +127,23 @@ impl Scorer {
     }
 }
 
-/// The behaviour features with the largest shares, largest first.
+/// The behaviour features with the largest shares, largest first; of equal ones the first.
 fn strongest(shares: &Row) -> [usize; OWN_EXPLAINED] {
     let share = |feature: usize| shares.get(place(feature)).copied().unwrap_or_default();
-    let mut features: [usize; INPUTS] = std::array::from_fn(|feature| feature);
-    let larger = |a: &usize, b: &usize| share(*b).total_cmp(&share(*a)).then(a.cmp(b));
-    features.select_nth_unstable_by(OWN_EXPLAINED, larger);
-    let mut first = *features.first_chunk().unwrap_or(&[0; OWN_EXPLAINED]);
-    first.sort_unstable_by(larger);
-    first
+    // A share in the order of `f32::total_cmp`, above what is left to features after it.
+    let mut keys: [i64; INPUTS] = std::array::from_fn(|feature| {
+        let bits = share(feature).to_bits().cast_signed();
+        let ordered = bits ^ (bits >> 31).cast_unsigned().wrapping_shr(1).cast_signed();
+        i64::from(ordered) << 32 | (INPUTS - feature) as i64
+    });
+    std::array::from_fn(|_| {
+        let largest = keys.iter().copied().max().unwrap_or(i64::MIN);
+        let feature = INPUTS.saturating_sub(largest as u32 as usize);
+        if let Some(key) = keys.get_mut(feature) {
+            *key = i64::MIN;
+        }
+        feature
+    })
 }
 
 /// Writes causes into a row; one without weight is none.

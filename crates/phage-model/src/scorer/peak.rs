@@ -39,6 +39,8 @@ pub(super) struct Peak {
     dst_port: u16,
     vlan: u16,
     protocol: u8,
+    /// Whether the device's own ensemble spoke of its last packet.
+    pub(super) mature: bool,
 }
 
 const _: () = assert!(size_of::<Peak>() == 128);
@@ -63,6 +65,7 @@ pub(super) struct Peaks {
 pub(super) struct Scored<'a> {
     pub(super) device: u32,
     pub(super) profile: u32,
+    pub(super) mature: bool,
     pub(super) number: u64,
     pub(super) packet: &'a Packet,
     pub(super) surprise: f32,
@@ -95,6 +98,7 @@ impl Peaks {
         peak.packets += 1;
         peak.surprising += u32::from(scored.surprise >= SURPRISING);
         peak.total += scored.surprise;
+        peak.mature = scored.mature;
         if scored.surprise > peak.surprise {
             peak.take(scored, &mut self.features);
         }
@@ -144,6 +148,7 @@ impl Peak {
             dst_port: 0,
             vlan: 0,
             protocol: 0,
+            mature: false,
         }
     }
 
@@ -171,6 +176,7 @@ impl Peak {
             dst_port: packet.dst_port,
             vlan: packet.vlan,
             protocol: packet.protocol,
+            mature: self.mature,
         };
         if scored.surprise > EXPLAINED_FROM {
             self.copy_features(scored, features);

@@ -178,6 +178,7 @@ impl Scorer {
             let mut scored = Scored {
                 device: subject,
                 profile,
+                mature: false,
                 number,
                 packet,
                 surprise: 0.0,
@@ -212,6 +213,7 @@ impl Scorer {
         };
         let profile = &mut watched.profile;
         profile.last = time;
+        scored.mature = profile.mature;
         if profile.mature != opinion.mature {
             // It came of age with an earlier packet of the run.
             let (kernel, model) = (self.kernel, &profile.model);
