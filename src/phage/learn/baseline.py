@@ -150,12 +150,12 @@ class Baselines:
             self._last[places] = np.maximum(self._last[places], slot - 1)
         mean = self._mean[places]
         upper = mean + 3.0 * np.sqrt(self._variance[places])
-        for row, key in enumerate(keys):
-            hours = self._hours.get(key)
-            if hours is not None:
-                hour = hours[hour_of_week(time)]
-                ratio = np.max(hour / np.maximum(mean[row, list(self._seasonal)], 1.0))
-                upper[row] *= max(1.0, float(ratio))
+        rows = [row for row, key in enumerate(keys) if key in self._hours]
+        if rows:
+            hour = hour_of_week(time)
+            hours = np.array([self._hours[keys[row]][hour] for row in rows])
+            ratios = hours / np.maximum(mean[np.ix_(rows, self._seasonal)], 1.0)
+            upper[rows] *= np.maximum(ratios.max(axis=1), 1.0)[:, None]
         return Learned(mean, upper.astype(np.float32), self._gathered[places], self._age[places])
 
     def gather(self, places: Numbers, values: Floats, floors: Floats) -> Floats:
