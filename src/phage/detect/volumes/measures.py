@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from phage.detect.volumes.past import Past
 from phage.detect.volumes.targets import target_of, targets_of
+from phage.frozen import frozen
 from phage.records.columns import TrafficClass
 from phage.records.distinct import distinct
 from phage.records.watched import FIRST_SERVICE, HOST, is_service
@@ -39,8 +41,19 @@ FLOWS = OCTETS + 1
 """The columns of flows, received and sent."""
 MEASURES = OCTETS + 3
 
+COUNTS = MEASURES + 2
+"""Columns of counts: those of measures, and packets really seen, received and sent."""
+
 SLOW_S = 5.0
 """Seconds of the slow rates: where sampling leaves little, a second is too short."""
+
+MOST = 8192
+"""Hosts and prefixes whose last slots are remembered."""
+
+_KEEP = 1.0 - 1.0 / (SLOW_S * SLOTS_A_SECOND)
+
+_SET_BACK = 3600 * SLOTS_A_SECOND
+"""Slots by which time has to go back for the clock to have been set; less is disorder."""
 
 GROUP_OF = {
     TrafficClass.TCP: 0,
@@ -66,7 +79,7 @@ def octets_column(kind: int, *, sent: bool) -> int:
     return PACKETS + GROUPS * sent + GROUP_OF[TrafficClass(kind)]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Watching:
     """The services of rows by their length, and the groups by their address."""
 
@@ -80,7 +93,7 @@ class Watching:
         return cls(services, targets_of(watched.groups))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Slot:
     """The rates of one slot; a row for each key that is told.
 
@@ -124,23 +137,6 @@ class Slot:
 
 
 @dataclass(slots=True)
-class _Past:
-    """What is remembered of one key between slots.
-
-    Attributes:
-        number: The slot that was told last.
-        counts: Its counts, and packets really seen.
-        before: Those of the slot before it, zeros where it was not told.
-        leaky: Counts of the last seconds, older ones weighing less.
-    """
-
-    number: int
-    counts: Floats
-    before: Floats
-    leaky: Floats
-
-
-@dataclass(slots=True)
 class Rates:
     """Makes rates of counts; remembers the last slots of a bounded number of keys.
 
@@ -148,10 +144,13 @@ class Rates:
     of the traffic: counts add up.
     """
 
-    most: int = 8192
-    dropped: int = 0
     watched: Watching = field(default_factory=Watching)
-    _past: dict[bytes, _Past] = field(default_factory=dict)
+    _past: Past = field(default_factory=lambda: Past(COUNTS, _KEEP, _SET_BACK, MOST))
+
+    @property
+    def dropped(self) -> int:
+        """How many keys gave way to others."""
+        return self._past.dropped
 
     def take(self, rows: Columns, time: int) -> Slot:
         """Return the rates at the end of a slot, whose rows these are."""
@@ -172,17 +171,10 @@ class Rates:
             ),
             axis=1,
         ).astype(np.float32)
-        fast, slow = np.empty_like(counts), np.empty_like(counts)
-        for row, key in enumerate(keys):
-            past = self._past.pop(key, None)
-            past = self._past[key] = _added(past, number, counts[row])
-            fast[row] = past.counts + past.before
-            slow[row] = past.leaky
-            # Sources of two slots may be the same ones: at least as many as in one of them.
-            fast[row, SOURCES] = max(past.counts[SOURCES], past.before[SOURCES])
-        while len(self._past) > self.most:
-            del self._past[next(iter(self._past))]
-            self.dropped += 1
+        now, before, slow = self._past.add(keys, counts, number)
+        fast = now + before
+        # Sources of two slots may be the same ones: at least as many as in one of them.
+        fast[:, SOURCES] = np.maximum(now[:, SOURCES], before[:, SOURCES])
         return Slot(
             time,
             number,
@@ -194,25 +186,6 @@ class Rates:
             seen_slow=slow[:, MEASURES:],
             watched=self.watched,
         )
-
-
-_KEEP = 1.0 - 1.0 / (SLOW_S * SLOTS_A_SECOND)
-
-_SET_BACK = 3600 * SLOTS_A_SECOND
-"""Slots by which time has to go back for the clock to have been set; less is disorder."""
-
-
-def _added(past: _Past | None, number: int, counts: Floats) -> _Past:
-    """Return what is remembered of a key after a slot's counts."""
-    if past is None:
-        return _Past(number, counts, np.zeros_like(counts), counts)
-    passed = number - past.number
-    if passed < -_SET_BACK:
-        passed = 1
-    if passed <= 0:
-        return _Past(past.number, past.counts + counts, past.before, past.leaky + counts)
-    before = past.counts if passed == 1 else np.zeros_like(counts)
-    return _Past(number, counts, before, past.leaky * np.float32(_KEEP**passed) + counts)
 
 
 def lower_bound(rates: Floats, seen: Floats, shares: Floats) -> Floats:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from phage.detect.volumes.measures import SLOT, SOURCES, Rates, lower_bound
+from phage.detect.volumes.past import Past
 from phage.detect.volumes.tops import Tops
 from phage.records.columns import VOLUME
 
@@ -52,6 +53,27 @@ def test_a_clock_that_is_set_back_goes_on() -> None:
     rates.take(row(100), 20_000 * SLOT)
     assert rates.take(row(100), 2000 * SLOT).fast[0, 4] == 200
     assert rates.take(row(100), 2002 * SLOT).fast[0, 4] == 100
+
+
+def test_any_number_of_keys_takes_as_much_room_as_a_few() -> None:
+    past = Past(columns=1, keep=0.5, set_back=100, most=100)
+    ones = np.ones((1, 1), np.float32)
+    for number in range(1000):
+        past.add([b"often"], ones, number)
+        past.add([b"%d" % number], ones, number)
+    now, before, leaky = past.add([b"often", b"997", b"5"], np.ones((3, 1), np.float32), 1000)
+    assert past.dropped == 1001 - 100 + 1
+    assert (now.tolist(), before.tolist()) == ([[1.0]] * 3, [[1.0], [0.0], [0.0]])
+    assert leaky[:, 0].tolist() == [pytest.approx(2.0), 1.125, 1.0]
+
+
+def test_who_is_told_twice_in_a_slot_adds_up() -> None:
+    past = Past(columns=1, keep=0.5, set_back=100, most=100)
+    past.add([b"one"], np.full((1, 1), 8.0, np.float32), 1)
+    now, before, leaky = past.add([b"one", b"two", b"one"], np.ones((3, 1), np.float32), 2)
+    assert now[:, 0].tolist() == [1.0, 1.0, 2.0]
+    assert before[:, 0].tolist() == [8.0, 0.0, 8.0]
+    assert leaky[:, 0].tolist() == [5.0, 1.0, 6.0]
 
 
 def test_few_samples_mean_little() -> None:
