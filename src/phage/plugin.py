@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
 from phage.errors import PluginUnavailableError
+from phage.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -48,7 +49,7 @@ class PluginState(enum.StrEnum):
     UNAVAILABLE = "unavailable"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Family:
     """One kind of plug-in.
 
@@ -65,7 +66,7 @@ class Family:
         return f"phage.{self.name}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Plugin:
     """One plug-in as it was found.
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from phage.frozen import frozen
 from phage.intel.networks import network_text
 from phage.policy.target import network_of
 from phage.records.address import parse_address
@@ -49,7 +50,7 @@ _MARK = b"\xff"
 """Ends a key: NumPy strips zero octets from the end of what it compares."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Remedy:
     """One decision as bouncers know it; `seconds` is what is left, negative once it ended."""
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Protocol
+
+from phage.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
     from phage.records.feedstate import FeedState
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FileText:
     """A file of text as it is now.
 
@@ -30,7 +32,7 @@ class FileText:
     is_shipped: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Remark:
     """Something about a text: where (line and column from 1; 0 for nowhere), how bad, what.
 
@@ -43,7 +45,7 @@ class Remark:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Judgement:
     """What is to be said about a rule file that is not in use yet.
 
@@ -65,7 +67,7 @@ class Judgement:
         return not any(each.gravity == "error" for each in self.remarks)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RuleForecast:
     """What one rule would have done: to flows, or about findings."""
 
@@ -79,7 +81,7 @@ class RuleForecast:
     is_certain: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Forecast:
     """What rules would have done over a time, with dry runs taken as enforced.
 
@@ -136,7 +138,7 @@ class RuleDesk(Protocol):
         """Remove a file. Raises StateError, ConfigError."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Setting:
     """One key of the settings: its path, what it means, value in force and default as YAML."""
 
@@ -149,7 +151,7 @@ class Setting:
     """It stands in the file."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FeedKind:
     """A kind of feed: what it has, what its maker asks, and its settings."""
 

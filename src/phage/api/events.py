@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import threading
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+
+from phage.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +34,7 @@ class TooManyListenersError(Exception):
     """There is no room for another listener."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Event:
     """One event: its number, its kind, and its data as JSON in one line."""
 

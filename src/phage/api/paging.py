@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
 
 from fastapi import Query
@@ -17,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from pydantic_core import to_json
 
 from phage.api.problem import Fault, ProblemError
+from phage.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -60,7 +60,7 @@ class Page(BaseModel, Generic[T]):
     next: str = Field("", description="Cursor of the next page; empty: this is the last.")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Keys:
     """The values by which rows are sorted: their kinds, for reading cursors back."""
 

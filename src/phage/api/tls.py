@@ -7,10 +7,10 @@ import hashlib
 import ipaddress
 import os
 import ssl
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from phage.errors import ConfigError
+from phage.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +27,7 @@ RENEW_DAYS = 30
 """One that ends sooner is made anew at the next start."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Certificate:
     """A certificate with its key, as PEM files.
 

@@ -10,13 +10,13 @@ import platform
 import shutil
 import socket
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from phage.cli.core import core_build, core_faults
 from phage.clock import Clock, rfc3339
 from phage.errors import CaptureError, PhageError, StateError
+from phage.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,7 +39,7 @@ OLD_MODEL_NS = 14 * 86_400 * 10**9
 """A model not saved for two weeks has missed what changed on the network since."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Check:
     """What one check saw."""
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from phage.cli.deviceremote import RemoteDevices
 from phage.cli.output import emit_one, output_option, say
 from phage.cli.remote import remote_options
 from phage.cli.settings import settings_options
+from phage.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound="Callable[..., Any]")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Change:
     """Where a device is changed, and how it is told.
 

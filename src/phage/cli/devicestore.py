@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from phage.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from phage.devices.profiler import Profiler
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Fenced:
     """What became of a fence.
 
@@ -30,7 +31,7 @@ class Fenced:
     enforced: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Known:
     inventory: Inventory
     profiler: Profiler

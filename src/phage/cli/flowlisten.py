@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from phage.cli.flowrecords import DECODED, decoded
@@ -15,6 +14,7 @@ from phage.collect.collectors.netflow import NetFlowCollector
 from phage.collect.exports import ExporterSettings, ExportSettings, Listening
 from phage.config.kinds import check_listen
 from phage.errors import ConfigError
+from phage.frozen import frozen
 from phage.records.exporter import VERSIONS
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ USUAL = ("0.0.0.0:2055", "0.0.0.0:4739", "0.0.0.0:6343")
 """Ports by which NetFlow, IPFIX (RFC 7011, 10.1) and sFlow are known."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Listener:
     """Listens and prints records as they come."""
 

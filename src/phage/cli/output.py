@@ -6,11 +6,11 @@ import json
 import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import click
 
+from phage.frozen import frozen
 from phage.telemetry.escape import escape
 
 FORMS = ("table", "json", "jsonl")
@@ -27,7 +27,7 @@ output_option = click.option(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Column:
     """One column of a table.
 

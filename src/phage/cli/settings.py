@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from phage.frozen import frozen
 
 if TYPE_CHECKING:
     from phage.config.document import Key
@@ -23,7 +24,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 _PATH = click.Path(path_type=Path)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Chosen:
     """What the person chose on the command line."""
 

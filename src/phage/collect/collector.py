@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from phage.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from phage.records import Window
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FrameSelection:
     """Which of the kept frames are wanted: those with one of these addresses or MACs."""
 

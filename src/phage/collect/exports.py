@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from typing import TYPE_CHECKING
 
 from phage.collect.collector import WithoutPackets
 from phage.collect.enginecollector import LONGEST_WAIT, EngineCollector
 from phage.errors import CaptureError, StateError
+from phage.frozen import frozen
 from phage.native import ExportEngine, ToldFlows
 from phage.records.address import format_address
 from phage.records.exporter import COUNTS, Exporter
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ExporterSettings:
     """What is set by hand for an exporter, or a network of them.
 
@@ -35,7 +36,7 @@ class ExporterSettings:
     interfaces: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ExportSettings:
     """Settings of the core's engine, explained in `crates/phage-engine/src/export/config.rs`."""
 
@@ -71,7 +72,7 @@ class ExportSettings:
         return json.dumps(values)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Listening:
     """Where to listen.
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from typing import TYPE_CHECKING
 
 from phage.collect.enginecollector import EngineCollector
 from phage.errors import StateError
+from phage.frozen import frozen
 from phage.native import Engine
 from phage.records.carved import CarvedFile
 from phage.records.convert import window_from_raw
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from phage.records import Window
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EngineSettings:
     """Settings of the core's engine; each is explained in `crates/phage-engine/src/config.rs`."""
 

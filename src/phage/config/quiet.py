@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import time
-from dataclasses import dataclass
+
+from phage.frozen import frozen
 
 _TEXT = re.compile(r"([01]?\d|2[0-3]):([0-5]\d) ?- ?([01]?\d|2[0-3]):([0-5]\d)")
 _DAY = 24 * 60
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Quiet:
     """From one minute of the day to before another, by this machine's clock."""
 

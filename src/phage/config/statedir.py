@@ -5,11 +5,11 @@ from __future__ import annotations
 import fcntl
 import os
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from phage.errors import StateError
+from phage.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -29,7 +29,7 @@ def default_state_dir(environment: Mapping[str, str], home: Path, user: int) -> 
     return (Path(base) if base.startswith("/") else home / ".local" / "state") / "phage"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StateDirectory:
     """Names of what lies in the folder of state."""
 

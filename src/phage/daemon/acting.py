@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +21,7 @@ from phage.daemon.storesink import location
 from phage.enforcer import process
 from phage.enforcer.capabilities import CAP_NET_ADMIN
 from phage.errors import PermissionMissingError, StoreError
+from phage.frozen import frozen
 from phage.respond.remote import EnforcerError, RemoteResponder
 from phage.store.store import open_store
 
@@ -113,7 +113,7 @@ def start_enforcement(
     return enforcement
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Recorded:
     """Writes what was changed over the control socket into the audit log."""
 

@@ -15,12 +15,12 @@ import pwd
 import socket
 import struct
 import threading
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from phage.clock import SystemClock
 from phage.daemon.requests import Request, parse_request
 from phage.errors import PhageError, StateError
+from phage.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -52,7 +52,7 @@ class ControlError(PhageError):
     """The daemon cannot be told; says why and what to do."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Caller:
     """Who asks: "user:NAME", as audit and decisions name him."""
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from phage.frozen import frozen
 from phage.policy.ruleset import RuleSet, load, rule_paths
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from phage.policy.rule import RuleFile
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KeptRules:
     """Keeps rule files in a folder of its own. Every method may raise OSError."""
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from phage.clock import rfc3339
 from phage.daemon.banmeter import BanMeter
 from phage.daemon.talkers import Talkers
+from phage.frozen import frozen
 from phage.records.address import format_address, format_mac
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ BANS_SECONDS = 1
 """How often it is asked what is in force."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Talker:
     """A host with what it sent and received in the last minute."""
 

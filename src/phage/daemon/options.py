@@ -6,8 +6,10 @@ The contract with the command line.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
+
+from phage.frozen import frozen
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,7 +38,7 @@ def no_progress(done: int, whole: int) -> None:
     """Report nothing."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RunOptions:
     """Options of `phage run`.
 
@@ -58,7 +60,7 @@ class RunOptions:
     decided: Callable[[Outcome], None] = no_outcome
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReplayOptions:
     """Options of `phage replay`.
 
@@ -88,7 +90,7 @@ class ReplayOptions:
     progress: Progress = no_progress
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReplayReport:
     """What a replay found; `phage replay --output json` prints it as it stands here.
 
@@ -107,7 +109,7 @@ class ReplayReport:
     unreadable: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BenchOptions:
     """Options of `phage bench`.
 
@@ -124,7 +126,7 @@ class BenchOptions:
     progress: Progress = no_progress
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Measurement:
     """One figure of `phage bench`, with the peer's where a peer was measured in the same run."""
 
@@ -135,7 +137,7 @@ class Measurement:
     peer_value: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BenchReport:
     """What `phage bench` measured.
 

@@ -9,10 +9,10 @@ import subprocess  # noqa: TID251  Starts phage itself.
 import sys
 import threading
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from phage.errors import PhageError
+from phage.frozen import frozen
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +30,7 @@ STOP_SECONDS = 20.0
 KEPT_LINES = 20
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OwnProgram:
     """How phage is started with the settings of this one.
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from phage.frozen import frozen
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from phage.config.statedir import StateDirectory
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ScanFolders:
     """Where file scanning keeps what it keeps, in the folder of state."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -30,6 +29,7 @@ from phage.daemon.steering import Steering
 from phage.daemon.storesink import location
 from phage.daemon.workcounts import WorkCounter
 from phage.errors import ConfigError
+from phage.frozen import frozen
 from phage.store.pool import StorePool
 from phage.store.repositories.decisions import DecisionFilter
 from phage.store.store import open_store
@@ -64,7 +64,7 @@ ENDED_NS = 7 * 86_400 * 10**9
 MAX_ENDED = 10_000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Served:
     """What of the living daemon is shown and steered.
 

@@ -19,6 +19,7 @@ from urllib.parse import SplitResult, quote, urlsplit
 from phage.access.sensors import SEPARATOR
 from phage.bus.codec import encode
 from phage.errors import ConfigError, PhageError
+from phage.frozen import frozen
 from phage.records import Advice
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class UplinkError(PhageError):
         self.is_final = is_final
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Membership:
     """Who a sensor is: kept in its folder of state, readable by its account only.
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from phage.detect.belonging import belongs, may_belong, parties
 from phage.detect.explain import counted, sentence
 from phage.detect.tables import Distinct, Recent
+from phage.frozen import frozen
 from phage.records import Finding, FindingState, Peer, Severity, Subject
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 _SECOND = 1_000_000_000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MergeSettings:
     """Spans and limits of merging.
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from phage.detect.parties import UNSPECIFIED
 from phage.detect.tables import Recent
+from phage.frozen import frozen
 
 if TYPE_CHECKING:
     from phage.records import Observation
@@ -41,7 +42,7 @@ def is_virtual(mac: str) -> bool:
     return mac.startswith(_VIRTUAL)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Claim:
     """One claim: `mac` says that it owns `ip`.
 

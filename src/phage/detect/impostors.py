@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from phage.detect.claims import is_virtual
 from phage.detect.tables import Distinct, Recent
+from phage.frozen import frozen
 from phage.records import Observation, Peer
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ MADE_UP = "many made-up addresses"
 _SERVER_WORDS = frozenset({"offer", "ack", "nak", "advertise", "reply"})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Impostor:
     """One server that is not known here."""
 

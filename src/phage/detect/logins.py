@@ -8,12 +8,12 @@ session took place.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from phage.detect.rows import among
+from phage.frozen import frozen
 from phage.records.columns import Event, TcpState
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from phage.records import Columns
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LoginService:
     """One service: its ports and the shape of a refused login.
 

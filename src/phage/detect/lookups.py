@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from phage.detect.tables import Distinct, Usual
 from phage.devices.domainnames import registered_domain
+from phage.frozen import frozen
 
 if TYPE_CHECKING:
     from phage.records import Observation
@@ -56,7 +57,7 @@ class Leaky:
 FAST, SLOW = 60 * _SECOND, 3600 * _SECOND
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Question:
     """A DNS message, as a tunnel would use it: its domain, and what its name carries below it.
 

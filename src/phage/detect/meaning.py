@@ -8,10 +8,10 @@ counts, and only above the device's normal range: nothing is attacked by too lit
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from phage.detect import explain
+from phage.frozen import frozen
 from phage.records.address import format_address
 from phage.records.columns import NO_FEATURE
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from phage.detect.rows import Score
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Meaning:
     """What a value above the normal range says.
 

@@ -5,11 +5,11 @@ Computed from the columns as a whole, so that a window of 16,384 rows costs a mi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from phage.frozen import frozen
 from phage.records.columns import Event
 from phage.records.distinct import distinct
 
@@ -27,7 +27,7 @@ _YOUNG = 1_000_000_000
 _SYN, _ACK = 2, 16
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SynShape:
     """SYNs that reached one host in one window, as far as the rows show them.
 

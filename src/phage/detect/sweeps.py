@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from phage.detect.parties import UNSPECIFIED
 from phage.detect.tables import Distinct, Recent, Usual
+from phage.frozen import frozen
 
 if TYPE_CHECKING:
     from phage.records import Observation
@@ -46,7 +47,7 @@ class Asker:
     neighbour_discovery: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SweepLimits:
     """How many distinct addresses make a sweep; each field gives the reason in the detector."""
 
@@ -58,7 +59,7 @@ class SweepLimits:
     """Nanoseconds after which a sweep is over."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sweep:
     """One asker's sweep as it stands."""
 

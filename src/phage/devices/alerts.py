@@ -6,8 +6,9 @@ a device in a week does.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from phage.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +20,7 @@ DEVIATION = "deviation"
 """The detector that judges devices by their own profiles."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AlertRate:
     """Findings of a detector in a time.
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import enum
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import yaml
@@ -19,6 +18,7 @@ from phage.devices.identifier import cleaned
 from phage.devices.profilebook import HIGH_PORT, SEVERAL
 from phage.devices.profilekeys import key_of
 from phage.errors import PhageError
+from phage.frozen import frozen
 from phage.records.device import PERSONAL
 from phage.records.profile import EPHEMERAL, INTERNET, NO_PORT, POSING, Phase, ProfileKey, Way
 
@@ -58,7 +58,7 @@ class FenceError(PhageError):
     """A device cannot be fenced in; says why."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Blocked:
     """Flows of the past that a fence would have blocked: of one key, how many, the last when."""
 

@@ -12,10 +12,10 @@ it is noted with its confidence and can be undone.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from phage.devices.names import is_common
+from phage.frozen import frozen
 from phage.records.device import PERSONAL, Attribute, Join, Mark, MarkKind
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ MAX_WATCHED = 4096
 """Devices with several addresses whose turns are watched."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Candidate:
     """A device that a new address may belong to, and why."""
 

@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from phage.errors import StateError
+from phage.frozen import frozen
 from phage.records.device import Attribute, Trait
 from phage.records.distinct import distinct
 
@@ -54,7 +55,7 @@ _MAGIC = b"phage kinds 1\n"
 _DIGEST = 32
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Verdict:
     """What a device looks like.
 

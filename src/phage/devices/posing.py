@@ -6,11 +6,11 @@ a device's cloud is believed by the device, and by whoever looks at addresses on
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from phage.frozen import frozen
 from phage.records.address import parse_mac
 from phage.records.columns import Event, HostMark
 
@@ -29,7 +29,7 @@ MAX_MARKED = 256
 _GROUP = 1 << 40
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Posed:
     """Packets to a device from a neighbour with an address of somebody far, as rows have them."""
 

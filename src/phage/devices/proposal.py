@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from phage.devices.fence import Blocked, Grade, fence_rules, objection, replay
 from phage.devices.inventory import Inventory
 from phage.errors import PhageError, StateError
+from phage.frozen import frozen
 from phage.store.repositories.flows import FlowFilter
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class NotAcceptedError(PhageError):
     """A fence would have blocked what a person has not said to accept; tells what, and how."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Proposal:
     """A fence that nobody has put up yet.
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from phage.errors import StateError
+from phage.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -30,7 +30,7 @@ _DIGEST = 32
 _ROW = np.dtype([("prefix", "<u8"), ("name", "<u4"), ("bits", "u1"), ("tag", "u1")])
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Assignment:
     """A prefix of MAC addresses, and whose it is.
 

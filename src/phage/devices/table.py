@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict, deque
-from dataclasses import dataclass
 from heapq import nsmallest
 from typing import TYPE_CHECKING
 
 from phage.devices.entry import Entry, entry_of
 from phage.errors import PhageError
+from phage.frozen import frozen
 from phage.records.device import DeviceEvent
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class DeviceError(PhageError):
     """A device cannot be changed so, or there is no such one; says why."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Changes:
     """What is to be stored: devices that changed, those only seen again, ids that went, events."""
 

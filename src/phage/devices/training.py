@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from phage.devices.kinds import KindModel, train
 from phage.devices.vendors import maker_in
+from phage.frozen import frozen
 from phage.records.device import Attribute
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ AGREE = 0.5
 """Share of a kind's examples that must agree on it."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Example:
     """A device whose kind is known; `told` is what a person says of the kind."""
 

@@ -7,11 +7,12 @@ names above them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from phage.frozen import frozen
 from phage.intel.index import prefix_set_of_columns
 from phage.intel.known import DOUBT, Known
 from phage.intel.networks import Networks, joined, network_text, parse_networks
@@ -42,7 +43,7 @@ ASKED_AT_ONCE = 1 << 18
 _NOTHING = 0xFFFF_FFFF
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Source:
     """What one feed says.
 
@@ -77,7 +78,7 @@ def together(confidences: Sequence[int]) -> int:
     return min(99, round(100 * (1.0 - doubt)))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Catalog:
     """What all feeds say. Never changed once made.
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 from phage.errors import PhageError
+from phage.frozen import frozen
 from phage.plugin import Family
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Unchanged(Exception):  # noqa: N818  It is an answer, no error.
     """The source says that nothing has changed since the last time."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Harvest:
     """What a feed gave.
 

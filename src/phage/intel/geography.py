@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from phage.errors import PhageError
+from phage.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -47,7 +48,7 @@ class GeographyError(PhageError):
     """A database cannot be read; names the file and why."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Place:
     """What is known of where an address belongs.
 

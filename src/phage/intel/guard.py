@@ -7,12 +7,13 @@ one day hold 0.0.0.0/0: whoever blocks by it blocks himself.
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from phage.frozen import frozen
 from phage.intel.networks import Networks, parse_networks
 from phage.intel.wellknown import SPECIAL, WELL_KNOWN
 
@@ -38,7 +39,7 @@ STRAY = 0.001
 SHOWN = 20
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Verdict:
     """What may be used of a feed, and what was left out and why.
 
@@ -52,7 +53,7 @@ class Verdict:
     examples: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Guard:
     """Judges networks of a feed.
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from phage.frozen import frozen
 from phage.records.address import parse_address
 from phage.records.indicator import IndicatorKind
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _NOTHING = 0xFFFF_FFFF
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Trace:
     """What one device had to do with one indicator before it was one.
 

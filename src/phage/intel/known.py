@@ -9,13 +9,14 @@ searched for files `list.json` below it, as MISP's collection has them.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from phage.errors import PhageError
+from phage.frozen import frozen
 from phage.intel.text import decoded, first_fields
 from phage.intel.values import canonical_domain, guessed
 from phage.records.indicator import IndicatorKind
@@ -39,7 +40,7 @@ class KnownError(PhageError):
     """A list of the well known cannot be read; names the file and why."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Known:
     """What is well known, by the names of the lists that say so.
 

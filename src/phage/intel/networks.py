@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from dataclasses import dataclass
 from itertools import repeat
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from phage.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -26,7 +27,7 @@ _V4_LENGTHS = {str(length): length + 96 for length in range(33)}
 _V6_LENGTHS = {str(length): length for length in range(129)}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Networks:
     """Networks: (n, 16) octets without host bits, and prefix lengths of 128, sorted, none twice.
 

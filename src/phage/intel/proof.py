@@ -13,10 +13,10 @@ import re
 import shutil
 import subprocess  # noqa: TID251  gpgv only tells whether a signature is good.
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from phage.frozen import frozen
 from phage.intel.feed import FeedError
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ _HEX = re.compile(r"\b[0-9a-fA-F]{32,128}\b")
 _GPGV_SECONDS = 20.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Proof:
     """What is asked for beside each document; `{url}` in an address stands for the document's.
 

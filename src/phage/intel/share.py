@@ -9,10 +9,10 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import uuid
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from phage.clock import rfc3339
+from phage.frozen import frozen
 from phage.intel.stix import NAMESPACE, identity, indicator_object
 from phage.records.indicator import Indicator, IndicatorKind
 
@@ -30,7 +30,7 @@ VALID_NANOSECONDS = 14 * 86_400 * 10**9
 _SECOND = 10**9
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sharing:
     """What is shared, and in whose name.
 
@@ -47,7 +47,7 @@ class Sharing:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Offence:
     """One attacker.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
+from phage.frozen import frozen
 from phage.intel import keep
 from phage.intel.feed import FeedError, Harvest, Unchanged
 from phage.intel.fetch import Fetcher, Validator
@@ -45,7 +46,7 @@ class Shelf(Protocol):
         """Add indicators to those that are there."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Subscription:
     """A feed as the settings have it: under which name, and how often it is asked."""
 

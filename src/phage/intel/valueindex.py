@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from phage.frozen import frozen
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -28,7 +30,7 @@ MAX_COMPACT = 30_000_000
 """Further ones, ten octets each."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Word:
     """What one source says of a value.
 

@@ -16,13 +16,13 @@ from __future__ import annotations
 
 import io
 import zipfile
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from phage.errors import StateError
+from phage.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +37,7 @@ _THURSDAY = 3 * 24
 _VERSION = 1
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Learned:
     """What is usual for some keys: a row for each, a column for each measure.
 

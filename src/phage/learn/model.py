@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from phage.clock import Clock, rfc3339
 from phage.errors import StateError
+from phage.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,7 +56,7 @@ class CoreModel:
         self.load = load
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SavedState:
     """One state in the folder."""
 

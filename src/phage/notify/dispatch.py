@@ -7,6 +7,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from phage.frozen import frozen
 from phage.notify.notice import Notice, shown
 from phage.notify.notifier import NotifyError
 from phage.notify.waiting import Pace, Waiting
@@ -24,7 +25,7 @@ LONGEST_NAP = 30.0
 """Seconds after which is looked anew whether something may be told."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Channel:
     """One notifier under the name by which rules call it.
 

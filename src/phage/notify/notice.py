@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from phage.clock import rfc3339
+from phage.frozen import frozen
 from phage.records import FindingState, Severity
 from phage.telemetry.escape import escape
 
@@ -20,7 +21,7 @@ LONGEST_TEXT = 2000
 """Characters of a notice: it fits the smallest of what chat services take (Discord: 2,000)."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Notice:
     """One thing to be told. Its texts are safe to show: control characters are escaped.
 

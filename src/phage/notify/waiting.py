@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from phage.detect.tables import Recent
+from phage.frozen import frozen
 from phage.notify.notice import Notice, digest
 from phage.records import Severity
 
@@ -17,7 +17,7 @@ _KNOWN = 4096
 """Things of which it is remembered that they were told."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Pace:
     """How fast one channel is told, and for how long it is tried.
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
 from phage.clock import SystemClock
+from phage.frozen import frozen
 from phage.intel.timely import answer_within
 from phage.notify.notifier import NotifyError
 from phage.records.address import is_public
@@ -59,7 +60,7 @@ class UnreachedError(NotifyError):
     """The push service was not reached: it is away, or we are."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Recipient:
     """A browser: where its push service takes messages, its key and secret as octets."""
 

@@ -6,9 +6,10 @@ A child that is killed or dies costs the engine at work its answer, never the ot
 from __future__ import annotations
 
 import signal
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
+from phage.frozen import frozen
 from phage.scan.sandbox import wire
 from phage.scan.sandbox.kernel import Limits
 from phage.scan.sandbox.sandbox import Child, Plan, Sandbox
@@ -28,7 +29,7 @@ MOST_MESSAGES = 16
 """Messages that may come before an engine's result; one is right."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Said:
     """What became of asking one engine: its message, or how it failed.
 

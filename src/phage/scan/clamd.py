@@ -8,10 +8,10 @@ import os
 import re
 import socket
 import struct
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from phage.errors import PhageError
+from phage.frozen import frozen
 from phage.scan.service import cut_after
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class ClamdError(PhageError):
     """clamd cannot be asked, or says that it failed."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Clamd:
     """Where clamd listens: a socket's path, or HOST:PORT."""
 

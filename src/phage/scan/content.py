@@ -15,6 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from phage.frozen import frozen
 from phage.scan.kinds import HEAD, kind_of
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ CHUNK = 2**20
 _SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Hashes:
     """The digests of a content, in lower-case hexadecimal."""
 

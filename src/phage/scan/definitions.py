@@ -9,11 +9,11 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from phage.clock import Clock, rfc3339
 from phage.errors import PhageError, PluginUnavailableError
+from phage.frozen import frozen
 from phage.plugin import discover
 from phage.scan.content import Content
 from phage.scan.engine import ENGINES
@@ -33,7 +33,7 @@ KEPT = 3
 """Takings that are kept for going back."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Update:
     """What an update did: versions before and after."""
 

@@ -5,10 +5,10 @@ Web, REST, clamd's protocol and ICAP ask it in one way, whatever queue is behind
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from phage.errors import PhageError
+from phage.frozen import frozen
 from phage.records.scanjob import NOTHING_YET, JobState, Priority, Progress
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class JobFailedError(DeskError):
     """A file was taken, and nobody could scan it."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Analysis:
     """The scanning of one file, from its arrival to its verdict.
 
@@ -76,7 +76,7 @@ class Analysis:
         return self.state in {JobState.DONE, JobState.DEAD, JobState.CANCELLED}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EngineState:
     """An engine as it stands here.
 

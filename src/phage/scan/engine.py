@@ -13,6 +13,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from phage.errors import PhageError
+from phage.frozen import frozen
 from phage.plugin import Family
 from phage.records.sample import Category, EngineKind, EngineVersion, Fact
 from phage.scan.content import Content
@@ -33,7 +34,7 @@ class Place(enum.StrEnum):
     looks into a file itself."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Answer:
     """What an engine says of one file: its judgement, the name of what it found, and facts."""
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 from phage.config.load import suggestion
 from phage.config.plugins import make
 from phage.errors import ConfigError, PhageError
+from phage.frozen import frozen
 from phage.plugin import Plugin, discover
 from phage.scan.engine import ENGINES, Engine, Place
 from phage.scan.sandbox.sandbox import Load
@@ -27,7 +28,7 @@ _WORD = re.compile(r"[a-z0-9_]{1,40}")
 """The name of an instance, after its engine's."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Ready:
     """An engine that can be used.
 
@@ -69,7 +70,7 @@ class Ready:
         return (self.name, self.version.engine, self.version.definitions, self.options)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EngineSet:
     """Engines by name, and why others are not there."""
 

@@ -8,10 +8,10 @@ launcher remembers nothing: what runs is asked anew each time.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 from phage.errors import PhageError
+from phage.frozen import frozen
 from phage.plugin import Family
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ FLEET_TAG = "phage-fleet"
 WORKER_TAG = "phage-worker"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Machine:
     """A machine as its launcher tells it.
 
@@ -43,7 +43,7 @@ class Machine:
     address: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Joining:
     """What a new machine has to know to join.
 

@@ -6,10 +6,11 @@ which it gets by the lease of the task, for as long as that lasts.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Protocol
 
 from phage.errors import PhageError
+from phage.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,7 +41,7 @@ class MasterError(PhageError):
         self.refused = refused
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Claim:
     """A task that is ours for a while."""
 
@@ -52,7 +53,7 @@ class Claim:
     size: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Release:
     """Definitions that an engine should have: the file by its id, '' for those before all ours."""
 
@@ -61,7 +62,7 @@ class Release:
     name: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Wanted:
     """What the master wants of a worker: definitions by engine, and whether it should end."""
 

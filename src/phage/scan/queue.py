@@ -8,10 +8,11 @@ lease was lost is refused.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 from phage.errors import PhageError
+from phage.frozen import frozen
 from phage.plugin import Family
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class QueueError(PhageError):
     """The queue cannot be reached, or refuses."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class QueueState:
     """How a queue stands.
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from phage.errors import PhageError
+from phage.frozen import frozen
 from phage.scan.engineset import definitions_folder
 from phage.scan.master import LEASE_SECONDS, Claim, Master, MasterError
 from phage.scan.vault import revealed
@@ -31,7 +31,7 @@ PAUSES = (0.2, 1.0, 3.0, 8.0)
 """Seconds between tries to reach a master that is away; then the task is left to others."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Worked:
     """What became of a task.
 

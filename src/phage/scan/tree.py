@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from phage.frozen import frozen
 from phage.scan.content import Content
 from phage.scan.sandbox.wire import SandboxError, SandboxTimeoutError
 from phage.scan.unpack.opening import opens
@@ -40,7 +41,7 @@ class Bounds:
     seconds: float = 120.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Node:
     """A place in the tree: the sample (no path), or something in it."""
 

@@ -7,12 +7,12 @@ scanner takes phage's own source for it.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 
+from phage.frozen import frozen
 from phage.records.sample import Category
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Trial:
     """One file of an engine's self-test, and the categories that are right for it.
 

@@ -9,12 +9,12 @@ import os
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from phage.clock import Clock, rfc3339
 from phage.errors import StateError
+from phage.frozen import frozen
 from phage.store.copy import copy_rows
 from phage.store.databases.sqlite import SqliteDatabase
 from phage.store.manifest import FOLDERS, NAME, STORE, Entry, Manifest
@@ -36,7 +36,7 @@ def _say_nothing(name: str) -> None:
     pass
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BackupReport:
     """What a backup holds."""
 

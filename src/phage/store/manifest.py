@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
 from phage.errors import StateError
+from phage.frozen import frozen
 
 NAME = "manifest.json"
 FORMAT = 1
@@ -23,7 +23,7 @@ MAX_MANIFEST = 16 * 2**20
 """Octets; some hundred thousand files."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Entry:
     """One file of a backup: its name in the archive, its octets, its SHA-256."""
 
@@ -32,7 +32,7 @@ class Entry:
     sha256: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Manifest:
     """What a backup says of itself."""
 

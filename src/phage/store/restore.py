@@ -12,12 +12,12 @@ import shutil
 import tarfile
 import tempfile
 import zlib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from phage.clock import Clock, rfc3339
 from phage.errors import StateError, StoreError
+from phage.frozen import frozen
 from phage.store.backup import export
 from phage.store.connect import open_database
 from phage.store.copy import copy_rows, empty
@@ -50,7 +50,7 @@ RESERVE = 64 * 2**20
 """Octets that unpacking leaves free on the disk."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RestoreReport:
     """What was restored, and where the state before it lies ('' if there was none)."""
 

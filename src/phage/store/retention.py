@@ -6,6 +6,7 @@ import contextlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from phage.frozen import frozen
 from phage.store.repositories.traffic import SPANS
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ MAX_CHUNKS = 100
 """Chunks in one sweep: 100,000 rows, a second or so; `more` tells that there is more to do."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Age:
     """One table that ages: which rows of it may go, by which time."""
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from phage.clock import Clock, rfc3339
 from phage.errors import StoreError
+from phage.frozen import frozen
 from phage.store.connect import open_database
 from phage.store.database import Database, sqlite_path, sqlite_url
 from phage.store.repositories.audit import AuditRepository
@@ -51,7 +51,7 @@ QUICK_CHECK_OCTETS = 64 * 2**20
 end."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StoreLocation:
     """Where the store is: a URL, and the password if it is not in the URL."""
 

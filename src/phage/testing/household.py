@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import math
 import random
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from phage.frozen import frozen
 from phage.records import Feature, Finding, FindingState, Peer, Severity, Subject
 from phage.records.decision import Action, Direction, Receipt, ReceiptState, Target, TargetKind
 from phage.records.device import Attribute, Device, DeviceEvent, Guess, Seen, Trait
@@ -44,7 +44,7 @@ HOUR = 3600 * SECOND
 DAYS = 7
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Member:
     """A device of the household: name, maker, product, category, and how much it sends."""
 

@@ -14,11 +14,11 @@ A `Timeline` (in `phage.testing.timeline`) makes whole sequences of windows from
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
 
+from phage.frozen import frozen
 from phage.records.address import parse_address, parse_mac
 from phage.records.columns import (
     EXPLAINED,
@@ -57,7 +57,7 @@ def at(seconds: float) -> int:
     return EPOCH + round(seconds * SECOND)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Endpoint:
     """A host of the test network: address, MAC, whether it is at home."""
 

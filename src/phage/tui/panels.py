@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rich.text import Text
 from textual.containers import Vertical
 from textual.widgets import DataTable, Label
 
+from phage.frozen import frozen
 from phage.telemetry.drops import meaning
 from phage.tui.figures import clock_time, octets, plain, short
 
@@ -29,7 +29,7 @@ SEVERITY_COLOURS: Mapping[str, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Heading:
     """One column of a panel: its title, and how a row becomes its cell."""
 
@@ -39,7 +39,7 @@ class Heading:
     style: Callable[[Row], str] = lambda _row: ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Contents:
     """What a panel shows.
 

@@ -6,7 +6,7 @@ daemon runs, and the daemon tells what goes on while the store is locked or not 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from phage.clock import rfc3339
@@ -20,6 +20,7 @@ from phage.daemon.requests import (
     checked,
 )
 from phage.errors import PhageError
+from phage.frozen import frozen
 from phage.records import FindingState
 from phage.store.repositories.findings import FindingFilter
 from phage.store.store import StoreLocation, open_reader
@@ -38,7 +39,7 @@ MAX_FINDINGS = 50
 MAX_DEVICES = 500
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class View:
     """What there is to show at one time, as plain values.
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING
 
 from fastapi.responses import Response
+
+from phage.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,7 +60,7 @@ MANIFEST = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Asset:
     """One file: its contents, the same packed (empty where that saves nothing), type, digest."""
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from phage.frozen import frozen
 from phage.web.figures import short
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ WIDTH, HEIGHT = 1000, 100
 SECOND = 1_000_000_000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Series:
     """One line or one layer of bars: its name, colour (a class of phage.css) and values."""
 
@@ -29,7 +29,7 @@ class Series:
     values: Sequence[float]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Chart:
     """Values over time.
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from phage.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,7 +16,7 @@ MOST = 12
 """Features that are drawn."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Bar:
     """One feature on a scale of its own, 0 to 100: the normal range, and the value.
 

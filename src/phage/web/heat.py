@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from phage.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,7 +16,7 @@ SECOND = 1_000_000_000
 HOUR = 3600 * SECOND
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Hour:
     """One hour: how busy (0 to 4, against the device's own busiest) and octets in all."""
 

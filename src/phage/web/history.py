@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from phage.frozen import frozen
 from phage.records import Severity
 from phage.web.charts import Chart, Series, filled
 
@@ -22,7 +22,7 @@ BARS = {"1h": 2 * MINUTE, "24h": 30 * MINUTE, "7d": 4 * HOUR}
 """Steps of charts of bars, which are broader."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Period:
     """A time that charts are about; times in nanoseconds since the Unix epoch.
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from phage.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +20,7 @@ INNER = 310
 MAX_DEVICES, MAX_OTHERS = 60, 40
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Node:
     """A device or another host: where it is drawn, its size, and where its name goes."""
 
@@ -34,7 +35,7 @@ class Node:
     is_device: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Edge:
     """A line between two nodes: its path, its width, and whether it leaves our network."""
 
@@ -45,7 +46,7 @@ class Edge:
     is_out: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Drawing:
     """The whole map."""
 

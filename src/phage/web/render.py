@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlsplit
@@ -13,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from phage.access.credentials import csrf_token
 from phage.api.security import session_secret
 from phage.api.shapes import protocol_name
+from phage.frozen import frozen
 from phage.records import FindingState, Severity
 from phage.store.repositories.findings import FindingFilter
 from phage.telemetry.drops import meaning
@@ -33,7 +33,7 @@ LONGEST_SAID = 500
 SEVERITIES = tuple(str(each) for each in reversed(Severity))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Place:
     """An entry of the menu: where it leads, and what one needs to be allowed there."""
 

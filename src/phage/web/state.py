@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from phage.errors import PhageError
+from phage.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,7 +17,7 @@ LIVE_ROWS = 200
 """Hosts and blocks that are asked for."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class State:
     """What runs and how.
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from phage.frozen import frozen
 from phage.records.sample import Category, EngineKind
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ MAX_DEPTH = 12
 """Levels that are drawn; what lies deeper is drawn at the last."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Branch:
     """A part of a sample.
 

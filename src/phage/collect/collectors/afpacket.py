@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from phage.collect.packets import EngineSettings, PacketCollector
+from phage.frozen import frozen
 from phage.native import Engine
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RingSettings:
     """How an interface is watched.
 

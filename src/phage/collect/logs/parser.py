@@ -14,6 +14,7 @@ from phage.collect.logs.pattern import Pattern, read, read_own
 from phage.collect.logs.service import LONGEST_MESSAGE, Form, Line, LogService, known_services
 from phage.collect.logs.stamps import BSD, CLF, LEADING, RFC3339, Stamps
 from phage.errors import ConfigError
+from phage.frozen import frozen
 from phage.records import LogEvent, LogKind
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def canonical(text: str) -> str:
     return "" if address.is_unspecified or address.is_multicast else str(address)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Rule:
     """One kind of line, ready to match."""
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from phage.errors import StateError
+from phage.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,7 +22,7 @@ _BEGINNING = 256
 _LARGEST = 4 << 20
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Position:
     """A place in a file: which file it was, how far it was read, how it began.
 

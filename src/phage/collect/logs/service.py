@@ -5,9 +5,10 @@ from __future__ import annotations
 import enum
 import importlib
 import pkgutil
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
+
+from phage.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,7 +29,7 @@ class Form(enum.StrEnum):
     """A Web server's access log, in the common or the combined form."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Line:
     """One kind of line.
 
@@ -48,7 +49,7 @@ class Line:
     spoofable: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LogService:
     """What the lines of one service look like.
 

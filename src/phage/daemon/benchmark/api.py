@@ -32,6 +32,7 @@ from phage.daemon.benchmark.largestore import Scale, fill, sha256_of
 from phage.daemon.benchmark.live import cpu_seconds
 from phage.daemon.settingsdesk import LocalSettingsDesk
 from phage.errors import PhageError
+from phage.frozen import frozen
 from phage.intel.catalog import Catalog
 from phage.store.pool import StorePool
 from phage.store.store import StoreLocation, open_store
@@ -161,7 +162,7 @@ def measure(
     return patient, hasty
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Server:
     """A server in a process of its own."""
 

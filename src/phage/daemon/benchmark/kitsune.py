@@ -15,11 +15,13 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from phage.frozen import frozen
+
 DECAYS = (5.0, 3.0, 1.0, 0.1, 0.01)
 Row = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PacketFields:
     """What the method looks at: time in seconds, octets, and the addresses and ports as text."""
 

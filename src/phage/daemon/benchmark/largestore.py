@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import random
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from phage.access.access import make_access
 from phage.access.roles import Role
 from phage.clock import SystemClock
 from phage.errors import PhageError
+from phage.frozen import frozen
 from phage.records.decision import Action, Decision, Direction, Target, TargetKind
 from phage.records.device import Device, Seen
 from phage.records.finding import Finding, FindingState, Peer, Severity, Subject
@@ -49,7 +49,7 @@ _FLOOD = {
 """Evidence of an attack by volume."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Scale:
     """How much there is of each; `pairs` are the pairs of hosts that are kept of an hour."""
 

@@ -15,13 +15,13 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
 from ipaddress import IPv4Address, ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from phage.clock import SystemClock
 from phage.errors import PhageError
+from phage.frozen import frozen
 from phage.records.decision import Action, Decision, Rate, Target, TargetKind
 from phage.records.packetrule import (
     Addresses,
@@ -55,7 +55,7 @@ _TIME = re.compile(r"time=([\d.]+) ms")
 _ARM = "import sys; from phage.daemon.benchmark.latency import arm; arm(sys.argv[1])"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Cost:
     """What was measured: latencies in microseconds, throughputs in bits a second."""
 

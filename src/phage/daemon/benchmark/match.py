@@ -9,12 +9,12 @@ from __future__ import annotations
 import importlib
 import ipaddress
 import time
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from phage.frozen import frozen
 from phage.intel.index import PrefixSet, prefix_set_of_columns
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ PEER_ASKED = 100_000
 _MAPPED = np.frombuffer(bytes(10) + b"\xff\xff", np.uint8)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Listed:
     """The prefixes: octets with IPv4 mapped, lengths of 128, numbers."""
 

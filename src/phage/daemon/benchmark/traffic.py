@@ -7,11 +7,13 @@ gives the same bytes.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+
+from phage.frozen import frozen
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +29,7 @@ GATEWAY = 0x02_00_00_00_00_FE
 SERVICES = np.array([443, 443, 443, 80, 22, 8883, 3478, 123], dtype=np.uint16)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Frames:
     """Columns of frames: times in nanoseconds, addresses as numbers, lengths in octets."""
 

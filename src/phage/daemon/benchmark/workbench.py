@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import statistics
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from phage.daemon.benchmark import traffic
+from phage.frozen import frozen
 from phage.intel.index import PrefixSet, prefix_set_of_columns
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def median(run: Callable[[], float]) -> float:
     return statistics.median(run() for _ in range(RUNS))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Benchmark:
     """One measurement by name."""
 

@@ -13,6 +13,7 @@ from phage.detect.parties import HostKey, host_key, is_group, mac_numbers
 from phage.detect.rows import Flow, Rows, rows_of
 from phage.detect.tables import Lately, Recent, keep
 from phage.devices.domainnames import registered_domain
+from phage.frozen import frozen
 from phage.records import Feature, Finding, Observation, Peer, Severity, Subject, Window
 from phage.records.address import format_address, parse_address
 from phage.records.columns import Event
@@ -69,7 +70,7 @@ class _Device:
     recent_new: list[int] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Regularity:
     """How regular a series is: median interval in ns, median deviation as a part of it."""
 

@@ -9,6 +9,7 @@ from phage.detect import explain
 from phage.detect.detector import Exports
 from phage.detect.parties import known_subject, mac_numbers
 from phage.detect.tables import Recent, Unlisted
+from phage.frozen import frozen
 from phage.intel.seen import shown
 from phage.records import Finding, Observation, Peer, Severity, Subject, Window
 from phage.records.address import format_address, format_mac
@@ -45,7 +46,7 @@ class _Case:
         return len(self.peers) + self.more.total
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Meeting:
     """One packet or message that met an indicator."""
 

@@ -10,6 +10,7 @@ import numpy as np
 from phage.detect.volumes.samples import entropy
 from phage.detect.volumes.targets import network_of, prefixes_of
 from phage.detect.volumes.tops import Tops
+from phage.frozen import frozen
 from phage.records.address import format_address
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ _WANDERED = 2
 _PAUSE = 2 * _SECOND
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Why:
     """What an attack was found by.
 
@@ -52,7 +53,7 @@ class Why:
     text: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Beat:
     """What one slot says of an attack.
 

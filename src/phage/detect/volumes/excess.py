@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from phage.detect.volumes.episodes import Why
 from phage.detect.volumes.measures import CLASSES, PACKETS, SLOW_S, lower_bound, shares_of
 from phage.detect.volumes.thresholds import classes_of, exceeded
+from phage.frozen import frozen
 from phage.records.columns import TrafficClass
 from phage.records.watched import GROUP, HOST
 
@@ -62,7 +63,7 @@ def _default_never() -> dict[TrafficClass, float]:
     }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Limits:
     """How much is too much.
 
@@ -85,7 +86,7 @@ class Limits:
     wider: float = 2.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TooMuch:
     """One class of one direction of one row that is too much.
 

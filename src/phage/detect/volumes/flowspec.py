@@ -7,13 +7,13 @@ one that costs more than 5 % is not suggested.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from phage.frozen import frozen
 from phage.records.columns import TrafficClass
 from phage.records.decision import Pattern
 
@@ -37,7 +37,7 @@ _KINDS_OF_FLAGS = 0x17
 """FIN, SYN, RST and ACK: what tells kinds of segments."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Suggestion:
     """A pattern with what it is worth.
 
@@ -52,7 +52,7 @@ class Suggestion:
     collateral: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Cover:
     """Patterns against an attack.
 

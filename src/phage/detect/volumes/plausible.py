@@ -7,13 +7,13 @@ busy and asymmetric networks are judged by what has changed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from phage.detect.volumes.measures import CLASSES, octets_column, packets_column
 from phage.detect.volumes.samples import Make, make_of
+from phage.frozen import frozen
 from phage.records.columns import TrafficClass
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _ECHO_REQUESTS = (8, 128)
 _ECHO_REPLIES = (0, 129)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Shares:
     """What is compared with what.
 
@@ -58,7 +58,7 @@ class Shares:
     watched: float = 0.9
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Case:
     """One class of traffic of one target that is more than usual.
 

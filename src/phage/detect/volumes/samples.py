@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from phage.frozen import frozen
 from phage.records.columns import TRAFFIC
 from phage.records.distinct import distinct
 
@@ -125,7 +126,7 @@ def of_target(rows: Columns, target: Target, *, sent: bool) -> Columns:
     return chosen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Make:
     """What traffic consists of.
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from phage.detect.volumes.measures import PACKETS, octets_column, packets_column
 from phage.detect.volumes.vectors import names_of
+from phage.frozen import frozen
 from phage.records.columns import TrafficClass
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from phage.records import Columns
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Suspect:
     """What is too much and has no excuse, of one target in one direction."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ import numpy.typing as npt
 from phage.detect.volumes.measures import CLASSES, FLOWS, GROUPS, PACKETS, octets_column
 from phage.detect.volumes.prefixes import Prefixes
 from phage.detect.volumes.targets import mapped_network
+from phage.frozen import frozen
 from phage.records.columns import TrafficClass
 from phage.records.threshold import Threshold
 from phage.records.watched import GROUP, HOST, group_key
@@ -44,7 +44,7 @@ DEFAULT = (
 """What holds where nothing is set: a host of a customer seldom exceeds it one-way."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Exceeded:
     """A threshold that a row of a slot exceeds.
 
@@ -75,7 +75,7 @@ def exceeded(
             yield Exceeded(int(rows[place]), threshold, float(values[place]))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Near:
     """How near a host or prefix is to the threshold that it is nearest to.
 

@@ -10,8 +10,9 @@ import ipaddress
 import socket
 import struct
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from phage.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +46,7 @@ _RTNH = struct.Struct("=HBBi")
 _RTN_UNICAST = 1
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OwnAddress:
     """An address of this machine, the length of its network's prefix, and its link's number."""
 
@@ -54,7 +55,7 @@ class OwnAddress:
     link: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Link:
     """An interface: its name, number and MAC address, whether it is up, whether it is loopback."""
 

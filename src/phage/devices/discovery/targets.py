@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from phage.devices.discovery import rtnetlink
 from phage.errors import ScanError
+from phage.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -22,7 +22,7 @@ MAX_ADDRESSES = 65_536
 MAX_TARGETS = 64
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Wire:
     """An interface with its addresses, as a scan uses it."""
 

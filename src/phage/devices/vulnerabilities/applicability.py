@@ -7,7 +7,6 @@ truths: what is needed is there, is not, or cannot be told from what is known of
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from phage.devices.vulnerabilities.cpe import (
@@ -26,6 +25,7 @@ from phage.devices.vulnerabilities.versions import (
     is_before_release,
     version_key,
 )
+from phage.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -47,7 +47,7 @@ class Truth(enum.IntEnum):
     YES = 2
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Bound:
     """One end of a range of versions.
 
@@ -64,7 +64,7 @@ class Bound:
     has_letters: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Criterion:
     """A match string, ready to be compared.
 
@@ -194,7 +194,7 @@ def _effective(name: Cpe, bound: Bound) -> str:
     return name.version
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Condition:
     """A node with all below it, ready to be asked."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ from phage.devices.vulnerabilities.applicability import Criterion, Truth
 from phage.devices.vulnerabilities.cpe import Cpe, CpeError, literal, parse_cpe
 from phage.devices.vulnerabilities.software import software_of
 from phage.errors import PhageError
+from phage.frozen import frozen
 from phage.records.vulnerability import MatchString
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class ProductError(PhageError):
     """A text names no product; says how to write one."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ProductPattern:
     """A product, of one version, a range of them, or all."""
 

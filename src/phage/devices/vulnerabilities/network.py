@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from heapq import nsmallest
 from typing import TYPE_CHECKING
 
 from phage.devices.vulnerabilities.blocklist import devices_with, parse_product
 from phage.devices.vulnerabilities.matching import Matcher, urgency
 from phage.devices.vulnerabilities.software import software_of
+from phage.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -21,7 +21,7 @@ MAX_TOLD = 10_000
 """Entries that are told of a network; all are counted."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Wanted:
     """Which entries are wanted.
 
@@ -36,7 +36,7 @@ class Wanted:
     certain: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Entries:
     """Entries of a network: how many there are, and the most urgent of them."""
 

@@ -12,6 +12,7 @@ import numpy as np
 from phage.devices.vulnerabilities.applicability import Condition, Criterion, Truth
 from phage.devices.vulnerabilities.cpe import ANY, NA, Cpe
 from phage.devices.vulnerabilities.versions import is_before_release, version_key
+from phage.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -28,7 +29,7 @@ _NUMBER = 3
 """The kind of a key's first part where a version begins with a number."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Entry:
     """A vulnerability, ready to be asked.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import unquote, urlsplit
 
 from phage.errors import PhageError
+from phage.frozen import frozen
 from phage.records.sample import Outcome
 from phage.scan.content import Content
 from phage.scan.desk import DeskError, TooLargeError
@@ -38,7 +39,7 @@ _METHODS = frozenset({"OPTIONS", "REQMOD", "RESPMOD"})
 _END = b"\r\n\r\n"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Request:
     """A request's head.
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from phage.frozen import frozen
 
 ENCRYPTED = "encrypted"
 """How the text of a fault begins when a password is what is missing."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Entry:
     """A member begins; the octets that follow are its."""
 
@@ -16,7 +16,7 @@ class Entry:
     encrypted: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Fault:
     """Something could not be opened: a member by name, or ('' for a name) the container."""
 

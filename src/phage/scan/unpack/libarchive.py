@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import ctypes
 import ctypes.util
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from phage.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +29,7 @@ class ArchiveError(Exception):
         self.encrypted = encrypted
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Header:
     """One entry: its name, whether it is a folder or a link, whether it is encrypted."""
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 import functools
 import shutil
 import subprocess  # noqa: TID251  It runs in the sandbox, killed with its process group.
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from phage.frozen import frozen
 from phage.scan.unpack.items import ENCRYPTED, Entry, Fault, Item
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ LISTING = 32 * 2**20
 BLOCK = 256 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Listed:
     name: str
     size: int

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
+from dataclasses import astuple
 from typing import TYPE_CHECKING, Any
 
+from phage.frozen import frozen
 from phage.store.repositories.text import storable
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ MAX_PAGE = 10_000
 _COLUMNS = "number, happened, actor, act, subject, detail, previous, hash"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ChainedEntry:
     """One change. `hash` covers all other fields, `previous` is the hash of the entry before.
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from phage.frozen import frozen
 from phage.store.repositories.text import storable
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ MAX_PAGE = 100_000
 """Rows that one question returns at most."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MinuteCounter:
     """What was counted under a name in one minute; `minute` is the time at which it begins."""
 

@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from phage.frozen import frozen
 from phage.records.decision import (
     Action,
     Decision,
@@ -67,7 +68,7 @@ class DecisionFilter:
     after: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AuditEntry:
     """What a person did: added, revoked, pulled the panic switch, applied rules.
 

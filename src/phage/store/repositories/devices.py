@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from phage.frozen import frozen
 from phage.records.device import (
     Attribute,
     Device,
@@ -48,7 +49,7 @@ _TOLD = ("device", "mac", "ip", "name", "vendor", "product", "category", "system
 """Columns in which words are looked for. What a device calls itself stands in `body`."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DeviceFilter:
     """Which devices are wanted; what is empty does not narrow.
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from phage.frozen import frozen
 from phage.store.repositories.counters import MINUTE
 from phage.store.repositories.text import MAX_INTEGER, storable_integer
 
@@ -18,7 +18,7 @@ _TYPE = "CASE WHEN protocol IN (1, 58) THEN src_port ELSE 0 END"
 """ICMP has no ports: the columns hold its type and code."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FlowGroup:
     """Flows with the same ends and service.
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from phage.frozen import frozen
 from phage.store.repositories.text import storable
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Label(enum.StrEnum):
     """True, and wanted: a scan of one's own, a backup."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FindingLabel:
     """A person's word on a finding; `written` is in nanoseconds since the Unix epoch."""
 

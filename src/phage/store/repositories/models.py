@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
+from dataclasses import astuple
 from typing import TYPE_CHECKING, Any
+
+from phage.frozen import frozen
 
 if TYPE_CHECKING:
     from phage.store.database import Database
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ModelSaved:
     """One saved state: its file name, when it was saved, after how many packets, in which phase."""
 

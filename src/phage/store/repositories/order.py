@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
+
+from phage.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,7 +15,7 @@ KeyValues = tuple[int | str | float, ...]
 """The values by which the last row of a page was sorted."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Order(Generic[T]):
     """One order, descending; there is an index for it.
 

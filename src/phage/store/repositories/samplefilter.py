@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from phage.frozen import frozen
 from phage.store.repositories.text import storable
 
 if TYPE_CHECKING:
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from phage.store.database import Value
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SampleFilter:
     """Which samples are wanted; what is empty does not narrow.
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from phage.frozen import frozen
 from phage.store.repositories.text import storable
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from phage.store.database import Database, Row
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FleetRow:
     """A fleet as its keeper saw it last.
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
+from dataclasses import astuple
 from typing import TYPE_CHECKING, Any
 
+from phage.frozen import frozen
 from phage.store.repositories.text import storable
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ MAX_PAGE = 1000
 _COLUMNS = "digest, username, created, last_used, address, agent"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Session:
     """One login. Times are nanoseconds since the Unix epoch."""
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from phage.frozen import frozen
 from phage.store.repositories.text import storable
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ MAX_PAGE = 10_000
 _COLUMNS = "id, name, username, digest, scopes, created, expires, last_used, last_address, revoked"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Token:
     """What a program shows instead of logging in. Times are nanoseconds, 0 for never.
 

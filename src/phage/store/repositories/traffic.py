@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
 from heapq import nsmallest
 from typing import TYPE_CHECKING, Any
 
+from phage.frozen import frozen
 from phage.store.repositories.text import MAX_INTEGER, storable
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class TrafficKind(enum.StrEnum):
     """Initiator and responder of flows, named as hosts are."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Traffic:
     """What was counted of one host, service or pair; at `at`, or over a time for sums.
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
+from dataclasses import astuple
 from typing import TYPE_CHECKING, Any
 
+from phage.frozen import frozen
 from phage.store.repositories.text import storable
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ _COLUMNS = "name, role, password, totp, totp_step, created, changed, last_login"
 _LINK = "digest, username, role, created, expires"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class User:
     """One who may log in. Times are nanoseconds since the Unix epoch, 0 for never.
 
@@ -42,7 +43,7 @@ class User:
     last_login: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LoginLink:
     """A link that lets its holder set a password once: by the SHA-256 of its secret."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Depends, Request
@@ -10,6 +9,7 @@ from fastapi.responses import HTMLResponse
 
 from phage.api.security import Asker, needs
 from phage.api.services import Served
+from phage.frozen import frozen
 from phage.store.repositories.findings import FindingFilter
 from phage.web.figures import host_of
 from phage.web.names import Names
@@ -29,7 +29,7 @@ DETECTORS = ("volumetric", "synflood")
 MOST = 50
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Attack:
     """A flood as a row; what its detector does not tell is 0 or ''."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -11,6 +10,7 @@ from fastapi.responses import HTMLResponse
 from phage.api.memory import Remembered
 from phage.api.security import Asker, needs
 from phage.api.services import Served
+from phage.frozen import frozen
 from phage.records import FindingState, Severity
 from phage.store.repositories.decisions import DecisionFilter
 from phage.store.repositories.devices import DeviceFilter
@@ -31,7 +31,7 @@ router = APIRouter(include_in_schema=False)
 MAX_NEEDS = 8
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Need:
     """Something that wants a person: how bad, what, and where to go."""
 

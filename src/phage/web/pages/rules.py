@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import quote
 
@@ -16,6 +15,7 @@ from phage.api.rulefiles import changed_files, in_order, rule_id
 from phage.api.security import Asker, needs
 from phage.api.services import Served, running
 from phage.errors import PhageError
+from phage.frozen import frozen
 from phage.policy.writing.writer import match_values
 from phage.web.render import back, page
 from phage.web.state import state_of
@@ -45,7 +45,7 @@ _READ = Depends(needs("rules:read"))
 _WRITE = Depends(needs("rules:write"))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Shown:
     """A rule as a row: what it asks in words, and how often it was met."""
 

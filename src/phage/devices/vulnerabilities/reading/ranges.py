@@ -6,10 +6,10 @@ What cannot be read is left out: a wrong range would be worse than none.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from phage.devices.vulnerabilities.reading.fields import text
+from phage.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -41,7 +41,7 @@ _NAMES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Range:
     """Versions that are affected: one exactly, or those between bounds."""
 
