@@ -1,4 +1,4 @@
-"""Finds impostors on the link: ARP and ND spoofing, false servers, routers and addresses."""
+"""Finds impostors on the link: ARP and ND spoofing, false servers, routers, names and addresses."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from phage.detect import explain
+from phage.detect.answers import Answers
 from phage.detect.claims import Binding, Claim, Claims, Owner, is_virtual
 from phage.detect.impostors import MADE_UP, Impostor, LinkServers
 from phage.detect.newcomers import Newcomers
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 
 _SECOND = 1_000_000_000
 _SHOWN = 16
-_KINDS = frozenset({"arp", "nd", "dhcp", "dhcpv6", "ra"})
+_NAMES = frozenset({"llmnr", "nbns", "dns"})
+_KINDS = frozenset({"arp", "nd", "dhcp", "dhcpv6", "ra"}) | _NAMES
 
 
 @dataclass(slots=True)
@@ -53,7 +55,8 @@ class _Spoof:
 class Arpspoof:
     """Finds addresses claimed by two that are both alive, unasked answers, and false servers.
 
-    Also MAC addresses that are made up by the hundred, see `phage.detect.newcomers`.
+    Also MAC addresses that are made up by the hundred, see `phage.detect.newcomers`, and answers to
+    the names of others, see `phage.detect.answers`.
 
     A claim is false when the address has another owner that was heard of lately, and the claimant
     answers unasked again and again, or the other goes on claiming. See `phage.detect.claims` for
@@ -65,7 +68,7 @@ class Arpspoof:
 
     name: ClassVar[str] = "arpspoof"
     summary: ClassVar[str] = (
-        "Impostors on the link: ARP and ND spoofing, rogue DHCP servers and routers."
+        "Impostors on the link: ARP and ND spoofing, rogue servers and routers, forged names."
     )
 
     unasked: int = 3
@@ -92,6 +95,7 @@ class Arpspoof:
 
     _claims: Claims = field(init=False, repr=False)
     _servers: LinkServers = field(init=False, repr=False)
+    _answers: Answers = field(init=False, repr=False)
     _spoofs: Recent[str, _Spoof] = field(init=False, repr=False)
     _announced: Recent[str, Distinct[int]] = field(init=False, repr=False)
     _routers: dict[str, None] = field(init=False, repr=False)
@@ -102,6 +106,7 @@ class Arpspoof:
         silence = round(self.silence_s * _SECOND)
         self._claims = Claims(most_addresses=self.most_addresses, silence=silence)
         self._servers = LinkServers()
+        self._answers = Answers()
         self._spoofs = Recent(256)
         self._announced = Recent(512)
         self._routers = {}
@@ -110,7 +115,7 @@ class Arpspoof:
     @property
     def dropped(self) -> int:
         """How many entries the tables had to drop so far."""
-        tables = (self._claims, self._servers, self._spoofs, self._announced)
+        tables = (self._claims, self._servers, self._answers, self._spoofs, self._announced)
         return sum(table.dropped for table in tables)
 
     def inspect(self, window: Window, knowledge: Knowledge) -> Iterator[Finding]:
@@ -124,9 +129,13 @@ class Arpspoof:
         for seen in messages:
             if seen.kind in {"arp", "nd"}:
                 self._look_at_claim(seen, knowledge, changed)
-                continue
-            for impostor in self._servers.observe(seen, knowledge):
-                self._note_impostor(impostor, changed)
+            elif seen.kind in _NAMES:
+                forger = self._answers.observe(seen)
+                if forger is not None:
+                    self._note_impostor(forger, changed)
+            else:
+                for impostor in self._servers.observe(seen, knowledge):
+                    self._note_impostor(impostor, changed)
         for spoof in changed.values():
             yield self._finding(spoof, knowledge)
 
