@@ -17,6 +17,8 @@ from phage.detect.tables import Distinct, Recent
 from phage.records import Peer
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from phage.records import Observation
 
 _SECOND = 1_000_000_000
@@ -65,10 +67,10 @@ class Answers:
         """How many entries were dropped to stay under the caps, those that grew old included."""
         return self._names.dropped + self._forged.dropped
 
-    def observe(self, seen: Observation) -> Impostor | None:
+    def observe(self, seen: Observation, routers: Container[str]) -> Impostor | None:
         """Take in a message of LLMNR, NBNS or DNS; return the forger that it shows."""
         if seen.kind == "dns":
-            return self._observe_dns(seen)
+            return self._observe_dns(seen, routers)
         name = seen.fields.get("name" if seen.kind == "nbns" else "query")
         if not isinstance(name, str) or not name:
             return None
@@ -96,7 +98,7 @@ class Answers:
         why = f"it answered to {len(names)} names, such as {shown}; normal is its own name only"
         return Impostor("poisoner of names", who, seen.src, seen.time, (_peer(seen),), {"why": why})
 
-    def _observe_dns(self, seen: Observation) -> Impostor | None:
+    def _observe_dns(self, seen: Observation, routers: Container[str]) -> Impostor | None:
         fields = seen.fields
         number, name, kind = (fields.get(each) for each in ("id", "query", "query_type"))
         if not (isinstance(number, int) and isinstance(name, str) and isinstance(kind, str)):
@@ -113,7 +115,7 @@ class Answers:
         if len(asked.answers) < _MOST_ANSWERS:
             asked.answers.append(answer)
         if len(asked.answers) > asked.times:
-            return self._note_contradiction(seen, asked, name)
+            return self._note_contradiction(seen, asked, name, routers)
         if self._voices.use((seen.vlan, seen.src)) is None:
             self._voices.put((seen.vlan, seen.src), seen.src_mac)
         return None
@@ -124,9 +126,14 @@ class Answers:
             asked = self._asked.put(question, _Asked())
         asked.times += 1
 
-    def _note_contradiction(self, seen: Observation, asked: _Asked, name: str) -> Impostor | None:
+    def _note_contradiction(
+        self, seen: Observation, asked: _Asked, name: str, routers: Container[str]
+    ) -> Impostor | None:
         usual = self._voices.get((seen.vlan, seen.src))
-        strangers = [mac for mac in (asked.mac, seen.src_mac) if mac and mac != usual]
+        macs = [mac for mac in (asked.mac, seen.src_mac) if mac]
+        strangers = [mac for mac in macs if mac not in routers]
+        if len(strangers) == len(macs):
+            strangers = [mac for mac in macs if mac != usual]
         who = strangers[0] if strangers else seen.src
         names = self._forged.use(who)
         if names is None:

@@ -36,7 +36,6 @@ class Pair:
         tally: How many there were by the minute.
         replies: When a reply refused a login.
         replies_tally: How many did by the minute.
-        counted: Flows that were counted.
         sessions: Connections that were sessions.
     """
 
@@ -50,7 +49,6 @@ class Pair:
     tally: Tally = field(default_factory=Tally)
     replies: list[int] = field(default_factory=list)
     replies_tally: Tally = field(default_factory=Tally)
-    counted: Distinct[int] = field(default_factory=lambda: Distinct(TIMES))
     sessions: int = 0
 
     @property
@@ -157,8 +155,14 @@ class Guesses:
                 f"{who} was asked for {tries} by {service} from {others} in {took}, "
                 "and refused them"
             )
-        else:
+        elif self.replies or self.service.slow:
             first = f"{who} tried {tries} by {service} at {others} in {took}, and was refused"
+        else:
+            times = explain.counted(self.attempts, "time")
+            first = (
+                f"{who} connected {times} by {service} to {others} in {took}, always briefly and "
+                "alike: guessing of passwords, or a flood of requests"
+            )
         normal = explain.expected(0, feature.expected_high)
         last = "then a session was opened" if self.success else ""
         return explain.sentence([first, f"normal for it is {normal} a minute", last])

@@ -43,10 +43,16 @@ OTHERS = 0xFF
 # datagram to one is an answer or a call between peers, not a question to a service; traceroute's
 # are there too.
 _EPHEMERAL = 32_768
-# Services whose answers come back as flows of their own: to a question by multicast, or late.
+# Services whose answers come back as flows of their own: to a question by multicast, late, or to
+# one that somebody else asked in the host's name (CISA, alert TA14-017A). Those of peers that use
+# one port at both ends, as SIP does, are left out: they probe by it.
 _ANSWERING = frozenset(
-    {53, 67, 68, 69, 123, 137, 138, 161, 443, 500, 1900, 3478, 3702, 4500, 5351, 5353, 5355, 5683}
-)
+    {
+        17, 19, 53, 67, 68, 69, 111, 123, 137, 138, 161, 177, 389, 427, 443, 500, 1434, 1900, 3283,
+        3389, 3478, 3702, 4500, 5093, 5351, 5353, 5355, 5683, 10_001, 11_211, 27_015, 27_960,
+        37_810, 47_808,
+    }
+)  # fmt: skip
 _ANSWERING_PORTS = np.array(sorted(_ANSWERING), np.uint16)
 _REGISTERED = 1024  # From here on ports are not those of a system's own services (RFC 6335).
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from phage.detect.detector import Knowledge
 from phage.detect.detectors.arpspoof import Arpspoof
 from phage.testing.timeline import Timeline, findings_of
 from phage.testing.windows import ROUTER, Endpoint, device
@@ -120,6 +121,16 @@ def test_contradicting_dns_answers_show_a_forger() -> None:
     assert finding.subject.mac == ATTACKER.mac
     assert "198.51.100.9" in finding.summary
     assert RESOLVER.ip in {peer.ip for peer in finding.peers}
+
+
+def test_a_known_router_is_no_forger_though_he_was_slower_from_the_start() -> None:
+    timeline = Timeline()
+    for number in range(10):
+        forged, true = ("198.51.100.9", ATTACKER), ("192.0.2.7", ROUTER)
+        lookup(timeline, 10 + number * 5, f"b{number}.example", forged, true)
+    knowledge = Knowledge(routers=frozenset({ROUTER.mac}))
+    (finding,) = findings_of(timeline.windows(), Arpspoof(), knowledge=knowledge)
+    assert finding.subject.mac == ATTACKER.mac
 
 
 def test_a_forger_somewhere_outside_is_told_by_the_server_he_imitates() -> None:

@@ -130,7 +130,7 @@ class Arpspoof:
             if seen.kind in {"arp", "nd"}:
                 self._look_at_claim(seen, knowledge, changed)
             elif seen.kind in _NAMES:
-                forger = self._answers.observe(seen)
+                forger = self._answers.observe(seen, self._routers.keys() | knowledge.routers)
                 if forger is not None:
                     self._note_impostor(forger, changed)
             else:

@@ -80,6 +80,7 @@ class Bruteforce:
     _asked: Recent[int, None] = field(init=False, repr=False)
     _failures: Recent[int, int] = field(init=False, repr=False)
     _sessions: Recent[int, None] = field(init=False, repr=False)
+    _counted: Recent[int, None] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Make the tables."""
@@ -91,6 +92,7 @@ class Bruteforce:
         self._failures = Recent(2048)
         # A session is noted once, however many windows it goes on for.
         self._sessions = Recent(8192)
+        self._counted = Recent(8192)
 
     @property
     def dropped(self) -> int:
@@ -136,8 +138,9 @@ class Bruteforce:
         client = _party(row.src, row.src_mac, row.home & 1, routers)
         server = _party(row.dst, row.dst_mac, row.home & 2, routers)
         pair = self._pair(client, server, row.dst_port, row.start)
-        if not pair.counted.add(row.id, row.last):
+        if row.id in self._counted:
             return
+        self._counted.put(row.id, None)
         if session:
             self._sessions.put(row.id, None)
             self._note_session(pair, row, changed)

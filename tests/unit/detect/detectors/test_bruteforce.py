@@ -54,6 +54,16 @@ def test_one_host_guesses(port: int) -> None:
     assert not finding.spoofable
 
 
+def test_a_flood_of_requests_is_told_as_what_it_may_be() -> None:
+    timeline = Timeline()
+    for number in range(2000):
+        payload = (300, 900)
+        timeline.connect(1 + number * 0.01, GUESSER, SERVER, 80, payload=payload, lasts=0.02)
+    (finding,) = found(timeline)
+    assert finding.evidence["attempts"] == 2000
+    assert "guessing of passwords, or a flood of requests" in finding.summary
+
+
 def test_one_host_guesses_by_ipv6() -> None:
     timeline = Timeline()
     for number in range(40):

@@ -350,6 +350,18 @@ def test_a_scan_of_protocols_is_one_finding() -> None:
     assert "IP protocols of" in finding.summary
 
 
+@pytest.mark.parametrize("port", [19, 389, 1900, 11_211, 27_960])
+def test_what_amplifiers_send_is_no_scan(port: int) -> None:
+    timeline = Timeline()
+    for number in range(100):
+        source = Endpoint(f"198.51.100.{number % 4}", home=False)
+        timeline.datagrams(
+            1 + number * 0.1, source, VICTIM, 2000 + number * 300, answer="silent",
+            src_port=port, payload=(1400, 0),
+        )  # fmt: skip
+    assert found(timeline) == []
+
+
 def test_one_way_tunnels_are_no_scan() -> None:
     timeline = Timeline()
     for number in range(40):
