@@ -15,8 +15,9 @@ RawValue: TypeAlias = str | int | float | bool | tuple[str, ...]
 RawObservation: TypeAlias = tuple[
     str, int, int, bytes, bytes, int, int, int, int, int, int, int, int, list[tuple[str, RawValue]]
 ]
+RawRows: TypeAlias = memoryview | bytes
 RawWindow: TypeAlias = tuple[
-    int, int, int, int, bytes, bytes, bytes, bytes, list[RawObservation], bool
+    int, int, int, int, RawRows, RawRows, RawRows, bytes, list[RawObservation], bool
 ]
 
 def build() -> dict[str, str]:

@@ -1,4 +1,4 @@
-//! The engine as Python sees it: windows as bytes and tuples, errors as Python's own.
+//! The engine as Python sees it: windows as rows and tuples, errors as Python's own.
 
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
@@ -17,6 +17,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 
 use crate::prefixes::PyPrefixSet;
+use crate::rows::PyRows;
 
 /// Bytes of a block of a live ring. A block goes to the reader after 10 ms even if it is not full, so it is
 /// their number that a reader who is kept waiting depends on: 8 MiB bear 0.6 s.
@@ -127,7 +128,7 @@ impl PyEngine {
                 self.requests = std::mem::take(&mut window.requests);
                 self.uses = std::mem::take(&mut window.uses);
                 self.files = std::mem::take(&mut window.files);
-                window_to_python(py, &window).map(Some)
+                window_to_python(py, *window).map(Some)
             }
             Progress::Waiting | Progress::Ended => Ok(None),
         }
@@ -262,7 +263,7 @@ pub(crate) fn volumes_to_python(
 
 pub(crate) fn window_to_python<'py>(
     py: Python<'py>,
-    window: &Window,
+    window: Window,
 ) -> PyResult<Bound<'py, PyTuple>> {
     let observations = PyList::empty(py);
     for observation in &window.observations {
@@ -273,9 +274,9 @@ pub(crate) fn window_to_python<'py>(
         window.end,
         window.packets,
         window.octets,
-        PyBytes::new(py, bytemuck::cast_slice(&window.flows)),
-        PyBytes::new(py, bytemuck::cast_slice(&window.hosts)),
-        PyBytes::new(py, bytemuck::cast_slice(&window.scores)),
+        PyRows::view(py, window.flows)?,
+        PyRows::view(py, window.hosts)?,
+        PyRows::view(py, window.scores)?,
         PyBytes::new(py, bytemuck::cast_slice(&window.matches)),
         observations,
         window.learning,

@@ -146,7 +146,7 @@ impl PyExportEngine {
                     std::mem::take(&mut window.volumes),
                     std::mem::take(&mut window.traffic),
                 );
-                window_to_python(py, &window).map(Some)
+                window_to_python(py, *window).map(Some)
             }
             Progress::Waiting | Progress::Ended => Ok(None),
         }

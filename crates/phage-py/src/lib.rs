@@ -5,6 +5,7 @@ mod engine;
 mod export;
 mod exportengine;
 mod prefixes;
+mod rows;
 mod tools;
 mod volumes;
 

@@ -12,7 +12,10 @@ use crate::rows::{event, FlowRow, UseRow};
 const SET_BACK: i64 = 3600;
 
 /// Flows ahead that are asked for: all that were touched in a window are more than a cache holds.
-const AHEAD: usize = 8;
+/// Then the sets by which they and their uses are found, then the uses.
+const AHEAD: usize = 16;
+const SETS_AHEAD: usize = 6;
+const USES_AHEAD: usize = 3;
 
 /// The rows of flows that ended since the last window.
 pub(super) struct Ended {
@@ -114,11 +117,11 @@ impl FlowTable {
         if let Some(&slot) = due.get(number + AHEAD) {
             prefetch(&self.flows, slot as usize);
         }
-        if let Some(flow) = flow(AHEAD / 2) {
+        if let Some(flow) = flow(SETS_AHEAD) {
             self.index.prefetch(flow.key);
             self.ended.uses.fetch_sets(flow);
         }
-        if let Some(flow) = flow(AHEAD / 4) {
+        if let Some(flow) = flow(USES_AHEAD) {
             self.ended.uses.fetch(flow);
         }
     }
@@ -134,10 +137,10 @@ impl FlowTable {
         if let Some(&slot) = self.listed.get(place + AHEAD) {
             prefetch(&self.flows, slot as usize);
         }
-        if let Some(flow) = flow(AHEAD / 2) {
+        if let Some(flow) = flow(SETS_AHEAD) {
             self.ended.uses.fetch_sets(flow);
         }
-        if let Some(flow) = flow(AHEAD / 4) {
+        if let Some(flow) = flow(USES_AHEAD) {
             self.ended.uses.fetch(flow);
         }
     }

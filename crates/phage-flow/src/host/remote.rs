@@ -7,7 +7,6 @@ use super::admission::Allowance;
 use super::events;
 use super::pending::Pending;
 use super::sketch::SmallSketch;
-use super::window::AHEAD;
 use crate::flow::{touch, FlowTouch};
 use crate::rows::{host, HostRow, NO_DEVICE};
 use crate::table::index::{Score, SetIndex};
@@ -19,6 +18,10 @@ const BURST: i64 = 16_384;
 const PER_SECOND: i64 = 8192;
 /// Hosts of which a first packet is remembered then; a power of two.
 const DOOR: usize = 65_536;
+/// Hosts ahead that the end of a window asks for, and their details after that: most take a few
+/// nanoseconds, while memory takes a hundred.
+const HOST_AHEAD: usize = 24;
+const DETAIL_AHEAD: usize = 12;
 /// Flows begun, SYNs, resets, echo requests, handshakes given up, or endpoints contacted in the
 /// last minute, from which on a remote host is shown. Below it the flows say all there is.
 const NOTABLE: u32 = 4;
@@ -379,10 +382,10 @@ impl Remotes {
         let mut room = room;
         let mut waiting = 0;
         for place in 0..self.listed.len() {
-            if let Some(&ahead) = self.listed.get(place + 2 * AHEAD) {
+            if let Some(&ahead) = self.listed.get(place + HOST_AHEAD) {
                 prefetch(&self.hosts, ahead as usize);
             }
-            if let Some(&ahead) = self.listed.get(place + AHEAD) {
+            if let Some(&ahead) = self.listed.get(place + DETAIL_AHEAD) {
                 let remote = self.hosts.get(ahead as usize);
                 if remote.is_some_and(|remote| remote.detailed) {
                     prefetch(&self.details, ahead as usize);

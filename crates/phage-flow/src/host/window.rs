@@ -10,7 +10,7 @@ use crate::rows::{HostRow, NO_DEVICE};
 const RETIRED: usize = 1024;
 
 /// Hosts ahead that are asked for: all that were active in a window are more than a cache holds.
-pub(super) const AHEAD: usize = 6;
+const AHEAD: usize = 6;
 
 impl HostTable {
     /// Empties the slot of a device that gives way; its row is kept for the window.

@@ -35,21 +35,20 @@ impl Scorer {
                 self.fetch(ahead);
             }
             let identity = self.store.identity(peak.device, identities);
-            let mut row = ScoreRow {
+            rows.push(ScoreRow {
                 device_mac: identity.mac,
                 device_address: identity.address,
                 mature: u8::from(peak.mature),
                 features: [NO_FEATURE; EXPLAINED],
                 ..peak.row()
-            };
-            if let Some(features) = self.peaks.features(peak) {
+            });
+            if let (Some(features), Some(row)) = (self.peaks.features(peak), rows.last_mut()) {
                 let watched = self.store.get(peak.profile);
                 let model = watched
                     .filter(|watched| watched.profile.mature)
                     .map_or(&self.prior.model, |watched| &watched.profile.model);
-                write(&mut row, &self.causes(peak, features, model));
+                write(row, &self.causes(peak, features, model));
             }
-            rows.push(row);
         }
         self.peaks.clear();
     }

@@ -198,6 +198,7 @@ impl Peak {
     }
 
     /// The row of the window, without an explanation and without the device's identity.
+    #[inline]
     pub(super) fn row(&self) -> ScoreRow {
         ScoreRow {
             packet: self.number,
