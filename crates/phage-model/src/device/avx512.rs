@@ -9,9 +9,9 @@ use std::arch::x86_64::{
     _mm512_cmpeq_epi32_mask, _mm512_fmadd_ps, _mm512_fnmadd_ps, _mm512_getexp_ps,
     _mm512_getmant_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_mask_blend_ps, _mm512_max_ps,
     _mm512_min_ps, _mm512_mul_ps, _mm512_or_ps, _mm512_permutex2var_ps, _mm512_rcp14_ps,
-    _mm512_reduce_add_ps, _mm512_roundscale_ps, _mm512_scalef_ps, _mm512_set1_epi32,
-    _mm512_set1_ps, _mm512_setr_epi32, _mm512_shuffle_f32x4, _mm512_storeu_ps, _mm512_sub_ps,
-    _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT, _MM_MANT_NORM_P75_1P5, _MM_MANT_SIGN_ZERO,
+    _mm512_reduce_add_ps, _mm512_reduce_ps, _mm512_scalef_ps, _mm512_set1_epi32, _mm512_set1_ps,
+    _mm512_setr_epi32, _mm512_shuffle_f32x4, _mm512_storeu_ps, _mm512_sub_ps, _MM_FROUND_NO_EXC,
+    _MM_FROUND_TO_NEG_INF, _MM_MANT_NORM_1_2, _MM_MANT_SIGN_ZERO,
 };
 
 use super::kernel::{Sixteen, Work};
@@ -45,6 +45,16 @@ impl Avx512 {
             work.run(lanes)
         }
         cpu!(inside(self, work))
+    }
+
+    /// `1 / a`: 14 bits from the table, doubled by one step of Newton.
+    #[inline(always)]
+    fn reciprocal(a: __m512) -> __m512 {
+        cpu!({
+            let r = _mm512_rcp14_ps(a);
+            let error = _mm512_fnmadd_ps(a, r, _mm512_set1_ps(1.0));
+            _mm512_fmadd_ps(r, error, r)
+        })
     }
 
     /// `p * x + c`
@@ -87,12 +97,7 @@ impl Sixteen for Avx512 {
     }
     #[inline(always)]
     fn div(self, a: __m512, b: __m512) -> __m512 {
-        // 14 bits from the table, doubled by one step of Newton.
-        cpu!({
-            let r = _mm512_rcp14_ps(b);
-            let error = _mm512_fnmadd_ps(b, r, _mm512_set1_ps(1.0));
-            _mm512_mul_ps(a, _mm512_fmadd_ps(r, error, r))
-        })
+        cpu!(_mm512_mul_ps(a, Self::reciprocal(b)))
     }
     #[inline(always)]
     fn clamp(self, a: __m512, low: f32, high: f32) -> __m512 {
@@ -104,42 +109,35 @@ impl Sixteen for Avx512 {
     }
     #[inline(always)]
     fn logistic(self, a: __m512) -> __m512 {
-        let x = self.mul(
-            self.clamp(a, -30.0, 30.0),
-            self.splat(-std::f32::consts::LOG2_E),
-        );
         cpu!({
-            let k = _mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(x);
-            let r = _mm512_sub_ps(x, k);
-            let p = self.step(self.splat(0.001_333_355_8), r, 0.009_618_129);
-            let p = self.step(p, r, 0.055_504_11);
-            let p = self.step(p, r, 0.240_226_5);
-            let p = self.step(p, r, std::f32::consts::LN_2);
-            let p = self.step(p, r, 1.0);
-            let one = self.splat(1.0);
-            self.div(one, _mm512_add_ps(one, _mm512_scalef_ps(p, k)))
+            let x = _mm512_mul_ps(a, _mm512_set1_ps(-std::f32::consts::LOG2_E));
+            // Beyond, the function is 0 in single precision; below, the power is 0 in any.
+            let x = _mm512_min_ps(x, _mm512_set1_ps(44.0));
+            // 2^r on 0 to 1, relative to 1e-7.
+            let r = _mm512_reduce_ps::<{ _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC }>(x);
+            let p = self.step(self.splat(0.001_877_58), r, 0.008_989_34);
+            let p = self.step(p, r, 0.055_826_32);
+            let p = self.step(p, r, 0.240_153_61);
+            let p = self.step(p, r, 0.693_153_1);
+            let p = self.step(p, r, 0.999_999_94);
+            Self::reciprocal(_mm512_add_ps(self.splat(1.0), _mm512_scalef_ps(p, x)))
         })
     }
     #[inline(always)]
     fn curve(self, a: __m512) -> __m512 {
         cpu!({
-            let one = self.splat(1.0);
             let sign = _mm512_set1_ps(-0.0);
-            let x = _mm512_add_ps(_mm512_andnot_ps(sign, a), one);
-            // Mantissa in 0.75..1.5, so that the logarithm of 1 is exactly 0.
-            let m = _mm512_getmant_ps::<_MM_MANT_NORM_P75_1P5, _MM_MANT_SIGN_ZERO>(x);
-            let e = _mm512_getexp_ps(_mm512_mul_ps(x, _mm512_set1_ps(4.0 / 3.0)));
-            let r = self.div(_mm512_sub_ps(m, one), _mm512_add_ps(m, one));
-            let s = _mm512_mul_ps(r, r);
-            let p = self.step(self.splat(1.0 / 9.0), s, 1.0 / 7.0);
-            let p = self.step(p, s, 0.2);
-            let p = self.step(p, s, 1.0 / 3.0);
-            let p = self.step(p, s, 1.0);
-            let log = self.mul_add(
-                e,
-                self.splat(std::f32::consts::LN_2),
-                _mm512_mul_ps(_mm512_add_ps(r, r), p),
-            );
+            let x = _mm512_add_ps(_mm512_andnot_ps(sign, a), self.splat(1.0));
+            let m = _mm512_getmant_ps::<_MM_MANT_NORM_1_2, _MM_MANT_SIGN_ZERO>(x);
+            let m = _mm512_sub_ps(m, self.splat(1.0));
+            // log2(1 + m) on 0 to 1, absolute error 2.2e-6, and exactly 0 at 0.
+            let p = self.step(self.splat(-0.026_457_41), m, 0.123_451_4);
+            let p = self.step(p, m, -0.279_538_03);
+            let p = self.step(p, m, 0.458_270_8);
+            let p = self.step(p, m, -0.718_281_9);
+            let p = self.step(p, m, 1.442_553_2);
+            let log = self.mul_add(p, m, _mm512_getexp_ps(x));
+            let log = _mm512_mul_ps(log, self.splat(std::f32::consts::LN_2));
             _mm512_or_ps(log, _mm512_and_ps(sign, a))
         })
     }
