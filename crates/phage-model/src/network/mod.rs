@@ -174,6 +174,18 @@ impl Network {
     ///
     /// Handles the smallest of `count`, the rows and the room for errors.
     pub fn score(&mut self, rows: &[f32], count: usize, errors: &mut [f32]) {
+        self.score_beside(rows, count, errors, |_| ());
+    }
+
+    /// The same; calls `beside` with the number of each row, now and then: while a score is computed memory idles,
+    /// and can be asked for what comes next. While surveying there is nothing to do, and it is not called.
+    pub(crate) fn score_beside(
+        &mut self,
+        rows: &[f32],
+        count: usize,
+        errors: &mut [f32],
+        beside: impl FnMut(usize),
+    ) {
         let (rows, errors) = cut(rows, count, errors);
         let Knowledge::Model(model) = &mut self.knowledge else {
             errors.fill(0.0);
@@ -190,6 +202,7 @@ impl Network {
             prepared,
             rows,
             errors,
+            beside,
         });
     }
 

@@ -5,6 +5,8 @@
     reason = "loops over the lengths of fixed arrays, unrolled by the compiler; iterators would hide the formulas"
 )]
 
+use std::ops::Range;
+
 use super::grouping::{LARGEST, MOST};
 use super::inner::TO_BITS;
 use super::outer::{self, HIDDEN as OUTER_HIDDEN, HIGHEST};
@@ -96,14 +98,47 @@ impl Prepared {
 }
 
 /// Scores rows.
-pub(super) struct Score<'a> {
+pub(super) struct Score<'a, F> {
     pub(super) prepared: &'a Prepared,
     pub(super) rows: &'a [[f32; DAMPED_STRIDE]],
     /// As many as rows.
     pub(super) errors: &'a mut [f32],
+    /// Called for each row, between two steps of the computation.
+    pub(super) beside: F,
 }
 
-impl Task for Score<'_> {
+/// Something that is done for each row of a block, spread evenly over the steps of its computation.
+struct Beside<'a, F> {
+    rows: Range<usize>,
+    /// Grows by the rows of the block with each step, falls by the steps with each call.
+    credit: usize,
+    steps: usize,
+    call: &'a mut F,
+}
+
+impl<'a, F: FnMut(usize)> Beside<'a, F> {
+    fn new(rows: Range<usize>, steps: usize, call: &'a mut F) -> Self {
+        Self {
+            rows,
+            credit: 0,
+            steps,
+            call,
+        }
+    }
+
+    #[inline(always)]
+    fn step(&mut self, count: usize) {
+        self.credit += count;
+        while self.credit >= self.steps {
+            self.credit -= self.steps;
+            if let Some(row) = self.rows.next() {
+                (self.call)(row);
+            }
+        }
+    }
+}
+
+impl<F: FnMut(usize)> Task for Score<'_, F> {
     type Output = ();
 
     #[inline(always)]
@@ -112,13 +147,19 @@ impl Task for Score<'_> {
             prepared,
             rows,
             errors,
+            mut beside,
         } = self;
         let mut columns = [s.splat(0.0); 128];
         let mut hidden = [[s.splat(0.0); HIDDEN]; MOST];
         let mut scores = [0.0; 16];
-        for (rows, errors) in rows.chunks(S::WIDTH).zip(errors.chunks_mut(S::WIDTH)) {
-            transpose(s, prepared, rows, &mut columns);
-            s.store(block(s, prepared, &columns, &mut hidden), &mut scores);
+        let steps = DAMPED_STRIDE / S::WIDTH + 2 * prepared.small.len();
+        let blocks = rows.chunks(S::WIDTH).zip(errors.chunks_mut(S::WIDTH));
+        for (number, (rows, errors)) in blocks.enumerate() {
+            let first = number * S::WIDTH;
+            let mut beside = Beside::new(first..first + rows.len(), steps, &mut beside);
+            transpose(s, prepared, rows, &mut columns, &mut beside);
+            let score = block(s, prepared, &columns, &mut hidden, &mut beside);
+            s.store(score, &mut scores);
             for (error, score) in errors.iter_mut().zip(&scores) {
                 *error = *score;
             }
@@ -128,11 +169,12 @@ impl Task for Score<'_> {
 
 /// Turns up to a vector's width of rows into columns on the scale of inputs. Missing rows repeat the last.
 #[inline(always)]
-fn transpose<S: Simd>(
+fn transpose<S: Simd, F: FnMut(usize)>(
     s: S,
     prepared: &Prepared,
     rows: &[[f32; DAMPED_STRIDE]],
     columns: &mut [S::V; 128],
+    beside: &mut Beside<'_, F>,
 ) {
     // Row after row, so that memory is read in its order.
     for lane in 0..S::WIDTH {
@@ -142,10 +184,13 @@ fn transpose<S: Simd>(
         }
     }
     for at in (0..DAMPED_STRIDE).step_by(S::WIDTH) {
-        s.transpose(&mut columns[at..at + S::WIDTH]);
-    }
-    for (column, scale) in columns.iter_mut().zip(&prepared.scales) {
-        *column = scale.lay(s, *column);
+        let columns = &mut columns[at..at + S::WIDTH];
+        s.transpose(columns);
+        // The padding is nobody's input.
+        for (column, scale) in columns.iter_mut().zip(&prepared.scales[at.min(DAMPED)..]) {
+            *column = scale.lay(s, *column);
+        }
+        beside.step(S::WIDTH);
     }
 }
 
@@ -154,18 +199,21 @@ fn transpose<S: Simd>(
 /// One part of the work after the other for all autoencoders: a whole one is a chain of dependent operations that is
 /// longer than what the processor looks ahead.
 #[inline(always)]
-fn block<S: Simd>(
+fn block<S: Simd, F: FnMut(usize)>(
     s: S,
     prepared: &Prepared,
     columns: &[S::V; 128],
     hidden: &mut [[S::V; HIDDEN]; MOST],
+    beside: &mut Beside<'_, F>,
 ) -> S::V {
     for (small, y) in prepared.small.iter().zip(&mut *hidden) {
         by_size!(encode(small, s, columns, y));
+        beside.step(S::WIDTH);
     }
     let mut inputs = [s.splat(0.0); MOST];
     for ((small, y), input) in prepared.small.iter().zip(&*hidden).zip(&mut inputs) {
         *input = by_size!(decode(small, s, columns, y));
+        beside.step(S::WIDTH);
     }
     for (small, input) in prepared.small.iter().zip(&mut inputs) {
         let error = s.root(s.mul(*input, s.splat(small.inverse_size)));

@@ -1,6 +1,7 @@
 //! The most surprising packet of each device in the open window.
 
 use phage_decode::Packet;
+use phage_memory::prefetch_within;
 
 use super::watch::SURPRISING;
 use crate::device::INPUTS;
@@ -101,6 +102,18 @@ impl Peaks {
         peak.mature = scored.mature;
         if scored.surprise > peak.surprise {
             peak.take(scored, &mut self.features);
+        }
+    }
+
+    /// Asks for the line that [`Peaks::add`] changes for a device.
+    #[inline(always)]
+    pub(super) fn fetch(&self, place: usize) {
+        let entry = self
+            .places
+            .get(place)
+            .map_or(0, |&entry| usize::from(entry));
+        if let Some(peak) = self.entries.get(entry.wrapping_sub(1)) {
+            prefetch_within(peak, 0);
         }
     }
 

@@ -41,13 +41,19 @@ impl Scorer {
         errors.clear();
         errors.resize(count, 0.0);
         self.resolve(input, &mut numbers);
-        for &number in numbers.iter().take(PROFILE_AHEAD) {
-            self.fetch_profile(number);
-        }
-        self.network.score(input.damped, count, &mut errors);
-        for &number in numbers.iter().take(MODEL_AHEAD) {
-            self.fetch_model(number);
-        }
+        let (store, peaks) = (&self.store, &self.peaks);
+        // Into the second-level cache: a batch is more than the first one holds.
+        let beside = |packet: usize| {
+            if let Some(watched) = numbers.get(packet).and_then(|&number| store.get(number)) {
+                watched.fetch();
+                watched.profile.model.fetch_for_score();
+            }
+            if let Some(&subject) = input.subjects.get(packet) {
+                peaks.fetch(subject as usize);
+            }
+        };
+        self.network
+            .score_beside(input.damped, count, &mut errors, beside);
         let mut start = 0;
         for (errors, surprises) in errors.chunks(RUN).zip(surprises.chunks_mut(RUN)) {
             let end = start + errors.len();

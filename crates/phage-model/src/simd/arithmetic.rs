@@ -134,9 +134,9 @@ pub(crate) trait Simd: Arithmetic {
     fn log2_mantissa(self, m: Self::V, e: Self::V) -> Self::V {
         let p = self.mul_add(self.splat(-0.026_457_41), m, self.splat(0.123_451_4));
         let p = self.mul_add(p, m, self.splat(-0.279_538_03));
-        let p = self.mul_add(p, m, self.splat(0.458_270_78));
-        let p = self.mul_add(p, m, self.splat(-0.718_281_93));
-        let p = self.mul_add(p, m, self.splat(1.442_553_15));
+        let p = self.mul_add(p, m, self.splat(0.458_270_8));
+        let p = self.mul_add(p, m, self.splat(-0.718_281_9));
+        let p = self.mul_add(p, m, self.splat(1.442_553_2));
         self.mul_add(p, m, e)
     }
 }
