@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import queue
 import threading
 from concurrent.futures import Future
@@ -60,6 +61,8 @@ class WindowEngine(Protocol):
 
 E = TypeVar("E", bound=WindowEngine)
 
+_numbers = itertools.count(1)
+
 
 class EngineCollector(Generic[E]):
     """Runs an engine whose source `open_source` opens; a constructor does no input or output.
@@ -73,6 +76,7 @@ class EngineCollector(Generic[E]):
 
     def __init__(self, engine: E, open_source: Callable[[E], None]) -> None:
         self.engine = engine
+        self.number = next(_numbers)
         self._open_source = open_source
         self._stopping = threading.Event()
         self._owner: int | None = None
@@ -134,7 +138,14 @@ class EngineCollector(Generic[E]):
     def _window(self, raw: RawWindow, counters: Mapping[str, int]) -> Window:
         """Make a window of what the engine returned last."""
         volumes, uses = self.engine.take_volumes(), self.engine.take_uses()
-        return window_from_raw(raw, counters, volumes, uses=uses, from_exports=self.from_exports)
+        return window_from_raw(
+            raw,
+            counters,
+            volumes,
+            uses=uses,
+            from_exports=self.from_exports,
+            collector=self.number,
+        )
 
     def counters(self) -> Mapping[str, int]:
         """Return the engine's cumulative counters."""

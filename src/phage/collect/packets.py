@@ -66,6 +66,9 @@ class EngineSettings:
 class PacketCollector(EngineCollector[Engine]):
     """Runs an engine of packets."""
 
+    interface: str = ""
+    """What is watched; '' for files."""
+
     on_files: Callable[[Sequence[CarvedFile]], None] | None = None
     """Told the files of each window, where the settings have the engine take them out of traffic;
     must not wait."""
@@ -75,7 +78,15 @@ class PacketCollector(EngineCollector[Engine]):
         if self.on_files is not None and (files := self.engine.take_files()):
             self.on_files([CarvedFile(*each) for each in files])
         volumes, uses = self.engine.take_volumes(), self.engine.take_uses()
-        return window_from_raw(raw, counters, volumes, requests, uses)
+        return window_from_raw(
+            raw,
+            counters,
+            volumes,
+            requests,
+            uses,
+            collector=self.number,
+            interface=self.interface,
+        )
 
     def frames(self, selection: FrameSelection) -> bytes:
         """Return the frames that are still in the ring and selected, as a pcap file."""

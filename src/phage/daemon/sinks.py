@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from phage.daemon.pipeline import total
 from phage.records.columns import Event
 from phage.records.flow import read_flows
 from phage.telemetry import eve
+from phage.telemetry.evestats import stats_event
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -29,46 +31,49 @@ MAX_BLOCKED = 10_000
 class EveSink:
     """Writes what is seen and found as EVE JSON lines."""
 
-    def __init__(
-        self, log: EveLog, clock: Clock, stats_interval: float, interface: str = ""
-    ) -> None:
+    def __init__(self, log: EveLog, clock: Clock, stats_interval: float) -> None:
         self.log = log
         self._clock = clock
         self._began = clock.monotonic()
         self._interval = stats_interval
-        self._interface = interface
         self._next_stats = 0
+        self._interface = ""
         self._blocked: dict[str, str] = {}
-        self._malformed: dict[str, int] = {}
+        # The latest totals of each collector, by its number.
+        self._counted: dict[int, Mapping[str, int]] = {}
 
     def window(self, window: Window) -> None:
         """Write the flows that ended, messages, malformed packets, and now and then statistics."""
         log = self.log
+        self._interface = window.interface
         if len(window.flows) and (log.wants("flow") or log.wants("netflow")):
-            self._write_flows(read_flows(window.flows[(window.flows["event"] & Event.ENDED) != 0]))
-        events = (eve.observation_event(each, self._interface) for each in window.observations)
+            ended = window.flows[(window.flows["event"] & Event.ENDED) != 0]
+            self._write_flows(read_flows(ended), window.interface)
+        events = (eve.observation_event(each, window.interface) for each in window.observations)
         log.write(event for event in events if event is not None)
-        if log.wants("anomaly"):
-            self._write_malformed(window)
+        before = self._counted.get(window.collector, {})
+        if window.counters and window.counters is not before:
+            self._counted[window.collector] = window.counters
+            if log.wants("anomaly"):
+                self._write_malformed(window, before)
         if window.end >= self._next_stats and log.wants("stats"):
             uptime = int(self._clock.monotonic() - self._began)
-            log.write([eve.stats_event(window.end, uptime, window.counters)])
+            log.write([stats_event(window.end, uptime, total(self._counted.values()))])
             self._next_stats = window.end + int(self._interval * 1e9)
 
-    def _write_flows(self, flows: Sequence[Flow]) -> None:
+    def _write_flows(self, flows: Sequence[Flow], interface: str) -> None:
         if self.log.wants("flow"):
-            self.log.write(eve.flow_event(flow, self._interface) for flow in flows)
+            self.log.write(eve.flow_event(flow, interface) for flow in flows)
         if self.log.wants("netflow"):
             for flow in flows:
-                self.log.write(eve.netflow_events(flow, self._interface))
+                self.log.write(eve.netflow_events(flow, interface))
 
-    def _write_malformed(self, window: Window) -> None:
+    def _write_malformed(self, window: Window, before: Mapping[str, int]) -> None:
         for name, count in window.counters.items():
-            if name.startswith(MALFORMED) and count > self._malformed.get(name, 0):
-                more = count - self._malformed.get(name, 0)
-                self._malformed[name] = count
+            more = count - before.get(name, 0)
+            if name.startswith(MALFORMED) and more > 0:
                 kind = name.removeprefix(MALFORMED)
-                self.log.write([eve.anomaly_event(kind, more, window.end, self._interface)])
+                self.log.write([eve.anomaly_event(kind, more, window.end, window.interface)])
 
     def decided(self, outcome: Outcome) -> None:
         """Note which findings are blocked, and by which decision."""

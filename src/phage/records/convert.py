@@ -46,6 +46,8 @@ def window_from_raw(
     uses: bytes = b"",
     *,
     from_exports: bool = False,
+    collector: int = 0,
+    interface: str = "",
 ) -> Window:
     """Make a window of the core's tuple; the columns share its memory and cannot be written."""
     start, end, packets, octets, flows, hosts, scores, matches = raw[:8]
@@ -67,4 +69,6 @@ def window_from_raw(
         counters=counters,
         learning=learning,
         from_exports=from_exports,
+        collector=collector,
+        interface=interface,
     )

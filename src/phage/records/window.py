@@ -33,7 +33,8 @@ class Window:
     `counters` says how many were left out. `volumes` and `traffic` are of the half-seconds that
     have ended; `requests` are counted where that is wanted, by source. `events` are those of logs;
     a window of a collector of logs has nothing else. `from_exports` tells that exporters told of
-    flows, as a rule of sampled packets and each direction apart.
+    flows, as a rule of sampled packets and each direction apart. `counters` are the totals of the
+    collector with the number `collector`; `interface` is what it watches, '' for none.
     """
 
     start: int
@@ -53,6 +54,8 @@ class Window:
     counters: Mapping[str, int] = field(default_factory=dict)
     learning: bool = False
     from_exports: bool = False
+    collector: int = 0
+    interface: str = ""
 
     @property
     def memory(self) -> int:

@@ -246,26 +246,6 @@ def anomaly_event(kind: str, count: int, time: int, interface: str = "") -> Even
     return event
 
 
-def stats_event(time: int, uptime: int, counters: Mapping[str, int]) -> Event:
-    """Return the event of the totals since the start.
-
-    `counters` are by dotted name ("decoder.pkts").
-    """
-    event = _head("stats", time, "")
-    stats: Event = {"uptime": uptime}
-    for name, value in sorted(counters.items()):
-        *above, last = name.split(".")
-        place = stats
-        for part in above:
-            below = place.setdefault(part, {})
-            if not isinstance(below, dict):
-                below = place[part] = {"total": below}
-            place = below
-        place[last] = value
-    event["stats"] = stats
-    return event
-
-
 def _head(kind: str, time: int, interface: str) -> Event:
     event: Event = {"timestamp": timestamp(time), "event_type": kind}
     if interface:

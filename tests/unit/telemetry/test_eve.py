@@ -13,6 +13,7 @@ from phage.clock import FixedClock
 from phage.records import Peer, Severity, Subject
 from phage.telemetry import eve
 from phage.telemetry.evelog import EveLog, encode
+from phage.telemetry.evestats import stats_event
 from phage.telemetry.rotation import RotatingFile
 from phage.testing.records import EPOCH, make_finding, make_flow, make_observation
 
@@ -238,15 +239,35 @@ def test_kinds_without_an_event_have_none() -> None:
     assert eve.observation_event(make_observation("arp")) is None
 
 
-def test_stats_are_nested_by_their_dots() -> None:
-    event = eve.stats_event(
-        EPOCH, 9, {"decoder.pkts": 5, "decoder.ipv4.truncated": 2, "flow": 1, "flow.x": 3}
-    )
-    assert event["stats"] == {
-        "uptime": 9,
-        "decoder": {"pkts": 5, "ipv4": {"truncated": 2}},
-        "flow": {"total": 1, "x": 3},
+def test_stats_have_the_names_of_suricata_and_below_phage_its_own() -> None:
+    counters = {
+        "packets": 5,
+        "octets": 300,
+        "source.dropped": 2,
+        "malformed.ipv4_truncated": 1,
+        "malformed.tcp_malformed": 3,
+        "flows.started": 4,
+        "flows.live": 3,
+        "uses": 1,
+        "uses.dropped": 6,
     }
+    assert stats_event(EPOCH, 9, counters)["stats"] == {
+        "uptime": 9,
+        "capture": {"kernel_packets": 7, "kernel_drops": 2},
+        "decoder": {"pkts": 5, "bytes": 300, "invalid": 4},
+        "flow": {"total": 4, "active": 3},
+        "phage": {
+            "packets": 5,
+            "octets": 300,
+            "source": {"dropped": 2},
+            "malformed": {"ipv4_truncated": 1, "tcp_malformed": 3},
+            "flows": {"started": 4, "live": 3},
+            "uses": {"total": 1, "dropped": 6},
+        },
+    }
+
+
+def test_what_cannot_be_decoded_is_an_anomaly() -> None:
     assert eve.anomaly_event("ipv4_truncated", 3, EPOCH)["anomaly"] == {
         "type": "decode",
         "event": "decoder.ipv4_truncated",
