@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use phage_decode::CaptureFault;
+use phage_decode::{pcap::CaptureFaultKind, CaptureFault};
 
 use crate::filter::FilterError;
 
@@ -164,20 +164,40 @@ pub enum SourceFaultKind {
     Capture(CaptureFault),
     /// The compressed stream is damaged or cut short.
     Compression(String),
-    /// The file could not be opened or read.
+    /// The file could not be read on.
     Read(String),
+    /// The file could not be opened; says which file.
+    Unopened(String),
 }
 
 impl fmt::Display for SourceFault {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}: ", self.path.display())?;
+        let path = self.path.display();
         match &self.kind {
-            SourceFaultKind::Capture(fault) => write!(formatter, "{}", fault.kind.name())?,
-            SourceFaultKind::Compression(what) => {
-                write!(formatter, "the compressed data is damaged ({what})")?;
+            SourceFaultKind::Unopened(what) => return formatter.write_str(what),
+            SourceFaultKind::Capture(fault) if fault.kind == CaptureFaultKind::NotACapture => {
+                return CaptureError::NotACapture(self.path.clone()).fmt(formatter);
             }
-            SourceFaultKind::Read(what) => write!(formatter, "{what}")?,
+            SourceFaultKind::Capture(fault) => {
+                write!(formatter, "{path}: {}", meaning(fault.kind))?
+            }
+            SourceFaultKind::Compression(what) => {
+                write!(formatter, "{path}: the compressed data is damaged ({what})")?;
+            }
+            SourceFaultKind::Read(what) => write!(formatter, "{path}: {what}")?,
         }
         write!(formatter, " at byte {}", self.offset)
+    }
+}
+
+/// What is wrong with a capture, in words.
+fn meaning(kind: CaptureFaultKind) -> &'static str {
+    match kind {
+        CaptureFaultKind::NotACapture => "not a capture",
+        CaptureFaultKind::VersionUnknown => "a version of the format that cannot be read",
+        CaptureFaultKind::Truncated => "cut short",
+        CaptureFaultKind::RecordTooLong => "a record claims more bytes than a frame can have",
+        CaptureFaultKind::BlockMalformed => "the lengths of a block contradict each other",
+        CaptureFaultKind::InterfaceUnknown => "a block names an interface that was not described",
     }
 }

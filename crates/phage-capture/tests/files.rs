@@ -180,15 +180,20 @@ fn what_is_no_capture_is_an_error_only_where_nothing_else_was_read() {
 }
 
 #[test]
-fn files_that_cannot_be_opened_are_told_at_once() {
+fn files_that_cannot_be_opened_are_left_out_unless_all_are_such() {
     let folder = Folder::new();
     let good = folder.write("good", &capture(5));
     let missing = folder.0.join("missing");
-    for paths in [vec![missing.clone()], vec![good, missing.clone()]] {
-        match FileSource::open(&paths, None) {
-            Err(CaptureError::NotFound(path)) => assert_eq!(path, missing),
-            _ => panic!("a missing file was opened"),
-        }
+    for paths in [[&missing, &good], [&good, &missing]] {
+        let (count, outcome, counters) = read(&paths.map(PathBuf::as_path), None);
+        assert!(outcome.is_ok());
+        assert_eq!(count, 5);
+        let told: Vec<String> = counters.faults.iter().map(ToString::to_string).collect();
+        assert_eq!(told, [format!("{}: no such file", missing.display())]);
+    }
+    match FileSource::open(&[missing.clone(), folder.0.clone()], None) {
+        Err(CaptureError::NotFound(path)) => assert_eq!(path, missing),
+        _ => panic!("a missing file was opened"),
     }
     assert!(matches!(
         FileSource::open(std::slice::from_ref(&folder.0), None),

@@ -40,6 +40,10 @@ LONGEST_TICK_MS = 2000
 # Files that hold datagrams of exporters behind their lengths; captures of them look like any other.
 DATAGRAM_SUFFIXES = {".lp", ".tlp"}
 
+COMPRESSED = {".gz", ".zst"}
+# Octets of a packet's own header in a pcap file.
+RECORD_HEADER = 16
+
 
 @dataclass
 class _Findings:
@@ -82,7 +86,7 @@ def replay(options: ReplayOptions) -> ReplayReport:
     try:
         collector.open()
     except CaptureError as error:
-        return _unreadable(options, str(error))
+        return _report(options, _Findings(), {}, [str(error)], time.perf_counter() - began)
     if options.model is not None:
         _load(collector, options.model, warnings)
     kept = _Findings()
@@ -111,8 +115,8 @@ def replay(options: ReplayOptions) -> ReplayReport:
     )
     scores = ScoreFile(options.scores) if options.scores is not None else None
     _run(options, collector, pipeline, scores, warnings)
-    # A source that could not be read at all has said so already.
-    warnings += [fault for fault in collector.faults() if not warnings]
+    # What ended the reading is among the warnings already.
+    warnings += [fault for fault in collector.faults() if fault not in warnings]
     counters = collector.counters()
     collector.close()
     return _report(options, kept, counters, warnings, time.perf_counter() - began)
@@ -142,7 +146,7 @@ def _run(
     scores: ScoreFile | None,
     warnings: list[str],
 ) -> None:
-    whole = sum(Path(name).stat().st_size for name in options.files if Path(name).is_file())
+    whole, done = _size(options.files), 0
     try:
         if scores is not None:
             scores.open()
@@ -150,7 +154,8 @@ def _run(
             pipeline.take(window, collector)
             if scores is not None:
                 scores.write(collector.scores())
-            options.progress(window.counters.get("source.octets", 0), whole)
+            done += window.octets + RECORD_HEADER * window.packets
+            options.progress(done, whole)
     except CaptureError as error:
         warnings.append(str(error))
     finally:
@@ -158,11 +163,23 @@ def _run(
             scores.write(collector.scores())
             scores.close()
         pipeline.finish()
+    if scores is not None and scores.fault:
+        warnings.append(scores.fault)
     warnings += [
         f"detector {runner.name} failed {runner.failures} times: {runner.last_error}"
         for runner in pipeline.detectors
         if runner.failures
     ]
+
+
+def _size(files: Sequence[str]) -> int:
+    """Return the octets of all files; 0 where that cannot be known, as of what is compressed."""
+    sizes = 0
+    for path in map(Path, files):
+        if path.suffix in COMPRESSED or not path.is_file():
+            return 0
+        sizes += path.stat().st_size
+    return sizes
 
 
 def _load(collector: Collector, folder: Path, warnings: list[str]) -> None:
@@ -208,17 +225,3 @@ def _report(
     findings = sorted(kept.latest.values(), key=lambda each: (each.first_seen, each.id))
     nothing = packets == 0 and bool(warnings)
     return ReplayReport(source, tuple(findings), performance, tuple(warnings), unreadable=nothing)
-
-
-def _unreadable(options: ReplayOptions, reason: str) -> ReplayReport:
-    source = {
-        "files": list(options.files),
-        "packets": 0,
-        "bytes": 0,
-        "flows": 0,
-        "first_seen": None,
-        "last_seen": None,
-        "decode_errors": {},
-        "dropped": 0,
-    }
-    return ReplayReport(source, (), {}, (reason,), unreadable=True)

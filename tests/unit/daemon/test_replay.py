@@ -7,7 +7,7 @@ import json
 import struct
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,9 +21,6 @@ from phage.daemon.replay import replay
 from phage.errors import PhageError
 from phage.records.catalog import feature_catalog
 from phage.store.store import StoreLocation, open_store
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 SCANNER, VICTIM = 0x0A000063, 0x0A000005
 BEHAVIOUR = 32
@@ -142,6 +139,12 @@ def test_every_packet_has_a_row_of_scores(scan: Path, tmp_path: Path) -> None:
     assert all(0 <= float(score) <= 12 for _, score in rows[5000:])
 
 
+def test_a_full_disk_ends_the_scores_and_not_the_replay(scan: Path, tmp_path: Path) -> None:
+    report = run(tmp_path, scan, scores=Path("/dev/full"))
+    assert report.warnings == ("/dev/full: the scores are not complete: No space left on device",)
+    assert [finding.detector for finding in report.findings] == ["portscan"]
+
+
 def test_a_finding_names_features_of_both_ensembles(upload: Path, tmp_path: Path) -> None:
     (finding,) = [
         each
@@ -257,7 +260,7 @@ def test_a_file_cut_short_is_read_up_to_the_fault(scan: Path, tmp_path: Path) ->
     assert report.source["packets"] == 20_599
     assert not report.unreadable
     assert len(report.warnings) == 1
-    assert "byte" in report.warnings[0]
+    assert "cut short at byte" in report.warnings[0]
 
 
 @pytest.mark.parametrize("content", [b"", b"GIF89a not a capture at all", bytes(100)])
@@ -271,7 +274,28 @@ def test_what_is_no_capture_is_unreadable(content: bytes, tmp_path: Path) -> Non
 
 
 def test_a_missing_file_is_unreadable(tmp_path: Path) -> None:
-    assert run(tmp_path, tmp_path / "none.pcap").unreadable
+    report = run(tmp_path, tmp_path / "none.pcap")
+    assert report.unreadable
+    assert report.warnings == (f"{tmp_path / 'none.pcap'}: no such file",)
+    # What is told of a replay has the same members always.
+    assert set(report.performance) == {
+        "wall_seconds",
+        "packets_per_second",
+        "peak_rss_bytes",
+        "threads",
+    }
+
+
+def test_files_that_cannot_be_read_are_left_out_and_told(scan: Path, tmp_path: Path) -> None:
+    missing, other = tmp_path / "none.pcap", tmp_path / "other"
+    other.write_bytes(b"GIF89a not a capture at all")
+    report = run(tmp_path, missing, scan, other)
+    assert report.source["packets"] == 20_600
+    assert not report.unreadable
+    assert report.warnings == (
+        f"{missing}: no such file",
+        f"{other}: not a capture file (pcap or pcapng, plain, gz or zst)",
+    )
 
 
 def test_a_wrong_filter_is_told(scan: Path, tmp_path: Path) -> None:

@@ -91,8 +91,8 @@ impl Filters {
 impl FileSource {
     /// Opens files, to be read in this order; `-` is standard input.
     ///
-    /// Fails where the first file cannot be opened, a later one does not exist, or the filter's
-    /// grammar is wrong; reads nothing yet.
+    /// A file that cannot be opened is kept in the counters, and the next one follows. Fails where none
+    /// can be opened, with the first one's error, or the filter's grammar is wrong; reads nothing yet.
     pub fn open(paths: &[PathBuf], filter: Option<&str>) -> Result<Self, CaptureError> {
         if let Some(expression) = filter {
             Filter::check(expression)?;
@@ -112,13 +112,7 @@ impl FileSource {
             counters: SourceCounters::default(),
             stop: StopHandle::default(),
         };
-        for path in paths.iter().skip(1).filter(|path| !is_standard_input(path)) {
-            path.metadata()
-                .map_err(|error| CaptureError::of_file(path, 0, error))?;
-        }
-        if let Some(path) = source.waiting.pop_front() {
-            source.begin(path)?;
-        }
+        source.advance()?;
         Ok(source)
     }
 
@@ -141,20 +135,25 @@ impl FileSource {
         Ok(())
     }
 
-    /// Goes to the next file that can be opened; false at the end of all.
-    fn advance(&mut self) -> bool {
+    /// Goes to the next file that can be opened; false at the end of all, and the first one's error where
+    /// those that were left could not be opened.
+    fn advance(&mut self) -> Result<bool, CaptureError> {
         self.current = None;
+        let mut failed = None;
         while let Some(path) = self.waiting.pop_front() {
             match self.begin(path.clone()) {
-                Ok(()) => return true,
-                Err(error) => self.counters.note(SourceFault {
-                    path,
-                    offset: 0,
-                    kind: SourceFaultKind::Read(error.to_string()),
-                }),
+                Ok(()) => return Ok(true),
+                Err(error) => {
+                    self.counters.note(SourceFault {
+                        path,
+                        offset: 0,
+                        kind: SourceFaultKind::Unopened(error.to_string()),
+                    });
+                    failed.get_or_insert(error);
+                }
             }
         }
-        false
+        failed.map_or(Ok(false), Err)
     }
 
     /// Makes room behind the open batch for a record of so many bytes and reads on; true where
@@ -363,7 +362,8 @@ impl Source for FileSource {
                     }
                 }
                 Parsed::FileEnd if self.frames.is_empty() => {
-                    if !self.advance() {
+                    // A file that cannot be opened is told by the counters, as is any other fault.
+                    if !self.advance().unwrap_or(false) {
                         return self.barren().map_or(Ok(None), Err);
                     }
                 }
