@@ -179,7 +179,7 @@ impl fmt::Display for SourceFault {
                 return CaptureError::NotACapture(self.path.clone()).fmt(formatter);
             }
             SourceFaultKind::Capture(fault) => {
-                write!(formatter, "{path}: {}", meaning(fault.kind))?
+                write!(formatter, "{path}: {}", meaning(fault.kind))?;
             }
             SourceFaultKind::Compression(what) => {
                 write!(formatter, "{path}: the compressed data is damaged ({what})")?;

@@ -93,9 +93,9 @@ class Guesses:
         """How many others there were."""
         return len(self.others) + self.more.total
 
-    def extend(self, other: Subject, port: int, now: int, packets: int) -> None:
-        """Add an attempt at, or by, another host."""
-        self.attempts += 1
+    def extend(self, other: Subject, port: int, now: int, packets: int, attempts: int = 1) -> None:
+        """Add attempts at, or by, another host."""
+        self.attempts += attempts
         self.packets += packets
         self.last = max(self.last, now)
         if other.ip in self.others:

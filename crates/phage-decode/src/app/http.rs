@@ -14,6 +14,7 @@
 //! | `version` | text | `1.1`; `2.0` for the preface of HTTP/2 |
 //! | `content_type` | text | |
 //! | `content_length` | integer | |
+//! | `failures` | integer | responses so far that asked for a login, with no other among them; where there are many |
 
 use super::fault::{AppFault, Reason};
 use super::head::{first_line, version, Head, MAX_HEAD};
@@ -30,6 +31,29 @@ enum Shape {
     Response,
     Undecided,
     Other,
+}
+
+/// Status of a response to a request without a login, or with a wrong one (RFC 9110, section 15.5.2).
+const UNAUTHORIZED: i64 = 401;
+
+/// Whether responses that follow a first one can tell of guessing.
+pub(crate) fn is_followed(message: &Message) -> bool {
+    message.integer("status") == Some(UNAUTHORIZED)
+}
+
+/// Counts how many of a connection's latest responses in a row asked for a login.
+pub(crate) fn count_refused(prefix: &[u8]) -> Parsed {
+    let mut answer = parse_stream(prefix);
+    if let Parsed::Done(message) = &mut answer {
+        let mut refused = 0;
+        for line in prefix.windows(12) {
+            if let [b'H', b'T', b'T', b'P', b'/', b'1', b'.', _, b' ', status @ ..] = line {
+                refused = if status == b"401" { refused + 1 } else { 0 };
+            }
+        }
+        message.put_count("failures", refused);
+    }
+    answer
 }
 
 /// Parses the first head of a stream.

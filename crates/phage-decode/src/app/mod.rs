@@ -168,13 +168,33 @@ pub fn parse_stream(prefix: &[u8], from_initiator: bool, server_port: u16) -> Pa
     answer
 }
 
+/// Refused logins in a row of which [`parse_further`] tells; a person stops before.
+const MANY_REFUSED: i64 = 8;
+
 /// Whether a direction whose first message is `message` says more that [`parse_further`] reads.
 pub fn is_followed(message: &Message) -> bool {
-    message.kind == Kind::Tls && tls::is_followed(message)
+    match message.kind {
+        Kind::Tls => tls::is_followed(message),
+        Kind::Http => http::is_followed(message),
+        Kind::Ftp | Kind::Smtp | Kind::Telnet => message.flag("server"),
+        _ => false,
+    }
 }
 
 /// Parses what follows the first message of a direction, where [`is_followed`] says that something
-/// does; of the whole prefix, under the same rules as [`parse_stream`].
+/// does; of the whole prefix, under the same rules as [`parse_stream`]. It is the certificate of a TLS
+/// server, or what a server says that refused many logins: its first message, with `failures`.
 pub fn parse_further(prefix: &[u8]) -> Parsed {
-    tls::parse_certificate(prefix)
+    let answer = match prefix {
+        [b'H', ..] => http::count_refused(prefix),
+        [b'0'..=b'9', ..] => replies::parse_stream(prefix, false, 0),
+        [tls::HANDSHAKE, ..] => return tls::parse_certificate(prefix),
+        _ => telnet::parse_stream(prefix, false, telnet::PORT),
+    };
+    match answer {
+        Parsed::Done(message) if message.integer("failures") < Some(MANY_REFUSED) => {
+            Parsed::Incomplete
+        }
+        answer => answer,
+    }
 }

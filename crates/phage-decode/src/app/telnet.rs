@@ -11,6 +11,9 @@ use super::message::{Message, Parsed};
 
 const IAC: u8 = 0xff;
 
+/// Where servers listen (IANA).
+pub(crate) const PORT: u16 = 23;
+
 /// Words of a prompt, in lower case.
 const PROMPTS: [&[u8]; 4] = [b"login:", b"username:", b"user name:", b"password:"];
 
@@ -26,7 +29,7 @@ const REFUSALS: [&[u8]; 6] = [
 
 /// Parses the start of either side.
 pub(crate) fn parse_stream(prefix: &[u8], from_initiator: bool, server_port: u16) -> Parsed {
-    let expected = matches!(server_port, 23 | 2323);
+    let expected = matches!(server_port, PORT | 2323);
     let mine = match prefix {
         // WILL, WONT, DO, DONT or a subnegotiation, of an option that is assigned (IANA: 0 to 49).
         [IAC, 0xfa..=0xfe, option, ..] => *option < 50 || expected,

@@ -6,8 +6,8 @@ use proptest::prelude::*;
 
 use super::tls::tests::{example, handshake};
 use super::{
-    parse_datagram, parse_stream, wants_datagram, Kind, Message, Parsed, QuicInitial, QuicLimits,
-    Value, MAX_ITEMS, MAX_TEXT,
+    is_followed, parse_datagram, parse_further, parse_stream, wants_datagram, Kind, Message,
+    Parsed, QuicInitial, QuicLimits, Value, MAX_ITEMS, MAX_TEXT,
 };
 use crate::packet::{marks, protocol, Packet};
 
@@ -358,4 +358,42 @@ proptest! {
         QuicInitial::wants(&datagram);
         prop_assert!(!matches!(table.push(1, 0, &datagram), Parsed::Done(_)));
     }
+}
+
+/// How many refused logins a server's stream tells of in the end; the stream is followed.
+fn refused(stream: &[u8], port: u16) -> Option<i64> {
+    let first = parse_stream(stream, false, port);
+    assert!(matches!(first, Parsed::Done(message) if is_followed(&message)));
+    match parse_further(stream) {
+        Parsed::Done(message) => message.integer("failures"),
+        answer => {
+            assert_eq!(answer, Parsed::Incomplete);
+            None
+        }
+    }
+}
+
+#[test]
+fn many_refused_logins_of_one_connection_are_told() {
+    const ASKS: &[u8] =
+        b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic\r\nContent-Length: 3\r\n\r\nno!";
+    const TAKES: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+    assert_eq!(refused(&ASKS.repeat(7), 80), None);
+    assert_eq!(refused(&ASKS.repeat(8), 80), Some(8));
+    assert_eq!(
+        refused(&[ASKS.repeat(7).as_slice(), TAKES, ASKS].concat(), 80),
+        None
+    );
+    let ftp = |refused: usize| {
+        let reply = b"331 Password?\r\n530 Login incorrect.\r\n".repeat(refused);
+        [b"220 FTP ready\r\n".as_slice(), &reply].concat()
+    };
+    assert_eq!(refused(&ftp(7), 21), None);
+    assert_eq!(refused(&ftp(9), 21), Some(9));
+    let telnet = |refused| {
+        let reply = b"login: Password: \r\nLogin incorrect\r\n".repeat(refused);
+        [[0xff, 0xfd, 0x18].as_slice(), &reply].concat()
+    };
+    assert_eq!(refused(&telnet(7), 23), None);
+    assert_eq!(refused(&telnet(8), 23), Some(8));
 }

@@ -78,7 +78,8 @@ class Bruteforce:
     _servers: Recent[tuple[str, str], Crowd] = field(init=False, repr=False)
     _attacks: Recent[str, Guesses] = field(init=False, repr=False)
     _asked: Recent[int, None] = field(init=False, repr=False)
-    _failures: Recent[int, int] = field(init=False, repr=False)
+    _failures: Recent[int, tuple[int, int]] = field(init=False, repr=False)
+    _told: Recent[int, int] = field(init=False, repr=False)
     _sessions: Recent[int, None] = field(init=False, repr=False)
     _counted: Recent[int, None] = field(init=False, repr=False)
 
@@ -89,7 +90,10 @@ class Bruteforce:
         self._servers = Recent(self.most_pairs)
         self._attacks = Recent(256)
         self._asked = Recent(2048)
+        # Of a connection: how many logins were refused, and since when that is counted.
         self._failures = Recent(2048)
+        # Refused logins by connection where replies told: its shape is no further attempt.
+        self._told = Recent(8192)
         # A session is noted once, however many windows it goes on for.
         self._sessions = Recent(8192)
         self._counted = Recent(8192)
@@ -141,19 +145,32 @@ class Bruteforce:
         if row.id in self._counted:
             return
         self._counted.put(row.id, None)
-        if session:
+        told = self._told.get(row.id)
+        if session and not told:
             self._sessions.put(row.id, None)
             self._note_session(pair, row, changed)
             return
         smallest = row.payload_sent >= service.up[0] and row.payload_received >= service.down[0]
-        if not smallest:
+        if told:
+            self._add_packets(pair, row, told, changed)
+        elif not smallest:
             return
-        keep(pair.times, row.last, TIMES)
-        pair.tally.add(row.last)
-        keep(pair.sizes, (row.payload_sent, row.payload_received), SIZES)
-        self._judge(pair, row.last, row.sent + row.received, changed)
+        else:
+            keep(pair.times, row.last, TIMES)
+            pair.tally.add(row.last)
+            keep(pair.sizes, (row.payload_sent, row.payload_received), SIZES)
+            self._judge(pair, row.last, row.sent + row.received, changed)
         pair.usual.add(row.last)
         self._note_crowd(pair, row.last, changed)
+
+    def _add_packets(
+        self, pair: Pair, row: Flow, counted: int, changed: dict[str, Guesses]
+    ) -> None:
+        """Add the packets of a connection whose attempts were `counted` by a packet each."""
+        attack = self._attacks.get(pair.client_key)
+        if attack is not None and attack.first <= row.last:
+            attack.packets += max(0, row.sent + row.received - counted)
+            changed[pair.client_key] = attack
 
     def _note_session(self, pair: Pair, row: Flow, changed: dict[str, Guesses]) -> None:
         for key in (pair.client_key, pair.server_key):
@@ -173,7 +190,7 @@ class Bruteforce:
 
     def _read(self, seen: Observation, changed: dict[str, Guesses]) -> None:
         """Take in what a server or a client said."""
-        refused = self._refused(seen)
+        refused, since = self._refused(seen)
         if not refused:
             return
         from_server = seen.src_port in BY_PORT and seen.dst_port not in BY_PORT
@@ -189,26 +206,33 @@ class Bruteforce:
         if not client.device or not server.ip:
             return
         pair = self._pair(client, server, port, seen.time)
-        for _ in range(min(refused, 32)):
-            keep(pair.replies, seen.time, TIMES)
-            pair.replies_tally.add(seen.time)
-        self._judge(pair, seen.time, refused, changed)
+        if seen.flow:
+            self._told.put(seen.flow, (self._told.get(seen.flow) or 0) + refused)
+        took = seen.time - since
+        for number in range(1, min(refused, 32) + 1):
+            time = since + took * number // refused
+            keep(pair.replies, time, TIMES)
+            pair.replies_tally.add(time)
+        self._judge(pair, seen.time, refused, changed, refused)
 
-    def _refused(self, seen: Observation) -> int:
-        """Return how many logins a message says were refused."""
+    def _refused(self, seen: Observation) -> tuple[int, int]:
+        """Return how many logins a message says were refused, and since when."""
         fields = seen.fields
         if seen.kind == "mqtt":
-            return int(fields.get("code") in _MQTT_REFUSED)
-        if seen.kind == "http":
-            return self._refused_http(seen)
+            return int(fields.get("code") in _MQTT_REFUSED), seen.time
         failures = fields.get("failures")
-        if not isinstance(failures, int) or isinstance(failures, bool) or failures <= 0:
-            return 0
+        if not isinstance(failures, int) or isinstance(failures, bool):
+            refused = self._refused_http(seen) if seen.kind == "http" else 0
+            return refused, seen.time
+        known = self._failures.get(seen.flow) if seen.flow else None
+        if known is None and seen.kind == "http":
+            # Nobody tried to log in: all these responses are challenges.
+            return 0, seen.time
         # The count goes up as more of the stream is read: only what is new counts.
-        known = self._failures.get(seen.flow) or 0 if seen.flow else 0
-        if failures > known:
-            self._failures.put(seen.flow, failures)
-        return max(0, failures - known)
+        before, since = known or (0, seen.time)
+        if failures >= before:
+            self._failures.put(seen.flow, (failures, seen.time))
+        return max(0, failures - before), since
 
     def _refused_http(self, seen: Observation) -> int:
         fields = seen.fields
@@ -223,10 +247,13 @@ class Bruteforce:
         # The first 401 of a connection is a challenge unless the request came with credentials.
         if fields.get("status") in {401, 403} and seen.flow in self._asked:
             self._asked.pop(seen.flow)
+            self._failures.put(seen.flow, (1, seen.time))
             return 1
         return 0
 
-    def _judge(self, pair: Pair, now: int, packets: int, changed: dict[str, Guesses]) -> None:
+    def _judge(
+        self, pair: Pair, now: int, packets: int, changed: dict[str, Guesses], attempts: int = 1
+    ) -> None:
         key = pair.client_key
         attack = self._attacks.use(key)
         going_on = attack is not None and now - attack.last <= self.quiet_s * _SECOND
@@ -234,7 +261,7 @@ class Bruteforce:
         by_shape = self._guesses_by_shape(pair, now) and self._is_alike(pair)
         crowd = self._attacks.get(pair.server_key)
         if crowd is not None and not going_on and now - crowd.last <= self.quiet_s * _SECOND:
-            crowd.extend(pair.client, pair.port, now, packets)
+            crowd.extend(pair.client, pair.port, now, packets, attempts)
             changed[pair.server_key] = crowd
             return
         known_target = attack is not None and pair.server.ip in attack.others
@@ -244,11 +271,11 @@ class Bruteforce:
             times = pair.times if by_shape else pair.replies
             attack = Guesses(pair.client, pair.service, times[0], now, "single", pair.usual.highest)
             tally = pair.tally if by_shape else pair.replies_tally
-            attack.attempts = max(len(times), tally.within(now, 60)) - 1
+            attack.attempts = max(len(times), tally.within(now, 60)) - attempts
             self._attacks.put(key, attack)
         pair.usual.forgive()
         attack.replies = max(attack.replies, len(pair.replies))
-        attack.extend(pair.server, pair.port, now, packets)
+        attack.extend(pair.server, pair.port, now, packets, attempts)
         changed[key] = attack
 
     def _guesses_by_reply(self, pair: Pair, now: int) -> bool:

@@ -151,7 +151,48 @@ def test_http_logins_that_are_refused(login: str) -> None:
     assert finding.evidence["service"] == "http"
 
 
+def test_a_login_that_a_reply_refused_counts_once() -> None:
+    timeline = Timeline()
+    for number in range(30):
+        time, ports = number * 1.0, (40_000 + number, 80)
+        flow = timeline.connect(time, GUESSER, SERVER, 80, payload=(120, 150), lasts=0.3)
+        request = {"method": "GET", "uri": "/", "authorization": "basic"}
+        timeline.message(time + 0.1, "http", GUESSER, SERVER, request, ports=ports, flow=flow)
+        timeline.message(
+            time + 0.2, "http", SERVER, GUESSER, {"status": 401}, ports=ports[::-1], flow=flow
+        )
+    (finding,) = found(timeline)
+    assert finding.evidence["attempts"] == finding.evidence["refused_by_reply"] == 30
+    assert finding.packets > 5 * 30
+
+
+def one_connection(took: float, *, asks: bool = True) -> Timeline:
+    """Eight requests of one connection in so many seconds, all refused."""
+    timeline = Timeline()
+    flow = timeline.connect(0.0, GUESSER, SERVER, 80, payload=(4500, 9000), lasts=took)
+    request = {"method": "GET", "uri": "/", **({"authorization": "basic"} if asks else {})}
+    refusal = {"status": 401}
+    timeline.message(0.1, "http", GUESSER, SERVER, request, ports=(40_000, 80), flow=flow)
+    for time, told in ((0.2, refusal), (took, refusal | {"failures": 8})):
+        timeline.message(time, "http", SERVER, GUESSER, told, ports=(80, 40_000), flow=flow)
+    return timeline
+
+
+def test_guesses_in_one_connection() -> None:
+    (finding,) = found(one_connection(20.0))
+    assert finding.evidence["attempts"] == 8
+    assert not finding.evidence["session_followed"]
+
+
 # What is not guessing.
+
+
+def test_one_connection_that_is_refused_now_and_then_is_none() -> None:
+    assert found(one_connection(600.0)) == []
+
+
+def test_one_connection_that_is_challenged_is_none() -> None:
+    assert found(one_connection(20.0, asks=False)) == []
 
 
 def test_a_monitor_that_reads_the_greeting_is_none() -> None:

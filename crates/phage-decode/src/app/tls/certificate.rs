@@ -5,6 +5,7 @@ use sha2::{Digest, Sha256};
 
 use super::fingerprint::hex;
 use super::hello::SERVER_HELLO;
+use super::HANDSHAKE;
 use crate::app::fault::Reason;
 use crate::app::reader::Reader;
 
@@ -13,9 +14,6 @@ const CERTIFICATE: u8 = 11;
 
 /// Handshake type of data that may stand before it (RFC 4680).
 const SUPPLEMENTAL_DATA: u8 = 23;
-
-/// Content type of records of handshakes.
-const HANDSHAKE: u8 = 22;
 
 /// What stands behind a server's hello.
 #[derive(Debug, PartialEq, Eq)]

@@ -46,6 +46,9 @@ use super::kind::Kind;
 use super::message::{Message, Parsed};
 use super::text::{printable, trimmed, MAX_ITEMS};
 
+/// Content type of records of handshakes.
+pub(crate) const HANDSHAKE: u8 = 22;
+
 /// Parses the hello at the start of a stream.
 pub(crate) fn parse_stream(prefix: &[u8]) -> Parsed {
     let result = match from_records(prefix) {
