@@ -22,7 +22,7 @@ from phage.daemon.pipeline import Pipeline, make_detectors, make_knowledge
 from phage.daemon.scorefile import ScoreFile
 from phage.daemon.storesink import StoreSink, start_writer
 from phage.errors import CaptureError, StateError, StoreError
-from phage.learn.model import StateFolder
+from phage.learn.model import StateFolder, names_of
 from phage.learn.models.ensemble import EnsembleModel
 
 if TYPE_CHECKING:
@@ -183,12 +183,18 @@ def _size(files: Sequence[str]) -> int:
 
 
 def _load(collector: Collector, folder: Path, warnings: list[str]) -> None:
+    """Take over the state that was saved last: of a run with several rings each has its own."""
     model = EnsembleModel(collector.save_model, collector.load_model)
-    saved, problems = StateFolder(folder, model.name, SystemClock()).load(model)
-    warnings += problems
-    if saved is None:
-        message = f"{folder} holds no model that can be used"
-        raise StateError(message)
+    names = [name for name in names_of(folder) if name.partition("-")[0] == model.name]
+    for name in names:
+        saved, problems = StateFolder(folder, name, SystemClock()).load(model)
+        warnings += problems
+        if saved is not None:
+            if len(names) > 1:
+                warnings.append(f"{folder} holds {len(names)} models; {saved.path.name} is used")
+            return
+    message = f"{folder} holds no model that can be used"
+    raise StateError(message)
 
 
 MALFORMED = "malformed."

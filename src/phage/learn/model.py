@@ -102,6 +102,16 @@ def unpacked(octets: bytes, name: str) -> bytes:
     return state
 
 
+def names_of(folder: Path) -> list[str]:
+    """Return the names of the models with states in a folder, the one saved last first."""
+    latest: dict[str, int] = {}
+    for path in folder.glob("*.*.model"):
+        name, _, number = path.name.removesuffix(".model").rpartition(".")
+        if number.isdecimal():
+            latest[name] = max(latest.get(name, 0), path.stat().st_mtime_ns)
+    return sorted(latest, key=lambda name: (-latest[name], name))
+
+
 class StateFolder:
     """Keeps versioned, checksummed states of one model: `<name>.<version>.model`.
 

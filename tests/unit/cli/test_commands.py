@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from phage.clock import FixedClock
+from phage.clock import FixedClock, SystemClock
 from phage.daemon.options import (
     BenchOptions,
     BenchReport,
@@ -25,6 +25,7 @@ from phage.daemon.options import (
     RunOptions,
 )
 from phage.errors import CaptureError
+from phage.learn.model import StateFolder
 from phage.records import Peer, Subject
 from phage.store.store import StoreLocation, open_store
 from phage.testing.records import EPOCH, make_finding, make_flow
@@ -281,6 +282,24 @@ def test_the_version_is_told(phage: Phage) -> None:
         "python",
         "system",
     }
+
+
+def test_models_go_back(phage: Phage, tmp_path: Path) -> None:
+    assert "no model" in phage("models", "list").err
+    folder = StateFolder(tmp_path / "state" / "models", "ensemble-eth0-0", SystemClock())
+    folder.save(b"first")
+    assert phage("models", "back", "ensemble-eth0-0").code == 1
+    folder.save(b"second")
+    shown = json.loads(phage("models", "list", "--output", "json").out)
+    assert [(each["model"], each["version"]) for each in shown] == [
+        ("ensemble-eth0-0", 2),
+        ("ensemble-eth0-0", 1),
+    ]
+    answer = phage("models", "back", "ensemble-eth0-0")
+    assert answer.code == 0
+    assert "ensemble-eth0-0.1.model will be used" in answer.err
+    assert [saved.version for saved in folder.versions()] == [1]
+    assert "there is no model other" in phage("models", "back", "other").err
 
 
 def test_backup_and_restore(phage: Phage, filled: Path, tmp_path: Path) -> None:

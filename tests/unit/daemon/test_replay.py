@@ -14,11 +14,14 @@ import pytest
 
 from phage.api.shapes import finding_shape
 from phage.clock import SystemClock
+from phage.collect.collectors.pcapfile import PcapFileCollector
 from phage.config.load import load_settings
 from phage.daemon.benchmark import traffic
+from phage.daemon.engine import engine_settings
 from phage.daemon.options import ReplayOptions, ReplayReport
 from phage.daemon.replay import replay
-from phage.errors import PhageError
+from phage.errors import PhageError, StateError
+from phage.learn.model import StateFolder
 from phage.records.catalog import feature_catalog
 from phage.store.store import StoreLocation, open_store
 
@@ -137,6 +140,19 @@ def test_every_packet_has_a_row_of_scores(scan: Path, tmp_path: Path) -> None:
     assert [int(number) for number, _ in rows] == list(range(20_600))
     assert all(score == "" for _, score in rows[:5000])
     assert all(0 <= float(score) <= 12 for _, score in rows[5000:])
+
+
+def test_the_models_of_a_run_are_taken(scan: Path, tmp_path: Path) -> None:
+    settings = load_settings(overrides={("state_dir",): str(tmp_path / "state")})
+    engine = PcapFileCollector(engine_settings(settings, seed=1), [])
+    for name in ("ensemble-eth0-0", "ensemble-eth1-1"):
+        StateFolder(tmp_path, name, SystemClock()).save(engine.save_model())
+    (tmp_path / "baseline.1.model").write_bytes(b"another kind")
+    report = replay(ReplayOptions(settings, (str(scan),), model=tmp_path))
+    (warning,) = report.warnings
+    assert "2 models" in warning
+    with pytest.raises(StateError, match="no model"):
+        replay(ReplayOptions(settings, (str(scan),), model=tmp_path / "state"))
 
 
 def test_a_full_disk_ends_the_scores_and_not_the_replay(scan: Path, tmp_path: Path) -> None:
