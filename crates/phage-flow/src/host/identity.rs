@@ -12,6 +12,7 @@ use phage_decode::{Keys, Secret};
 
 use super::admission::Place;
 use super::device::{traits, Device};
+use super::memo::End;
 use super::{HostTable, Station};
 use crate::flow::FlowTouch;
 use crate::rows::NO_DEVICE;
@@ -98,14 +99,14 @@ fn address_key(secret: &Secret, hash: u64, vlan: u16) -> u64 {
 }
 
 impl HostTable {
-    /// The device that sent a packet; made if it may be. `mac` is the key of its MAC.
+    /// The device that sent a packet, most likely the one at `hint`; made if it may be.
     #[inline]
     pub(super) fn source(
         &mut self,
         packet: &Packet,
         key: &Keys,
         answer: &FlowTouch,
-        mac: u64,
+        hint: End,
     ) -> u32 {
         let address = Address {
             value: u128::from_be_bytes(packet.src),
@@ -115,12 +116,12 @@ impl HostTable {
         let home = address.home || address.is_unspecified();
         if packet.src_mac == 0 {
             return if address.home && !address.is_unspecified() {
-                self.by_address(packet, &packet.src, address.hash, true)
+                self.by_address(packet, &packet.src, address.hash, hint, true)
             } else {
                 NO_DEVICE
             };
         }
-        let slot = match self.find_mac(packet.src_mac, mac) {
+        let slot = match self.find_mac(packet.src_mac, hint) {
             Some(slot) => slot,
             None if home => self.admit_mac(packet, packet.src_mac),
             None => NO_DEVICE,
@@ -132,7 +133,10 @@ impl HostTable {
             self.speaks_for(slot, &packet.src);
             return slot;
         }
-        self.behind(slot, packet, &packet.src, address, Role::Source)
+        if !address.home {
+            self.router = slot;
+        }
+        self.behind(slot, packet, &packet.src, address, hint, Role::Source)
     }
 
     /// The device that a packet goes to. A MAC at home that was never heard becomes one; an address
@@ -143,7 +147,7 @@ impl HostTable {
         packet: &Packet,
         key: &Keys,
         answer: &FlowTouch,
-        mac: u64,
+        hint: End,
     ) -> u32 {
         if packet.has(marks::GROUP) {
             return NO_DEVICE;
@@ -161,12 +165,17 @@ impl HostTable {
         };
         if packet.dst_mac == 0 {
             return if at_home {
-                self.by_address(packet, &packet.dst, address.hash, role == Role::Subject)
+                let make = role == Role::Subject;
+                self.by_address(packet, &packet.dst, address.hash, hint, make)
             } else {
                 NO_DEVICE
             };
         }
-        let slot = match self.find_mac(packet.dst_mac, mac) {
+        if !at_home && address.is_v4() && !address.is_unspecified() && !packet.has(marks::ARP) {
+            // Towards the world: the MAC is the gateway's, and that is no news of it.
+            return NO_DEVICE;
+        }
+        let slot = match self.find_mac(packet.dst_mac, hint) {
             Some(slot) => slot,
             None if at_home && !packet.has(marks::ARP) => self.admit_mac(packet, packet.dst_mac),
             None => NO_DEVICE,
@@ -175,11 +184,11 @@ impl HostTable {
             return slot;
         }
         if at_home {
-            self.behind(slot, packet, &packet.dst, address, role)
+            self.behind(slot, packet, &packet.dst, address, hint, role)
         } else if self.is_own_network(slot, address) {
             slot
         } else {
-            // Towards the world: the MAC is the gateway's, and that is no news of it.
+            self.router = slot;
             NO_DEVICE
         }
     }
@@ -192,6 +201,7 @@ impl HostTable {
         packet: &Packet,
         bytes: &[u8; 16],
         address: Address,
+        hint: End,
         role: Role,
     ) -> u32 {
         let (Some(device), Some(station)) = (
@@ -205,7 +215,7 @@ impl HostTable {
             station.addresses.own = *bytes;
         }
         let carried = (address.hash >> 32) as u32 | 1;
-        if device.carried != carried {
+        if device.carried != carried && !device.is(traits::ROUTER) {
             device.carried = carried;
             Self::carry(device, station, address, &self.secret);
         }
@@ -221,11 +231,11 @@ impl HostTable {
         } else if station.addresses.own == *bytes {
             slot
         } else {
-            self.by_address(packet, bytes, address.hash, role != Role::Target)
+            self.by_address(packet, bytes, address.hash, hint, role != Role::Target)
         }
     }
 
-    /// Whether a remote IPv6 address lies in a network from which a host that is no router sends.
+    /// Whether a remote address, one of IPv6, lies in a network from which a host that is no router sends.
     fn is_own_network(&self, slot: u32, address: Address) -> bool {
         let (Some(device), Some(station)) = (
             self.devices.get(slot as usize),
@@ -233,8 +243,7 @@ impl HostTable {
         ) else {
             return false;
         };
-        !address.is_v4()
-            && !device.is(traits::ROUTER)
+        !device.is(traits::ROUTER)
             && station
                 .addresses
                 .networks
@@ -258,7 +267,7 @@ impl HostTable {
                 address.network(secret),
             ),
         };
-        if !fits && !device.is(traits::ROUTER) {
+        if !fits {
             device.traits |= traits::ROUTER;
             device.address = list.own;
         }
@@ -278,28 +287,43 @@ impl HostTable {
         }
     }
 
+    /// The device known by a MAC that is not 0.
     #[inline]
-    fn find_mac(&self, mac: u64, key: u64) -> Option<u32> {
+    fn find_mac(&self, mac: u64, hint: End) -> Option<u32> {
         let devices = &self.devices;
-        self.index
-            .find(key, |slot| {
-                devices.get(slot as usize).is_some_and(|device| {
-                    device.mac == mac && device.key == key && !device.is(traits::BY_ADDRESS)
-                })
-            })
-            .map(|(_, slot)| slot)
+        let is = |slot: u32| {
+            let device = devices.get(slot as usize);
+            device.is_some_and(|device| device.mac == mac)
+        };
+        for slot in [hint.as_device(), self.router] {
+            if is(slot) {
+                return Some(slot);
+            }
+        }
+        let found = self.index.find(mac_key(&self.secret, mac), is);
+        found.map(|(_, slot)| slot)
     }
 
     #[inline]
-    fn by_address(&mut self, packet: &Packet, bytes: &[u8; 16], hash: u64, make: bool) -> u32 {
+    fn by_address(
+        &mut self,
+        packet: &Packet,
+        bytes: &[u8; 16],
+        hash: u64,
+        hint: End,
+        make: bool,
+    ) -> u32 {
         let key = address_key(&self.secret, hash, packet.vlan);
         let devices = &self.devices;
-        let found = self.index.find(key, |slot| {
+        let is = |slot: u32| {
             devices.get(slot as usize).is_some_and(|device| {
                 device.key == key && device.address == *bytes && device.is(traits::BY_ADDRESS)
             })
-        });
-        match found {
+        };
+        if is(hint.as_device()) {
+            return hint.as_device();
+        }
+        match self.index.find(key, is) {
             Some((_, slot)) => slot,
             None if make => self.admit(key, packet, 0, *bytes),
             None => NO_DEVICE,

@@ -9,6 +9,7 @@ mod events;
 mod features;
 mod identity;
 mod limits;
+mod memo;
 mod names;
 mod neighbours;
 mod novelty;
@@ -28,23 +29,24 @@ use phage_memory::{prefetch, prefetch_line, Pages};
 
 use crate::flow::{touch, FlowTouch};
 use crate::home::Home;
-use crate::rows::HostRow;
+use crate::rows::{HostRow, NO_DEVICE};
 use crate::table::index::SetIndex;
 use admission::Admission;
 use catalog::BEHAVIOUR;
 use device::{traits, Device, Sketches};
 use dns::Lookups;
 use identity::{mac_key, Addresses};
+use memo::{End, Memo};
 use neighbours::Neighbours;
-use novelty::{peer_key, service_key, Birth, Newness, Relations, Service};
+use novelty::{peer_key, service_key, Newness, Relations, Service};
 use remote::Remotes;
 use sketch::{Estimates, HALF};
 
-/// Packets ahead for which indexes are asked for, and records after that.
+/// Packets ahead for which memos and indexes are asked for, and records after that.
 const INDEX_AHEAD: usize = 12;
 const RECORD_AHEAD: usize = 6;
-/// Packets whose MACs are hashed ahead: a power of two above [`INDEX_AHEAD`].
-const RING: usize = 16;
+/// Packets of which the events are worked out ahead: a power of two above [`RECORD_AHEAD`].
+const RING: usize = 8;
 /// Nanoseconds of a second, and those that a clock may go back before it is taken as set anew.
 const SECOND: i64 = 1_000_000_000;
 const SET_BACK: i64 = 3600 * SECOND;
@@ -66,18 +68,6 @@ struct Station {
     addresses: Addresses,
 }
 
-/// What is remembered of a flow until its next half-minute, so that its packets need not look up
-/// relations: births of the peer and the service, to the initiator and to the responder.
-#[derive(Clone, Copy, Debug, Default)]
-#[repr(align(32))]
-struct Memo {
-    /// Low half of the flow's number.
-    id: u32,
-    /// Bit 0: the initiator's births are known; bit 1: the responder's.
-    known: u32,
-    births: [[Birth; 2]; 2],
-}
-
 /// The table of hosts.
 pub struct HostTable {
     secret: Secret,
@@ -94,6 +84,8 @@ pub struct HostTable {
     neighbours: Neighbours,
     /// By slot of the flow.
     memos: Vec<Memo>,
+    /// The router by which a packet of the world came or went last: a hint.
+    router: u32,
     /// Of `devices`, `bitmaps`, `memos`.
     pages: [Pages; 3],
     estimates: Estimates,
@@ -129,6 +121,7 @@ impl HostTable {
             lookups: Lookups::default(),
             neighbours: Neighbours::new(limits.neighbours),
             memos: Vec::new(),
+            router: NO_DEVICE,
             pages: [Pages::default(); 3],
             estimates: Estimates::new(),
             listed: Vec::new(),
@@ -155,12 +148,12 @@ impl HostTable {
         features: &mut [f32],
     ) {
         let count = packets.len().min(keys.len()).min(touches.len());
-        let mut macs = [[0; 2]; RING];
+        let mut events = [0; RING];
         for i in 0..INDEX_AHEAD.min(count) {
-            self.prefetch_index(i, (packets, keys, touches), &mut macs);
+            self.prefetch_index(i, (packets, keys, touches));
         }
         for i in 0..RECORD_AHEAD.min(count) {
-            self.prefetch_record(i, (packets, keys, touches), &macs);
+            self.prefetch_record(i, (packets, keys, touches), &mut events);
         }
         let rows = features.chunks_exact_mut(BEHAVIOUR);
         let work = packets
@@ -170,77 +163,97 @@ impl HostTable {
             .zip(subjects)
             .zip(rows);
         for (i, ((((packet, key), answer), subject), row)) in work.enumerate() {
-            self.prefetch_index(i + INDEX_AHEAD, (packets, keys, touches), &mut macs);
-            self.prefetch_record(i + RECORD_AHEAD, (packets, keys, touches), &macs);
+            self.prefetch_index(i + INDEX_AHEAD, (packets, keys, touches));
+            self.prefetch_record(i + RECORD_AHEAD, (packets, keys, touches), &mut events);
             self.tick(packet.time);
-            let macs = macs.get(i % RING).copied().unwrap_or_default();
-            *subject = self.add(packet, key, answer, macs, row);
+            let events = events.get(i % RING).copied().unwrap_or_default();
+            *subject = self.add(packet, key, answer, events, row);
             // Not once a batch: what is new must not depend on where batches end.
             self.newness.saw();
         }
     }
 
-    /// Hashes the MACs of a packet to come, and begins to load what its ends are found by.
+    /// Begins to load what leads to the ends of a packet to come: what is remembered of its flow,
+    /// and where that may not be enough, the indexes.
     #[inline(always)]
     fn prefetch_index(
         &self,
         i: usize,
         (packets, keys, touches): (&[Packet], &[Keys], &[FlowTouch]),
-        macs: &mut [[u64; 2]; RING],
     ) {
-        let (Some(packet), Some(key), Some(answer), Some(macs)) = (
-            packets.get(i),
-            keys.get(i),
-            touches.get(i),
-            macs.get_mut(i % RING),
-        ) else {
+        let (Some(packet), Some(key), Some(answer)) = (packets.get(i), keys.get(i), touches.get(i))
+        else {
             return;
         };
-        *macs = [packet.src_mac, packet.dst_mac].map(|mac| mac_key(&self.secret, mac));
-        let [src, dst] = *macs;
-        self.index.prefetch(src);
+        prefetch(&self.memos, answer.slot as usize);
+        if !answer.has(touch::FRESH | touch::CONTINUED) {
+            return;
+        }
+        self.index.prefetch(mac_key(&self.secret, packet.src_mac));
         if answer.home & 1 == 0 {
             self.remotes.prefetch(key.src);
         }
         if answer.home & 2 == 0 {
             self.remotes.prefetch(key.dst);
         } else {
-            self.index.prefetch(dst);
+            self.index.prefetch(mac_key(&self.secret, packet.dst_mac));
         }
     }
 
-    /// Begins to load what is known of a packet's ends; `prefetch_index` was called for it before.
+    /// Begins to load what is known of a packet's ends, and works out its events;
+    /// `prefetch_index` was called for it before.
     #[inline(always)]
     fn prefetch_record(
         &self,
         i: usize,
         (packets, keys, touches): (&[Packet], &[Keys], &[FlowTouch]),
-        macs: &[[u64; 2]; RING],
+        events: &mut [u16; RING],
     ) {
-        let (Some(packet), Some(key), Some(answer), Some(&macs)) = (
+        let (Some(packet), Some(key), Some(answer), Some(events)) = (
             packets.get(i),
             keys.get(i),
             touches.get(i),
-            macs.get(i % RING),
+            events.get_mut(i % RING),
         ) else {
             return;
         };
-        prefetch(&self.memos, answer.slot as usize);
+        *events = events::of(packet, answer);
+        let detailed = *events & !events::GROUP != 0;
+        let memo = self.memos.get(answer.slot as usize);
+        let ends = match memo.filter(|memo| memo.id == answer.id as u32) {
+            Some(memo) => memo.ends(answer.has(touch::REVERSE)),
+            None => self.peek_ends(packet, key, answer),
+        };
+        for end in ends {
+            if end.is_remote() {
+                self.remotes.prefetch_record(end.as_remote(), detailed);
+            } else {
+                for line in (0..Device::OFTEN).step_by(64) {
+                    prefetch_line(&self.devices, end.as_device() as usize, line);
+                }
+            }
+        }
         if answer.has(touch::FRESH) {
-            self.prefetch_relations(packet, key, answer, macs);
+            self.prefetch_relations(packet, key, answer, ends);
         }
-        let [src, dst] = macs;
-        let detailed = events::of(packet, answer) & !events::GROUP != 0;
-        if answer.home & 1 == 0 {
-            self.remotes.prefetch_record(key.src, self.second, detailed);
-        } else {
-            self.prefetch_device(src);
-        }
-        if answer.home & 2 == 0 {
-            self.remotes.prefetch_record(key.dst, self.second, detailed);
-        } else {
-            self.prefetch_device(dst);
-        }
+    }
+
+    /// Where the ends of a packet will most likely be found, as the indexes have it.
+    #[inline]
+    fn peek_ends(&self, packet: &Packet, key: &Keys, answer: &FlowTouch) -> [End; 2] {
+        let peek = |home: bool, mac: u64, address: u64| {
+            if home {
+                let slot = self.index.peek(mac_key(&self.secret, mac));
+                slot.map_or(End::NONE, End::device)
+            } else {
+                let slot = self.remotes.peek(address, self.second);
+                slot.map_or(End::NONE, End::remote)
+            }
+        };
+        [
+            peek(answer.home & 1 != 0, packet.src_mac, key.src),
+            peek(answer.home & 2 != 0, packet.dst_mac, key.dst),
+        ]
     }
 
     /// Begins to load what is known of the subject's peer and service, as `describe` will ask.
@@ -250,31 +263,21 @@ impl HostTable {
         packet: &Packet,
         key: &Keys,
         answer: &FlowTouch,
-        [src, dst]: [u64; 2],
+        [src, dst]: [End; 2],
     ) {
         let sent = answer.home & 1 != 0;
-        let (device, peer, peer_home) = if sent {
-            (src, key.dst, answer.home & 2 != 0)
+        let (end, mac, peer, peer_home) = if sent {
+            (src, packet.src_mac, key.dst, answer.home & 2 != 0)
         } else {
-            (dst, key.src, false)
+            (dst, packet.dst_mac, key.src, false)
         };
-        if let Some(slot) = self.index.peek(device) {
-            prefetch(&self.bitmaps, slot as usize);
-        }
+        prefetch(&self.bitmaps, end.as_device() as usize);
+        let device = mac_key(&self.secret, mac);
         self.relations
             .prefetch(peer_key(&self.secret, device, peer));
         let service = Service::of(packet, answer, sent, peer_home);
         self.relations
             .prefetch(service_key(&self.secret, device, service));
-    }
-
-    #[inline(always)]
-    fn prefetch_device(&self, key: u64) {
-        if let Some(slot) = self.index.peek(key) {
-            for line in (0..Device::OFTEN).step_by(64) {
-                prefetch_line(&self.devices, slot as usize, line);
-            }
-        }
     }
 
     /// Moves the clock to a packet's time.

@@ -6,29 +6,40 @@ use phage_decode::Keys;
 use super::admission::Admission;
 use super::damped::slow;
 use super::device::{sketches, traits};
+use super::memo::{End, Memo};
 use super::novelty::{peer_key, service_key, Birth, Service};
 use super::remote::Seen;
-use super::{events, features, HostTable, Memo};
+use super::{features, HostTable};
 use crate::flow::{touch, FlowTouch};
 use crate::rows::NO_DEVICE;
 
 impl HostTable {
-    /// Takes one packet, with the keys of its MACs.
+    /// Takes one packet, with its events.
     #[inline]
     pub(super) fn add(
         &mut self,
         packet: &Packet,
         key: &Keys,
         answer: &FlowTouch,
-        [src_mac, dst_mac]: [u64; 2],
+        events: u16,
         row: &mut [f32],
     ) -> u32 {
-        let events = events::of(packet, answer);
-        let src = self.source(packet, key, answer, src_mac);
-        let dst = self.target(packet, key, answer, dst_mac);
-        self.count_end(src, packet, key, answer, events, false);
-        if dst != src || dst == NO_DEVICE {
-            self.count_end(dst, packet, key, answer, events, true);
+        let hints = self.recall(answer);
+        let src = self.source(packet, key, answer, hints[0]);
+        let dst = self.target(packet, key, answer, hints[1]);
+        let mut ends = [End::device(src), End::device(dst)];
+        if src == NO_DEVICE {
+            ends[0] = self.count_remote(hints[0], packet, key, answer, events, false);
+        } else {
+            self.count_device(src, packet, key, answer, events, false);
+        }
+        if dst == NO_DEVICE {
+            ends[1] = self.count_remote(hints[1], packet, key, answer, events, true);
+        } else if dst != src {
+            self.count_device(dst, packet, key, answer, events, true);
+        }
+        if ends != hints {
+            self.remember(answer, ends);
         }
         if packet.has(marks::ARP) && src != NO_DEVICE {
             self.note_arp(src, packet, key);
@@ -42,9 +53,74 @@ impl HostTable {
         subject
     }
 
-    /// Counts a packet for one of its ends.
+    /// Where the ends of a packet were found last; begins the memo of a flow, and its half-minute.
     #[inline(always)]
-    fn count_end(
+    fn recall(&mut self, answer: &FlowTouch) -> [End; 2] {
+        let at = answer.slot as usize;
+        if at >= self.memos.len() {
+            self.memos.resize(at + 1, Memo::default());
+        }
+        let Some(memo) = self.memos.get_mut(at) else {
+            return [End::NONE; 2];
+        };
+        if answer.has(touch::FRESH) || memo.id != answer.id as u32 {
+            memo.id = answer.id as u32;
+            memo.known = 0;
+        }
+        memo.ends(answer.has(touch::REVERSE))
+    }
+
+    /// Notes where the ends of a packet were found.
+    fn remember(&mut self, answer: &FlowTouch, [src, dst]: [End; 2]) {
+        if let Some(memo) = self.memos.get_mut(answer.slot as usize) {
+            memo.ends = if answer.has(touch::REVERSE) {
+                [dst, src]
+            } else {
+                [src, dst]
+            };
+        }
+    }
+
+    /// Counts a packet for an end that is no device; tells where it stands.
+    #[inline(always)]
+    fn count_remote(
+        &mut self,
+        hint: End,
+        packet: &Packet,
+        key: &Keys,
+        answer: &FlowTouch,
+        events: u16,
+        received: bool,
+    ) -> End {
+        let home = if received { 2 } else { 1 };
+        let none = packet.ip_version == 0
+            || answer.home & home != 0
+            || received && packet.has(marks::GROUP);
+        if none {
+            return End::NONE;
+        }
+        let (own, peer) = ends(key, received);
+        let slot = self.remotes.count(
+            &Seen {
+                packet,
+                answer,
+                events,
+                received,
+                address: if received { &packet.dst } else { &packet.src },
+                key: own,
+                peer,
+                now: self.now,
+                second: self.second,
+                half: self.half,
+            },
+            hint.as_remote(),
+        );
+        slot.map_or(End::NONE, End::remote)
+    }
+
+    /// Counts a packet for a device at one of its ends.
+    #[inline(always)]
+    fn count_device(
         &mut self,
         slot: u32,
         packet: &Packet,
@@ -53,30 +129,7 @@ impl HostTable {
         events: u16,
         received: bool,
     ) {
-        let (own, peer) = if received {
-            (key.dst, key.src)
-        } else {
-            (key.src, key.dst)
-        };
         let Some(device) = self.devices.get_mut(slot as usize) else {
-            let remote = if received { 2 } else { 1 };
-            let none = packet.ip_version == 0
-                || answer.home & remote != 0
-                || received && packet.has(marks::GROUP);
-            if !none {
-                self.remotes.count(&Seen {
-                    packet,
-                    answer,
-                    events,
-                    received,
-                    address: if received { &packet.dst } else { &packet.src },
-                    key: own,
-                    peer,
-                    now: self.now,
-                    second: self.second,
-                    half: self.half,
-                });
-            }
             return;
         };
         device.advance(self.now, self.second);
@@ -87,6 +140,7 @@ impl HostTable {
         }
         let ripe = !received && Admission::is_ripe(device);
         if answer.has(touch::FRESH) && packet.ip_version != 0 {
+            let (own, peer) = ends(key, received);
             self.note_contact(slot, packet, answer, own, peer, received);
         }
         if ripe {
@@ -171,17 +225,9 @@ impl HostTable {
             (key.src, answer.home & 1 != 0)
         };
         let serves = sent == answer.has(touch::REVERSE);
-        let at = answer.slot as usize;
-        if at >= self.memos.len() {
-            self.memos.resize(at + 1, Memo::default());
-        }
-        let Some(memo) = self.memos.get_mut(at) else {
+        let Some(memo) = self.memos.get_mut(answer.slot as usize) else {
             return;
         };
-        if answer.has(touch::FRESH) || memo.id != answer.id as u32 {
-            memo.id = answer.id as u32;
-            memo.known = 0;
-        }
         let [initiator, responder] = &mut memo.births;
         let births = if serves { responder } else { initiator };
         let bit = 1 << u32::from(serves);
@@ -213,5 +259,15 @@ impl HostTable {
             .map(|sketch| sketch.estimate(&self.estimates, self.half, self.left));
         let novelty = [of_peer, of_service, of_device];
         features::write(device, &distinct, novelty, packet.length, row);
+    }
+}
+
+/// Hashes of the addresses of an end and of the other one.
+#[inline(always)]
+fn ends(key: &Keys, received: bool) -> (u64, u64) {
+    if received {
+        (key.dst, key.src)
+    } else {
+        (key.src, key.dst)
     }
 }

@@ -66,6 +66,10 @@ struct Detail {
 const _: () = assert!(size_of::<Detail>() == 128);
 
 impl Remote {
+    /// Packets from which on a record is worth more.
+    const SEVERAL: u16 = 2;
+    const MANY: u16 = 17;
+
     #[inline]
     fn count(&mut self, packet: &Packet, received: bool) {
         if self.packets == [0; 2] {
@@ -80,10 +84,16 @@ impl Remote {
     /// How much the record is worth when room is needed.
     fn class(&self) -> u8 {
         match self.seen {
-            0..=1 => 0,
-            2..=16 => 1,
+            0..Self::SEVERAL => 0,
+            Self::SEVERAL..Self::MANY => 1,
             _ => 2,
         }
+    }
+
+    /// Whether the last packet made it worth more.
+    #[inline(always)]
+    fn has_risen(&self) -> bool {
+        self.seen == Self::SEVERAL || self.seen == Self::MANY
     }
 
     fn take_row(&mut self, detail: &Detail) -> HostRow {
@@ -271,43 +281,51 @@ impl Remotes {
         self.index.prefetch(key);
     }
 
-    /// Begins to load the record of a host, and what few packets change where it is `detailed`.
+    /// The slot where a host will most likely be found, or have its record made.
     #[inline(always)]
-    pub(super) fn prefetch_record(&self, key: u64, second: u32, detailed: bool) {
-        let slot = if self.hosts.len() == self.capacity {
+    pub(super) fn peek(&self, key: u64, second: u32) -> Option<u32> {
+        if self.hosts.len() == self.capacity {
             self.index.peek_victim(key, second)
         } else {
             self.index.peek(key)
-        };
-        if let Some(slot) = slot {
-            prefetch(&self.hosts, slot as usize);
-            if detailed {
-                prefetch(&self.details, slot as usize);
-            }
         }
     }
 
-    /// Counts a packet for a host.
+    /// Begins to load the record of a slot, and what few packets change where it is `detailed`.
+    #[inline(always)]
+    pub(super) fn prefetch_record(&self, slot: u32, detailed: bool) {
+        prefetch(&self.hosts, slot as usize);
+        if detailed {
+            prefetch(&self.details, slot as usize);
+        }
+    }
+
+    /// Counts a packet for a host, most likely the one in the slot `hint`; tells its slot.
     #[inline]
-    pub(super) fn count(&mut self, seen: &Seen<'_>) {
+    pub(super) fn count(&mut self, seen: &Seen<'_>, hint: u32) -> Option<u32> {
         let hosts = &self.hosts;
-        let found = self.index.find(seen.key, |slot| {
-            hosts
-                .get(slot as usize)
-                .is_some_and(|remote| remote.address == *seen.address)
-        });
-        let (place, slot) = match found {
-            Some((place, slot)) => (Some(place), slot),
-            None => match self.make(seen) {
-                Some(slot) => (None, slot),
-                None => return,
-            },
+        let is = |slot: u32| {
+            let remote = hosts.get(slot as usize);
+            remote.is_some_and(|remote| remote.address == *seen.address)
         };
-        let Some(remote) = self.hosts.get_mut(slot as usize) else {
-            return;
+        let slot = if is(hint) {
+            hint
+        } else {
+            match self.index.find(seen.key, is) {
+                Some((_, slot)) => slot,
+                None => self.make(seen)?,
+            }
         };
+        let remote = self.hosts.get_mut(slot as usize)?;
         remote.count(seen.packet, seen.received);
-        if remote.detailed || seen.events & !events::GROUP != 0 {
+        // What it is worth is told once in a half-minute for each flow, and when it rises.
+        if seen.answer.has(touch::FRESH) || remote.has_risen() {
+            let score = Score::new(remote.class(), seen.second);
+            if let Some((place, _)) = self.index.find(seen.key, |found| found == slot) {
+                self.index.rate(place, score);
+            }
+        }
+        if seen.events & !events::GROUP != 0 {
             remote.detailed = true;
             if let Some(detail) = self.details.get_mut(slot as usize) {
                 detail.note(seen);
@@ -317,10 +335,7 @@ impl Remotes {
             remote.listed = true;
             self.listed.push(slot);
         }
-        if let Some(place) = place {
-            self.index
-                .rate(place, Score::new(remote.class(), seen.second));
-        }
+        Some(slot)
     }
 
     /// Makes a record, if the host may have one.
@@ -329,10 +344,8 @@ impl Remotes {
             self.counters.refused += 1;
             return None;
         }
-        if self.index.is_full(seen.key) {
-            self.evict(seen.key, seen.second);
-        }
-        let slot = if self.hosts.len() < self.capacity {
+        let crowded = self.index.is_full(seen.key);
+        let slot = if !crowded && self.hosts.len() < self.capacity {
             self.hosts.push(Remote::default());
             self.details.push(Detail::default());
             self.hosts.len() as u32 - 1
