@@ -12,33 +12,33 @@ const GRAIN: i64 = 50_000_000;
 /// Seconds a clock may go back before it is taken as set anew.
 const SET_BACK: i64 = 3_600_000_000_000;
 
-/// Places of the counters that halve every ten seconds.
+/// Places of the counters that halve every ten seconds; the first eight as the features have them.
 pub(super) mod fast {
-    pub(in crate::host) const FLOWS_OUT: usize = 0;
-    pub(in crate::host) const FLOWS_IN: usize = 1;
-    pub(in crate::host) const OPEN_OUT: usize = 2;
-    pub(in crate::host) const OPEN_IN: usize = 3;
-    pub(in crate::host) const RESETS_IN: usize = 4;
-    pub(in crate::host) const RESETS_OUT: usize = 5;
-    pub(in crate::host) const UNREACHABLE_IN: usize = 6;
-    pub(in crate::host) const ECHO_OUT: usize = 7;
-    pub(in crate::host) const ODD: usize = 8;
-    pub(in crate::host) const ARP_OUT: usize = 9;
-    pub(in crate::host) const QUESTIONS: usize = 10;
-    pub(in crate::host) const GROUP: usize = 11;
+    pub(in crate::host) const OPEN_OUT: usize = 0;
+    pub(in crate::host) const OPEN_IN: usize = 1;
+    pub(in crate::host) const RESETS_IN: usize = 2;
+    pub(in crate::host) const RESETS_OUT: usize = 3;
+    pub(in crate::host) const UNREACHABLE_IN: usize = 4;
+    pub(in crate::host) const ECHO_OUT: usize = 5;
+    pub(in crate::host) const GROUP: usize = 6;
+    pub(in crate::host) const ODD: usize = 7;
+    pub(in crate::host) const FLOWS_OUT: usize = 8;
+    pub(in crate::host) const FLOWS_IN: usize = 9;
+    pub(in crate::host) const ARP_OUT: usize = 10;
+    pub(in crate::host) const QUESTIONS: usize = 11;
 }
 
-/// Places of the counters that halve every minute.
+/// Places of the counters that halve every minute; shares and means are of four and the next four.
 pub(super) mod slow {
-    pub(in crate::host) const NEW_PEERS: usize = 0;
-    pub(in crate::host) const ATTEMPTS: usize = 1;
-    pub(in crate::host) const FAILURES: usize = 2;
-    pub(in crate::host) const MISMATCHES: usize = 3;
-    pub(in crate::host) const NAMES: usize = 4;
-    pub(in crate::host) const NAME_LENGTH: usize = 5;
-    pub(in crate::host) const NAME_ENTROPY: usize = 6;
+    pub(in crate::host) const FAILURES: usize = 0;
+    pub(in crate::host) const NAME_LENGTH: usize = 1;
+    pub(in crate::host) const NAME_ENTROPY: usize = 2;
+    pub(in crate::host) const FAILED_NAMES: usize = 3;
+    pub(in crate::host) const ATTEMPTS: usize = 4;
+    pub(in crate::host) const NAMES: usize = 5;
     pub(in crate::host) const ANSWERS: usize = 7;
-    pub(in crate::host) const FAILED_NAMES: usize = 8;
+    pub(in crate::host) const NEW_PEERS: usize = 8;
+    pub(in crate::host) const MISMATCHES: usize = 9;
 }
 
 /// `2^-x` for `x` not negative, within 2e-7: the mathematical library takes several times as long.
@@ -69,6 +69,7 @@ fn faded(value: f32) -> f32 {
 /// The damped counters of a device. Octets are `f64`: a gigabit stream weighs 10^9, where `f32`
 /// rounds a small packet away.
 #[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
 pub(super) struct Damped {
     time: i64,
     pub(super) packets: [f64; 2],

@@ -48,7 +48,34 @@ pub(super) mod sketches {
 /// The bitmaps of a device's sketches, apart from what every packet needs.
 pub(super) type Sketches = [Bitmaps; 5];
 
-/// A device: eight cache lines, of which most packets touch six.
+/// What most packets count in a window; `[0]` sent, `[1]` received.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Usual {
+    first: i64,
+    last: i64,
+    packets: [u64; 2],
+    octets: [u64; 2],
+    udp: [u32; 2],
+}
+
+/// What few packets count in a window, as in [`HostRow`].
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Rare {
+    syn: [u32; 2],
+    syn_ack: [u32; 2],
+    rst: [u32; 2],
+    unanswered: [u32; 2],
+    echo: [u32; 2],
+    unreachable: [u32; 2],
+    arp_request: [u32; 2],
+    arp_reply: [u32; 2],
+    flows: [u32; 2],
+    pub(super) dns_queries: u32,
+    pub(super) dns_failures: u32,
+    pub(super) new_peers: u32,
+}
+
+/// A device: seven cache lines, of which most packets touch five.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
 pub(super) struct Device {
@@ -57,26 +84,29 @@ pub(super) struct Device {
     pub(super) address: [u8; 16],
     pub(super) first: i64,
     pub(super) last: i64,
-    pub(super) generation: u32,
     pub(super) birth: Birth,
     /// Packets sent since it was first seen.
     pub(super) seen: u32,
     /// Part of the hash of the address seen last, so that a repeated one costs nothing.
     pub(super) carried: u32,
-    pub(super) traits: u8,
     /// VLAN of the first packet of the window.
     pub(super) vlan: u16,
-    pub(super) sketches: [Sketch; 5],
-    pub(super) pending: Pending,
+    pub(super) traits: u8,
     pub(super) damped: Damped,
-    pub(super) row: HostRow,
+    pub(super) sketches: [Sketch; 5],
+    pub(super) usual: Usual,
+    pub(super) pending: Pending,
+    pub(super) generation: u32,
+    pub(super) rare: Rare,
 }
 
-const _: () = assert!(size_of::<Device>() == 8 * 64);
+const _: () = assert!(size_of::<Device>() == 7 * 64);
+const _: () = assert!(Device::OFTEN <= 5 * 64);
 
 impl Device {
-    /// Bytes from the beginning that every packet reads or changes: up to the octets of the window.
-    pub(super) const OFTEN: usize = offset_of!(Self, row) + offset_of!(HostRow, syn);
+    /// Bytes from the beginning that every packet reads or changes: up to the second for which
+    /// handshakes wait.
+    pub(super) const OFTEN: usize = offset_of!(Self, pending) + size_of::<u32>();
 
     /// A slot that holds nothing.
     pub(super) fn vacant() -> Self {
@@ -95,7 +125,8 @@ impl Device {
             traits: 0,
             vlan: 0,
             damped: Damped::default(),
-            row: HostRow::default(),
+            usual: Usual::default(),
+            rare: Rare::default(),
         }
     }
 
@@ -111,7 +142,7 @@ impl Device {
         self.damped.advance(time);
         let [out, inbound] = self.pending.advance(second);
         if out | inbound != 0 {
-            let [mine, theirs] = &mut self.row.unanswered;
+            let [mine, theirs] = &mut self.rare.unanswered;
             *mine = mine.saturating_add(out);
             *theirs = theirs.saturating_add(inbound);
             self.damped.slow[slow::FAILURES] += out as f32;
@@ -131,16 +162,17 @@ impl Device {
         *side(&mut self.damped.packets, received) += 1.0;
         *side(&mut self.damped.octets, received) += octets;
         *side(&mut self.damped.volume, received) += octets;
-        if self.row.first == 0 {
-            self.row.first = packet.time;
+        let usual = &mut self.usual;
+        if usual.first == 0 {
+            usual.first = packet.time;
             self.vlan = packet.vlan;
         }
-        self.row.last = packet.time;
-        *side(&mut self.row.packets, received) += 1;
-        *side(&mut self.row.octets, received) += u64::from(packet.length);
+        usual.last = packet.time;
+        *side(&mut usual.packets, received) += 1;
+        *side(&mut usual.octets, received) += u64::from(packet.length);
         if events != 0 {
             if events & events::UDP != 0 {
-                *side(&mut self.row.udp, received) += 1;
+                *side(&mut usual.udp, received) += 1;
             }
             if events & events::GROUP != 0 && !received {
                 self.damped.fast[fast::GROUP] += 1.0;
@@ -156,7 +188,7 @@ impl Device {
     }
 
     fn count_rare(&mut self, answer: &FlowTouch, events: u16, received: bool) {
-        let row = &mut self.row;
+        let row = &mut self.rare;
         let fast = &mut self.damped.fast;
         let slow = &mut self.damped.slow;
         // Whether the other end is the initiator of the flow.
@@ -225,18 +257,42 @@ impl Device {
 
     /// The row of the window, and a fresh one for the next.
     pub(super) fn take_row(&mut self, index: u32) -> HostRow {
-        let mut row = std::mem::take(&mut self.row);
-        row.mac = if self.is(traits::BY_ADDRESS) {
-            0
-        } else {
-            self.mac
+        let usual = std::mem::take(&mut self.usual);
+        let rare = std::mem::take(&mut self.rare);
+        let mut row = HostRow {
+            first: usual.first,
+            last: usual.last,
+            mac: if self.is(traits::BY_ADDRESS) {
+                0
+            } else {
+                self.mac
+            },
+            address: self.address,
+            packets: usual.packets,
+            octets: usual.octets,
+            syn: rare.syn,
+            syn_ack: rare.syn_ack,
+            rst: rare.rst,
+            unanswered: rare.unanswered,
+            udp: usual.udp,
+            echo: rare.echo,
+            unreachable: rare.unreachable,
+            arp_request: rare.arp_request,
+            arp_reply: rare.arp_reply,
+            flows: rare.flows,
+            peers: [0.0; 2],
+            ports: [0.0; 2],
+            dns_queries: rare.dns_queries,
+            dns_failures: rare.dns_failures,
+            new_peers: rare.new_peers,
+            device: index,
+            marks: host::HOME | host::DEVICE,
+            vlan: if usual.packets == [0; 2] {
+                0
+            } else {
+                u32::from(self.vlan)
+            },
         };
-        row.address = self.address;
-        if row.packets != [0; 2] {
-            row.vlan = u32::from(self.vlan);
-        }
-        row.device = index;
-        row.marks = host::HOME | host::DEVICE;
         if self.is(traits::ROUTER) {
             row.marks |= host::ROUTER;
         }
@@ -249,10 +305,16 @@ impl Device {
 
     /// Whether the row of the window says anything.
     pub(super) fn has_news(&self) -> bool {
-        let row = &self.row;
-        row.packets != [0; 2]
-            || row.unanswered != [0; 2]
-            || row.dns_queries != 0
-            || row.dns_failures != 0
+        let rare = &self.rare;
+        self.usual.packets != [0; 2]
+            || rare.unanswered != [0; 2]
+            || rare.dns_queries != 0
+            || rare.dns_failures != 0
+    }
+
+    /// Forgets what the window counted.
+    pub(super) fn clear(&mut self) {
+        self.usual = Usual::default();
+        self.rare = Rare::default();
     }
 }

@@ -33,13 +33,13 @@ impl HostTable {
             lookup.questions += 1.0;
             lookup.length += name.len() as f32;
             lookup.entropy += names::entropy(name);
-            known.row.dns_queries += 1;
+            known.rare.dns_queries += 1;
         } else {
             lookup.answers += 1.0;
         }
         if failed {
             lookup.failed += 1.0;
-            known.row.dns_failures += 1;
+            known.rare.dns_failures += 1;
         }
     }
 

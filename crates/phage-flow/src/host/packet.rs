@@ -240,7 +240,7 @@ impl HostTable {
                 let (birth, first) = self.relations.see(relation, self.second, &self.newness);
                 births[0] = birth;
                 if first && sent && !serves {
-                    device.row.new_peers += 1;
+                    device.rare.new_peers += 1;
                     device.damped.slow[slow::NEW_PEERS] += 1.0;
                 }
             }

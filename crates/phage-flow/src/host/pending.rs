@@ -10,6 +10,7 @@ const KEPT: usize = PATIENCE as usize + 1;
 
 /// Handshakes begun and not answered: `[0]` by the host, `[1]` to it.
 #[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
 pub(super) struct Pending {
     second: u32,
     begun: [[u32; KEPT]; 2],

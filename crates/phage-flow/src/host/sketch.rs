@@ -81,14 +81,17 @@ impl Sketch {
     /// The estimate in a half-minute of which the share `left` is still to come.
     #[inline]
     pub(super) fn estimate(self, scale: &Estimates, half: u32, left: f32) -> f32 {
-        if self.half == half {
-            let recent = scale.of(self.ones);
-            recent + (scale.of(self.either) - recent) * left
-        } else if self.half.wrapping_add(1) == half {
-            scale.of(self.ones) * left
+        // Without branches: which it is changes from packet to packet.
+        let age = half.wrapping_sub(self.half);
+        let ones = scale.of(self.ones);
+        let recent = if age == 0 { ones } else { 0.0 };
+        let before = if age == 1 { ones } else { 0.0 };
+        let either = if age == 0 {
+            scale.of(self.either)
         } else {
-            0.0
-        }
+            before
+        };
+        recent + (either - recent) * left
     }
 }
 

@@ -64,7 +64,7 @@ impl HostTable {
                     ];
                     rows.push(row);
                 } else {
-                    device.row = HostRow::default();
+                    device.clear();
                     self.counters.rows_omitted += 1;
                 }
             }
