@@ -261,10 +261,7 @@ pub(crate) fn volumes_to_python(
     )
 }
 
-pub(crate) fn window_to_python<'py>(
-    py: Python<'py>,
-    window: Window,
-) -> PyResult<Bound<'py, PyTuple>> {
+pub(crate) fn window_to_python(py: Python<'_>, window: Window) -> PyResult<Bound<'_, PyTuple>> {
     let observations = PyList::empty(py);
     for observation in &window.observations {
         observations.append(observation_to_python(py, observation)?)?;

@@ -46,7 +46,7 @@ impl PyRows {
     ///
     /// Called by Python, with a view to fill.
     unsafe fn __getbuffer__(
-        slf: Bound<'_, Self>,
+        slf: &Bound<'_, Self>,
         view: *mut ffi::Py_buffer,
         flags: c_int,
     ) -> PyResult<()> {
