@@ -14,6 +14,7 @@ from phage.detect.impostors import MADE_UP, Impostor, LinkServers
 from phage.detect.newcomers import Newcomers
 from phage.detect.rows import rows_of
 from phage.detect.tables import Distinct, Recent, Unlisted
+from phage.detect.takeovers import Takeovers
 from phage.records import Feature, Finding, Observation, Peer, Severity, Subject, Window
 from phage.records.address import format_address, format_mac
 from phage.records.columns import Event, HostMark
@@ -55,8 +56,9 @@ class _Spoof:
 class Arpspoof:
     """Finds addresses claimed by two that are both alive, unasked answers, and false servers.
 
-    Also MAC addresses that are made up by the hundred, see `phage.detect.newcomers`, and answers to
-    the names of others, see `phage.detect.answers`.
+    Also MAC addresses that are made up by the hundred, see `phage.detect.newcomers`, answers to the
+    names of others, see `phage.detect.answers`, and who takes the router's part, see
+    `phage.detect.takeovers`.
 
     A claim is false when the address has another owner that was heard of lately, and the claimant
     answers unasked again and again, or the other goes on claiming. See `phage.detect.claims` for
@@ -96,6 +98,7 @@ class Arpspoof:
     _claims: Claims = field(init=False, repr=False)
     _servers: LinkServers = field(init=False, repr=False)
     _answers: Answers = field(init=False, repr=False)
+    _takeovers: Takeovers = field(init=False, repr=False)
     _spoofs: Recent[str, _Spoof] = field(init=False, repr=False)
     _announced: Recent[str, Distinct[int]] = field(init=False, repr=False)
     _routers: dict[str, None] = field(init=False, repr=False)
@@ -107,6 +110,7 @@ class Arpspoof:
         self._claims = Claims(most_addresses=self.most_addresses, silence=silence)
         self._servers = LinkServers()
         self._answers = Answers()
+        self._takeovers = Takeovers()
         self._spoofs = Recent(256)
         self._announced = Recent(512)
         self._routers = {}
@@ -115,7 +119,10 @@ class Arpspoof:
     @property
     def dropped(self) -> int:
         """How many entries the tables had to drop so far."""
-        tables = (self._claims, self._servers, self._answers, self._spoofs, self._announced)
+        tables = (
+            self._claims, self._servers, self._answers, self._takeovers, self._spoofs,
+            self._announced,
+        )  # fmt: skip
         return sum(table.dropped for table in tables)
 
     def inspect(self, window: Window, knowledge: Knowledge) -> Iterator[Finding]:
@@ -126,11 +133,14 @@ class Arpspoof:
             messages.sort(key=_order)
         self._note_hosts(rows_of(window).host_columns)
         self._note_newcomers(window, changed)
+        routers = self._routers.keys() | knowledge.routers
+        for impostor in self._takeovers.observe(rows_of(window), routers, known=bool(routers)):
+            self._note_impostor(impostor, changed)
         for seen in messages:
             if seen.kind in {"arp", "nd"}:
                 self._look_at_claim(seen, knowledge, changed)
             elif seen.kind in _NAMES:
-                forger = self._answers.observe(seen, self._routers.keys() | knowledge.routers)
+                forger = self._answers.observe(seen, routers)
                 if forger is not None:
                     self._note_impostor(forger, changed)
             else:
