@@ -7,7 +7,7 @@ use phage_flow::rows::state;
 use phage_flow::{touch, FlowTable, FlowTouch, HostTable, Reassembler, ReassemblyLimits};
 
 use crate::counters::Counters;
-use crate::progress::ParserProgress;
+use crate::progress::{ParserProgress, Told};
 use crate::window::Observation;
 
 /// Application number of a flow whose stream is none that is decoded.
@@ -150,9 +150,14 @@ impl Applications {
         self.progress.attempt(flow, reverse);
         let told = self.progress.told(flow, reverse);
         let (first, further) = parse(prefix, told, !reverse, subject.touch.server_port);
-        if further == Parsed::Incomplete {
-            self.progress.tell(flow, reverse);
+        let refusal =
+            |parsed: &Parsed| matches!(parsed, Parsed::Done(message) if app::is_refusal(message));
+        let refused = told == Told::Refusal || refusal(&first) || refusal(&further);
+        if further == Parsed::Incomplete || refusal(&further) {
+            let told = if refused { Told::Refusal } else { Told::First };
+            self.progress.tell(flow, reverse, told);
             self.settle(first, subject, flows, hosts, counters);
+            self.settle(further, subject, flows, hosts, counters);
             return;
         }
         if first == Parsed::Incomplete {
@@ -161,7 +166,7 @@ impl Applications {
         if self.progress.end(flow, reverse) {
             self.reassembler.release(flow);
             // Neither side said anything that is known: its packets need not be asked about again.
-            if first == Parsed::NotMine && !told {
+            if first == Parsed::NotMine && told == Told::Nothing {
                 flows.set_application(subject.touch.slot, flow, UNKNOWN);
             }
         }
@@ -219,13 +224,16 @@ impl Applications {
 
 /// Parses a direction's first message, unless it was `told`, and what follows it, where something
 /// does ([`Parsed::NotMine`] where nothing does).
-fn parse(prefix: &[u8], told: bool, from_initiator: bool, server_port: u16) -> (Parsed, Parsed) {
-    if told {
-        return (Parsed::NotMine, app::parse_further(prefix));
+fn parse(prefix: &[u8], told: Told, from_initiator: bool, server_port: u16) -> (Parsed, Parsed) {
+    if told != Told::Nothing {
+        let further = app::parse_further(prefix, told == Told::Refusal);
+        return (Parsed::NotMine, further);
     }
     let first = app::parse_stream(prefix, from_initiator, server_port);
     let further = match &first {
-        Parsed::Done(message) if app::is_followed(message) => app::parse_further(prefix),
+        Parsed::Done(message) if app::is_followed(message) => {
+            app::parse_further(prefix, app::is_refusal(message))
+        }
         _ => Parsed::NotMine,
     };
     (first, further)

@@ -3,12 +3,24 @@
 /// Streams that are told apart; of two flows that fall on one place the later one counts.
 const PLACES: usize = 16_384;
 
+/// What a direction has told, where more of it is awaited.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// Its first message.
+    First,
+    /// A refused login too.
+    Refusal,
+}
+
 /// How far the parsers are with one stream.
 #[derive(Clone, Copy, Debug, Default)]
 struct Place {
     flow: u64,
     attempts: [u8; 2],
-    told: [bool; 2],
+    told: [Told; 2],
     done: [bool; 2],
 }
 
@@ -60,16 +72,20 @@ impl ParserProgress {
         }
     }
 
-    /// Whether a direction's first message was told, and more of it is awaited.
-    pub(crate) fn told(&mut self, flow: u64, reverse: bool) -> bool {
+    /// What a direction has told, where more of it is awaited.
+    pub(crate) fn told(&mut self, flow: u64, reverse: bool) -> Told {
         self.place(flow)
-            .is_some_and(|place| place.told.get(usize::from(reverse)) == Some(&true))
+            .and_then(|place| place.told.get(usize::from(reverse)).copied())
+            .unwrap_or_default()
     }
 
-    /// Notes that a direction's first message was told.
-    pub(crate) fn tell(&mut self, flow: u64, reverse: bool) {
-        if let Some(place) = self.place(flow) {
-            place.told = [place.told[0] || !reverse, place.told[1] || reverse];
+    /// Notes what a direction has told.
+    pub(crate) fn tell(&mut self, flow: u64, reverse: bool, what: Told) {
+        if let Some(told) = self
+            .place(flow)
+            .and_then(|place| place.told.get_mut(usize::from(reverse)))
+        {
+            *told = what;
         }
     }
 
@@ -90,9 +106,10 @@ mod tests {
     fn a_direction_ends_by_itself_or_after_its_attempts() {
         let mut progress = ParserProgress::new(3);
         assert!(progress.wants(7, false) && progress.wants(7, true));
-        assert!(!progress.told(7, true));
-        progress.tell(7, true);
-        assert!(progress.told(7, true) && !progress.told(7, false));
+        assert_eq!(progress.told(7, true), Told::Nothing);
+        progress.tell(7, true, Told::First);
+        assert_eq!(progress.told(7, true), Told::First);
+        assert_eq!(progress.told(7, false), Told::Nothing);
         assert!(!progress.end(7, false));
         assert!(!progress.wants(7, false) && progress.wants(7, true));
         for _ in 0..3 {

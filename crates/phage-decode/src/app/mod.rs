@@ -168,7 +168,7 @@ pub fn parse_stream(prefix: &[u8], from_initiator: bool, server_port: u16) -> Pa
     answer
 }
 
-/// Refused logins in a row of which [`parse_further`] tells; a person stops before.
+/// Refused logins in a row of which [`parse_further`] tells once more; a person stops before.
 const MANY_REFUSED: i64 = 8;
 
 /// Whether a direction whose first message is `message` says more that [`parse_further`] reads.
@@ -181,20 +181,27 @@ pub fn is_followed(message: &Message) -> bool {
     }
 }
 
+/// Whether a message tells of a refused login after which more are waited for.
+pub fn is_refusal(message: &Message) -> bool {
+    message.kind != Kind::Http
+        && (1..MANY_REFUSED).contains(&message.integer("failures").unwrap_or(0))
+}
+
 /// Parses what follows the first message of a direction, where [`is_followed`] says that something
 /// does; of the whole prefix, under the same rules as [`parse_stream`]. It is the certificate of a TLS
-/// server, or what a server says that refused many logins: its first message, with `failures`.
-pub fn parse_further(prefix: &[u8]) -> Parsed {
-    let answer = match prefix {
-        [b'H', ..] => http::count_refused(prefix),
-        [b'0'..=b'9', ..] => replies::parse_stream(prefix, false, 0),
+/// server, or what a server says that refuses logins: its first message, with `failures`, at the first of
+/// them unless that was told (`refused`), and when they are many.
+pub fn parse_further(prefix: &[u8], refused: bool) -> Parsed {
+    let (answer, few) = match prefix {
+        // The first refusal of a request is most often a challenge, and its status was told.
+        [b'H', ..] => (http::count_refused(prefix), MANY_REFUSED),
+        [b'0'..=b'9', ..] => (replies::parse_stream(prefix, false, 0), 1),
         [tls::HANDSHAKE, ..] => return tls::parse_certificate(prefix),
-        _ => telnet::parse_stream(prefix, false, telnet::PORT),
+        _ => (telnet::parse_stream(prefix, false, telnet::PORT), 1),
     };
+    let least = if refused { MANY_REFUSED } else { few };
     match answer {
-        Parsed::Done(message) if message.integer("failures") < Some(MANY_REFUSED) => {
-            Parsed::Incomplete
-        }
+        Parsed::Done(message) if message.integer("failures") < Some(least) => Parsed::Incomplete,
         answer => answer,
     }
 }

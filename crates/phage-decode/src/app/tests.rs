@@ -360,11 +360,16 @@ proptest! {
     }
 }
 
-/// How many refused logins a server's stream tells of in the end; the stream is followed.
+/// How many refused logins a server's stream tells of after its first message, and after the first refusal;
+/// the stream is followed.
 fn refused(stream: &[u8], port: u16) -> Option<i64> {
+    further(stream, port, true)
+}
+
+fn further(stream: &[u8], port: u16, refused: bool) -> Option<i64> {
     let first = parse_stream(stream, false, port);
     assert!(matches!(first, Parsed::Done(message) if is_followed(&message)));
-    match parse_further(stream) {
+    match parse_further(stream, refused) {
         Parsed::Done(message) => message.integer("failures"),
         answer => {
             assert_eq!(answer, Parsed::Incomplete);
@@ -396,4 +401,13 @@ fn many_refused_logins_of_one_connection_are_told() {
     };
     assert_eq!(refused(&telnet(7), 23), None);
     assert_eq!(refused(&telnet(8), 23), Some(8));
+    for (stream, port) in [(ftp(1), 21), (telnet(1), 23)] {
+        assert_eq!(further(&stream, port, false), Some(1));
+        assert_eq!(further(&stream, port, true), None);
+    }
+    assert_eq!(further(&ftp(0), 21, false), None);
+    // A browser is asked for a name with the first refusal.
+    assert_eq!(further(&ASKS.repeat(2), 80, false), None);
+    let mail = b"220 mx.example ESMTP\r\n334 VXNlcm5hbWU6\r\n535 5.7.8 no\r\n";
+    assert_eq!(further(mail, 587, false), Some(1));
 }
