@@ -19,9 +19,9 @@ use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 use crate::prefixes::PyPrefixSet;
 use crate::rows::PyRows;
 
-/// Bytes of a block of a live ring. A block goes to the reader after 25 ms even if it is not full, so it is
-/// their number that a reader who is kept waiting depends on: 8 MiB bear 0.8 s. At 100 Mbit/s one is full in 21 ms.
-const BLOCK: usize = 1 << 18;
+/// Bytes of a block of a live ring. A block goes to the reader after 10 ms even if it is not full, so it is
+/// their number that a reader who is kept waiting depends on: 8 MiB bear 0.6 s.
+const BLOCK: usize = 1 << 17;
 
 /// One shard of the hot loop.
 #[pyclass(name = "Engine", module = "phage._native")]
