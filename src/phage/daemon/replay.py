@@ -194,7 +194,7 @@ def _load(collector: Collector, folder: Path, warnings: list[str]) -> None:
                 warnings.append(f"{folder} holds {len(names)} models; {saved.path.name} is used")
             return
     message = f"{folder} holds no model that can be used"
-    raise StateError(message)
+    raise StateError("; ".join([message, *warnings]))
 
 
 MALFORMED = "malformed."

@@ -5,7 +5,7 @@
 mod sound;
 
 use libfuzzer_sys::fuzz_target;
-use phage_decode::app::parse_stream;
+use phage_decode::app::{is_followed, parse_further, parse_stream, Parsed};
 
 const PORTS: [u16; 16] = [
     53, 443, 80, 22, 21, 25, 23, 3389, 445, 139, 1883, 502, 2323, 587, 5353, 40_000,
@@ -23,5 +23,11 @@ fuzz_target!(|data: &[u8]| {
         sound::check(&parse_stream(&prefix[..end], from_initiator, port));
         end += step * 4;
     }
-    sound::check(&parse_stream(prefix, from_initiator, port));
+    let first = parse_stream(prefix, from_initiator, port);
+    sound::check(&first);
+    if matches!(&first, Parsed::Done(message) if is_followed(message)) {
+        for refused in [false, true] {
+            sound::check(&parse_further(prefix, refused));
+        }
+    }
 });
